@@ -1,0 +1,1 @@
+"""Layouts and photographs. One file per dataset; torch-free."""

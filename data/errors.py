@@ -1,0 +1,42 @@
+"""The one exception for bad input, and how a command line reports it."""
+
+import contextlib
+import difflib
+import errno
+import sys
+from collections.abc import Iterable, Iterator
+
+
+class InputError(Exception):
+    """Something the user gave is wrong. The message is one line: which file or key, what is wrong, what is expected."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """'did you mean' text for an unknown name: the nearest known one where there is one, and all of them.
+
+    >>> nearest("crm", ["crn", "unet"])
+    "did you mean 'crn'? known: crn, unet"
+    """
+    known = sorted(known)
+    close = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean '{close[0]}'? " if close else ""
+    return f"{hint}known: {', '.join(known)}"
+
+
+@contextlib.contextmanager
+def one_line_errors(program: str) -> Iterator[None]:
+    """Turn InputError and a full disk into one line on stderr and exit code 2. Other exceptions are bugs and pass."""
+    try:
+        yield
+    except InputError as error:
+        sys.exit(_fail(program, str(error)))
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        sys.exit(_fail(program, f"no space left on the disk while writing {error.filename or 'a file'}; "
+                                "free some space and run the same command again: finished work is kept"))
+
+
+def _fail(program: str, message: str) -> int:
+    print(f"{program}: error: {message}", file=sys.stderr)
+    return 2

@@ -1,0 +1,1 @@
+"""Scores of synthesized images, their protocols and intervals, and the main job (run.py)."""

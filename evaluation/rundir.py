@@ -1,0 +1,174 @@
+"""The run directory: the contract between stages, plain files only. Imports no torch, so that any room can read it.
+
+    run.json                                resolved configuration, versions
+    dataset/labels.json                     {"names": [...], "colours": [[r, g, b], ...]}; void last
+    dataset/photos/<layout>.png             validation photographs, RGB, evaluation size
+    dataset/layouts/<layout>.png            validation layouts, 8-bit greyscale class indices, same size
+    dataset/instances/<layout>.png          (scenes rendered in code) 0 = none, i = i-th entry of modes["cars"]
+    dataset/modes.json                      (scenes rendered in code) {layout: modes}
+    dataset/train.json                      {"photo_sha256": [...]} of the training photographs' pixels
+    judges/                                 judge, segmenter and perceptual weights made by the run
+    methods/<name>/method.json              see Method
+    methods/<name>/images/<layout>.png      one image per layout, RGB, evaluation size
+    methods/<name>/variants/<layout>_<u>.png  (k > 1) all k images, u = 1..k; images/ holds u = 1
+    methods/<name>/log.csv                  step, images, seconds, loss terms
+    scores/<metric>/<method>.json           see Score; the method may also be PHOTOS or FLOOR
+    study/                                  HIT tables, pages, responses, analysis
+    report/                                 index.html, tables, figures
+"""
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from data.errors import InputError
+from data.files import read_image, read_json, write_json
+from data.labels import LabelSpace
+
+PHOTOS = "photos"  # the real photographs scored as if synthesized: the oracle row
+FLOOR = "photos-vs-photos"  # real against real: two disjoint sets of real photographs
+
+
+@dataclass
+class Method:
+    """One row of every table. `kind` is "trained" (by this suite) or "images" (a folder made by any other system)."""
+
+    name: str
+    title: str
+    kind: str = "trained"
+    generator: str | None = None
+    objective: str | None = None
+    images_per_layout: int = 1
+    images_seen: int | None = None
+    parameters: int | None = None
+    training_seconds: float | None = None
+    loss_networks: dict[str, str] = field(default_factory=dict)  # name -> SHA-256 of the weights used in its losses
+    notes: list[str] = field(default_factory=list)  # printed under every table that shows the method
+
+
+@dataclass
+class Value:
+    """One number with its interval. `interval` is a 95 % interval or None where `interval_note` says why there is none."""
+
+    name: str  # e.g. "mIoU", "FD-judge"
+    value: float
+    interval: tuple[float, float] | None = None
+    interval_note: str = ""
+    higher_is_better: bool | None = None  # None: no order (e.g. FLOPs of a method)
+    unit: str = ""
+
+
+@dataclass
+class Score:
+    """What one metric says of one method: scores/<metric>/<method>.json.
+
+    per_image: value name -> one number (or null) per layout, in the order of RunDirectory.layouts().
+    details: anything else, e.g. {"IoU per class": {...}, "confusion": [[...]]}.
+    protocol: everything needed to repeat the number (judge or extractor and SHA-256, resize, size, N, dtype, void rule,
+    seed, versions).
+    """
+
+    metric: str
+    method: str
+    values: list[Value]
+    protocol: dict[str, Any]
+    per_image: dict[str, list[float | None]] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+
+    def value(self, name: str) -> Value | None:
+        return next((value for value in self.values if value.name == name), None)
+
+    @classmethod
+    def from_json(cls, content: dict) -> "Score":
+        values = [Value(**{**v, "interval": tuple(v["interval"]) if v.get("interval") else None})
+                  for v in content["values"]]
+        return cls(**{**content, "values": values})
+
+
+@dataclass(frozen=True)
+class RunDirectory:
+    path: Path
+
+    @classmethod
+    def open(cls, path: str | Path) -> "RunDirectory":
+        """An existing run. Raises InputError when there is none."""
+        run = cls(Path(path))
+        if not run.path.is_dir():
+            raise InputError(f"{path}: no such run directory; make one with python -m evaluation.run --all --out {path}")
+        if not (run.path / "run.json").exists():
+            raise InputError(f"{path}: not a run directory (no run.json in it)")
+        return run
+
+    @property
+    def dataset(self) -> Path:
+        return self.path / "dataset"
+
+    @property
+    def judges(self) -> Path:
+        return self.path / "judges"
+
+    @property
+    def study(self) -> Path:
+        return self.path / "study"
+
+    @property
+    def report(self) -> Path:
+        return self.path / "report"
+
+    def method_folder(self, name: str) -> Path:
+        return self.path / "methods" / name
+
+    def config(self) -> dict:
+        return read_json(self.path / "run.json")
+
+    def labels(self) -> LabelSpace:
+        return LabelSpace.from_json(read_json(self.dataset / "labels.json"))
+
+    def layouts(self) -> list[str]:
+        """Names of the validation layouts, sorted."""
+        return sorted(file.stem for file in (self.dataset / "layouts").glob("*.png"))
+
+    def layout(self, name: str) -> np.ndarray:
+        """uint8 [H, W] class indices."""
+        return read_image(self.dataset / "layouts" / f"{name}.png", "L")
+
+    def photo_file(self, name: str) -> Path:
+        return self.dataset / "photos" / f"{name}.png"
+
+    def image_file(self, method: str, layout: str) -> Path:
+        """The image of `method` (or the photograph, for PHOTOS)."""
+        if method == PHOTOS:
+            return self.photo_file(layout)
+        return self.method_folder(method) / "images" / f"{layout}.png"
+
+    def variant_file(self, method: str, layout: str, u: int) -> Path:
+        """Image u = 1..k of a method that makes several."""
+        return self.method_folder(method) / "variants" / f"{layout}_{u}.png"
+
+    def modes(self) -> dict[str, dict]:
+        """Known appearance by layout; empty where the dataset has none."""
+        file = self.dataset / "modes.json"
+        return read_json(file) if file.exists() else {}
+
+    def methods(self) -> list[Method]:
+        """Methods of this run that have images, in the order of the configuration, then by name."""
+        files = (self.path / "methods").glob("*/method.json")
+        found = {file.parent.name: Method(**read_json(file)) for file in files if (file.parent / "images").is_dir()}
+        configured = [name for name in self.config()["config"]["methods"] if name in found]
+        return [found[name] for name in [*configured, *sorted(set(found) - set(configured))]]
+
+    def write_method(self, method: Method) -> None:
+        write_json(self.method_folder(method.name) / "method.json", asdict(method))
+
+    def score_file(self, metric: str, method: str) -> Path:
+        return self.path / "scores" / metric / f"{method}.json"
+
+    def write_score(self, score: Score) -> None:
+        write_json(self.score_file(score.metric, score.method), asdict(score))
+
+    def scores(self, metric: str | None = None) -> list[Score]:
+        """All scores, or those of one metric, sorted by metric and method."""
+        pattern = f"{metric or '*'}/*.json"
+        return [Score.from_json(read_json(file)) for file in sorted((self.path / "scores").glob(pattern))]

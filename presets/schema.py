@@ -1,0 +1,176 @@
+"""Everything a preset may say, typed, with its default and its reason. An unknown key or a wrong type is an error.
+
+A preset file names only what differs from these defaults; `extends: NAME` starts from another preset.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from data.errors import InputError, nearest
+
+PRESET_FOLDER = Path(__file__).parent
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, validate_assignment=True)
+
+
+class DataConfig(Section):
+    dataset: str = "street"  # a key of data.DATASETS
+    path: str | None = None  # folder of the dataset; None for scenes rendered in code
+    size: list[int] = Field([64, 128], min_length=2, max_length=2)  # height, width of photos and layouts
+    train: int | None = Field(2000, ge=1)  # number of training pairs (None: all there are)
+    val: int | None = Field(500, ge=1)  # number of validation pairs (None: all); Cityscapes has 500
+
+
+class PerceptualConfig(Section):
+    """The network of the content loss, VGG-19 topology with average pooling."""
+
+    source: Literal["trained", "torchvision", "matconvnet", "safetensors"] = "trained"
+    path: str | None = None  # file of the weights; for `trained` none: made by the run on the train split
+    width: float = Field(0.125, gt=0)  # `trained` only: fraction of VGG-19's channels
+    images_seen: int = Field(1500, ge=1)  # `trained` only
+    convention: Literal["caffe", "torchvision"] = "caffe"  # `safetensors` only: the input the weights expect
+
+
+class SegmenterConfig(Section):
+    """A segmentation network trained by the run on the train split: the judge, and the one in GAN + segmentation."""
+
+    width: int = Field(24, ge=4)
+    images_seen: int = Field(2000, ge=1)
+    batch: int = Field(8, ge=1)
+    lr: float = Field(2e-3, gt=0)
+
+
+class TrainingConfig(Section):
+    """One budget for every method. `overrides` in the preset changes optimiser settings of a method, never its budget."""
+
+    images_seen: int = Field(3000, ge=1)
+    batch: int = Field(4, ge=1)
+    lr: float = Field(1e-3, gt=0)
+    betas: list[float] = Field([0.9, 0.999], min_length=2, max_length=2)
+    lr_decay: float = Field(0.0, ge=0, le=1)  # last fraction of the budget over which lr falls linearly to 0
+    precision: Literal["auto", "float32", "bf16"] = "auto"  # auto: bf16 where the device computes it natively
+    checkpoint_seconds: float = Field(60.0, ge=0)  # time between checkpoints; one is always written at the end
+    log_every: int = Field(10, ge=1)  # steps
+    samples_every: int = Field(250, ge=1)  # steps between pictures of fixed validation layouts
+    workers: int = Field(0, ge=0)  # data loading processes
+
+
+class OptimiserOverride(Section):
+    lr: float | None = Field(None, gt=0)
+    betas: list[float] | None = Field(None, min_length=2, max_length=2)
+    lr_decay: float | None = Field(None, ge=0, le=1)
+
+
+class ScoreConfig(Section):
+    metrics: list[str] = ["segmentation", "distances", "cost"]  # keys of evaluation.METRICS
+    bootstrap: int = Field(2000, ge=100)  # resamples behind every interval
+
+
+class StudyConfig(Section):
+    protocol: str = "crn2017-unlimited"
+    reference: str = "crn"  # the method every other is compared with
+    anchor: str | None = None  # method of the sentinels; None: what the protocol says
+
+
+class Preset(Section):
+    extends: str | None = None
+    seed: int = 0
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    methods: list[str] = Field(
+        ["crn", "crn_diversity", "pix2pix", "gan_segmentation", "encoder_decoder", "recombinator",
+         "full_resolution", "image_space"], min_length=1)
+    data: DataConfig = DataConfig()
+    perceptual: PerceptualConfig = PerceptualConfig()
+    judge: SegmenterConfig = SegmenterConfig()
+    segmenter: SegmenterConfig = SegmenterConfig()
+    training: TrainingConfig = TrainingConfig()
+    overrides: dict[str, OptimiserOverride] = {}  # by method name
+    generators: dict[str, dict[str, Any]] = {}  # constructor options by generator name
+    objectives: dict[str, dict[str, Any]] = {}  # constructor options by objective name
+    score: ScoreConfig = ScoreConfig()
+    study: StudyConfig = StudyConfig()
+
+
+def preset_names() -> list[str]:
+    return sorted(file.stem for file in PRESET_FOLDER.glob("*.yaml"))
+
+
+def load_preset(name_or_file: str, settings: list[str] = ()) -> Preset:
+    """Read a preset by name or from a YAML file, apply `key=value` settings (dotted keys), and validate.
+
+    Raises InputError for an unknown preset (with the nearest known name), broken YAML, an unknown key, a wrong type.
+    """
+    values = _read(name_or_file, seen=())
+    for setting in settings:
+        _apply(values, setting)
+    return validate(values, f"preset {name_or_file}")
+
+
+def validate(values: dict, where: str) -> Preset:
+    try:
+        return Preset.model_validate(values)
+    except ValidationError as error:
+        raise InputError(f"{where}: {_first_problem(error)}") from None
+
+
+def _read(name_or_file: str, seen: tuple[str, ...]) -> dict:
+    file = Path(name_or_file)
+    if file.suffix not in (".yaml", ".yml"):
+        file = PRESET_FOLDER / f"{name_or_file}.yaml"
+        if not file.exists():
+            raise InputError(f"unknown preset '{name_or_file}': {nearest(name_or_file, preset_names())} "
+                             "(or give the path of a .yaml file)")
+    if str(file) in seen:
+        raise InputError(f"{file}: presets extend each other in a circle")
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except FileNotFoundError:
+        raise InputError(f"{file}: no such preset file") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: not valid YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{file}: a preset is a mapping of keys to values, got {type(values).__name__}")
+    if parent := values.get("extends"):
+        values = _merge(_read(parent, (*seen, str(file))), values)
+    return values
+
+
+def _merge(base: dict, over: dict) -> dict:
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = _merge(merged[key], value) if both else value
+    return merged
+
+
+def _apply(values: dict, setting: str) -> None:
+    key, equals, text = setting.partition("=")
+    if not equals or not key:
+        raise InputError(f"--set {setting}: expected key=value, for example training.images_seen=5000")
+    *parents, last = key.split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise InputError(f"--set {setting}: '{parent}' is a value, not a section")
+    try:
+        values[last] = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise InputError(f"--set {setting}: '{text}' is not a YAML value") from None
+
+
+def _first_problem(error: ValidationError) -> str:
+    problem = error.errors()[0]
+    *parents, last = problem["loc"]
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        model: Any = Preset
+        for parent in parents:
+            model = model.model_fields[parent].annotation if hasattr(model, "model_fields") else OptimiserOverride
+        known = model.model_fields if hasattr(model, "model_fields") else OptimiserOverride.model_fields
+        return f"unknown key '{key}': {nearest(str(last), known)}"
+    return f"key '{key}': {problem['msg']}, got {problem['input']!r}"

@@ -1,0 +1,95 @@
+"""Fixtures shared by all tests."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from data.files import write_json, write_png
+from evaluation.rundir import PHOTOS, Method, RunDirectory, Score, Value
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"  # real photographs and weights, where a machine has them
+
+METHODS = {"crn": ("CRN", 1), "crn_diversity": ("CRN, diversity", 3), "pix2pix": ("pix2pix", 1),
+           "image_space": ("Image-space loss", 1)}
+
+
+def make_run(folder: Path, layouts: int = 12, size: tuple[int, int] = (32, 64)) -> RunDirectory:
+    """A small but complete run directory as the stages before scoring, study and report leave it."""
+    rng = np.random.default_rng(0)
+    run = RunDirectory(folder)
+    names = ["road", "building", "car", "void"]
+    colours = [[128, 64, 128], [70, 70, 70], [0, 0, 142], [0, 0, 0]]
+    config = {"methods": list(METHODS), "seed": 0, "data": {"dataset": "street", "size": list(size)},
+              "study": {"reference": "crn"}}
+    write_json(folder / "run.json", {"config": config, "versions": {"torch": "0"}})
+    write_json(run.dataset / "labels.json", {"names": names, "colours": colours})
+    modes = {}
+    for i in range(layouts):
+        name = f"{i:05d}"
+        layout = rng.integers(0, 4, (size[0] // 8, size[1] // 8), dtype=np.uint8).repeat(8, 0).repeat(8, 1)
+        photo = np.asarray(colours, np.uint8)[layout] // 2 + rng.integers(0, 90, (*size, 3), dtype=np.uint8)
+        write_png(run.dataset / "layouts" / f"{name}.png", layout)
+        write_png(run.photo_file(name), photo)
+        modes[name] = {"time_of_day": "day", "cars": []}
+        for method, (_, k) in METHODS.items():
+            for u in range(1, k + 1):
+                noise = rng.integers(-30, 30, photo.shape)
+                image = (photo.astype(int) + noise).clip(0, 255).astype(np.uint8)
+                if k > 1:
+                    write_png(run.variant_file(method, name, u), image)
+                if u == 1:
+                    write_png(run.image_file(method, name), image)
+    write_json(run.dataset / "modes.json", modes)
+    for method, (title, k) in METHODS.items():
+        run.write_method(Method(method, title, generator="crn", objective="content", images_per_layout=k,
+                                images_seen=100, parameters=1000, training_seconds=1.5))
+        log = "step,images,seconds,total\n" + "".join(f"{s},{s * 4},{s * .1},{10 / s}\n" for s in range(1, 20))
+        (run.method_folder(method) / "log.csv").write_text(log)
+    return run
+
+
+def add_scores(run: RunDirectory) -> None:
+    """Made-up segmentation and distance scores for every method and the photographs, shaped like the real ones."""
+    rng = np.random.default_rng(1)
+    layouts = run.layouts()
+    for i, method in enumerate([PHOTOS, *(m.name for m in run.methods())]):
+        miou = 0.8 - 0.1 * i
+        per_image = (miou + rng.normal(0, 0.05, len(layouts))).tolist()
+        run.write_score(Score(
+            "segmentation", method,
+            [Value("mIoU", miou, (miou - .02, miou + .02), higher_is_better=True),
+             Value("pixel accuracy", miou + .1, (miou + .08, miou + .12), higher_is_better=True)],
+            {"judge": "test judge", "judge_sha256": "0" * 64, "N": len(layouts), "void": "ignored"},
+            {"mIoU": per_image}, {"IoU per class": {"road": .9, "building": .8, "car": .5}}))
+        run.write_score(Score(
+            "distances", method,
+            [Value("FD-judge", 10. * i, (9. * i, 11. * i), higher_is_better=False)],
+            {"extractor": "test judge", "N": len(layouts)}))
+
+
+@pytest.fixture
+def tiny_run(tmp_path) -> RunDirectory:
+    return make_run(tmp_path / "run")
+
+
+@pytest.fixture
+def scored_run(tiny_run) -> RunDirectory:
+    add_scores(tiny_run)
+    return tiny_run
+
+
+@pytest.fixture(scope="session")
+def camvid_folder() -> Path:
+    folder = SHARED / "data" / "CamVid"
+    if not folder.is_dir():
+        pytest.skip(f"needs the CamVid photographs at {folder}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def weights_folder() -> Path:
+    folder = SHARED / "weights"
+    if not folder.is_dir():
+        pytest.skip(f"needs the ImageNet weights at {folder}")
+    return folder
