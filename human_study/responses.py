@@ -1,0 +1,272 @@
+"""The tidy table of responses: one row per presented trial, the one format between collecting and analysing.
+
+People's judgments and simulated ones (platform "sim") are never mixed in one table.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pandas as pd
+
+from data.errors import InputError, nearest
+from data.files import atomic_path
+
+SCHEMA_VERSION = "1"
+SIMULATED = "sim"
+PLATFORMS = ("local", "prolific", "mturk", "turkle", SIMULATED)
+SENTINELS = ("none", "perceptual", "instruction", "repeat")
+CHOICES = ("left", "right", "tie", "none")
+SUBMIT_STATUS = ("submitted", "approved", "rejected", "incomplete", "returned", "withdrawn")
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column: `kind` is the type of its values, `values` the allowed ones, `required`: never empty."""
+
+    name: str
+    kind: Literal["text", "integer", "number", "boolean"]
+    required: bool = False
+    values: tuple[str, ...] = ()
+    minimum: float | None = None
+
+
+COLUMNS = (
+    Column("schema_version", "text", True, (SCHEMA_VERSION,)),
+    Column("study_id", "text", True),
+    Column("spec_sha256", "text", True),  # of the frozen specification, which contains the hash of every image
+    Column("platform", "text", True, PLATFORMS),
+    Column("batch_id", "text"),
+    Column("hit_id", "text"),
+    Column("hit_index", "integer", minimum=0),
+    Column("assignment_id", "text"),
+    Column("session_id", "text", True),  # the unit of double submission
+    Column("worker_id", "text", True),  # pseudonym, never a platform's id
+    Column("trial_index", "integer", True, minimum=0),  # order as shown
+    Column("trial_id", "text", True),  # stable across workers
+    Column("block", "text", True, ("practice", "test")),
+    Column("image_id", "text", True),  # the scene (layout)
+    Column("condition", "text", True),  # <a>_vs_<b>; `outcome` is 1 when a was chosen
+    Column("layout", "text", True, ("side_by_side", "sequential", "stacked")),
+    Column("left_method", "text", True),
+    Column("right_method", "text", True),
+    Column("left_asset", "text"),
+    Column("right_asset", "text"),
+    Column("chosen", "text", True, CHOICES),
+    Column("choice_method", "text"),
+    Column("outcome", "number", minimum=0),
+    Column("sentinel", "text", True, SENTINELS),
+    Column("sentinel_answer", "text", values=("left", "right")),
+    Column("sentinel_ok", "boolean"),
+    Column("exposure_req_ms", "number", minimum=0),  # empty: unlimited
+    Column("exposure_frames", "integer", minimum=0),
+    Column("exposure_ms", "number", minimum=0),  # as measured in the browser
+    Column("refresh_hz", "number", minimum=0),
+    Column("dropped_frames", "integer", minimum=0),
+    Column("mask_shown", "boolean"),
+    Column("onset_ts", "number"),  # ms since the page's time origin
+    Column("response_ts", "number"),
+    Column("rt_ms", "number"),
+    Column("rt_from_offset_ms", "number"),
+    Column("n_changes", "integer", minimum=0),
+    Column("input_device", "text"),
+    Column("viewport_w", "number", minimum=0),
+    Column("viewport_h", "number", minimum=0),
+    Column("dpr", "number", minimum=0),
+    Column("img_css_w", "number", minimum=0),
+    Column("img_css_h", "number", minimum=0),
+    Column("zoom_guess", "number", minimum=0),
+    Column("visible_fraction", "number", minimum=0),
+    Column("focus_lost", "boolean"),
+    Column("user_agent_family", "text"),
+    Column("submit_status", "text", True, SUBMIT_STATUS),
+    Column("accepted", "boolean"),  # to be paid; empty: not decided
+    Column("used", "boolean"),  # to be analysed; empty: rules not applied yet
+    Column("exclude_reasons", "text"),  # names of rules joined by ";"
+    Column("asset_error", "boolean"),
+    Column("client_version", "text"),
+)
+NAMES = tuple(column.name for column in COLUMNS)
+DTYPES = {"text": "str", "integer": "Int64", "number": "float64", "boolean": "boolean"}
+TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
+
+
+def condition_name(a: str, b: str) -> str:
+    """Name of the comparison of method a with method b; `outcome` counts choices of a."""
+    return f"{a}_vs_{b}"
+
+
+def make_responses(rows: pd.DataFrame | Sequence[dict]) -> pd.DataFrame:
+    """Complete, type, derive and validate rows: all columns of COLUMNS in order; columns not given are empty.
+
+    `schema_version` is filled in; `choice_method`, `outcome` and `sentinel_ok` are derived by `derive`.
+    Raises InputError as `validate_responses` does.
+    """
+    frame = pd.DataFrame(rows).reset_index(drop=True)
+    if "schema_version" not in frame:
+        frame["schema_version"] = SCHEMA_VERSION
+    return validate_responses(derive(_typed(frame.reindex(columns=list(dict.fromkeys([*NAMES, *frame.columns]))))))
+
+
+def derive(frame: pd.DataFrame) -> pd.DataFrame:
+    """Recompute `choice_method`, `outcome` and `sentinel_ok` from what was shown and chosen.
+
+    outcome: 1, 0 or 0.5 (tie) for the method that `condition` names first; empty without an answer.
+    sentinel_ok: the known answer was chosen; of a repeat: the same method was chosen as in the first showing of the
+    same image and condition in the session (no answer in either counts as not ok).
+    """
+    frame = frame.copy()
+    left, right = frame["chosen"].eq("left"), frame["chosen"].eq("right")
+    choice = frame["left_method"].where(left, frame["right_method"].where(right))
+    first_is_left = frame["condition"].eq(frame["left_method"] + "_vs_" + frame["right_method"])
+    outcome = pd.Series(float("nan"), frame.index)
+    outcome[left | right] = (first_is_left == left)[left | right].astype(float)
+    outcome[frame["chosen"].eq("tie")] = 0.5
+    ok = frame["chosen"].eq(frame["sentinel_answer"]).astype("boolean")
+    repeat = frame["sentinel"].eq("repeat")
+    ok[repeat] = _same_as_before(frame.assign(choice_method=choice))[repeat]
+    ok[frame["sentinel"].eq("none")] = pd.NA
+    return frame.assign(choice_method=choice, outcome=outcome, sentinel_ok=ok)
+
+
+def _same_as_before(frame: pd.DataFrame) -> pd.Series:
+    key = ["session_id", "image_id", "condition", "exposure_req_ms"]
+    original = frame[frame["sentinel"].eq("none")].drop_duplicates(key).set_index(key)["choice_method"]
+    before = frame[key].join(original.rename("before"), on=key)["before"]
+    return (before.notna() & before.eq(frame["choice_method"])).astype("boolean")
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    typed = {}
+    for column in COLUMNS:
+        if column.name in frame:
+            typed[column.name] = _cast(frame[column.name], column)
+    return frame.assign(**typed)
+
+
+def _cast(values: pd.Series, column: Column) -> pd.Series:
+    try:
+        if column.kind == "text":
+            text = values.astype("str")
+            return text.where(values.notna() & (text != ""))
+        if column.kind == "boolean":
+            return values if values.dtype == "boolean" else _truth(values, column)
+        number = pd.to_numeric(values.where(values.astype("str") != ""))
+        return number.astype(DTYPES[column.kind])
+    except (ValueError, TypeError) as error:
+        raise InputError(f"responses: column {column.name} holds a value that is no {column.kind}: {error}") from None
+
+
+def _truth(values: pd.Series, column: Column) -> pd.Series:
+    text = values.astype("str").str.lower().where(values.notna())
+    result = text.map(TRUTH)
+    wrong = result.isna() & text.notna() & (text != "")
+    if wrong.any():
+        raise ValueError(f"{values[wrong].iloc[0]!r}, expected true or false")
+    return result.astype("boolean")
+
+
+def validate_responses(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with typed columns in the order of COLUMNS, after all checks.
+
+    Raises InputError with the first problem found: missing or unknown column, wrong type or value, an empty required
+    cell, a trial twice in a session, a comparison of a method with itself, a condition that names other methods,
+    sentinel_ok empty where it must not be or filled where it must be empty, simulated rows among people's.
+    """
+    for name in frame.columns:
+        if name not in NAMES:
+            raise InputError(f"responses: unknown column '{name}': {nearest(name, NAMES)}")
+    if missing := [name for name in NAMES if name not in frame]:
+        raise InputError(f"responses: column {missing[0]} is missing")
+    frame = _typed(frame)[list(NAMES)]
+    for column in COLUMNS:
+        _check_values(frame, column)
+    _check_rows(frame)
+    return frame
+
+
+def _check_values(frame: pd.DataFrame, column: Column) -> None:
+    values = frame[column.name]
+    if column.required:
+        _refuse(frame, values.isna(), f"column {column.name} is empty")
+    if column.values:
+        known = values.isin(column.values) | values.isna()
+        _refuse(frame, ~known, f"column {column.name} is none of {', '.join(column.values)}", column.name)
+    if column.minimum is not None:
+        _refuse(frame, (values < column.minimum).fillna(False), f"column {column.name} is negative", column.name)
+
+
+def _check_rows(frame: pd.DataFrame) -> None:
+    left, right = frame["left_method"], frame["right_method"]
+    _refuse(frame, frame.duplicated(["session_id", "trial_index"]),
+            "this trial of this session stands in the table twice (same file given twice?)")
+    _refuse(frame, left.eq(right), "left_method and right_method are the same method", "left_method")
+    named = frame["condition"].eq(left + "_vs_" + right) | frame["condition"].eq(right + "_vs_" + left)
+    _refuse(frame, ~named, "condition is not <a>_vs_<b> of the two methods shown", "condition")
+    wrong = frame["sentinel_ok"].isna() != frame["sentinel"].eq("none")
+    _refuse(frame, wrong, "sentinel_ok must be empty exactly where sentinel is none", "sentinel_ok")
+    contradiction = frame["used"].fillna(False) & frame["exclude_reasons"].notna()
+    _refuse(frame, contradiction, "used is true but exclude_reasons names a rule", "exclude_reasons")
+    if frame["platform"].eq(SIMULATED).nunique() > 1:
+        raise InputError("responses: simulated rows (platform sim) stand among people's; they are never mixed")
+
+
+def _refuse(frame: pd.DataFrame, wrong: pd.Series, problem: str, show: str | None = None) -> None:
+    if wrong.any():
+        row = frame[wrong.to_numpy(bool)].iloc[0]
+        value = f", got {row[show]!r}" if show else ""
+        raise InputError(f"responses: session {row['session_id']}, trial_index {row['trial_index']}: {problem}{value}")
+
+
+def is_simulated(frame: pd.DataFrame) -> bool:
+    """Whether the table holds simulated judgments (a table never holds both)."""
+    return bool(frame["platform"].eq(SIMULATED).any())
+
+
+def merge_responses(frames: Sequence[pd.DataFrame], across_studies: bool = False) -> pd.DataFrame:
+    """One table of several. Raises InputError on simulated data beside people's (always), on different study or
+    specification hashes (unless `across_studies`), and on rows that stand in more than one table."""
+    if not frames:
+        raise InputError("responses: no table given")
+    if len({is_simulated(frame) for frame in frames if len(frame)}) > 1:
+        raise InputError("responses: simulated data (platform sim) can never be merged with people's")
+    merged = pd.concat(frames, ignore_index=True)
+    for column in ("study_id", "spec_sha256"):
+        if not across_studies and merged[column].nunique() > 1:
+            raise InputError(f"responses: tables of different studies ({column} {', '.join(merged[column].unique())}); "
+                             "pool them on purpose only (across_studies)")
+    return validate_responses(merged)
+
+
+def write_responses(frame: pd.DataFrame, file: Path) -> None:
+    """Validate and write as CSV (UTF-8, \\n, empty cell = missing, true/false) or, by suffix, Parquet."""
+    frame = validate_responses(frame)
+    with atomic_path(Path(file)) as temporary:
+        if Path(file).suffix == ".parquet":
+            frame.to_parquet(temporary, index=False)
+        else:
+            truth = {True: "true", False: "false"}
+            as_text = {c.name: frame[c.name].astype(object).map(truth, na_action="ignore")
+                       for c in COLUMNS if c.kind == "boolean"}
+            frame.assign(**as_text).to_csv(temporary, index=False, encoding="utf-8", lineterminator="\n")
+
+
+def read_responses(file: Path) -> pd.DataFrame:
+    """Read a table written by `write_responses` and validate it. Raises InputError naming the file."""
+    file = Path(file)
+    try:
+        if file.suffix == ".parquet":
+            frame = pd.read_parquet(file)
+        else:
+            text = {column.name: "str" for column in COLUMNS if column.kind == "text"}
+            frame = pd.read_csv(file, encoding="utf-8-sig", dtype=text, keep_default_na=False, na_values=[""],
+                                low_memory=False)
+    except FileNotFoundError:
+        raise InputError(f"{file}: no such file") from None
+    except (ValueError, OSError) as error:
+        raise InputError(f"{file}: not a readable table ({' '.join(str(error).split())})") from None
+    try:
+        return validate_responses(frame)
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
