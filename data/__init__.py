@@ -1,1 +1,80 @@
-"""Layouts and photographs. One file per dataset; torch-free."""
+"""Layouts and photographs. One file per dataset; torch-free.
+
+>>> dataset = open_dataset(preset.data, "val", seed=0)      # doctest: +SKIP
+>>> dataset[0].photo.shape, dataset.labels.names            # doctest: +SKIP
+"""
+
+import importlib
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from data.errors import InputError, nearest
+from data.pairs import PairDataset
+from data.views import Cached, Subset, memory_bound
+
+if TYPE_CHECKING:
+    from presets.schema import DataConfig
+
+SPLITS = ("train", "val")
+CACHE_BYTES = 2 << 30  # holds the 2975 training pairs of Cityscapes at 256x512
+
+Opener = Callable[["DataConfig", str, int], PairDataset]
+
+
+def _rendered(module: str, name: str) -> Opener:
+    """Scenes rendered in code: NAME(split, size, count, seed)."""
+    def open_(config: "DataConfig", split: str, seed: int) -> PairDataset:
+        count = getattr(config, split)
+        if count is None:
+            raise InputError(f"data.{split}: dataset '{config.dataset}' is rendered in code and has no end; "
+                             f"give a number of pairs (data.{split}=500)")
+        return getattr(importlib.import_module(module), name)(split, tuple(config.size), count, seed)
+    return open_
+
+
+def _photographs(module: str) -> Opener:
+    """Photographs in a folder: the module's open_split(folder, split, size)."""
+    def open_(config: "DataConfig", split: str, seed: int) -> PairDataset:
+        reader = importlib.import_module(module)
+        if config.path is None:
+            raise InputError(f"dataset '{config.dataset}' needs data.path: a folder with {reader.CONTENTS}")
+        dataset = reader.open_split(config.path, split, tuple(config.size))
+        return _counted(dataset, getattr(config, split), split, config.path)
+    return open_
+
+
+DATASETS: dict[str, Opener] = {  # imported on use
+    "street": _rendered("data.street", "Street"),
+    "camvid": _photographs("data.camvid"),
+    "folder": _photographs("data.folder"),
+    "cityscapes": _photographs("data.cityscapes"),
+    "nyu": _photographs("data.nyu"),
+    "gta5": _photographs("data.gta5"),
+    "ade20k": _photographs("data.ade20k"),
+    "coco_stuff": _photographs("data.coco_stuff"),
+}
+
+
+def open_dataset(config: "DataConfig", split: str, seed: int, cache_bytes: int = CACHE_BYTES) -> PairDataset:
+    """One split ("train" or "val") of the configured dataset at the configured size.
+
+    Photographs: `config.train` / `config.val` take that many pairs evenly spread over the sorted names; None takes
+    all. seed: of scenes rendered in code, unused by photographs. Pairs are kept in memory after their first reading
+    where the whole split fits `cache_bytes`.
+    Raises InputError for an unknown dataset (with the nearest name), a missing path, more pairs than there are.
+    """
+    if config.dataset not in DATASETS:
+        raise InputError(f"unknown dataset '{config.dataset}': {nearest(config.dataset, DATASETS)}")
+    if split not in SPLITS:
+        raise InputError(f"unknown split '{split}': {nearest(split, SPLITS)}")
+    dataset = DATASETS[config.dataset](config, split, seed)
+    return Cached(dataset) if memory_bound(dataset) <= cache_bytes else dataset
+
+
+def _counted(dataset: PairDataset, count: int | None, split: str, path: str) -> PairDataset:
+    if count is None or count == len(dataset):
+        return dataset
+    if count > len(dataset):
+        raise InputError(f"data.{split}={count}: {path} has {len(dataset)} {split} pairs; "
+                         f"set data.{split}={len(dataset)} or less, or null for all")
+    return Subset(dataset, count)
