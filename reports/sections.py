@@ -1,0 +1,175 @@
+"""What the report says, as plain data for its template: facts of the run, tables, protocols, published values."""
+
+import json
+import shlex
+from typing import Any
+
+from data.errors import InputError
+from data.files import read_json
+from evaluation.rundir import PHOTOS, Method, RunDirectory, Score
+from human_study.published import SOURCE as PAPER
+from human_study.published import TABLE_1
+from reports import published, tables
+from reports.formatting import MISSING, duration
+
+
+def context(run: RunDirectory) -> dict[str, Any]:
+    """Everything in the report that is not a picture."""
+    methods, scores, record = run.methods(), run.scores(), run.config()
+    table = tables.main_table(methods, scores)
+    config = record["config"]
+    return {
+        "title": run.path.resolve().name,
+        "facts": facts(run, record, methods),
+        "methods": methods,
+        "duration": duration,
+        "table": table,
+        "interval_notes": interval_notes(scores),
+        "per_class": tables.per_class_tables(methods, scores),
+        "whole_run": tables.whole_run_scores(methods, scores),
+        "metric_title": tables.metric_title,
+        "problems": problems(config, methods, scores, table),
+        "legend": legend(run),
+        "protocols": protocols(scores),
+        "published": published_table(config["data"]["dataset"], methods, scores),
+        "caution": published.CAUTION,
+        "preferences": preferences(methods),
+        "study": study(run),
+        "commands": commands(run),
+        "config_text": json.dumps(record, indent=2, ensure_ascii=False),
+    }
+
+
+def facts(run: RunDirectory, record: dict, methods: list[Method]) -> list[tuple[str, str]]:
+    """What was run, as (label, text)."""
+    config, data = record["config"], record["config"]["data"]
+    height, width = data["size"]
+    budgets = sorted({m.images_seen for m in methods if m.images_seen is not None})
+    found = [
+        ("Preset", record.get("preset") or run.path.resolve().name),
+        ("Dataset", data["dataset"] + (f", {data['train']} training pairs" if data.get("train") else "")),
+        ("Scored", f"{len(run.layouts())} validation layouts, {height}×{width} pixels"),
+        ("Budget", " / ".join(f"{n:,}" for n in budgets) + " images seen per method" if budgets else MISSING),
+        ("Seed", str(config.get("seed", MISSING))),
+        ("Device", str(record.get("device") or config.get("device") or MISSING)),
+        ("Versions", ", ".join(f"{name} {version}" for name, version in record.get("versions", {}).items()) or MISSING),
+    ]
+    return [(label, text) for label, text in found if text != MISSING]
+
+
+def problems(config: dict, methods: list[Method], scores: list[Score], table: tables.ScoreTable) -> list[str]:
+    """What a reader expects and this run has not, one line each."""
+    present = {method.name for method in methods}
+    lines = [f"no images: {name} is configured but has not been synthesized" for name in config["methods"]
+             if name not in present]
+    if not table.columns:
+        lines.append("not scored: this run has no scores yet")
+    elif PHOTOS not in {score.method for score in scores}:
+        lines.append("not scored: the photographs (oracle row) are missing, so the judge itself is not checked")
+    return lines + table.missing() + tables.stale_scores(methods, scores)
+
+
+def interval_notes(scores: list[Score]) -> list[tuple[str, str]]:
+    """(value name, why it has no interval), each once."""
+    return list(dict.fromkeys((v.name, v.interval_note) for s in scores for v in s.values
+                              if v.interval is None and v.interval_note))
+
+
+def legend(run: RunDirectory) -> list[tuple[str, str]]:
+    """(class name, colour as #rrggbb)."""
+    labels = run.labels()
+    return [(name, "#{:02x}{:02x}{:02x}".format(*colour))
+            for name, colour in zip(labels.names, labels.colours, strict=True)]
+
+
+def protocols(scores: list[Score]) -> list[dict[str, Any]]:
+    """Per metric: what all its scores share, and what differs, by method. Complete: every key of every protocol."""
+    found = []
+    for metric in dict.fromkeys(score.metric for score in scores):
+        group = [score for score in scores if score.metric == metric]
+        keys = list(dict.fromkeys(key for score in group for key in score.protocol))
+        shared = [key for key in keys if len({_text(s.protocol.get(key)) for s in group}) == 1]
+        differing = [key for key in keys if key not in shared]
+        found.append({"title": tables.metric_title(metric), "metric": metric,
+                      "shared": [(key, _text(group[0].protocol[key])) for key in shared],
+                      "differing": differing,
+                      "rows": [(s.method, [_text(s.protocol.get(key)) for key in differing]) for s in group]})
+    return found
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else MISSING if value is None else json.dumps(value, ensure_ascii=False)
+
+
+PUBLISHED_SCORES = ("mIoU", "pixel accuracy", "FID")
+
+
+def published_table(dataset: str, methods: list[Method], scores: list[Score]) -> dict[str, Any]:
+    """This run's rows above the published ones, in the unit of the publications; a score of another name stays out."""
+    titles = {row.name: row.title for row in tables.table_rows(methods)}
+    ours = [{"title": title, "dataset": dataset, "protocol": _short_protocol(name, scores), "source": "this run",
+             "ours": True, "values": [_in_percent(name, score, scores) for score in PUBLISHED_SCORES]}
+            for name, title in titles.items() if any(s.method == name for s in scores)]
+    theirs = [{"title": row.title, "dataset": row.dataset, "protocol": row.protocol, "source": row.source,
+               "ours": False, "values": [_number(row.values.get(score)) for score in PUBLISHED_SCORES]}
+              for row in published.for_dataset(dataset)]
+    return {"scores": PUBLISHED_SCORES, "ours": [row for row in ours if set(row["values"]) != {MISSING}],
+            "theirs": theirs, "same_dataset": any(published.same_dataset(r, dataset) for r in published.PUBLISHED)}
+
+
+def _in_percent(method: str, name: str, scores: list[Score]) -> str:
+    found = (value for s in scores if s.method == method and (value := s.value(name)) and value.value is not None)
+    value = next(found, None)
+    if value is None:
+        return MISSING
+    return _number(value.value * (100 if name in published.PERCENT and value.unit != "%" else 1))
+
+
+def _number(value: float | None) -> str:
+    return MISSING if value is None else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+
+
+def _short_protocol(method: str, scores: list[Score]) -> str:
+    """The plain entries of the protocol behind the published scores, hashes and versions left to the full list."""
+    for score in scores:
+        if score.method == method and any(score.value(name) for name in PUBLISHED_SCORES):
+            plain = {k: v for k, v in score.protocol.items()
+                     if isinstance(v, str | int | float | bool) and "sha" not in k.lower() and "version" not in k}
+            return ", ".join(f"{key}: {value}" for key, value in plain.items() if len(str(value)) < 60)
+    return MISSING
+
+
+def preferences(methods: list[Method]) -> dict[str, Any]:
+    """The paper's Table 1: percent of comparisons in which people chose CRN's image over the column's method."""
+    columns = list(next(iter(TABLE_1.values())))
+    titles = {method.name: method.title for method in methods}
+    return {"columns": [titles.get(name, name.replace("_", " ")) for name in columns], "source": PAPER,
+            "rows": [(dataset.capitalize() if dataset != "nyu" else "NYU", [row[name] for name in columns])
+                     for dataset, row in TABLE_1.items()]}
+
+
+def study(run: RunDirectory) -> dict[str, Any]:
+    """Where the A/B batch lies, and the analysis of its responses where there is one."""
+    files = sorted(f.relative_to(run.study).as_posix() for f in run.study.rglob("*") if f.is_file()) \
+        if run.study.is_dir() else []
+    tops: dict[str, int] = {}
+    for file in files:
+        top = file.split("/")[0] + ("/" if "/" in file else "")
+        tops[top] = tops.get(top, 0) + 1
+    return {"folder": str(run.study), "files": [(top, count) for top, count in tops.items()],
+            "analysis": _analysis(run)}
+
+
+def _analysis(run: RunDirectory) -> dict | None:
+    file = run.study / "analysis.json"
+    try:
+        return read_json(file)
+    except InputError:
+        return None
+
+
+def commands(run: RunDirectory) -> dict[str, str]:
+    path = shlex.quote(str(run.path))
+    return {"app": f"streamlit run reports/app.py -- --run {path}",
+            "score": f"python -m evaluation.run --stages score,report --out {path}",
+            "study": f"python -m evaluation.run --stages study --out {path}"}

@@ -1,0 +1,16 @@
+// Size and choice of methods in the galleries. Without scripts everything is shown at the first size.
+const root = document.documentElement;
+
+document.querySelectorAll("input[name=zoom]").forEach((input) => input.addEventListener("change", () => {
+  root.style.setProperty("--zoom", input.value);
+  root.classList.toggle("pixels", Number(input.value) >= 1);
+}));
+
+document.querySelectorAll("input[data-method]").forEach((input) => input.addEventListener("change", () => {
+  for (const figure of document.querySelectorAll("#gallery figure[data-key]")) {
+    if (figure.dataset.key === input.dataset.method) figure.hidden = !input.checked;
+  }
+}));
+
+// A printed report shows what is collapsed on the screen.
+addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
