@@ -42,6 +42,7 @@ COLUMNS = (
     Column("hit_index", "integer", minimum=0),
     Column("assignment_id", "text"),
     Column("session_id", "text", True),  # the unit of double submission
+    Column("session_started", "text"),  # ISO 8601 wall clock, UTC
     Column("worker_id", "text", True),  # pseudonym, never a platform's id
     Column("trial_index", "integer", True, minimum=0),  # order as shown
     Column("trial_id", "text", True),  # stable across workers

@@ -1,0 +1,172 @@
+"""Variances, intervals and tests for judgments that share workers and images.
+
+A judgment is not independent of the other judgments of its worker or of its image, so an interval that counts
+judgments is far too narrow (its nominal 95 % cover about half). The variance here is the two-way cluster-robust one of
+Cameron, Gelbach & Miller (2011): by worker plus by image minus their intersection, never below the larger of the two,
+with t quantiles of min(workers, images) - 1 degrees of freedom.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Sandwich:
+    """Two-way covariance of k estimates in its three parts, each float64 [k, k], and the numbers of clusters."""
+
+    by_worker: np.ndarray
+    by_image: np.ndarray
+    by_both: np.ndarray
+    workers: int
+    images: int
+
+    @property
+    def df(self) -> int:
+        return min(self.workers, self.images) - 1
+
+    @property
+    def missing(self) -> str:
+        """Why there is no clustered interval, empty where there is one."""
+        if self.workers < 2:
+            return "one worker: how much workers differ cannot be estimated"
+        return "one image: how much images differ cannot be estimated" if self.images < 2 else ""
+
+    def variance(self, contrast: np.ndarray | None = None) -> float:
+        """Variance of contrast @ estimates (default: of the first estimate)."""
+        contrast = np.eye(len(self.by_worker))[0] if contrast is None else np.asarray(contrast, float)
+        worker, image, both = (float(contrast @ part @ contrast) for part in
+                               (self.by_worker, self.by_image, self.by_both))
+        return max(worker + image - both, worker, image)
+
+
+def sandwich(scores: np.ndarray, workers: np.ndarray, images: np.ndarray) -> Sandwich:
+    """Two-way covariance of sum(scores), where scores are the judgments' influences on k estimates.
+
+    scores: float [n] or [n, k], summing to about 0 at the estimate; workers, images: integer codes [n], each >= 0.
+    """
+    scores = scores.reshape(len(scores), -1)
+    workers, images = pd.factorize(workers)[0], pd.factorize(images)[0]
+    both = pd.factorize(workers.astype(np.int64) * (images.max(initial=0) + 1) + images)[0]
+    parts = [_cluster_sum(scores, codes) for codes in (workers, images, both)]
+    return Sandwich(*parts, int(workers.max(initial=-1)) + 1, int(images.max(initial=-1)) + 1)
+
+
+def _cluster_sum(scores: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    groups = int(codes.max(initial=-1)) + 1
+    sums = np.stack([np.bincount(codes, column, groups) for column in scores.T], axis=1)  # [groups, k]
+    return sums.T @ sums * (groups / (groups - 1) if groups > 1 else 1.0)
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share of judgments (0..1) with what its clusters say about it; `missing` says why `variance` is None.
+
+    `effective_n` is the number of independent judgments that would carry as much information, at most n.
+    """
+
+    value: float
+    n: int
+    effective_n: float | None
+    df: int
+    missing: str = ""
+
+
+def clustered_share(outcomes: np.ndarray, workers: np.ndarray, images: np.ndarray) -> Share:
+    """Mean of outcomes (each 0, 0.5 or 1) with its effective number of judgments.
+
+    Where all outcomes are 0 or all are 1 the spread cannot be seen; each worker, or each image where those are fewer,
+    then counts as one judgment.
+    """
+    n = len(outcomes)
+    if n == 0:
+        return Share(math.nan, 0, None, 0, "no judgments")
+    share = float(np.mean(outcomes))
+    parts = sandwich((outcomes - share) / n, workers, images)
+    if parts.missing:
+        return Share(share, n, None, 0, parts.missing)
+    if share in (0.0, 1.0):
+        return Share(share, n, float(parts.df + 1), parts.df,
+                     "all judgments agree: every worker (or image, where fewer) counts as one judgment")
+    variance = parts.variance()
+    effective = min(share * (1 - share) / variance, n) if variance > 0 else n
+    return Share(share, n, float(effective), parts.df)
+
+
+def wilson(share: float, n: float, quantile: float) -> tuple[float, float]:
+    """Wilson's score interval of a share of n judgments; quantile: of the normal or t distribution (1.96 for 95 %)."""
+    spread = quantile**2 / n
+    centre = (share + spread / 2) / (1 + spread)
+    half = quantile * math.sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def clustered_interval(share: Share, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
+    """Wilson's interval at the effective number of judgments with a t quantile; None where it cannot be had."""
+    if share.effective_n is None:
+        return None
+    return wilson(share.value, share.effective_n, stats.t.ppf((1 + confidence) / 2, share.df))
+
+
+def clustered_test(share: Share, null: float = 0.5) -> float | None:
+    """Two-sided p value of share = null: the score test that `clustered_interval` inverts."""
+    if share.effective_n is None:
+        return None
+    return float(2 * stats.t.sf(abs(_score(share, null)), share.df))
+
+
+def clustered_equivalence(share: Share, margin: float, null: float = 0.5) -> float | None:
+    """p value of TOST: the larger of the one-sided tests of share <= null - margin and share >= null + margin.
+
+    Small means: the share lies within the margin, so the two methods cannot be told apart by more than that.
+    """
+    if share.effective_n is None:
+        return None
+    above = stats.t.sf(_score(share, null - margin), share.df)
+    below = stats.t.cdf(_score(share, null + margin), share.df)
+    return float(max(above, below))
+
+
+def _score(share: Share, null: float) -> float:
+    return (share.value - null) / math.sqrt(null * (1 - null) / share.effective_n)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A number with its clustered 95 % interval and two-sided p value of being 0; None with the reason in `note`."""
+
+    value: float
+    interval: tuple[float, float] | None = None
+    p: float | None = None
+    note: str = ""
+
+
+def clustered_difference(outcomes: np.ndarray, second: np.ndarray, workers: np.ndarray, images: np.ndarray) -> Estimate:
+    """Difference of two shares, mean over `second` minus mean over the rest, paired through shared workers and images.
+
+    second: bool [n]. value NaN where one of the two groups is empty.
+    """
+    outcomes, second = np.asarray(outcomes, float), np.asarray(second, bool)
+    if second.all() or not second.any():
+        return Estimate(math.nan, note="only one of the two groups has judgments")
+    shares = np.array([outcomes[~second].mean(), outcomes[second].mean()])
+    counts = np.array([(~second).sum(), second.sum()])
+    group = second.astype(int)
+    influence = (outcomes - shares[group]) / counts[group] * (2 * group - 1)
+    return estimate(float(shares[1] - shares[0]), sandwich(influence, workers, images))
+
+
+def estimate(value: float, parts: Sandwich, contrast: np.ndarray | None = None) -> Estimate:
+    """Wald interval and test of one linear contrast of estimates."""
+    if parts.missing:
+        return Estimate(value, note=parts.missing)
+    error = math.sqrt(parts.variance(contrast))
+    if error == 0:
+        return Estimate(value, note="no spread between workers or images: no interval")
+    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, parts.df)) * error
+    return Estimate(value, (value - half, value + half), float(2 * stats.t.sf(abs(value) / error, parts.df)))

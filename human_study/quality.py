@@ -1,0 +1,214 @@
+"""Which work is paid (`accepted`) and which judgments are analysed (`used`): rules fixed in the study's specification.
+
+The two are apart on purpose: who finishes is paid unless explicit instructions were ignored; what perceptual checks,
+speed or side habits say about the care taken only decides what is analysed. Every row not used says why.
+"""
+
+import numpy as np
+import pandas as pd
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from scipy import stats
+
+from data.errors import InputError, nearest
+
+# Rows that are no judgment of the comparison under any rules; reasons given by the import (import_...) are also such.
+STRUCTURAL = ("practice", "sentinel", "no_answer", "asset_error", "stacked", "withdrawn", "returned")
+FINISHED = ("submitted", "approved", "rejected")
+
+
+class QualityRules(BaseModel):
+    """Rules of one study. A rule set to None is switched off; a rule without the data it needs excludes nothing."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    sentinel_guess_alpha: float | None = Field(0.05, gt=0, lt=1)  # chance that a guesser passes the sentinels, at most
+    instruction_failures_to_refuse: int | None = Field(2, ge=1)  # failed explicit instructions that cost the pay
+    repeat_min_consistency: float | None = Field(0.5, ge=0, le=1)  # share of mirrored repeats answered alike
+    fast_rt_ms: float = Field(250.0, ge=0)  # an answer sooner after onset is no judgment
+    fast_max_share: float | None = Field(0.2, ge=0, le=1)  # of a session's answers
+    streak_max: int | None = Field(20, ge=2)  # answers on one side in a row
+    one_side_alpha: float | None = Field(1e-4, gt=0, lt=1)  # two-sided binomial tail of the left rate
+    exposure_tolerance_frames: float | None = Field(1.0, gt=0)  # shown against requested, after whole-frame rounding
+    drop_focus_lost: bool = True  # timed trials only: an untimed one can be looked at again
+    one_session_per_worker: bool = True  # the first finished one counts
+    use_incomplete: bool = False  # sessions that were not submitted
+    use_rejected: bool = False  # work that was rejected on the platform
+
+    @classmethod
+    def parse(cls, values: dict, where: str) -> "QualityRules":
+        """Raises InputError naming the key."""
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            problem = error.errors()[0]
+            key = ".".join(str(part) for part in problem["loc"])
+            hint = f"; {nearest(key, cls.model_fields)}" if problem["type"] == "extra_forbidden" else ""
+            raise InputError(f"{where}: quality rule '{key}': {problem['msg']}{hint}") from None
+
+
+def sentinel_threshold(n: int, alpha: float) -> int:
+    """Fewest right answers of n two-choice sentinels that a guesser reaches with probability <= alpha; n if none does.
+
+    >>> sentinel_threshold(10, 0.05), sentinel_threshold(5, 0.05)
+    (9, 5)
+    """
+    passing = stats.binom.sf(np.arange(n + 1) - 1, n, 0.5)  # P(X >= k)
+    enough = np.flatnonzero(passing <= alpha)
+    return int(enough[0]) if len(enough) else n
+
+
+def pass_rate(n: int, threshold: int, right: float) -> float:
+    """Probability to pass: >= threshold of n sentinels, each answered rightly with probability `right`."""
+    return float(stats.binom.sf(threshold - 1, n, right))
+
+
+def apply_rules(frame: pd.DataFrame, rules: QualityRules) -> pd.DataFrame:
+    """The table with `accepted`, `used` and `exclude_reasons` decided anew; reasons given by the import are kept.
+
+    Rows in any order. The result does not depend on the order of rows or on names.
+    """
+    trial = _trial_reasons(frame, rules)
+    sessions = session_checks(frame, rules)
+    reasons = [*_imported_reasons(frame), *trial.items()]
+    for name, failed in sessions["reasons"].items():
+        reasons.append((name, frame["session_id"].isin(failed).to_numpy()))
+    joined = _join(reasons, len(frame))
+    accepted = _accepted(frame, sessions["refused"])
+    text = pd.Series(joined, frame.index, dtype="str")
+    return frame.assign(accepted=accepted, used=pd.array(joined == "", dtype="boolean"),
+                        exclude_reasons=text.where(text != ""))
+
+
+def _imported_reasons(frame: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
+    """Reasons that only the import can know (import_...), as they stand in the table."""
+    given = frame["exclude_reasons"]
+    if given.notna().any():
+        names = {name for text in given.dropna().unique() for name in text.split(";") if name.startswith("import_")}
+        padded = ";" + given.fillna("") + ";"
+        return [(name, padded.str.contains(f";{name};", regex=False).to_numpy(bool)) for name in sorted(names)]
+    return []
+
+
+def _join(reasons: list[tuple[str, np.ndarray]], n: int) -> np.ndarray:
+    """object [n]: names of the reasons that hold, joined by ';'. Works on the few distinct combinations."""
+    reasons = [(name, mask) for name, mask in reasons if mask.any()]
+    code = np.zeros(n, np.int64)
+    for bit, (_, mask) in enumerate(reasons):
+        code |= mask.astype(np.int64) << bit
+    distinct, inverse = np.unique(code, return_inverse=True)
+    texts = [";".join(name for bit, (name, _) in enumerate(reasons) if value >> bit & 1) for value in distinct]
+    return np.array(texts, dtype=object)[inverse]
+
+
+def _trial_reasons(frame: pd.DataFrame, rules: QualityRules) -> dict[str, np.ndarray]:
+    status = frame["submit_status"]
+    timed = frame["exposure_req_ms"].notna()
+    reasons = {
+        "practice": frame["block"].eq("practice"),
+        "sentinel": frame["sentinel"].ne("none"),
+        "no_answer": frame["chosen"].eq("none"),
+        "asset_error": frame["asset_error"].fillna(False),
+        "stacked": frame["layout"].eq("stacked"),
+        "withdrawn": status.eq("withdrawn"),
+        "returned": status.eq("returned"),
+        "incomplete": status.eq("incomplete") & (not rules.use_incomplete),
+        "rejected": status.eq("rejected") & (not rules.use_rejected),
+        "rt_invalid": frame["rt_ms"].le(0),
+        "focus_lost": frame["focus_lost"].fillna(False) & timed & rules.drop_focus_lost,
+        "exposure_unknown": timed & frame["exposure_ms"].isna() & frame["refresh_hz"].notna(),
+        "exposure_wrong": _wrong_exposure(frame, rules.exposure_tolerance_frames),
+        "mask_missing": timed & frame["mask_shown"].eq(False).fillna(False),
+    }
+    return {name: mask.to_numpy(bool) for name, mask in reasons.items()}
+
+
+def _wrong_exposure(frame: pd.DataFrame, tolerance: float | None) -> pd.Series:
+    if tolerance is None:
+        return pd.Series(False, frame.index)
+    one_frame = 1000 / frame["refresh_hz"].fillna(60.0).clip(lower=1.0)
+    return (frame["exposure_ms"] - frame["exposure_req_ms"]).abs() > tolerance * one_frame + 0.5
+
+
+def session_checks(frame: pd.DataFrame, rules: QualityRules) -> dict:
+    """{"reasons": {rule: ids of the sessions that break it}, "refused": ids not to be paid, "summary": one row each}.
+
+    Practice trials and trials without an answer do not count, except that an unanswered sentinel is failed.
+    """
+    summary = session_summary(frame, rules)
+    reasons = {}
+    alpha = rules.sentinel_guess_alpha
+    if alpha is not None:
+        least = {n: sentinel_threshold(n, alpha) for n in summary["sentinels"].unique()}
+        reasons["sentinels_failed"] = summary["sentinels_right"] < summary["sentinels"].map(least)
+    if rules.repeat_min_consistency is not None:
+        reasons["repeats_inconsistent"] = summary["repeat_consistency"] < rules.repeat_min_consistency
+    if rules.fast_max_share is not None:
+        reasons["too_fast"] = summary["fast_share"] > rules.fast_max_share
+    if rules.streak_max is not None:
+        reasons["side_streak"] = summary["longest_streak"] > rules.streak_max
+    if rules.one_side_alpha is not None:
+        reasons["one_side"] = _side_tail(summary) < rules.one_side_alpha
+    if rules.one_session_per_worker:
+        reasons["repeat_worker"] = summary["earlier_session"]
+    refused = summary["instructions_failed"] >= (rules.instruction_failures_to_refuse or np.inf)
+    reasons["instructions_ignored"] = refused
+    return {"reasons": {name: set(summary.index[mask]) for name, mask in reasons.items()},
+            "refused": set(summary.index[refused]), "summary": summary}
+
+
+def _side_tail(summary: pd.DataFrame) -> np.ndarray:
+    low = np.minimum(summary["left"], summary["answers"] - summary["left"])
+    return np.minimum(1.0, 2 * stats.binom.cdf(low, summary["answers"], 0.5))
+
+
+def session_summary(frame: pd.DataFrame, rules: QualityRules) -> pd.DataFrame:
+    """One row per session_id: counts that the rules and the worker report look at."""
+    test = frame[frame["block"].eq("test")]
+    session = test["session_id"]
+    answered = test["chosen"].isin(("left", "right"))
+    checks = test["sentinel"].isin(("perceptual", "instruction"))
+    ok = test["sentinel_ok"].fillna(False).astype(bool)
+    repeats = test["sentinel"].eq("repeat")
+    timed_answer = answered & test["rt_ms"].notna()
+    columns = {
+        "trials": session.notna(), "answers": answered, "left": test["chosen"].eq("left"),
+        "sentinels": checks, "sentinels_right": checks & ok,
+        "instructions_failed": test["sentinel"].eq("instruction") & ~ok,
+        "repeats": repeats, "repeats_alike": repeats & ok,
+        "timed_answers": timed_answer, "fast": timed_answer & test["rt_ms"].lt(rules.fast_rt_ms),
+    }
+    summary = pd.DataFrame({name: mask.astype(np.int64) for name, mask in columns.items()}).groupby(session).sum()
+    summary["repeat_consistency"] = summary["repeats_alike"] / summary["repeats"].where(summary["repeats"] > 0)
+    summary["fast_share"] = summary["fast"] / summary["timed_answers"].where(summary["timed_answers"] > 0)
+    summary["median_rt_ms"] = test["rt_ms"].where(answered).groupby(session).median()
+    summary["longest_streak"] = longest_streaks(test[answered]).reindex(summary.index, fill_value=0)
+    summary["earlier_session"] = _has_earlier(frame, summary.index)
+    return summary
+
+
+def longest_streaks(frame: pd.DataFrame) -> pd.Series:
+    """Longest run of answers on one side, in the order shown, by session_id. frame: answered trials only."""
+    ordered = frame.sort_values(["session_id", "trial_index"])
+    session, chosen = (pd.factorize(ordered[name])[0] for name in ("session_id", "chosen"))
+    if not len(ordered):
+        return pd.Series(dtype="int64")
+    new = np.concatenate([[True], (session[1:] != session[:-1]) | (chosen[1:] != chosen[:-1])])
+    starts = np.flatnonzero(new)
+    lengths = np.diff(np.append(starts, len(ordered)))
+    return pd.Series(lengths, ordered["session_id"].to_numpy()[starts]).groupby(level=0).max()
+
+
+def _has_earlier(frame: pd.DataFrame, sessions: pd.Index) -> pd.Series:
+    """Whether the worker has an earlier finished session; without starting times the smallest session_id is first."""
+    finished = frame[frame["submit_status"].isin(FINISHED)]
+    first = finished.drop_duplicates("session_id")[["session_id", "worker_id", "session_started"]]
+    first = first.sort_values(["worker_id", "session_started", "session_id"])
+    later = first[first.duplicated("worker_id")]["session_id"]
+    return pd.Series(sessions.isin(set(later)), sessions)
+
+
+def _accepted(frame: pd.DataFrame, refused: set[str]) -> pd.Series:
+    """Pay decided by session: finished and instructions followed; what a platform decided already stays."""
+    status = frame["submit_status"]
+    paid = status.isin(("submitted", "approved")) & ~(frame["session_id"].isin(refused) & status.ne("approved"))
+    return paid.astype("boolean")
