@@ -103,7 +103,7 @@ def wilson(share: float, n: float, quantile: float) -> tuple[float, float]:
     spread = quantile**2 / n
     centre = (share + spread / 2) / (1 + spread)
     half = quantile * math.sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return float(max(0.0, centre - half)), float(min(1.0, centre + half))
 
 
 def clustered_interval(share: Share, confidence: float = CONFIDENCE) -> tuple[float, float] | None:

@@ -14,6 +14,7 @@ from data.errors import InputError, nearest
 # Rows that are no judgment of the comparison under any rules; reasons given by the import (import_...) are also such.
 STRUCTURAL = ("practice", "sentinel", "no_answer", "asset_error", "stacked", "withdrawn", "returned")
 FINISHED = ("submitted", "approved", "rejected")
+FEWEST_FOR_SIDES = 10  # answers; fewer say nothing about a habit
 
 
 class QualityRules(BaseModel):
@@ -21,16 +22,19 @@ class QualityRules(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    sentinel_guess_alpha: float | None = Field(0.05, gt=0, lt=1)  # chance that a guesser passes the sentinels, at most
-    instruction_failures_to_refuse: int | None = Field(2, ge=1)  # failed explicit instructions that cost the pay
-    repeat_min_consistency: float | None = Field(0.5, ge=0, le=1)  # share of mirrored repeats answered alike
-    fast_rt_ms: float = Field(250.0, ge=0)  # an answer sooner after onset is no judgment
-    fast_max_share: float | None = Field(0.2, ge=0, le=1)  # of a session's answers
-    streak_max: int | None = Field(20, ge=2)  # answers on one side in a row
-    one_side_alpha: float | None = Field(1e-4, gt=0, lt=1)  # two-sided binomial tail of the left rate
-    exposure_tolerance_frames: float | None = Field(1.0, gt=0)  # shown against requested, after whole-frame rounding
-    drop_focus_lost: bool = True  # timed trials only: an untimed one can be looked at again
-    one_session_per_worker: bool = True  # the first finished one counts
+    pay_min_answered: float = Field(1.0, ge=0, le=1)  # share of a session's trials answered
+    pay_max_instruction_failures: int | None = Field(1, ge=0)  # explicit instructions answered wrongly
+    use_min_sentinels: float = Field(0.9, ge=0, le=1)  # share of perceptual sentinels answered rightly, and
+    use_sentinel_guess_alpha: float | None = Field(0.05, gt=0, lt=1)  # so many that a guesser passes at most so often
+    use_min_repeats_alike: float | None = Field(0.5, ge=0, le=1)  # share of mirrored repeats answered consistently
+    use_min_median_rt_ms: float | None = Field(300.0, ge=0)
+    use_fast_rt_ms: float = Field(200.0, ge=0)  # an answer sooner after onset is no judgment
+    use_max_fast: float | None = Field(0.2, ge=0, le=1)  # share of such answers in a session
+    use_max_one_side: float | None = Field(0.9, gt=0.5, le=1)  # share of answers on one side
+    use_max_streak: int | None = Field(25, ge=2)  # answers on one side in a row; by chance 3e-6 in 110 trials
+    use_exposure_tolerance_frames: float | None = Field(1.0, gt=0)  # shown against requested, either way
+    use_drop_focus_lost: bool = True  # timed trials only: an untimed one can be looked at again
+    use_one_session_per_worker: bool = True  # the first finished one counts
     use_incomplete: bool = False  # sessions that were not submitted
     use_rejected: bool = False  # work that was rejected on the platform
 
@@ -114,9 +118,9 @@ def _trial_reasons(frame: pd.DataFrame, rules: QualityRules) -> dict[str, np.nda
         "incomplete": status.eq("incomplete") & (not rules.use_incomplete),
         "rejected": status.eq("rejected") & (not rules.use_rejected),
         "rt_invalid": frame["rt_ms"].le(0),
-        "focus_lost": frame["focus_lost"].fillna(False) & timed & rules.drop_focus_lost,
+        "focus_lost": frame["focus_lost"].fillna(False) & timed & rules.use_drop_focus_lost,
         "exposure_unknown": timed & frame["exposure_ms"].isna() & frame["refresh_hz"].notna(),
-        "exposure_wrong": _wrong_exposure(frame, rules.exposure_tolerance_frames),
+        "exposure_wrong": _wrong_exposure(frame, rules.use_exposure_tolerance_frames),
         "mask_missing": timed & frame["mask_shown"].eq(False).fillna(False),
     }
     return {name: mask.to_numpy(bool) for name, mask in reasons.items()}
@@ -135,30 +139,32 @@ def session_checks(frame: pd.DataFrame, rules: QualityRules) -> dict:
     Practice trials and trials without an answer do not count, except that an unanswered sentinel is failed.
     """
     summary = session_summary(frame, rules)
-    reasons = {}
-    alpha = rules.sentinel_guess_alpha
-    if alpha is not None:
-        least = {n: sentinel_threshold(n, alpha) for n in summary["sentinels"].unique()}
-        reasons["sentinels_failed"] = summary["sentinels_right"] < summary["sentinels"].map(least)
-    if rules.repeat_min_consistency is not None:
-        reasons["repeats_inconsistent"] = summary["repeat_consistency"] < rules.repeat_min_consistency
-    if rules.fast_max_share is not None:
-        reasons["too_fast"] = summary["fast_share"] > rules.fast_max_share
-    if rules.streak_max is not None:
-        reasons["side_streak"] = summary["longest_streak"] > rules.streak_max
-    if rules.one_side_alpha is not None:
-        reasons["one_side"] = _side_tail(summary) < rules.one_side_alpha
-    if rules.one_session_per_worker:
-        reasons["repeat_worker"] = summary["earlier_session"]
-    refused = summary["instructions_failed"] >= (rules.instruction_failures_to_refuse or np.inf)
-    reasons["instructions_ignored"] = refused
-    return {"reasons": {name: set(summary.index[mask]) for name, mask in reasons.items()},
-            "refused": set(summary.index[refused]), "summary": summary}
+    least = summary["sentinels"].map({n: sentinels_needed(n, rules) for n in summary["sentinels"].unique()})
+    one_side = np.maximum(summary["left_share"], 1 - summary["left_share"])
+    broken = {
+        "sentinels_failed": summary["sentinels_right"] < least,
+        "repeats_inconsistent": summary["repeat_consistency"] < _limit(rules.use_min_repeats_alike, -np.inf),
+        "too_fast": (summary["fast_share"] > _limit(rules.use_max_fast, np.inf))
+                    | (summary["median_rt_ms"] < _limit(rules.use_min_median_rt_ms, -np.inf)),
+        "one_side": (one_side > _limit(rules.use_max_one_side, np.inf)) & (summary["answers"] >= FEWEST_FOR_SIDES),
+        "side_streak": summary["longest_streak"] > _limit(rules.use_max_streak, np.inf),
+        "repeat_worker": summary["earlier_session"] & rules.use_one_session_per_worker,
+        "instructions_ignored": summary["instructions_failed"] > _limit(rules.pay_max_instruction_failures, np.inf),
+    }
+    unpaid = broken["instructions_ignored"] | (summary["answered_share"] < rules.pay_min_answered)
+    return {"reasons": {name: set(summary.index[mask]) for name, mask in broken.items()},
+            "refused": set(summary.index[unpaid]), "summary": summary}
 
 
-def _side_tail(summary: pd.DataFrame) -> np.ndarray:
-    low = np.minimum(summary["left"], summary["answers"] - summary["left"])
-    return np.minimum(1.0, 2 * stats.binom.cdf(low, summary["answers"], 0.5))
+def _limit(value: float | None, otherwise: float) -> float:
+    return otherwise if value is None else value
+
+
+def sentinels_needed(n: int, rules: QualityRules) -> int:
+    """Right answers out of n perceptual sentinels that both sentinel rules ask for."""
+    by_share = int(np.ceil(rules.use_min_sentinels * n - 1e-9))
+    alpha = rules.use_sentinel_guess_alpha
+    return by_share if alpha is None else max(by_share, sentinel_threshold(n, alpha))
 
 
 def session_summary(frame: pd.DataFrame, rules: QualityRules) -> pd.DataFrame:
@@ -166,18 +172,21 @@ def session_summary(frame: pd.DataFrame, rules: QualityRules) -> pd.DataFrame:
     test = frame[frame["block"].eq("test")]
     session = test["session_id"]
     answered = test["chosen"].isin(("left", "right"))
-    checks = test["sentinel"].isin(("perceptual", "instruction"))
+    checks = test["sentinel"].eq("perceptual")
     ok = test["sentinel_ok"].fillna(False).astype(bool)
     repeats = test["sentinel"].eq("repeat")
     timed_answer = answered & test["rt_ms"].notna()
     columns = {
-        "trials": session.notna(), "answers": answered, "left": test["chosen"].eq("left"),
+        "trials": session.notna(), "shown_answered": test["chosen"].ne("none"),
+        "answers": answered, "left": test["chosen"].eq("left"),
         "sentinels": checks, "sentinels_right": checks & ok,
         "instructions_failed": test["sentinel"].eq("instruction") & ~ok,
         "repeats": repeats, "repeats_alike": repeats & ok,
-        "timed_answers": timed_answer, "fast": timed_answer & test["rt_ms"].lt(rules.fast_rt_ms),
+        "timed_answers": timed_answer, "fast": timed_answer & test["rt_ms"].lt(rules.use_fast_rt_ms),
     }
     summary = pd.DataFrame({name: mask.astype(np.int64) for name, mask in columns.items()}).groupby(session).sum()
+    summary["answered_share"] = summary.pop("shown_answered") / summary["trials"]
+    summary["left_share"] = summary["left"] / summary["answers"].where(summary["answers"] > 0)
     summary["repeat_consistency"] = summary["repeats_alike"] / summary["repeats"].where(summary["repeats"] > 0)
     summary["fast_share"] = summary["fast"] / summary["timed_answers"].where(summary["timed_answers"] > 0)
     summary["median_rt_ms"] = test["rt_ms"].where(answered).groupby(session).median()
@@ -208,7 +217,7 @@ def _has_earlier(frame: pd.DataFrame, sessions: pd.Index) -> pd.Series:
 
 
 def _accepted(frame: pd.DataFrame, refused: set[str]) -> pd.Series:
-    """Pay decided by session: finished and instructions followed; what a platform decided already stays."""
+    """Pay, decided by session: finished, all answered, instructions followed; what a platform has decided stays."""
     status = frame["submit_status"]
     paid = status.isin(("submitted", "approved")) & ~(frame["session_id"].isin(refused) & status.ne("approved"))
     return paid.astype("boolean")

@@ -1,0 +1,193 @@
+"""How often one method is preferred to another: shares, intervals and tests by pair and exposure."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+from statsmodels.stats.multitest import multipletests
+from statsmodels.stats.proportion import proportion_confint
+
+from evaluation.rundir import PHOTOS
+from human_study.clustered import (
+    Estimate,
+    Share,
+    clustered_difference,
+    clustered_equivalence,
+    clustered_interval,
+    clustered_share,
+    clustered_test,
+)
+from human_study.published import Counts
+from human_study.quality import STRUCTURAL
+
+ALPHA = 0.05
+MARGIN = 0.05  # of the equivalence test: 5 percentage points around one half
+FEW = 5  # workers or images up to which an interval is honest but very wide
+
+
+@dataclass(frozen=True)
+class Preference:
+    """Judgments of one pair at one exposure. Shares and intervals are 0..1, for method a; None: see `note`."""
+
+    a: str
+    b: str
+    exposure_ms: float | None  # as requested; None: unlimited
+    n: int
+    wins: int
+    ties: int
+    share: float
+    naive: tuple[float, float] | None  # Wilson, as if all judgments were independent
+    p_exact: float | None  # two-sided binomial test of one half, ties left out, as if independent
+    p_equivalent_naive: float | None
+    workers: int | None = None
+    images: int | None = None
+    clustered: tuple[float, float] | None = None
+    p_clustered: float | None = None
+    p_equivalent: float | None = None  # TOST with MARGIN, clustered
+    effective_n: float | None = None
+    shown_ms: float | None = None  # median of the measured exposures
+    p_exact_holm: float | None = None
+    p_clustered_holm: float | None = None
+    p_equivalent_holm: float | None = None
+    note: str = ""
+
+    @property
+    def verdict(self) -> str:
+        """What the clustered tests, Holm-adjusted over all rows of the table, allow to say."""
+        if self.p_clustered_holm is None:
+            return "no clustered test"
+        if self.p_equivalent_holm is not None and self.p_equivalent_holm < ALPHA:
+            return f"equivalent within {MARGIN * 100:g} points"
+        if self.p_clustered_holm < ALPHA:
+            return f"{self.a if self.share > 0.5 else self.b} preferred"
+        return "undecided"
+
+
+def judgments(frame: pd.DataFrame, reference: str, all_answers: bool = False) -> pd.DataFrame:
+    """The rows to analyse, with the pair oriented (a is the photographs, else the reference, else first by name).
+
+    frame: responses after quality.apply_rules. all_answers: every judgment, whatever the quality rules say of it.
+    Columns: a, b, condition, outcome (for a), exposure_req_ms, exposure_ms, worker_id, image_id, session_id (integer
+    codes), trial_index, chosen, left_method, right_method. Answers "none" never enter.
+    """
+    keep = frame["used"].fillna(False).to_numpy(bool)
+    if all_answers:
+        keep = keep | ~_structural(frame["exclude_reasons"])
+    frame = frame[keep]
+    codes, names = pd.factorize(np.concatenate([frame["left_method"], frame["right_method"]]), sort=True)
+    priority = np.array([{PHOTOS: -2, reference: -1}.get(name, i) for i, name in enumerate(names)], dtype=float)
+    left, right = np.split(codes, 2)
+    left_first = priority[left] < priority[right]
+    names = np.asarray(names, dtype=object)
+    a, b = (names[np.where(first, left, right)] for first in (left_first, ~left_first))
+    left_wins = frame["chosen"].map({"left": 1.0, "right": 0.0, "tie": 0.5}).to_numpy(float)
+    oriented = {"a": a, "b": b, "condition": a + "_vs_" + b, "outcome": np.where(left_first, left_wins, 1 - left_wins)}
+    ids = {name: pd.factorize(frame[name], sort=True)[0] for name in ("worker_id", "image_id", "session_id")}
+    rest = ["exposure_req_ms", "exposure_ms", "trial_index", "chosen", "left_method", "right_method"]
+    return pd.DataFrame({**oriented, **ids, **{name: frame[name].to_numpy() for name in rest}})
+
+
+def _structural(reasons: pd.Series) -> np.ndarray:
+    """bool [n]: whether a reason holds that no set of rules could lift."""
+    verdict = {text: any(name in STRUCTURAL or name.startswith("import_") for name in text.split(";"))
+               for text in reasons.dropna().unique()}
+    return reasons.map(verdict, na_action="ignore").fillna(False).to_numpy(bool)
+
+
+def preferences(frame: pd.DataFrame, ties: str = "half") -> list[Preference]:
+    """One row per pair and exposure of `judgments`, with Holm's adjustment over all of them.
+
+    ties: "half" counts a tie as half a vote for each, "drop" leaves ties out.
+    """
+    key = [frame["a"], frame["b"], frame["exposure_req_ms"].fillna(math.inf)]
+    rows = [_preference(*names, group, ties) for names, group in frame.groupby(key, sort=True)]
+    return adjusted(rows)
+
+
+def _preference(a: str, b: str, exposure: float, group: pd.DataFrame, ties: str) -> Preference:
+    outcome = group["outcome"].to_numpy(float)
+    tied = int((outcome == 0.5).sum())
+    counted = group[group["outcome"] != 0.5] if ties == "drop" else group
+    share = clustered_share(*(counted[name].to_numpy() for name in ("outcome", "worker_id", "image_id")))
+    row = from_counts(Counts(a, b, None if math.isinf(exposure) else exposure, int((outcome == 1).sum()), len(group)),
+                      tied, ties)
+    notes = [share.missing] if share.missing else _few(share)
+    shown = group["exposure_ms"].median()
+    return replace(
+        row, workers=group["worker_id"].nunique(), images=group["image_id"].nunique(),
+        clustered=clustered_interval(share), p_clustered=clustered_test(share), effective_n=share.effective_n,
+        p_equivalent=clustered_equivalence(share, MARGIN), shown_ms=None if math.isnan(shown) else float(shown),
+        note="; ".join(notes))
+
+
+def _few(share: Share) -> list[str]:
+    few = share.df + 1 <= FEW
+    return [f"only {share.df + 1} workers or images: the interval is honest but wide"] if few else []
+
+
+def from_counts(counts: Counts, tied: int = 0, ties: str = "half") -> Preference:
+    """What counts alone can say: nothing about workers and images, so no clustered interval or test."""
+    n = counts.n - tied if ties == "drop" else counts.n
+    votes = counts.wins + (0 if ties == "drop" else tied / 2)
+    if n == 0:
+        return Preference(counts.a, counts.b, counts.exposure_ms, 0, counts.wins, tied, math.nan, None, None, None,
+                          note="no judgments but ties" if tied else "no judgments")
+    low, high = proportion_confint(votes, n, method="wilson")
+    decided = counts.n - tied
+    independent = Share(votes / n, n, float(n), math.inf)
+    return Preference(
+        counts.a, counts.b, counts.exposure_ms, n, counts.wins, tied, votes / n, (float(low), float(high)),
+        float(stats.binomtest(counts.wins, decided).pvalue) if decided else None,
+        clustered_equivalence(independent, MARGIN), note="counts only: no workers or images to cluster by")
+
+
+def adjusted(rows: Sequence[Preference]) -> list[Preference]:
+    """The rows with Holm-adjusted p values; the family is all rows that have the test."""
+    adjusted_rows = list(rows)
+    for field in ("p_exact", "p_clustered", "p_equivalent"):
+        have = [i for i, row in enumerate(rows) if getattr(row, field) is not None]
+        for i, p in zip(have, holm([getattr(rows[i], field) for i in have]), strict=True):
+            adjusted_rows[i] = replace(adjusted_rows[i], **{f"{field}_holm": p})
+    return adjusted_rows
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    return [float(p) for p in multipletests(p_values, method="holm")[1]] if len(p_values) else []
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Difference of a's preference over `second` minus over `first` at one exposure, paired by image and worker."""
+
+    a: str
+    first: str
+    second: str
+    exposure_ms: float | None
+    difference: Estimate
+    p_holm: float | None = None
+
+
+def comparisons(frame: pd.DataFrame) -> list[Comparison]:
+    """Every two pairs that share method a at one exposure; Holm's adjustment over all of them."""
+    found = []
+    for (a, exposure), group in frame.groupby([frame["a"], frame["exposure_req_ms"].fillna(math.inf)]):
+        for first, second in combinations(sorted(group["b"].unique()), 2):
+            both = group[group["b"].isin((first, second))]
+            difference = clustered_difference(both["outcome"].to_numpy(), both["b"].eq(second).to_numpy(),
+                                              both["worker_id"].to_numpy(), both["image_id"].to_numpy())
+            found.append(Comparison(a, first, second, None if math.isinf(exposure) else exposure, difference))
+    have = [i for i, row in enumerate(found) if row.difference.p is not None]
+    for i, p in zip(have, holm([found[i].difference.p for i in have]), strict=True):
+        found[i] = replace(found[i], p_holm=p)
+    return found
+
+
+def pair_title(a: str, b: str, titles: dict[str, str]) -> str:
+    """"CRN > pix2pix", with the methods' titles where they are known."""
+    return f"{titles.get(a, a)} > {titles.get(b, b)}"
+
+
