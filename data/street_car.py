@@ -1,0 +1,149 @@
+"""The bodies of cars in street scenes: small meshes with outward faces. Local axes: x across, y up, z to the front."""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Profile(NamedTuple):
+    """Side view of a car as (z, y) points in metres, both from rear to front over the top."""
+
+    half_width: float
+    body: list[tuple[float, float]]  # eight points: the edges are named in BODY_EDGES
+    cabin: list[tuple[float, float]]  # four points
+    roof: float  # width of the roof relative to the body
+    wheel_base: float
+    wheel: float  # radius
+    side_glass: list[tuple[float, float]]  # from, to along the cabin, as fractions
+
+
+PROFILES = {
+    "sedan": Profile(.9, [(-2.24, .28), (-2.28, .6), (-2.2, .92), (-1.6, .99), (.85, .95), (2., .78), (2.24, .58),
+                          (2.22, .28)], [(-1.95, .95), (-1.15, 1.4), (.1, 1.43), (1.05, .93)], .78, 1.38, .33,
+                     [(.1, .5), (.54, .93)]),
+    "hatchback": Profile(.88, [(-1.93, .28), (-1.98, .6), (-1.93, .95), (-1.6, 1.), (.8, .96), (1.72, .8), (1.98, .58),
+                               (1.95, .28)], [(-1.92, .96), (-1.6, 1.46), (0., 1.5), (1., .94)], .8, 1.27, .32,
+                         [(.1, .48), (.52, .92)]),
+    "suv": Profile(.96, [(-2.25, .36), (-2.3, .7), (-2.25, 1.08), (-2., 1.12), (1., 1.1), (2.05, 1.), (2.28, .75),
+                         (2.25, .36)], [(-2.24, 1.08), (-1.95, 1.7), (.2, 1.74), (1.1, 1.07)], .84, 1.42, .38,
+                   [(.07, .33), (.37, .62), (.66, .94)]),
+    "van": Profile(1., [(-2.5, .34), (-2.54, .7), (-2.5, 1.18), (-2.3, 1.22), (1.5, 1.18), (2.3, .95), (2.52, .7),
+                        (2.5, .34)], [(-2.49, 1.18), (-2.42, 2.12), (1.05, 2.16), (1.85, 1.12)], .92, 1.6, .35,
+                   [(.66, .95)]),
+}
+
+
+@dataclass(frozen=True)
+class Mesh:
+    """vertices [V, 3]; faces: (material, vertex indices, fine: only worth drawing near by); outward normals [F, 3];
+    offsets [F] = normal . point on the face. Faces stand in drawing order."""
+
+    vertices: np.ndarray
+    faces: list[tuple[str, list[int], bool]]
+    normals: np.ndarray
+    offsets: np.ndarray
+    half_width: float
+    half_length: float
+    height: float
+
+
+class _Builder:
+    def __init__(self):
+        self.vertices, self.faces, self.normals = [], [], []
+
+    def add(self, material: str, points: list, fine: bool = False, outward: tuple | None = None) -> None:
+        """Add a planar face; `outward` is any vector that roughly points away from the car."""
+        points = np.asarray(points, dtype=float)
+        normal = np.cross(points[1] - points[0], points[2] - points[0])
+        normal /= np.linalg.norm(normal)
+        if normal @ np.asarray(outward) < 0:
+            normal = -normal
+        start = len(self.vertices)
+        self.vertices.extend(points)
+        self.normals.append(normal)
+        self.faces.append((material, list(range(start, start + len(points))), fine))
+
+
+def _strip(a: tuple, b: tuple, wide_a: float, wide_b: float, s: tuple = (-1, 1), t: tuple = (0, 1)) -> list:
+    """A patch of the quad over the edge a-b: s from -1 to 1 across the car, t from 0 to 1 along the edge."""
+    def point(across, along):
+        width = wide_a + (wide_b - wide_a) * along
+        return across * width, a[1] + (b[1] - a[1]) * along, a[0] + (b[0] - a[0]) * along
+    return [point(s[0], t[0]), point(s[1], t[0]), point(s[1], t[1]), point(s[0], t[1])]
+
+
+def _disc(side: float, x: float, z: float, y: float, radius: float, points: int) -> list:
+    angles = np.arange(points) * 2 * np.pi / points
+    return [(side * x, y + radius * np.sin(a), z + radius * np.cos(a)) for a in angles]
+
+
+def _add_body(build: _Builder, p: Profile) -> None:
+    w = p.half_width
+    under = [(p.body[0][0] + .15, .1), (p.body[0][0] + .15, .4), (p.body[-1][0] - .15, .4), (p.body[-1][0] - .15, .1)]
+    for s in (-1, 1):
+        build.add("dark", [(s * w * .93, y, z) for z, y in under], outward=(s, 0, 0))
+    build.add("dark", _strip(under[0], under[1], w * .93, w * .93), outward=(0, 0, -1))
+    build.add("dark", _strip(under[3], under[2], w * .93, w * .93), outward=(0, 0, 1))
+    outward = [(0, 0, -1), (0, 0, -1), (0, 1, -.5), (0, 1, 0), (0, 1, .1), (0, .1, 1), (0, 0, 1)]
+    for a, b, out in zip(p.body, p.body[1:], outward, strict=False):
+        build.add("paint", _strip(a, b, w, w), outward=out)
+    for s in (-1, 1):
+        build.add("paint", [(s * w, y, z) for z, y in p.body], outward=(s, 0, 0))
+
+
+def _add_lights(build: _Builder, p: Profile) -> None:
+    w, rear, front = p.half_width, (p.body[1], p.body[2]), (p.body[5], p.body[6])
+    for s in ((-.98, -.62), (.62, .98)):
+        build.add("tail", _strip(*rear, w, w, s, (.35, .85)), outward=(0, 0, -1))
+        build.add("head", _strip(*front, w, w, s, (.15, .85)), outward=(0, .1, 1))
+    build.add("plate", _strip(*rear, w, w, (-.28, .28), (.2, .55)), True, (0, 0, -1))
+    build.add("dark", _strip(*front, w, w, (-.5, .5), (.3, .95)), True, (0, .1, 1))
+    build.add("dark", _strip(p.body[0], p.body[1], w, w, (-.9, .9), (0., .3)), True, (0, 0, -1))
+    build.add("plate", _strip(p.body[6], p.body[7], w, w, (-.26, .26), (.3, .65)), True, (0, 0, 1))
+
+
+def _add_wheels(build: _Builder, p: Profile) -> None:
+    for s in (-1, 1):
+        for z in (-p.wheel_base, p.wheel_base):
+            build.add("dark", _disc(s, p.half_width + .01, z, p.wheel, p.wheel * 1.04, 12), outward=(s, 0, 0))
+            build.add("hub", _disc(s, p.half_width + .02, z, p.wheel, p.wheel * .6, 8), outward=(s, 0, 0))
+        seam = [(s * (p.half_width + .01), y, z) for z, y in ((-.12, .42), (-.09, .42), (-.09, .92), (-.12, .92))]
+        build.add("seam", seam, True, (s, 0, 0))
+
+
+def _add_cabin(build: _Builder, p: Profile) -> None:
+    low, high = p.half_width * .97, p.half_width * p.roof
+    rear, front = (p.cabin[0], p.cabin[1]), (p.cabin[3], p.cabin[2])
+    build.add("paint", _strip(p.cabin[1], p.cabin[2], high, high), outward=(0, 1, 0))
+    build.add("paint", _strip(*rear, low, high), outward=(0, .3, -1))
+    build.add("glass", _strip(*rear, low, high, (-.86, .86), (.2, .88)), outward=(0, .3, -1))
+    build.add("paint", _strip(*front, low, high), outward=(0, .5, 1))
+    build.add("glass", _strip(*front, low, high, (-.9, .9), (.08, .92)), outward=(0, .5, 1))
+    for s in (-1, 1):
+        corners = [(p.cabin[0], low), (p.cabin[1], high), (p.cabin[2], high), (p.cabin[3], low)]
+        build.add("paint", [(s * w, y, z) for (z, y), w in corners], outward=(s, .2, 0))
+        for start, end in p.side_glass:
+            build.add("glass", [_on_side(p, s, start, .1), _on_side(p, s, start, .84), _on_side(p, s, end, .84),
+                                _on_side(p, s, end, .1)], outward=(s, .2, 0))
+
+
+def _on_side(p: Profile, s: float, along: float, up: float) -> tuple[float, float, float]:
+    (z0, y0), (z1, y1), (z2, y2), (z3, y3) = p.cabin
+    back = np.array([z0 + (z1 - z0) * up, y0 + (y1 - y0) * up])
+    ahead = np.array([z3 + (z2 - z3) * up, y3 + (y2 - y3) * up])
+    z, y = back + (ahead - back) * along
+    return s * p.half_width * (.97 + (p.roof - .97) * up + .005), float(y), float(z)
+
+
+def _mesh(p: Profile) -> Mesh:
+    build = _Builder()
+    for part in (_add_body, _add_lights, _add_wheels, _add_cabin):
+        part(build, p)
+    vertices, normals = np.array(build.vertices), np.array(build.normals)
+    first = vertices[[indices[0] for _, indices, _ in build.faces]]
+    return Mesh(vertices, build.faces, normals, (normals * first).sum(1), p.half_width,
+                max(abs(z) for z, _ in p.body), p.cabin[2][1])
+
+
+MESHES = {kind: _mesh(profile) for kind, profile in PROFILES.items()}
