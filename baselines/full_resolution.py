@@ -1,0 +1,33 @@
+"""Full-resolution network (paper section 4): the context aggregation network of Yu & Koltun (2016), inverted."""
+
+from torch import Tensor, nn
+
+from models.layers import ConvNormAct, ToImages, xavier_init
+
+
+def dilations(height: int, layers: int) -> list[int]:
+    """Largest dilation first, halved per layer, then 1: the largest power of two below half the height.
+
+    dilations(256, 10) = [64, 32, 16, 8, 4, 2, 1, 1, 1, 1]. The paper gives the rule, not the first number; one that
+    reaches a quarter of the height lets the last layers see what a 3x3 kernel of the first one sees of the whole image.
+    """
+    largest = 1 << max(0, height.bit_length() - 3)
+    return [max(1, largest >> i) for i in range(layers)]
+
+
+class FullResolution(nn.Module):
+    """Layout [B, C, H, W] -> images [B, K, 3, H, W]: dilated 3x3 convolutions at full resolution, no grid changes.
+
+    layers, width: 10 layers of 256 maps in the paper (5.4M parameters at C = 20, so not matched to CRN's capacity).
+    """
+
+    def __init__(self, classes: int, size: tuple[int, int], images: int = 1, layers: int = 10, width: int = 256):
+        super().__init__()
+        channels = [classes] + [width] * layers
+        self.layers = nn.Sequential(*(ConvNormAct(before, after, dilation) for before, after, dilation
+                                      in zip(channels, channels[1:], dilations(size[0], layers), strict=False)))
+        self.to_images = ToImages(width, images)
+        xavier_init(self)
+
+    def forward(self, layout: Tensor) -> Tensor:
+        return self.to_images(self.layers(layout))

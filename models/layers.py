@@ -1,0 +1,72 @@
+"""Layers that several networks share."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+LEAKY_SLOPE = 0.2
+
+
+class LayerNorm(nn.GroupNorm):
+    """Layer norm of the paper: mean and variance over C, H, W together per sample, affine per channel.
+
+    That is a group norm with one group; nn.LayerNorm([C, H, W]) would learn an affine map per pixel. eps as in the
+    authors' code.
+    """
+
+    def __init__(self, channels: int):
+        super().__init__(1, channels, eps=1e-12)
+
+
+class ConvNormAct(nn.Sequential):
+    """3x3 convolution (stride 1, zero padding, no bias), layer norm, leaky ReLU 0.2: [B, in, H, W] -> [B, out, H, W]."""
+
+    def __init__(self, channels_in: int, channels_out: int, dilation: int = 1):
+        conv = nn.Conv2d(channels_in, channels_out, 3, padding=dilation, dilation=dilation, bias=False)
+        super().__init__(conv, LayerNorm(channels_out), nn.LeakyReLU(LEAKY_SLOPE, inplace=True))
+
+
+class ToImages(nn.Conv2d):
+    """1x1 convolution with bias to K images: [B, d, H, W] -> [B, K, 3, H, W], no activation.
+
+    The value -1 means black and 1 white; values outside are clipped when an image is saved, not in training.
+    """
+
+    def __init__(self, channels: int, images: int):
+        super().__init__(channels, 3 * images, 1)
+        self.images = images
+
+    def forward(self, features: Tensor) -> Tensor:
+        return super().forward(features).unflatten(1, (self.images, 3))
+
+
+def xavier_init(network: nn.Module) -> None:
+    """Xavier-uniform weights and zero biases for every convolution, as in the authors' code."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.xavier_uniform_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
+def upsample(features: Tensor) -> Tensor:
+    """Double height and width, bilinear with aligned corners (the paper uses no up-convolutions: checkerboards)."""
+    height, width = features.shape[-2:]
+    return F.interpolate(features, size=(2 * height, 2 * width), mode="bilinear", align_corners=True)
+
+
+def layout_pyramid(layout: Tensor, levels: int) -> list[Tensor]:
+    """Layouts from coarse to fine: [B, C, H, W] one-hot -> `levels` tensors, the last one `layout` itself.
+
+    Each is the exact 2x2 box average of the next finer one, so low-resolution layouts are soft.
+    """
+    pyramid = [layout]
+    for _ in range(levels - 1):
+        pyramid.append(F.avg_pool2d(pyramid[-1], 2))
+    return pyramid[::-1]
+
+
+def one_hot(labels: Tensor, classes: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    """Class indices uint8 [B, H, W] -> one-hot [B, C, H, W], channels last in memory."""
+    index = torch.arange(classes, device=labels.device, dtype=labels.dtype)
+    return (labels.unsqueeze(-1) == index).to(dtype).permute(0, 3, 1, 2)

@@ -1,0 +1,147 @@
+"""What a generator is trained on. The harness knows this interface, never the names behind it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from data.errors import InputError
+from models import losses
+from models.losses import IMAGE, Features
+
+
+@dataclass
+class Batch:
+    """layout: one-hot float [B, C, H, W]. photo: float [B, 3, H, W] in [-1, 1]. labels: int64 [B, H, W]."""
+
+    layout: Tensor
+    photo: Tensor
+    labels: Tensor
+
+
+class Objective(nn.Module):
+    """Named loss terms of a generator; owns its adversary where it has one.
+
+    images: K, the images per layout that the generator must give. optimiser: settings that this objective is usually
+    trained with, over the preset's (a preset's `overrides` win). networks: frozen networks used inside the loss.
+    """
+
+    images: int = 1
+    optimiser: dict[str, Any] = {}
+    adversary: nn.Module | None = None
+
+    def networks(self) -> dict[str, nn.Module]:
+        return {}
+
+    def synthesize(self, generator: nn.Module, batch: Batch) -> Tensor:
+        """What the terms are computed on: images [B, K, 3, H, W]."""
+        return generator(batch.layout)
+
+    def generator_terms(self, batch: Batch, images: Tensor) -> dict[str, Tensor]:
+        """Weighted scalars; their sum is minimised by the generator."""
+        raise NotImplementedError
+
+    def adversary_terms(self, batch: Batch, images: Tensor) -> dict[str, Tensor]:
+        """Weighted scalars; their sum is minimised by the adversary. images: detached."""
+        raise NotImplementedError
+
+    def after_step(self, step: int, mean_over_ranks: Callable[[Tensor], Tensor]) -> None:
+        """Called after optimiser step number `step` (from 1)."""
+
+
+class LayerWeights(nn.Module):
+    """The lambdas of Eq. 1: the authors' constants, or calibrated at a stated step so that every term weighs the same.
+
+    lambdas: "calibrated", or a key of losses.CODE_LAMBDAS. calibrate_at: optimiser step after which the lambdas are
+    set from the mean of each term over the steps so far (0: from the first batch, before its loss is used); before it,
+    they are 1 on mean-reduced terms, the paper's 1/numel. total: see losses.equalising_lambdas.
+    """
+
+    def __init__(self, layers: list[str], lambdas: str, calibrate_at: int, total: float | None = None):
+        super().__init__()
+        known = ["calibrated", *losses.CODE_LAMBDAS]
+        if lambdas not in known:
+            raise InputError(f"lambdas '{lambdas}' unknown; known: {', '.join(known)}")
+        self.layers, self.calibrate_at, self.total = layers, calibrate_at, total
+        self.calibrated = lambdas == "calibrated"
+        constants = None if self.calibrated else losses.CODE_LAMBDAS[lambdas]
+        start = torch.ones(len(layers)) if constants is None else torch.tensor([constants[layer] for layer in layers])
+        self.register_buffer("lambdas", start)
+        self.register_buffer("sums", torch.zeros(len(layers)))
+        self.register_buffer("count", torch.zeros((), dtype=torch.long))
+        self.register_buffer("frozen", torch.tensor(not self.calibrated))
+
+    def weigh(self, terms: dict[str, Tensor], magnitudes: Tensor) -> dict[str, Tensor]:
+        """terms times their lambdas. magnitudes: [L] detached mean of each term, for the calibration."""
+        if not self.frozen:
+            self.sums += magnitudes
+            self.count += 1
+            if self.calibrate_at == 0:
+                self._freeze()
+        return {layer: term * weight for (layer, term), weight in zip(terms.items(), self.lambdas.unbind(), strict=True)}
+
+    def after_step(self, step: int, mean_over_ranks: Callable[[Tensor], Tensor]) -> None:
+        if self.calibrated and self.calibrate_at > 0 and step == self.calibrate_at:
+            self.sums.copy_(mean_over_ranks(self.sums))
+            self._freeze()
+
+    def _freeze(self) -> None:
+        self.lambdas.copy_(losses.equalising_lambdas(self.sums / self.count, self.lambdas, self.total))
+        self.frozen.fill_(True)
+
+
+class PerceptualObjective(Objective):
+    """What content and diversity share: features of photo and images from the frozen perceptual network."""
+
+    def __init__(self, perceptual: nn.Module, lambdas: str, calibrate_at: int, total: float | None = None):
+        super().__init__()
+        self._perceptual = [perceptual]  # in a list: frozen and shared, so neither saved nor moved with this module
+        self.weights = LayerWeights([IMAGE, *perceptual.taps], lambdas, calibrate_at, total)
+
+    def networks(self) -> dict[str, nn.Module]:
+        return {"perceptual": self._perceptual[0]}
+
+    def features(self, pictures: Tensor) -> Features:
+        """[N, 3, H, W] in [-1, 1] -> features with the picture itself, in 0..255, as layer "image"."""
+        return {IMAGE: (pictures + 1) * 127.5, **self._perceptual[0](pictures)}
+
+    def photo_features(self, batch: Batch) -> Features:
+        with torch.no_grad():
+            return self.features(batch.photo)
+
+    def after_step(self, step: int, mean_over_ranks: Callable[[Tensor], Tensor]) -> None:
+        self.weights.after_step(step, mean_over_ranks)
+
+
+class Content(PerceptualObjective):
+    """Plain content loss of one image, Eq. 1: what Table 1 of the paper was made with."""
+
+    def __init__(self, perceptual: nn.Module, lambdas: str = "calibrated", calibrate_at: int = 100,
+                 total: float | None = None):
+        super().__init__(perceptual, lambdas, calibrate_at, total)
+
+    def generator_terms(self, batch: Batch, images: Tensor) -> dict[str, Tensor]:
+        terms = losses.content_terms(self.photo_features(batch), self.features(images[:, 0]))
+        return self.weights.weigh(terms, torch.stack([term.detach() for term in terms.values()]))
+
+
+class Diversity(PerceptualObjective):
+    """Best of k images per class, Eq. 3. With k = 1 it equals the plain loss.
+
+    k: images per layout. mean_weight: see losses.diversity_loss.
+    """
+
+    def __init__(self, perceptual: nn.Module, k: int = 9, lambdas: Literal["calibrated", "code-256p", "code-512p",
+                 "code-gta5"] = "calibrated", calibrate_at: int = 100, mean_weight: float = 0.001):
+        super().__init__(perceptual, lambdas, calibrate_at)
+        self.images = k
+        self.mean_weight = mean_weight
+
+    def generator_terms(self, batch: Batch, images: Tensor) -> dict[str, Tensor]:
+        fakes = self.features(images.flatten(0, 1))
+        tables = losses.diversity_tables(self.photo_features(batch), fakes, batch.layout)
+        magnitudes = torch.stack([losses.diversity_loss(table.detach()) for table in tables.values()])
+        weighted = self.weights.weigh(tables, magnitudes)
+        return {"diversity": losses.diversity_loss(sum(weighted.values()), self.mean_weight)}

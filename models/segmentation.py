@@ -1,0 +1,96 @@
+"""Segmentation networks that the suite trains on the train split: pictures [N, 3, H, W] in [-1, 1] -> logits.
+
+Two families that share no layer shapes: `DilatedNet` sits inside a loss (GAN + segmentation), `ResidualNet` judges.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from data.errors import InputError
+from models.objectives import Batch, Objective
+
+
+class DilatedNet(nn.Module):
+    """Strided stem, then 3x3 convolutions of growing dilation (after Yu & Koltun 2016): logits [N, C, H, W]."""
+
+    def __init__(self, classes: int, width: int = 24):
+        super().__init__()
+        layers = [nn.Conv2d(3, width, 3, 2, 1), nn.ReLU(inplace=True)]
+        for dilation in (1, 2, 4, 8, 16, 1):
+            layers += [nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation, bias=False),
+                       nn.GroupNorm(1, width), nn.ReLU(inplace=True)]
+        self.net = nn.Sequential(*layers, nn.Conv2d(width, classes, 1))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        return F.interpolate(self.net(pictures), size=pictures.shape[-2:], mode="bilinear", align_corners=False)
+
+
+class ResidualBlock(nn.Module):
+    def __init__(self, channels_in: int, channels_out: int, stride: int):
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels_in, channels_out, 3, stride, 1, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels_out)
+        self.conv2 = nn.Conv2d(channels_out, channels_out, 3, 1, 1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels_out)
+        self.short = nn.Conv2d(channels_in, channels_out, 1, stride, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.norm2(self.conv2(F.relu(self.norm1(self.conv1(x)))))
+        return F.relu(y + self.short(x))
+
+
+class ResidualNet(nn.Module):
+    """Residual encoder with a feature-pyramid decoder (He et al. 2016, Lin et al. 2017): logits [N, C, H, W].
+
+    `features` gives the pooled vectors that distances between image sets are measured on.
+    """
+
+    def __init__(self, classes: int, width: int = 24):
+        super().__init__()
+        widths = [width, 2 * width, 4 * width, 8 * width]
+        self.stem = nn.Sequential(nn.Conv2d(3, width, 3, 2, 1, bias=False), nn.BatchNorm2d(width), nn.ReLU())
+        self.stages = nn.ModuleList(ResidualBlock(a, b, 1 if i == 0 else 2)
+                                    for i, (a, b) in enumerate(zip([width, *widths], widths, strict=False)))
+        self.lateral = nn.ModuleList(nn.Conv2d(channels, 2 * width, 1) for channels in widths)
+        self.smooth = nn.Sequential(nn.Conv2d(2 * width, 2 * width, 3, 1, 1), nn.ReLU())
+        self.classify = nn.Conv2d(2 * width, classes, 1)
+        self.feature_dimensions = sum(widths[2:])
+
+    def _levels(self, pictures: Tensor) -> list[Tensor]:
+        x = self.stem(pictures)
+        levels = []
+        for stage in self.stages:
+            x = stage(x)
+            levels.append(x)
+        return levels
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        levels = self._levels(pictures)
+        x = self.lateral[-1](levels[-1])
+        for lateral, level in zip(reversed(self.lateral[:-1]), reversed(levels[:-1]), strict=True):
+            x = lateral(level) + F.interpolate(x, size=level.shape[-2:], mode="nearest")
+        logits = self.classify(self.smooth(x))
+        return F.interpolate(logits, size=pictures.shape[-2:], mode="bilinear", align_corners=False)
+
+    def features(self, pictures: Tensor) -> Tensor:
+        """[N, 3, H, W] in [-1, 1] -> [N, 12 * width], the two deepest stages averaged over the picture."""
+        return torch.cat([level.mean((2, 3)) for level in self._levels(pictures)[2:]], 1)
+
+
+class CrossEntropy(Objective):
+    """Pixelwise cross-entropy of a segmentation network on photographs, void ignored; half of the batches mirrored."""
+
+    def __init__(self, classes: int):
+        super().__init__()
+        self.void = classes - 1
+
+    def synthesize(self, generator: nn.Module, batch: Batch) -> Tensor:
+        self._mirrored = bool(torch.rand(()) < 0.5)
+        return generator(batch.photo.flip(-1) if self._mirrored else batch.photo)
+
+    def generator_terms(self, batch: Batch, images: Tensor) -> dict[str, Tensor]:
+        labels = batch.labels.flip(-1) if self._mirrored else batch.labels
+        if bool((labels == self.void).all()):
+            raise InputError("a whole batch of training layouts is void: nothing to learn from; check the label mapping")
+        return {"cross-entropy": F.cross_entropy(images.float(), labels, ignore_index=self.void)}
