@@ -30,7 +30,10 @@ class Objective(nn.Module):
 
     images: int = 1
     optimiser: dict[str, Any] = {}
-    adversary: nn.Module | None = None
+
+    def __init__(self):
+        super().__init__()
+        self.adversary: nn.Module | None = None
 
     def networks(self) -> dict[str, nn.Module]:
         return {}
