@@ -1,6 +1,7 @@
 """Figures of the report. Each function gives a matplotlib Figure, or None where the run has nothing to show in it."""
 
 import io
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from evaluation.rundir import FLOOR, PHOTOS, RunDirectory, Value
+from reports.formatting import arrow
 from reports.tables import Column, Row, ScoreTable
 
 # Okabe & Ito's colours for readers with any colour vision, without the two that are faint on white, and three of
@@ -82,7 +84,7 @@ def _score_panel(axis: Axes, table: ScoreTable, column: Column, methods: list[Ro
     for row in table.rows:
         if row.reference and (value := table.cell(row, column)):
             axis.axvline(value.value, color=INK, linestyle="--" if row.name == PHOTOS else ":", linewidth=1)
-    axis.set_title(f"{column.name} ({'higher' if column.higher_is_better else 'lower'} is better)", fontsize=8.5)
+    axis.set_title("\n".join(textwrap.wrap(f"{column.heading} {arrow(column.higher_is_better)}", 26)), fontsize=9)
     axis.set_yticks(range(len(methods)), [row.title for row in methods])
     axis.set_ylim(len(methods) - 0.5, -0.5)
     axis.grid(axis="y", visible=False)

@@ -100,6 +100,11 @@ def metric_title(metric: str) -> str:
     return METRIC_TITLES.get(metric, metric.replace("_", " ").capitalize())
 
 
+def cell_text(value: Value | None, column: Column) -> str:
+    """Value and interval in the column's format, for tables of plain text."""
+    return MISSING if value is None else f"{column.format(value.value)} {column.format.interval(value.interval)}".strip()
+
+
 def _numbers(key: str, value: Value | None) -> dict[str, float | None]:
     low, high = (value.interval if value and value.interval else (None, None))
     return {key: value.value if value else None, f"{key} low": low, f"{key} high": high}
