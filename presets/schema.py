@@ -66,9 +66,36 @@ class OptimiserOverride(Section):
     lr_decay: float | None = Field(None, ge=0, le=1)
 
 
+class ExtractorConfig(Section):
+    """A feature extractor for distances, a key of evaluation.features.EXTRACTORS."""
+
+    kind: str = "judge"
+    path: str | None = None  # weights file, or folder of a Hugging Face model; None: torch.hub's cache where it has one
+    resize: str | None = None  # a key of evaluation.resize.FILTERS; None: the usual one of the extractor
+    size: list[int] | None = Field(None, min_length=2, max_length=2)  # height, width of the input; None: the usual one
+    layer: str | None = None  # vgg19, squeezenet: index of the last layer used; None: the last one in the file
+    convention: Literal["caffe", "torchvision"] = "caffe"  # vgg19, squeezenet: the input that the weights expect
+    sha256: str | None = None  # weights other than the official file, on purpose; changes the score's name
+    label: str | None = None  # in the names of scores, e.g. DINOv2; None: the extractor's own
+
+
+class LabelJudgeConfig(Section):
+    """Who labels the images: the judge trained by the run, a Hugging Face model, or an exported network with a YAML."""
+
+    kind: Literal["trained", "huggingface", "torchscript"] = "trained"
+    path: str | None = None  # folder or name of the Hugging Face model, or file of the exported network
+    description: str | None = None  # YAML of mean, std, size, labels
+
+
 class ScoreConfig(Section):
     metrics: list[str] = ["segmentation", "distances", "cost"]  # keys of evaluation.METRICS
     bootstrap: int = Field(2000, ge=100)  # resamples behind every interval
+    extractors: list[ExtractorConfig] = [ExtractorConfig()]
+    judge: LabelJudgeConfig = LabelJudgeConfig()
+    kernel_subset_size: int | None = Field(None, ge=2)  # None: 1000, or half the images where they are fewer
+    neighbours: int = Field(3, ge=1)  # of precision and recall
+    lpips: str | None = None  # folder with the LPIPS trunk's torchvision weights (needs the package lpips)
+    preferences: str | None = None  # JSON of people's preferences, to compare the order of methods with
 
 
 class StudyConfig(Section):

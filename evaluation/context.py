@@ -1,0 +1,139 @@
+"""What every metric is given: the run, the judge, the options, shared measurements; and how a score is written."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+
+from data.errors import InputError
+from data.files import fingerprint, read_json
+from evaluation.extractors import build_extractors
+from evaluation.features import FeatureConsumer
+from evaluation.intervals import Statistic, percentile_interval, resample_counts
+from evaluation.measurements import Measurements
+from evaluation.rundir import PHOTOS, RunDirectory, Score, Value
+from presets.schema import ScoreConfig
+
+SCORING = 1  # raise when a formula changes, so that stored scores are made again
+
+
+class LabelJudge(Protocol):
+    """A network that labels images. `features` (float [N, D]) exists where its features serve a distance."""
+
+    protocol: dict[str, Any]  # name, sha256 of its weights, input size, resize, ...
+
+    def predict(self, images: torch.Tensor) -> torch.Tensor:
+        """uint8 [N, 3, H, W] -> uint8 [N, H, W] class indices, never void."""
+        ...
+
+
+@dataclass
+class Context:
+    """judge: None where no metric needs one. train_photos: uint8 [M, 3, H, W] on demand, for the train-val floor.
+
+    reference: the method that every other one is compared with. preferences: JSON of the run's own human study.
+    """
+
+    judge: LabelJudge | None = None
+    device: str = "cpu"
+    bootstrap: int = 2000
+    seed: int = 0
+    options: ScoreConfig = field(default_factory=ScoreConfig)
+    train_photos: Callable[[], np.ndarray] | None = None
+    reference: str = "crn"
+
+
+class Work:
+    """One scoring of one run: measurements and statistics are made at most once and shared by the metrics."""
+
+    def __init__(self, run: RunDirectory, context: Context):
+        self.run, self.context = run, context
+        self.measurements = Measurements(run)
+        self._statistics: dict[tuple[str, str], dict[str, Statistic]] = {}
+
+    @property
+    def n(self) -> int:
+        return len(self.measurements.layouts)
+
+    @cached_property
+    def methods(self) -> list[str]:
+        return list(self.measurements.methods)
+
+    @cached_property
+    def counts(self) -> np.ndarray:
+        return resample_counts(self.n, self.context.bootstrap, self.context.seed)
+
+    @cached_property
+    def extractors(self) -> list[FeatureConsumer]:
+        """The configured feature extractors, ready to measure."""
+        return [FeatureConsumer(extractor) for extractor in build_extractors(
+            self.context.options.extractors, self.context.judge, self.context.device)]
+
+    def judge(self) -> LabelJudge:
+        if self.context.judge is None:
+            raise InputError("segmentation scores need a judge; train one (stage train) or name one in score.judge")
+        return self.context.judge
+
+    def statistics(self, metric: str, method: str, make: Callable[[], dict[str, Statistic]]) -> dict[str, Statistic]:
+        """What `make` gives, made once for each metric and method."""
+        if (metric, method) not in self._statistics:
+            self._statistics[metric, method] = make()
+        return self._statistics[metric, method]
+
+    def inputs(self, metric: str, method: str, keys: Sequence[Any]) -> str:
+        """Fingerprint of everything that a score of `method` is made from; `keys`: what is special to the metric."""
+        content = self.measurements.content(method) if method in self.measurements.rows() else None
+        return fingerprint(SCORING, metric, method, content, self.context.bootstrap, self.context.seed, list(keys))
+
+    def stored(self, metric: str, method: str, inputs: str) -> bool:
+        """Whether this very score stands in the run directory already."""
+        file = self.run.score_file(metric, method)
+        return file.exists() and read_json(file)["protocol"].get("inputs") == inputs
+
+    def values(self, statistics: Mapping[str, Statistic]) -> list[Value]:
+        """Values with their bootstrap intervals; numbers that are not defined for this run are left out."""
+        values = []
+        for name, statistic in statistics.items():
+            value = statistic.value()
+            if np.isfinite(value):
+                interval = percentile_interval(statistic.replicates(self.counts))
+                note = "" if interval else "not defined in most resamples"
+                values.append(Value(name, value, interval, note, statistic.higher_is_better))
+        return values
+
+    def write(self, metric: str, method: str, inputs: str, values: list[Value], protocol: dict[str, Any],
+              per_image: Mapping[str, np.ndarray] | None = None, details: dict[str, Any] | None = None) -> None:
+        images = {name: as_json(numbers) for name, numbers in (per_image or {}).items()}
+        self.run.write_score(Score(metric, method, values, self.protocol() | protocol | {"inputs": inputs}, images,
+                                   details or {}))
+
+    def protocol(self) -> dict[str, Any]:
+        """What holds for all scores of the run."""
+        return {"N": self.n, "image size": list(self.measurements.size), "dtype of the metric": "float64",
+                "interval": f"95 %, percentile bootstrap over layouts, {self.context.bootstrap} resamples, "
+                            f"seed {self.context.seed}",
+                "dataset": self.measurements.dataset_hash(), "versions": versions()}
+
+
+def as_json(numbers: np.ndarray) -> list[float | None]:
+    """Numbers with None for NaN, which JSON does not have."""
+    return [float(number) if np.isfinite(number) else None for number in np.ravel(numbers)]
+
+
+def versions() -> dict[str, str]:
+    found = {}
+    for package in ("torch", "torch_fidelity", "numpy", "pillow"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def scored_rows(work: Work) -> list[str]:
+    """The photographs (oracle row) and every method."""
+    return [PHOTOS, *work.methods]

@@ -1,0 +1,185 @@
+"""Distances between two sets of images in a feature space: Fréchet, kernel, precision and recall, Inception score.
+
+Pure functions of float64 features [N, D]; generated set first, real set second. Each has a twin that also gives one
+number per image whose mean is the score: the image's first-order contribution (infinitesimal jackknife) or its
+jackknife pseudo-value. They feed the paired bootstrap; the interval is that of the distance at this N, whose bias
+(large for the Fréchet distance when N is below D) is not part of it: compare with the real-against-real floor.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from data.errors import InputError
+
+KERNEL_SUBSETS = 100  # torch-fidelity's default
+KERNEL_SUBSET_SIZE = 1000  # likewise; smaller where N is smaller
+ENGINE_SEED = 2020  # torch-fidelity's default rng_seed
+NEIGHBOURS = 3  # Kynkäänniemi et al. 2019
+
+
+@dataclass(frozen=True)
+class Terms:
+    """A distance and what each pair of images adds to it: per_image float64 [N], mean equal to value."""
+
+    value: float
+    per_image: np.ndarray
+
+
+def check_features(x: np.ndarray, y: np.ndarray) -> None:
+    """Raises InputError unless both are [N, D] of one D, finite, with at least two images each."""
+    for features in (x, y):
+        if features.ndim != 2 or len(features) < 2:
+            raise InputError(f"features of at least two images [N, D] expected, got shape {list(features.shape)}")
+        if not np.isfinite(features).all():
+            raise InputError("features hold NaN or infinity; the extractor or its weights are broken")
+    if x.shape[1] != y.shape[1]:
+        raise InputError(f"features of {x.shape[1]} and {y.shape[1]} dimensions cannot be compared")
+
+
+def _scaled(x: np.ndarray) -> np.ndarray:
+    return (x - x.mean(axis=0)) / np.sqrt(len(x) - 1)
+
+
+def _trace_term(a: np.ndarray, b: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+    """tr (S1 S2)^(1/2) for S1 = A'A, S2 = B'B, as the nuclear norm of A B'; and diag U S U', diag V S V' of its SVD.
+
+    For N > D a thin QR of each factor leaves a D x D problem with the same singular values.
+    """
+    q_a, r_a = np.linalg.qr(a) if len(a) > a.shape[1] else (None, a)
+    q_b, r_b = np.linalg.qr(b) if len(b) > b.shape[1] else (None, b)
+    u, s, vt = np.linalg.svd(r_a @ r_b.T, full_matrices=False)
+    u = u if q_a is None else q_a @ u
+    v = vt.T if q_b is None else q_b @ vt.T
+    return float(s.sum()), (u * u) @ s, (v * v) @ s
+
+
+def frechet_distance(x: np.ndarray, y: np.ndarray) -> float:
+    """Squared Fréchet (2-Wasserstein) distance of Gaussians with the sets' means and (n-1) covariances.
+
+    Heusel et al. 2017, Eq. 6. Exact trace term, no matrix square root. Called FID only on Inception's features.
+    """
+    check_features(x, y)
+    a, b = _scaled(x), _scaled(y)
+    shift = x.mean(axis=0) - y.mean(axis=0)
+    small = min(len(x), len(y), x.shape[1]) < x.shape[1]
+    product = a @ b.T if small else np.linalg.qr(a, mode="r") @ np.linalg.qr(b, mode="r").T
+    trace = np.linalg.svd(product, compute_uv=False).sum()
+    return float(max(0.0, shift @ shift + (a * a).sum() + (b * b).sum() - 2 * trace))
+
+
+def frechet_terms(x: np.ndarray, y: np.ndarray) -> Terms:
+    """Fréchet distance with first-order contributions of the pairs (x_i, y_i): images of one layout go together."""
+    _check_paired(x, y)
+    a, b = _scaled(x), _scaled(y)
+    shift = x.mean(axis=0) - y.mean(axis=0)
+    trace, from_a, from_b = _trace_term(a, b)
+    value = max(0.0, float(shift @ shift + (a * a).sum() + (b * b).sum() - 2 * trace))
+    n = len(x)
+    influence = 2 * (x - y) @ shift + n * ((a * a).sum(1) + (b * b).sum(1) - from_a - from_b)
+    return Terms(value, value + influence - influence.mean())
+
+
+def _check_paired(x: np.ndarray, y: np.ndarray) -> None:
+    check_features(x, y)
+    if len(x) != len(y):
+        raise InputError(f"{len(x)} and {len(y)} images: contributions per layout need one of each per layout")
+
+
+def polynomial_kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """(x.y / D + 1)^3, Bińkowski et al. 2018: float64 [N, M]."""
+    return (x @ y.T / x.shape[1] + 1) ** 3
+
+
+def subset_size(n: int) -> int:
+    """Images in each subset of the kernel distance: the usual 1000, or half of the set where that is fewer."""
+    return max(2, min(KERNEL_SUBSET_SIZE, n // 2))
+
+
+def kernel_distance(x: np.ndarray, y: np.ndarray, size: int | None = None, subsets: int = KERNEL_SUBSETS,
+                    seed: int = ENGINE_SEED) -> float:
+    """Mean over random subsets of the unbiased squared MMD with the cubic kernel (KID when on Inception's features).
+
+    The subsets are those torch-fidelity draws for the same seed. May be slightly negative for equal distributions.
+    Raises InputError when a set is smaller than the subsets.
+    """
+    check_features(x, y)
+    size = size or subset_size(min(len(x), len(y)))
+    if size > min(len(x), len(y)):
+        raise InputError(f"kernel distance: subsets of {size} images, but the sets have {len(x)} and {len(y)}; lower "
+                         "score.kernel_subset_size")
+    xx, yy, xy = polynomial_kernel(x, x), polynomial_kernel(y, y), polynomial_kernel(x, y)
+    rng = np.random.RandomState(seed)
+    values = []
+    for _ in range(subsets):
+        i = rng.choice(len(x), size, replace=False)
+        j = rng.choice(len(y), size, replace=False)
+        values.append(_mmd(xx[np.ix_(i, i)], yy[np.ix_(j, j)], xy[np.ix_(i, j)]))
+    return float(np.mean(values))
+
+
+def _mmd(xx: np.ndarray, yy: np.ndarray, xy: np.ndarray) -> float:
+    n, m = len(xx), len(yy)
+    within = (xx.sum() - np.trace(xx)) / (n * (n - 1)) + (yy.sum() - np.trace(yy)) / (m * (m - 1))
+    return within - 2 * xy.sum() / (n * m)
+
+
+def kernel_terms(x: np.ndarray, y: np.ndarray, size: int | None = None, seed: int = ENGINE_SEED) -> Terms:
+    """Kernel distance with jackknife pseudo-values of the pairs (x_i, y_i), of the MMD over all N images.
+
+    For equal distributions the jackknife errs on the wide side (about twice the variance), never on the narrow one.
+    """
+    _check_paired(x, y)
+    n = len(x)
+    xx, yy, xy = polynomial_kernel(x, x), polynomial_kernel(y, y), polynomial_kernel(x, y)
+    within = xx + yy
+    np.fill_diagonal(within, 0)
+    full = within.sum() / (n * (n - 1)) - 2 * xy.sum() / n**2
+    kept_within = within.sum() - 2 * within.sum(axis=1)
+    kept_across = xy.sum() - xy.sum(axis=0) - xy.sum(axis=1) + np.diagonal(xy)
+    left_out = kept_within / ((n - 1) * (n - 2)) - 2 * kept_across / (n - 1) ** 2
+    pseudo = n * full - (n - 1) * left_out
+    value = kernel_distance(x, y, size, seed=seed)
+    return Terms(value, value + pseudo - pseudo.mean())
+
+
+def precision_recall(x: np.ndarray, y: np.ndarray, neighbours: int = NEIGHBOURS) -> tuple[np.ndarray, np.ndarray]:
+    """Kynkäänniemi et al. 2019: is each generated image inside the real manifold (precision), each real one inside the
+    generated manifold (recall)? The manifold is the union of balls that reach each image's k-th nearest neighbour.
+
+    Returns 0/1 float64 arrays [N], [M]; their means are precision and recall.
+    """
+    check_features(x, y)
+    if min(len(x), len(y)) <= neighbours:
+        raise InputError(f"precision and recall need more than {neighbours} images in each set")
+    x, y = torch.from_numpy(np.ascontiguousarray(x)), torch.from_numpy(np.ascontiguousarray(y))
+    radius_x = torch.cdist(x, x).kthvalue(neighbours + 1).values  # the first neighbour is the image itself
+    radius_y = torch.cdist(y, y).kthvalue(neighbours + 1).values
+    across = torch.cdist(x, y)
+    precise = (across <= radius_y).any(dim=1)
+    recalled = (across <= radius_x[:, None]).any(dim=0)
+    return precise.double().numpy(), recalled.double().numpy()
+
+
+def inception_score(logits: np.ndarray, splits: int = 10, seed: int = ENGINE_SEED) -> Terms:
+    """exp of the mean divergence of class probabilities from their mean, averaged over splits (Salimans et al. 2016).
+
+    logits: float64 [N, classes]. The splits are those of torch-fidelity for the same seed; contributions per image are
+    first-order ones of the score over all N images. Raises InputError for fewer images than splits.
+    """
+    if len(logits) < splits:
+        raise InputError(f"Inception score: {len(logits)} images for {splits} splits")
+    log_p = logits - np.logaddexp.reduce(logits, axis=1, keepdims=True)
+    shuffled = log_p[np.random.RandomState(seed).permutation(len(log_p))]
+    bounds = [i * len(log_p) // splits for i in range(splits + 1)]
+    scores = [np.exp(_divergences(shuffled[a:b]).mean()) for a, b in zip(bounds, bounds[1:], strict=False)]
+    divergences = _divergences(log_p)
+    value = float(np.mean(scores))
+    influence = np.exp(divergences.mean()) * (divergences - divergences.mean())
+    return Terms(value, value + influence)
+
+
+def _divergences(log_p: np.ndarray) -> np.ndarray:
+    p = np.exp(log_p)
+    return (p * (log_p - np.log(p.mean(axis=0)))).sum(axis=1)

@@ -1,0 +1,192 @@
+"""A method's images: reading them in layout order, content hashes, and taking in folders made by other systems."""
+
+import hashlib
+import re
+import shutil
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from data.errors import InputError
+from data.files import read_image
+from evaluation.rundir import FLOOR, PHOTOS, Method, RunDirectory
+
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+OTHER_FORMATS = (".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm")
+HOW_TO = {
+    "missing": "synthesize these layouts too, under the layout's own name",
+    "unknown": "remove or rename them: files are named <layout>.png, or <layout>_1.png ... <layout>_k.png for k images",
+    "format": "save PNG (other formats change scores); convert from the system's raw output, not from a JPEG",
+    "size": "resize in the system that made them, so that the filter is yours to choose and to state",
+    "mode": "save 8-bit RGB without alpha or palette",
+    "broken": "copy or synthesize them again",
+}
+
+
+def read_images(files: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
+    """uint8 [N, 3, H, W] in the order of `files`. Raises InputError naming a missing, truncated or odd-sized file."""
+    images = np.empty((len(files), 3, *size), np.uint8)
+    for i, file in enumerate(files):
+        image = read_image(file)
+        if image.shape[:2] != tuple(size):
+            raise InputError(f"{file}: {_size(image.shape)}, expected {_size(size)} (height x width) like its layout")
+        images[i] = image.transpose(2, 0, 1)
+    return images
+
+
+def _size(shape: Sequence[int]) -> str:
+    return f"{shape[0]}x{shape[1]}"
+
+
+def size_of(run: RunDirectory) -> tuple[int, int]:
+    """Height and width of the run's layouts. Raises InputError when the run has none."""
+    layouts = run.layouts()
+    if not layouts:
+        raise InputError(f"{run.dataset / 'layouts'}: no layouts; run the stages before scoring first")
+    return run.layout(layouts[0]).shape
+
+
+def variants_of(run: RunDirectory, method: str, k: int, layout: str) -> list[Path]:
+    """The k image files of one layout, u = 1..k; the photograph itself for PHOTOS."""
+    if k == 1 or method == PHOTOS:
+        return [run.image_file(method, layout)]
+    return [run.variant_file(method, layout, u) for u in range(1, k + 1)]
+
+
+def check_complete(run: RunDirectory, method: Method) -> None:
+    """Raises InputError when an image of the method is missing or stands under no layout's name."""
+    layouts = run.layouts()
+    folder = run.method_folder(method.name) / "images"
+    files = {file.stem for file in folder.glob("*.png")}
+    lost = [name for name in layouts if name not in files]
+    lost += [file.name for name in layouts for file in variants_of(run, method.name, method.images_per_layout, name)
+             if not file.exists()] if not lost else []
+    if lost:
+        raise InputError(f"{folder}: {_some(lost)} of {len(layouts)} layouts missing; synthesize again, or leave the "
+                         "method out")
+    if extra := sorted(files - set(layouts)):
+        raise InputError(f"{folder}: images without a layout: {_some(extra)}; remove them")
+
+
+def _some(names: Sequence[str], shown: int = 4) -> str:
+    return f"{len(names)} ({', '.join(names[:shown])}{', ...' if len(names) > shown else ''})"
+
+
+def content_hash(files: Iterable[Path]) -> str:
+    """SHA-256 over names and bytes of files, in the order given. Raises InputError naming a missing file."""
+    digest = hashlib.sha256()
+    for file in files:
+        try:
+            content = file.read_bytes()
+        except FileNotFoundError:
+            raise InputError(f"{file}: no such file") from None
+        digest.update(f"{file.name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def pixel_hash(photo: np.ndarray) -> str:
+    """SHA-256 of the pixels of a photo, uint8 [3, H, W], whatever file they came from."""
+    return hashlib.sha256(np.ascontiguousarray(photo).tobytes()).hexdigest()
+
+
+def add_images(run: RunDirectory, name: str, folder: str | Path) -> Method:
+    """Take a folder of PNG files named like the layouts into the run as method `name` (kind "images").
+
+    The files are copied byte for byte. <layout>_1.png ... <layout>_k.png for every layout gives k images per layout.
+    Adding the same name again replaces its images. Raises InputError for a name that is taken by a trained method, and
+    for every kind of unfit file at once, with what to do about each.
+    """
+    _check_name(run, name)
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"--images {name}={folder}: no such folder")
+    k, files = _match(folder, run.layouts())
+    problems = _problems(folder, run.layouts(), size_of(run), k)
+    if problems:
+        listed = "; ".join(f"{what}: {_some(names)} -> {HOW_TO[kind]}" for kind, what, names in problems)
+        raise InputError(f"--images {name}={folder}: {listed}")
+    method = Method(name, name, kind="images", images_per_layout=k, notes=[f"images given, folder {folder.name}"])
+    _copy(run, method, files)
+    return method
+
+
+def _check_name(run: RunDirectory, name: str) -> None:
+    if not NAME_PATTERN.fullmatch(name) or name in (PHOTOS, FLOOR):
+        raise InputError(f"--images {name}=...: a method's name is letters, digits and _ . + - (not {PHOTOS}, {FLOOR})")
+    taken = next((m for m in run.methods() if m.name == name), None)
+    trained = (run.method_folder(name) / "checkpoint.pt").exists() or (taken and taken.kind != "images")
+    if trained:
+        raise InputError(f"--images {name}=...: '{name}' is a method trained by this run; choose another name")
+
+
+def _match(folder: Path, layouts: list[str]) -> tuple[int, dict[str, list[Path]]]:
+    """Images per layout, and the files of each layout."""
+    if not any((folder / f"{layout}.png").exists() for layout in layouts):
+        counts = [_count(folder, layout) for layout in layouts]
+        if k := max(counts, default=0):
+            return k, {name: [folder / f"{name}_{u}.png" for u in range(1, k + 1)] for name in layouts}
+    return 1, {name: [folder / f"{name}.png"] for name in layouts}
+
+
+def _count(folder: Path, layout: str) -> int:
+    u = 0
+    while (folder / f"{layout}_{u + 1}.png").exists():
+        u += 1
+    return u
+
+
+def _problems(folder: Path, layouts: list[str], size: tuple[int, int], k: int) -> list[tuple[str, str, list[str]]]:
+    expected = {f"{name}.png" if k == 1 else f"{name}_{u}.png" for name in layouts for u in range(1, k + 1)}
+    present = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+    names = {file.name for file in present}
+    found: dict[str, list[str]] = {"missing": sorted(expected - names), "unknown": [], "format": [], "size": [],
+                                   "mode": [], "broken": []}
+    for file in present:
+        kind = _kind_of(file, expected, size)
+        if kind:
+            found[kind].append(file.name)
+    what = {"missing": "layouts without an image", "unknown": "names that are no layout's", "format": "not PNG",
+            "size": f"not {_size(size)} (height x width)", "mode": "not 8-bit RGB", "broken": "broken or truncated"}
+    return [(kind, what[kind], names) for kind, names in found.items() if names]
+
+
+def _kind_of(file: Path, expected: set[str], size: tuple[int, int]) -> str | None:
+    if file.suffix.lower() in OTHER_FORMATS:
+        return "format"
+    if file.name not in expected:
+        return "unknown"
+    try:
+        with Image.open(file) as image:
+            image.load()
+            if image.format != "PNG":
+                return "format"
+            if image.mode != "RGB":
+                return "mode"
+            return None if (image.height, image.width) == tuple(size) else "size"
+    except (OSError, SyntaxError, ValueError):
+        return "broken"
+
+
+def _copy(run: RunDirectory, method: Method, files: dict[str, list[Path]]) -> None:
+    target = run.method_folder(method.name)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{method.name}."))
+    try:
+        for part in ("images", "variants")[: 1 + (method.images_per_layout > 1)]:
+            (staging / part).mkdir()
+        for layout, sources in files.items():
+            shutil.copyfile(sources[0], staging / "images" / f"{layout}.png")
+            for u, source in enumerate(sources, 1):
+                if len(sources) > 1:
+                    shutil.copyfile(source, staging / "variants" / f"{layout}_{u}.png")
+        staging.chmod(0o777 & ~0o022)
+        if target.exists():
+            shutil.rmtree(target)
+        staging.rename(target)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    run.write_method(method)

@@ -1,0 +1,164 @@
+"""What all metrics stand on: one pass over a method's images feeds every network, and the results are cached.
+
+The cache is `cache/<consumer>/<method>.npz` in the run directory, each with the hash of what it was made from: the
+bytes of the method's images and of the dataset, the weights, the resize. Changed files are measured again.
+"""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import torch
+
+from data.errors import InputError
+from data.files import atomic_path, fingerprint
+from evaluation.images import check_complete, content_hash, read_images, size_of, variants_of
+from evaluation.rundir import PHOTOS, RunDirectory
+
+BATCH_PIXELS = 1 << 18  # pixels decoded and passed through a network at once
+FORMAT = 1  # raise when what consumers store changes its meaning
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some layouts with their photographs and the K images of one method. uint8: [B,H,W], [B,3,H,W], [B,K,3,H,W]."""
+
+    names: Sequence[str]
+    layouts: np.ndarray
+    photos: torch.Tensor
+    images: torch.Tensor
+
+
+class Consumer(Protocol):
+    """Something that measures images. `name`: its folder in the cache. `key`: hash of all its result depends on."""
+
+    name: str
+    key: str
+
+    def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
+        """Named arrays, one row per layout of the batch."""
+        ...
+
+
+class Measurements:
+    """Results of consumers for the methods of a run; measured when first asked for, and only once per content."""
+
+    def __init__(self, run: RunDirectory):
+        self.run = run
+        self.layouts = run.layouts()
+        self.size = size_of(run)
+        self.methods = {method.name: method for method in run.methods()}
+        self._loaded: dict[tuple[str, str], dict[str, np.ndarray]] = {}
+        self._hashes: dict[str, str] = {}
+
+    def rows(self) -> list[str]:
+        """The photographs and every method, in table order."""
+        return [PHOTOS, *self.methods]
+
+    def images_per_layout(self, method: str) -> int:
+        return 1 if method == PHOTOS else self.methods[method].images_per_layout
+
+    def dataset_hash(self) -> str:
+        if "" not in self._hashes:
+            folders = [self.run.dataset / part for part in ("layouts", "photos", "instances")]
+            files = [file for folder in folders for file in sorted(folder.glob("*.png"))]
+            files += [file for file in (self.run.dataset / "labels.json", self.run.dataset / "modes.json")
+                      if file.exists()]
+            self._hashes[""] = content_hash(files)
+        return self._hashes[""]
+
+    def content(self, method: str) -> str:
+        """Hash of a method's images together with the dataset's."""
+        if method not in self._hashes:
+            if method != PHOTOS:
+                check_complete(self.run, self.methods[method])
+            files = [file for name in self.layouts
+                     for file in [self.run.image_file(method, name), *self._files(method, name)]]
+            self._hashes[method] = fingerprint(self.dataset_hash(), content_hash(dict.fromkeys(files)))
+        return self._hashes[method]
+
+    def _files(self, method: str, layout: str) -> list:
+        return variants_of(self.run, method, self.images_per_layout(method), layout)
+
+    def get(self, method: str, consumer: Consumer) -> dict[str, np.ndarray]:
+        """Arrays with one row per layout, in layout order."""
+        self.collect([method], [consumer])
+        return self._loaded[method, consumer.key]
+
+    def collect(self, methods: Sequence[str], consumers: Sequence[Consumer]) -> None:
+        """Make sure that all consumers have seen all methods, reading each method's images at most once."""
+        for method in methods:
+            missing = [consumer for consumer in consumers if not self._load(method, consumer)]
+            if missing:
+                self._measure(method, missing)
+
+    def _file(self, method: str, consumer: Consumer):
+        return self.run.path / "cache" / consumer.name / f"{method}.npz"
+
+    def _load(self, method: str, consumer: Consumer) -> bool:
+        if (method, consumer.key) in self._loaded:
+            return True
+        file = self._file(method, consumer)
+        try:
+            with np.load(file) as stored:
+                if str(stored["key"]) != self._key(method, consumer):
+                    return False
+                self._loaded[method, consumer.key] = {name: stored[name] for name in stored.files if name != "key"}
+                return True
+        except (OSError, ValueError, KeyError, EOFError):  # none yet, or not whole: measure again
+            return False
+
+    def _key(self, method: str, consumer: Consumer) -> str:
+        return fingerprint(FORMAT, self.content(method), consumer.key)
+
+    def _measure(self, method: str, consumers: Sequence[Consumer]) -> None:
+        parts: list[list[dict[str, np.ndarray]]] = [[] for _ in consumers]
+        for batch in self.batches(method):
+            for part, consumer in zip(parts, consumers, strict=True):
+                part.append(consumer(batch))
+        for part, consumer in zip(parts, consumers, strict=True):
+            arrays = {name: np.concatenate([piece[name] for piece in part]) for name in part[0]}
+            with atomic_path(self._file(method, consumer)) as temporary, open(temporary, "wb") as file:
+                np.savez(file, key=self._key(method, consumer), **arrays)
+            self._loaded[method, consumer.key] = arrays
+
+    def batches(self, method: str) -> Iterator[Batch]:
+        """The method's images in layout order; the next batch is decoded while the last one is being used."""
+        per_layout = self.size[0] * self.size[1] * self.images_per_layout(method)
+        length = max(1, BATCH_PIXELS // per_layout)
+        chunks = [self.layouts[i : i + length] for i in range(0, len(self.layouts), length)]
+        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+            waiting = [pool.submit(self._read, method, chunk) for chunk in chunks[:2]]
+            for i in range(len(chunks)):
+                batch = waiting.pop(0).result()
+                if i + 2 < len(chunks):
+                    waiting.append(pool.submit(self._read, method, chunks[i + 2]))
+                yield batch
+
+    def _read(self, method: str, names: list[str]) -> Batch:
+        photos = read_images([self.run.photo_file(name) for name in names], self.size)
+        if method == PHOTOS:
+            images = photos[:, None]
+        else:
+            files = [file for name in names for file in self._files(method, name)]
+            images = read_images(files, self.size).reshape(len(names), -1, 3, *self.size)
+        layouts = np.stack([self._layout(name) for name in names])
+        return Batch(names, layouts, torch.from_numpy(photos), torch.from_numpy(images))
+
+    def _layout(self, name: str) -> np.ndarray:
+        layout = self.run.layout(name)
+        if layout.shape != tuple(self.size):
+            raise InputError(f"layout {name}: {layout.shape}, expected {self.size} like the first layout")
+        if layout.max() > self.run_void:
+            raise InputError(f"{self.run.dataset / 'layouts' / name}.png: label id {layout.max()} is outside the label "
+                             f"space; expected 0..{self.run_void}")
+        return layout
+
+    @property
+    def run_void(self) -> int:
+        if not hasattr(self, "_void"):
+            self._void = self.run.labels().void
+        return self._void

@@ -1,0 +1,83 @@
+"""The table of metrics, and scoring a run with them. A new metric is one file and one line in METRICS."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from data.errors import InputError, nearest
+from data.files import fingerprint
+from evaluation import agreement, cost, differences, leaks, segmentation, set_distances
+from evaluation.context import Context, Work
+from evaluation.intervals import Statistic
+from evaluation.measurements import Consumer
+from evaluation.rundir import RunDirectory
+
+
+@dataclass(frozen=True)
+class Metric:
+    """score: writes Score files, skipping those that stand already. consumers: what it needs to see the images with.
+
+    statistics: work, method -> score name -> Statistic, for metrics whose methods can be compared.
+    """
+
+    score: Callable[[Work], None]
+    consumers: Callable[[Work], Sequence[Consumer]] = lambda work: []
+    statistics: Callable[[Work, str], dict[str, Statistic]] | None = None
+    protocol: Callable[[Work], dict[str, Any]] = lambda work: {}
+
+
+METRICS: dict[str, Metric] = {
+    "segmentation": Metric(segmentation.score, segmentation.consumers, segmentation.method_statistics,
+                           segmentation.protocol),
+    "distances": Metric(set_distances.score, set_distances.consumers, set_distances.method_statistics,
+                        set_distances.protocol),
+    "cost": Metric(cost.score),
+}
+COMPARISONS = {"differences": differences.score, "agreement": agreement.score}  # made of the metrics asked for
+
+
+def score_run(run: RunDirectory, context: Context, metrics: Sequence[str] = ()) -> None:
+    """Write scores/<metric>/<method>.json for the metrics named (default: context.options.metrics).
+
+    Scores whose inputs have not changed are kept. All networks see an image in one pass. Raises InputError for an
+    unknown metric, missing or unfit images, and for a leak (see leaks.py).
+    """
+    chosen = list(dict.fromkeys(metrics or context.options.metrics))
+    for name in chosen:
+        if name not in METRICS and name not in COMPARISONS:
+            raise InputError(f"unknown metric '{name}': {nearest(name, [*METRICS, *COMPARISONS])}")
+    work = Work(run, context)
+    plain = {name: METRICS[name] for name in chosen if name in METRICS}
+    check_leaks(work, plain)
+    consumers = [consumer for metric in plain.values() for consumer in metric.consumers(work)]
+    work.measurements.collect(work.measurements.rows(), consumers)
+    for metric in plain.values():
+        metric.score(work)
+    compared = {name: metric.statistics for name, metric in plain.items() if metric.statistics}
+    for name in chosen:
+        if name in COMPARISONS:
+            COMPARISONS[name](work, compared, lambda method: _comparison_inputs(work, plain, method))
+
+
+def _comparison_inputs(work: Work, metrics: dict[str, Metric], method: str) -> str:
+    protocols = {name: metric.protocol(work) for name, metric in metrics.items()}
+    everyone = [work.measurements.content(name) for name in work.methods]
+    return work.inputs("comparison", method, [protocols, everyone, work.methods, work.context.reference])
+
+
+def check_leaks(work: Work, metrics: dict[str, Metric]) -> None:
+    """Refuse to score with networks that a method was trained against, or on photographs that were trained on."""
+    judges = {f"the extractor '{c.extractor.label}'": c.extractor.full for c in work.extractors} \
+        if any(metric.consumers is set_distances.consumers for metric in metrics.values()) else {}
+    if work.context.judge is not None:
+        judges["the judge"] = work.context.judge.protocol
+    leaks.check_judges(work.measurements.methods.values(), judges)
+    leaks.check_photographs(work.run)
+
+
+def scored_inputs(run: RunDirectory, context: Context) -> str:
+    """One fingerprint of everything that the scores of a run are made from, for a stage that asks whether to start."""
+    work = Work(run, context)
+    return fingerprint([work.measurements.content(row) for row in work.measurements.rows()],
+                       context.options.model_dump(), context.bootstrap, context.seed, context.reference,
+                       context.judge.protocol if context.judge else None)

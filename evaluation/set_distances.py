@@ -1,0 +1,148 @@
+"""The metric "distances": every method's images against the photographs, on every configured feature extractor.
+
+The row FLOOR says what two sets of real photographs score: no method can be told apart from below it.
+"""
+
+from typing import Any
+
+import numpy as np
+import torch
+
+from data.errors import InputError
+from evaluation.context import Work
+from evaluation.distances import (
+    ENGINE_SEED,
+    KERNEL_SUBSETS,
+    frechet_distance,
+    frechet_terms,
+    inception_score,
+    kernel_distance,
+    kernel_terms,
+    precision_recall,
+    subset_size,
+)
+from evaluation.features import FEATURES, LOGITS, Extractor, FeatureConsumer
+from evaluation.intervals import Statistic, percentile_interval
+from evaluation.rundir import FLOOR, PHOTOS, Value
+
+METRIC = "distances"
+FLOOR_SPLITS = 20
+LEAST_IMAGES = 8  # fewer say nothing, and half of them has no nearest neighbours
+TRAIN_BATCH = 32
+
+
+def consumers(work: Work) -> list[FeatureConsumer]:
+    return work.extractors
+
+
+def features(work: Work, method: str, consumer: FeatureConsumer, layer: str = FEATURES) -> np.ndarray:
+    """float64 [N, D] of each layout's first image."""
+    return work.measurements.get(method, consumer)[layer][:, 0].astype(np.float64)
+
+
+def method_statistics(work: Work, method: str) -> dict[str, Statistic]:
+    """Scores of a method on all extractors; none for the photographs, which would be compared with themselves."""
+    if method == PHOTOS:
+        return {}
+    return work.statistics(METRIC, method, lambda: _compare_all(work, method))
+
+
+def _compare_all(work: Work, method: str) -> dict[str, Statistic]:
+    return {name: statistic for consumer in work.extractors
+            for name, statistic in _compare(work, method, consumer).items()}
+
+
+def _compare(work: Work, method: str, consumer: FeatureConsumer) -> dict[str, Statistic]:
+    options, extractor = work.context.options, consumer.extractor
+    x, y = features(work, method, consumer), features(work, PHOTOS, consumer)
+    precise, recalled = precision_recall(x, y, options.neighbours)
+    found = {"FD": Statistic.mean(frechet_terms(x, y).per_image, False),
+             "KD": Statistic.mean(kernel_terms(x, y, options.kernel_subset_size).per_image, False),
+             "precision": Statistic.mean(precise), "recall": Statistic.mean(recalled)}
+    if LOGITS in work.measurements.get(method, consumer):
+        found["IS"] = Statistic.mean(inception_score(features(work, method, consumer, LOGITS)).per_image)
+    return {extractor.name(name): statistic for name, statistic in found.items()}
+
+
+def protocol(work: Work) -> dict[str, Any]:
+    options = work.context.options
+    return {"extractors": {c.extractor.label: c.extractor.full for c in work.extractors},
+            "compared with": "the validation photographs of the same layouts",
+            "Fréchet": "means and (n-1) covariances, exact trace term",
+            "kernel": {"polynomial": "(x.y/D + 1)^3", "subsets": KERNEL_SUBSETS, "seed": ENGINE_SEED,
+                       "subset size": options.kernel_subset_size or subset_size(work.n)},
+            "neighbours of precision and recall": options.neighbours,
+            "interval of distances": "bootstrap of first-order (Fréchet) and jackknife (kernel) contributions of the "
+                                     "layouts: sampling error at this N, without the bias at this N (see the floor)"}
+
+
+def score(work: Work) -> None:
+    """Write the distances of every method, and the floor."""
+    if work.n < LEAST_IMAGES:
+        raise InputError(f"distances need at least {LEAST_IMAGES} images, the run has {work.n}")
+    for method in work.methods:
+        inputs = work.inputs(METRIC, method, [protocol(work)])
+        if not work.stored(METRIC, method, inputs):
+            found = method_statistics(work, method)
+            contributions = {name: s.per_image[:, 0] for name, s in found.items()}
+            work.write(METRIC, method, inputs, work.values(found), protocol(work), contributions,
+                       {"per image": "contribution of the layout; the mean is the score"})
+    _score_floor(work)
+
+
+def _score_floor(work: Work) -> None:
+    train = work.context.train_photos
+    inputs = work.inputs(METRIC, FLOOR, [protocol(work), work.measurements.content(PHOTOS), train is not None])
+    if work.stored(METRIC, FLOOR, inputs):
+        return
+    values = [value for consumer in work.extractors for value in _halves(work, consumer)]
+    if train is not None:
+        values += _train_against_val(work, train())
+    floor = {"N": work.n // 2, "floor": f"two random halves of the photographs, mean of {FLOOR_SPLITS} splits; the "
+             f"Fréchet distance's bias at N = {work.n // 2} is about twice that at N = {work.n}",
+             "interval": f"95 % range over {FLOOR_SPLITS} splits"}
+    if train is not None:
+        floor["train against val"] = f"{work.n} training photographs against the {work.n} validation photographs"
+    work.write(METRIC, FLOOR, inputs, values, protocol(work) | floor)
+
+
+def _plain(work: Work, extractor: Extractor, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    options = work.context.options
+    size = min(options.kernel_subset_size or subset_size(len(x)), len(x))
+    precise, recalled = precision_recall(x, y, options.neighbours)
+    return {extractor.name("FD"): frechet_distance(x, y), extractor.name("KD"): kernel_distance(x, y, size),
+            extractor.name("precision"): precise.mean(), extractor.name("recall"): recalled.mean()}
+
+
+def _halves(work: Work, consumer: FeatureConsumer) -> list[Value]:
+    real, half = features(work, PHOTOS, consumer), work.n // 2
+    rng = np.random.default_rng(work.context.seed)
+    orders = [rng.permutation(work.n) for _ in range(FLOOR_SPLITS)]
+    found = [_plain(work, consumer.extractor, real[o[:half]], real[o[half : 2 * half]]) for o in orders]
+    series = {name: np.array([numbers[name] for numbers in found]) for name in found[0]}
+    return [Value(name, float(numbers.mean()), percentile_interval(numbers), higher_is_better=_order(name))
+            for name, numbers in series.items()]
+
+
+def _order(name: str) -> bool:
+    return name.startswith(("precision", "recall"))
+
+
+def _train_against_val(work: Work, photos: np.ndarray) -> list[Value]:
+    """The floor at the methods' own N: as many training photographs as there are layouts, drawn at random."""
+    if len(photos) < work.n:
+        return []
+    chosen = np.sort(np.random.default_rng(work.context.seed).choice(len(photos), work.n, replace=False))
+    values = []
+    for consumer in work.extractors:
+        x = _features_of(work, consumer.extractor, photos[chosen])
+        found = _plain(work, consumer.extractor, x, features(work, PHOTOS, consumer))
+        values += [Value(f"{name}, train against val", float(value), None, "one pair of sets", _order(name))
+                   for name, value in found.items()]
+    return values
+
+
+def _features_of(work: Work, extractor: Extractor, photos: np.ndarray) -> np.ndarray:
+    batches = np.array_split(photos, -(-len(photos) // TRAIN_BATCH))
+    found = [extractor(torch.from_numpy(np.ascontiguousarray(batch)))[FEATURES].numpy() for batch in batches]
+    return np.concatenate(found).astype(np.float64)
