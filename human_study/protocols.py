@@ -218,7 +218,7 @@ def _apply(values: dict, setting: str) -> None:
 def validate(values: dict, where: str) -> Protocol:
     """A protocol from plain values (lists for tuples). Raises InputError; `where` stands first in its message."""
     try:
-        return Protocol.modelvalidate(_tuples(values))
+        return Protocol.model_validate(_tuples(values))
     except ValidationError as error:
         problem = error.errors()[0]
         key = ".".join(str(part) for part in problem["loc"])
