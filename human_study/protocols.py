@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from data.errors import InputError, nearest
 from data.files import fingerprint
+from human_study.quality import QualityRules
 
 BLURRED = "blurred-photos"  # anchor made from the photographs: always worse than they are, independent of any method
 UNDER_TEST = "under-test"  # sentinels show the photograph against the method under test, as in 2017
@@ -75,16 +76,6 @@ class Texts(Frozen):
     no_script: str = "This study needs JavaScript. Please switch it on and reload the page."
 
 
-class Rules(Frozen):
-    """Rules fixed before the study: whom to pay (accept) and whose answers to analyse (use) are separate questions."""
-
-    pay_min_answered: float = Field(1.0, ge=0, le=1)  # share of trials answered; instruction checks decide as well
-    pay_max_instruction_failures: int = Field(1, ge=0)
-    use_min_sentinels: float = Field(0.9, ge=0, le=1)  # share of perceptual sentinels answered correctly
-    use_min_median_rt_ms: float = Field(300.0, ge=0)
-    use_max_one_side: float = Field(0.9, gt=0.5, le=1)  # share of answers on the same side
-
-
 class Protocol(Frozen):
     """One protocol. Trials per HIT = practice + test + sentinels + instruction checks + repeats."""
 
@@ -113,7 +104,7 @@ class Protocol(Frozen):
     limit_minutes: int = Field(60, ge=1)  # for one HIT, on platforms that set a limit
     answer_seconds: float = Field(2.0, gt=0)  # per trial, for the estimate of the time a HIT takes
     texts: Texts = Texts()
-    rules: Rules = Rules()
+    rules: QualityRules = QualityRules()  # whom to pay and whose answers to analyse, fixed before the study
 
     @model_validator(mode="after")
     def _consistent(self) -> "Protocol":
@@ -223,7 +214,7 @@ def validate(values: dict, where: str) -> Protocol:
         problem = error.errors()[0]
         key = ".".join(str(part) for part in problem["loc"])
         if problem["type"] == "extra_forbidden":
-            model = {"texts": Texts, "rules": Rules}.get(str(problem["loc"][0]), Protocol)
+            model = {"texts": Texts, "rules": QualityRules}.get(str(problem["loc"][0]), Protocol)
             known = nearest(str(problem["loc"][-1]), model.model_fields)
             raise InputError(f"{where}: unknown key '{key}': {known}") from None
         message = problem["msg"].removeprefix("Value error, ")
