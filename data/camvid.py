@@ -42,6 +42,9 @@ def _listed(folder: Path, listing: Path) -> list[FilePair]:
         if len(columns) != 2:
             raise InputError(f"{listing}: expected 'PHOTO LAYOUT' in every line, got '{line}'")
         photo, layout = (_find(folder, Path(column), listing, by_folder) for column in columns)
+        if photo.stem != layout.stem:
+            raise InputError(f"{listing} pairs {photo.parent.name}/{photo.name} with "
+                             f"{layout.parent.name}/{layout.name}; expected the same name")
         if photo.stem in pairs:
             raise InputError(f"{listing}: '{photo.stem}' is listed twice")
         pairs[photo.stem] = FilePair(photo.stem, photo, layout)

@@ -10,10 +10,9 @@ differ in size and some copies lack files, and a list is how to leave them out k
 
 from pathlib import Path
 
-from scipy.io import loadmat
-
 from data.cityscapes import RAW_IDS, label_space
 from data.errors import InputError
+from data.matlab import read_mat
 from data.photographs import FilePair, PhotoPairs, images_by_name, read_lines, require_folder
 
 CONTENTS = "images/, labels/ and split.mat"
@@ -46,10 +45,7 @@ def _names(folder: Path, split: str) -> tuple[Path, list[str]]:
 
 
 def _ids(file: Path, key: str) -> list[int]:
-    try:
-        content = loadmat(file)
-    except (ValueError, OSError, NotImplementedError) as error:
-        raise InputError(f"{file}: not a readable MATLAB file ({error})") from None
+    content = read_mat(file, [key])
     if key not in content or content[key].size == 0:
         raise InputError(f"{file}: no ids under '{key}'; expected the dataset's own split.mat")
     return content[key].ravel().astype(int).tolist()

@@ -73,8 +73,8 @@ def _open(file: Path) -> Any:
     try:
         import h5py
     except ImportError:
-        raise InputError(f"{file}: reading it needs the package h5py (pip install h5py), or export the pairs to "
-                         "photos/ and layouts/") from None
+        raise InputError(f"{file}: reading it needs the package h5py (the extra 'nyu' of this suite), or export the "
+                         "pairs to photos/ and layouts/") from None
     try:
         return h5py.File(file, "r")
     except OSError as error:

@@ -12,10 +12,12 @@ import numpy as np
 from data.errors import InputError
 from data.labels import LabelSpace
 from data.pairs import Pair
-from data.street_appearance import BLOCK_MATERIALS, CAR_COLOURS, HOUSE_MATERIALS, TIMES_OF_DAY, Appearance
+from data.street_appearance import CAR_COLOURS, Appearance
 from data.street_drawing import STREET, Drawing, draw, labels_of
 from data.street_layout import draw_world
+from data.street_light import TIMES_OF_DAY
 from data.street_photo import photograph
+from data.street_walls import BLOCK_MATERIALS, HOUSE_MATERIALS
 
 __all__ = ["BLOCK_MATERIALS", "CAR_COLOURS", "HOUSE_MATERIALS", "MIN_CAR_PIXELS", "SPLITS", "STREET", "TIMES_OF_DAY",
            "Street", "car_colour_of", "render"]

@@ -5,6 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from data.street_materials import Material
+
 
 class Profile(NamedTuple):
     """Side view of a car as (z, y) points in metres, both from rear to front over the top."""
@@ -36,11 +38,17 @@ PROFILES = {
 
 @dataclass(frozen=True)
 class Mesh:
-    """vertices [V, 3]; faces: (material, vertex indices, fine: only worth drawing near by); outward normals [F, 3];
-    offsets [F] = normal . point on the face. Faces stand in drawing order."""
+    """F planar faces in drawing order. vertices [V, 3], face after face; face [V]: the face each belongs to.
+
+    counts [F]: corners; materials [F]; fine bool [F]: only worth drawing near by; normals [F, 3], outward;
+    offsets [F] = normal . any point of the face.
+    """
 
     vertices: np.ndarray
-    faces: list[tuple[str, list[int], bool]]
+    face: np.ndarray
+    counts: np.ndarray
+    materials: np.ndarray
+    fine: np.ndarray
     normals: np.ndarray
     offsets: np.ndarray
     half_width: float
@@ -50,19 +58,17 @@ class Mesh:
 
 class _Builder:
     def __init__(self):
-        self.vertices, self.faces, self.normals = [], [], []
+        self.faces, self.normals, self.materials, self.fine = [], [], [], []
 
-    def add(self, material: str, points: list, fine: bool = False, outward: tuple | None = None) -> None:
+    def add(self, material: Material, points: list, outward: tuple, fine: bool = False) -> None:
         """Add a planar face; `outward` is any vector that roughly points away from the car."""
         points = np.asarray(points, dtype=float)
         normal = np.cross(points[1] - points[0], points[2] - points[0])
         normal /= np.linalg.norm(normal)
-        if normal @ np.asarray(outward) < 0:
-            normal = -normal
-        start = len(self.vertices)
-        self.vertices.extend(points)
-        self.normals.append(normal)
-        self.faces.append((material, list(range(start, start + len(points))), fine))
+        self.normals.append(normal if normal @ np.asarray(outward) > 0 else -normal)
+        self.faces.append(points)
+        self.materials.append(material)
+        self.fine.append(fine)
 
 
 def _strip(a: tuple, b: tuple, wide_a: float, wide_b: float, s: tuple = (-1, 1), t: tuple = (0, 1)) -> list:
@@ -82,50 +88,50 @@ def _add_body(build: _Builder, p: Profile) -> None:
     w = p.half_width
     under = [(p.body[0][0] + .15, .1), (p.body[0][0] + .15, .4), (p.body[-1][0] - .15, .4), (p.body[-1][0] - .15, .1)]
     for s in (-1, 1):
-        build.add("dark", [(s * w * .93, y, z) for z, y in under], outward=(s, 0, 0))
-    build.add("dark", _strip(under[0], under[1], w * .93, w * .93), outward=(0, 0, -1))
-    build.add("dark", _strip(under[3], under[2], w * .93, w * .93), outward=(0, 0, 1))
+        build.add(Material.DARK, [(s * w * .93, y, z) for z, y in under], (s, 0, 0))
+    build.add(Material.DARK, _strip(under[0], under[1], w * .93, w * .93), (0, 0, -1))
+    build.add(Material.DARK, _strip(under[3], under[2], w * .93, w * .93), (0, 0, 1))
     outward = [(0, 0, -1), (0, 0, -1), (0, 1, -.5), (0, 1, 0), (0, 1, .1), (0, .1, 1), (0, 0, 1)]
     for a, b, out in zip(p.body, p.body[1:], outward, strict=False):
-        build.add("paint", _strip(a, b, w, w), outward=out)
+        build.add(Material.PAINT, _strip(a, b, w, w), out)
     for s in (-1, 1):
-        build.add("paint", [(s * w, y, z) for z, y in p.body], outward=(s, 0, 0))
+        build.add(Material.PAINT, [(s * w, y, z) for z, y in p.body], (s, 0, 0))
 
 
 def _add_lights(build: _Builder, p: Profile) -> None:
     w, rear, front = p.half_width, (p.body[1], p.body[2]), (p.body[5], p.body[6])
     for s in ((-.98, -.62), (.62, .98)):
-        build.add("tail", _strip(*rear, w, w, s, (.35, .85)), outward=(0, 0, -1))
-        build.add("head", _strip(*front, w, w, s, (.15, .85)), outward=(0, .1, 1))
-    build.add("plate", _strip(*rear, w, w, (-.28, .28), (.2, .55)), True, (0, 0, -1))
-    build.add("dark", _strip(*front, w, w, (-.5, .5), (.3, .95)), True, (0, .1, 1))
-    build.add("dark", _strip(p.body[0], p.body[1], w, w, (-.9, .9), (0., .3)), True, (0, 0, -1))
-    build.add("plate", _strip(p.body[6], p.body[7], w, w, (-.26, .26), (.3, .65)), True, (0, 0, 1))
+        build.add(Material.TAIL, _strip(*rear, w, w, s, (.35, .85)), (0, 0, -1))
+        build.add(Material.HEAD, _strip(*front, w, w, s, (.15, .85)), (0, .1, 1))
+    build.add(Material.PLATE, _strip(*rear, w, w, (-.28, .28), (.2, .55)), (0, 0, -1), True)
+    build.add(Material.DARK, _strip(*front, w, w, (-.5, .5), (.3, .95)), (0, .1, 1), True)
+    build.add(Material.DARK, _strip(p.body[0], p.body[1], w, w, (-.9, .9), (0., .3)), (0, 0, -1), True)
+    build.add(Material.PLATE, _strip(p.body[6], p.body[7], w, w, (-.26, .26), (.3, .65)), (0, 0, 1), True)
 
 
 def _add_wheels(build: _Builder, p: Profile) -> None:
     for s in (-1, 1):
         for z in (-p.wheel_base, p.wheel_base):
-            build.add("dark", _disc(s, p.half_width + .01, z, p.wheel, p.wheel * 1.04, 12), outward=(s, 0, 0))
-            build.add("hub", _disc(s, p.half_width + .02, z, p.wheel, p.wheel * .6, 8), outward=(s, 0, 0))
+            build.add(Material.DARK, _disc(s, p.half_width + .01, z, p.wheel, p.wheel * 1.04, 12), (s, 0, 0))
+            build.add(Material.HUB, _disc(s, p.half_width + .02, z, p.wheel, p.wheel * .6, 8), (s, 0, 0))
         seam = [(s * (p.half_width + .01), y, z) for z, y in ((-.12, .42), (-.09, .42), (-.09, .92), (-.12, .92))]
-        build.add("seam", seam, True, (s, 0, 0))
+        build.add(Material.SEAM, seam, (s, 0, 0), True)
 
 
 def _add_cabin(build: _Builder, p: Profile) -> None:
     low, high = p.half_width * .97, p.half_width * p.roof
     rear, front = (p.cabin[0], p.cabin[1]), (p.cabin[3], p.cabin[2])
-    build.add("paint", _strip(p.cabin[1], p.cabin[2], high, high), outward=(0, 1, 0))
-    build.add("paint", _strip(*rear, low, high), outward=(0, .3, -1))
-    build.add("glass", _strip(*rear, low, high, (-.86, .86), (.2, .88)), outward=(0, .3, -1))
-    build.add("paint", _strip(*front, low, high), outward=(0, .5, 1))
-    build.add("glass", _strip(*front, low, high, (-.9, .9), (.08, .92)), outward=(0, .5, 1))
+    build.add(Material.PAINT, _strip(p.cabin[1], p.cabin[2], high, high), (0, 1, 0))
+    build.add(Material.PAINT, _strip(*rear, low, high), (0, .3, -1))
+    build.add(Material.GLASS, _strip(*rear, low, high, (-.86, .86), (.2, .88)), (0, .3, -1))
+    build.add(Material.PAINT, _strip(*front, low, high), (0, .5, 1))
+    build.add(Material.GLASS, _strip(*front, low, high, (-.9, .9), (.08, .92)), (0, .5, 1))
     for s in (-1, 1):
         corners = [(p.cabin[0], low), (p.cabin[1], high), (p.cabin[2], high), (p.cabin[3], low)]
-        build.add("paint", [(s * w, y, z) for (z, y), w in corners], outward=(s, .2, 0))
+        build.add(Material.PAINT, [(s * w, y, z) for (z, y), w in corners], (s, .2, 0))
         for start, end in p.side_glass:
-            build.add("glass", [_on_side(p, s, start, .1), _on_side(p, s, start, .84), _on_side(p, s, end, .84),
-                                _on_side(p, s, end, .1)], outward=(s, .2, 0))
+            build.add(Material.GLASS, [_on_side(p, s, start, .1), _on_side(p, s, start, .84), _on_side(p, s, end, .84),
+                                _on_side(p, s, end, .1)], (s, .2, 0))
 
 
 def _on_side(p: Profile, s: float, along: float, up: float) -> tuple[float, float, float]:
@@ -140,10 +146,11 @@ def _mesh(p: Profile) -> Mesh:
     build = _Builder()
     for part in (_add_body, _add_lights, _add_wheels, _add_cabin):
         part(build, p)
-    vertices, normals = np.array(build.vertices), np.array(build.normals)
-    first = vertices[[indices[0] for _, indices, _ in build.faces]]
-    return Mesh(vertices, build.faces, normals, (normals * first).sum(1), p.half_width,
-                max(abs(z) for z, _ in p.body), p.cabin[2][1])
+    normals, counts = np.array(build.normals), np.array([len(f) for f in build.faces])
+    offsets = (normals * np.array([f[0] for f in build.faces])).sum(1)
+    return Mesh(np.concatenate(build.faces), np.repeat(np.arange(len(counts)), counts), counts,
+                np.array(build.materials, dtype=float), np.array(build.fine), normals, offsets,
+                p.half_width, max(abs(z) for z, _ in p.body), p.cabin[2][1])
 
 
 MESHES = {kind: _mesh(profile) for kind, profile in PROFILES.items()}

@@ -1,87 +1,96 @@
-"""From a drawing and an appearance to a photograph: light, materials and textures, computed per supersample."""
+"""From a drawing and an appearance to a photograph: light, materials and textures."""
 
 import math
-from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
-from PIL import Image, ImageDraw
+from PIL import Image
 
-from data.street_appearance import Appearance, Light
+from data.street_appearance import Appearance
 from data.street_car import MESHES
-from data.street_drawing import NEAR, SUPERSAMPLING, Drawing, Material, View
-from data.street_layout import World
-from data.street_texture import hash_tile, look_up, noise_tile, stripe
+from data.street_drawing import CIRCLE, SUPERSAMPLING, Drawing, fill_polygons
+from data.street_layout import Car, World
+from data.street_light import Light
+from data.street_materials import Material, hash_tile, look_up, noise_tile, stripe
 
 
-@dataclass
-class Frame:
-    """What the shaders share. rgb: float32 [3, N], N = supersamples in row order, written in place."""
+class Samples:
+    """Where the photo is computed: once in pixels of one part, at the four supersamples of all others.
 
-    drawing: Drawing
-    look: Appearance
-    rgb: np.ndarray
-    parts: np.ndarray  # [N]
-    kinds: np.ndarray  # uint8 [N]
+    The N samples stand in the order of their materials. part: [N]; pixel: [N], row * W + column; y, x: float32 [N],
+    position below and to the right of the vanishing point in supersamples; spread: float32 [N], width in supersamples.
+    """
 
-    def where(self, *materials: Material) -> np.ndarray:
-        mask = self.kinds == materials[0]
-        for material in materials[1:]:
-            mask |= self.kinds == material
-        return np.flatnonzero(mask)
+    def __init__(self, drawing: Drawing):
+        self.drawing = drawing
+        height, width = drawing.size
+        self.uniform = np.flatnonzero(drawing.uniform)
+        self.mixed = np.flatnonzero(~drawing.uniform)
+        part = np.concatenate([drawing.parts[::2, ::2].ravel()[self.uniform],
+                               drawing.quarters(~drawing.uniform).ravel()])
+        kind = drawing.table["material"].astype(np.uint8)[part]
+        self.order = np.argsort(kind, kind="stable")
+        self.bounds = np.searchsorted(kind[self.order], np.arange(len(Material) + 1))
+        self.part = part[self.order]
+        self.pixel = np.concatenate([self.uniform, np.tile(self.mixed, 4)])[self.order]
+        rows = self.pixel // width
+        shift = np.repeat(np.float32([[1, .5, .5, 1.5, 1.5], [1, .5, 1.5, .5, 1.5], [2, 1, 1, 1, 1]]),
+                          [len(self.uniform), *[len(self.mixed)] * 4], axis=1)[:, self.order]
+        self.y = rows.astype(np.float32) * 2 + shift[0] - np.float32(drawing.view.y)
+        self.x = (self.pixel - rows * width).astype(np.float32) * 2 + shift[1] - np.float32(drawing.view.x)
+        self.spread = shift[2]
 
-    def place(self, where: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Row and column of supersamples, relative to the vanishing point."""
-        width = self.drawing.view.shape[1]
-        rows = where // width
-        view = self.drawing.view
-        return (rows + np.float32(.5 - view.y)).astype(np.float32), \
-            (where - rows * width + np.float32(.5 - view.x)).astype(np.float32)
+    def of(self, first: Material, last: Material | None = None) -> slice:
+        """The samples of one material, or of all from `first` to `last`."""
+        return slice(self.bounds[first], self.bounds[(first if last is None else last) + 1])
+
+    def image(self, rgb: np.ndarray) -> np.ndarray:
+        """float32 [3, N] samples -> float32 [3, H, W]."""
+        height, width = self.drawing.size
+        unsorted = np.empty_like(rgb)
+        unsorted[:, self.order] = rgb
+        image = np.empty((3, height * width), np.float32)
+        image[:, self.uniform] = unsorted[:, :len(self.uniform)]
+        quarters = unsorted[:, len(self.uniform):].reshape(3, 4, -1)
+        image[:, self.mixed] = (quarters[:, 0] + quarters[:, 1] + quarters[:, 2] + quarters[:, 3]) / 4
+        return image.reshape(3, height, width)
 
 
 def photograph(drawing: Drawing, look: Appearance) -> np.ndarray:
     """uint8 [3, H, W]."""
-    parts = drawing.parts.ravel()
-    colours = part_colours(drawing.table, look)
-    frame = Frame(drawing, look, colours[:, parts], parts, drawing.table["material"].astype(np.uint8)[parts])
-    _gradient(frame)
-    _sky(frame)
-    _ground(frame)
-    _walls(frame)
-    _foliage(frame)
-    height, width = drawing.size
-    mean = frame.rgb.reshape(3, height, SUPERSAMPLING, width, SUPERSAMPLING).mean((2, 4))
-    _glow(drawing, look.light, mean)
-    return np.clip(mean + .5, 0, 255).astype(np.uint8)
+    samples = Samples(drawing)
+    rgb = part_colours(drawing.table, look).take(samples.part, axis=1)
+    _sky(samples, look.light, rgb)
+    _ground(samples, look, rgb)
+    _walls(samples, look, rgb)
+    _foliage(samples, rgb)
+    _gradient(samples, rgb)
+    image = samples.image(rgb)
+    if look.light.lamps:
+        _glow(drawing, look.light, image)
+    image += .5
+    return np.clip(image, 0, 255, out=image).astype(np.uint8)
+
+
+HAZED_LATER = np.zeros(len(Material), bool)  # by the shaders, sample by sample
+HAZED_LATER[[Material.ROAD, Material.PAVEMENT, Material.GRASS, Material.WALL, Material.SKY]] = True
 
 
 def part_colours(table: dict[str, np.ndarray], look: Appearance) -> np.ndarray:
     """Lit and hazed colour float32 [3, P] of each part, before gradients and textures."""
     material, owner = table["material"].astype(np.intp), table["owner"].astype(np.intp)
     light = look.light
-    albedo = look.albedo(material, owner)
     sun = np.maximum(0, table["nx"] * light.sun[0] + table["ny"] * light.sun[1] + table["nz"] * light.sun[2])
     shade = light.ambient * (1 + .12 * table["ny"]) + light.sunlight * sun
-    rgb = albedo * light.gain[:, None] * shade
-    haze = haze_at(light, table["z"])
-    haze[np.isin(material, (Material.ROAD, Material.PAVEMENT, Material.GRASS, Material.WALL, Material.SKY))] = 0
-    rgb += (light.haze[:, None] - rgb) * haze
+    rgb = look.albedo(material, owner) * (light.gain[:, None] * shade)
+    rgb += (light.haze[:, None] - rgb) * np.where(HAZED_LATER[material], 0, haze_at(light, table["z"]))
     shining, colours = look.shining(material, owner)
     rgb[:, shining] = colours
     return rgb.astype(np.float32)
 
 
 def haze_at(light: Light, z: np.ndarray) -> np.ndarray:
-    return 1 - np.exp(-light.density * z)
-
-
-def _gradient(frame: Frame) -> None:
-    """Brighter at the top of things, darker at their foot."""
-    table = frame.drawing.table
-    strength = GRADIENT[table["material"].astype(np.intp)]
-    slope = strength / np.maximum(table["bottom"] - table["top"], 1)
-    middle = (table["bottom"] + table["top"]) / 2
-    rows = np.repeat(np.arange(frame.drawing.parts.shape[0], dtype=np.float32), frame.drawing.parts.shape[1])
-    frame.rgb *= 1 + slope[frame.parts] * (middle[frame.parts] - rows)
+    return 1 - np.exp(-np.float32(light.density) * z)
 
 
 GRADIENT = np.zeros(len(Material), np.float32)
@@ -90,126 +99,141 @@ for _material, _strength in {"PAINT": .25, "GLASS": .5, "FOLIAGE": .75, "UPPER":
     GRADIENT[Material[_material]] = _strength
 
 
-def _sky(frame: Frame) -> None:
-    where, light = frame.where(Material.SKY), frame.look.light
-    y, x = frame.place(where)
-    up = np.clip(-y / frame.drawing.view.focal, 0, 1.2)  # tangent of the elevation
-    mix = np.exp(-up * light.sky_falloff)
-    rgb = light.zenith[:, None] + (light.horizon - light.zenith)[:, None] * mix
+def _gradient(samples: Samples, rgb: np.ndarray) -> None:
+    """Brighter at the top of things, darker at their foot."""
+    table, view = samples.drawing.table, samples.drawing.view
+    where = samples.of(Material.SKYLINE, Material.CHIMNEY)
+    strength = GRADIENT[table["material"].astype(np.intp)]
+    scale = np.float32(view.focal) / table["z"]  # rows per metre
+    slope = strength / np.maximum((table["high"] - table["low"]) * scale, 1)
+    middle = 1 + slope * (np.float32(view.height) - (table["high"] + table["low"]) / 2) * scale
+    part = samples.part[where]
+    rgb[:, where] *= middle[part] - slope[part] * samples.y[where]
+
+
+def _sky(samples: Samples, light: Light, rgb: np.ndarray) -> None:
+    where = samples.of(Material.SKY)
+    focal = np.float32(samples.drawing.view.focal)
+    x, up = samples.x[where] / focal, np.clip(-samples.y[where] / focal, 0, 1.2)  # tangents across and up
+    sky = light.zenith[:, None] + (light.horizon - light.zenith)[:, None] * np.exp(-up * np.float32(light.sky_falloff))
     if light.glow_strength:
-        across = x / frame.drawing.view.focal - light.glow[0]
-        near = np.exp(-((across * .8) ** 2 + (up - light.glow[1]) ** 2) / light.glow[2])
-        rgb += light.glow_colour[:, None] * (light.glow_strength * near)
-    depth = 1 / (up + .12)
-    u, v = x / frame.drawing.view.focal * depth * 17, depth * 26
-    clouds = look_up(noise_tile(1.7), u + light.cloud_offset, v)
+        near = np.exp(-(((x - light.glow[0]) * .8) ** 2 + (up - light.glow[1]) ** 2) / light.glow[2])
+        sky += light.glow_colour[:, None] * (light.glow_strength * near)
+    depth = 1 / (up + np.float32(.12))
+    clouds = look_up(noise_tile(1.7), x * depth * 17 + light.cloud_offset, depth * 26)
     cover = np.clip((clouds + light.cloudiness) * .8, 0, 1) * light.cloud_opacity
-    rgb += (light.cloud[:, None] * (1 + .06 * clouds) - rgb) * cover
+    sky += (light.cloud[:, None] * (1 + .06 * clouds) - sky) * cover
     if light.stars:
-        stars = look_up(hash_tile(), x * (300 / frame.drawing.view.focal), y * (300 / frame.drawing.view.focal))
-        rgb += np.where(stars > .9955, 90 * (1 - cover) * up, 0)
-    frame.rgb[:, where] = rgb
+        sky += np.where(look_up(hash_tile(), x * 300, up * 300) > .9955, 90 * (1 - cover) * up, 0)
+    rgb[:, where] = sky
 
 
-def _ground(frame: Frame) -> None:
-    where = frame.where(Material.ROAD, Material.PAVEMENT, Material.GRASS)
-    view, look, light = frame.drawing.view, frame.look, frame.look.light
-    y, x = frame.place(where)
-    z = view.focal * view.height / np.maximum(y, .25)
-    x = x * z / view.focal
-    pixel = z / view.focal
-    kinds = frame.kinds[where]
-    tone = 1 + look.ground_noise * look_up(noise_tile(.8), x * 9, z * 4) / (1 + pixel * 6)
-    rgb = frame.rgb[:, where]
-    road = np.flatnonzero(kinds == Material.ROAD)
-    _mark(frame.drawing.world, look, rgb, road, x[road], z[road], pixel[road])
-    pavement = np.flatnonzero(kinds == Material.PAVEMENT)
-    tone[pavement] *= _slabs(frame.drawing.world, look, x[pavement], z[pavement], pixel[pavement])
-    grass = np.flatnonzero(kinds == Material.GRASS)
-    tone[grass] *= 1 + .16 * look_up(noise_tile(1.), x[grass] * 25, z[grass] * 12)
-    shadows = _shadows(frame.drawing, light)
-    rgb *= tone * (1 - shadows.ravel()[where])
+def _ground(samples: Samples, look: Appearance, rgb: np.ndarray) -> None:
+    drawing, light = samples.drawing, look.light
+    ground = Ground(samples)
+    tone = 1 + look.ground_noise * look_up(noise_tile(.8), ground.x * 9, ground.z * 4) / (1 + ground.pixel * 6)
+    colours = rgb[:, ground.where]
+    _mark(drawing.world, look, colours[:, ground.road], ground, ground.road)
+    tone[ground.pavement] *= _slabs(drawing.world, look, ground, ground.pavement)
+    grass = ground.grass
+    tone[grass] *= 1 + .16 * look_up(noise_tile(1.), ground.x[grass] * 25, ground.z[grass] * 12)
+    colours *= tone * _shadows(drawing, light)[samples.pixel[ground.where]]
     if light.lamps:
-        rgb += _lamp_pools(frame.drawing.world, light, x, z) * rgb
-    rgb += (light.haze[:, None] - rgb) * haze_at(light, z)
-    frame.rgb[:, where] = rgb
+        colours *= 1 + _lamp_pools(drawing.world, light, ground.x, ground.z)
+    colours += (light.haze[:, None] - colours) * haze_at(light, ground.z)
 
 
-def _mark(world: World, look: Appearance, rgb: np.ndarray, road: np.ndarray, x: np.ndarray, z: np.ndarray,
-          pixel: np.ndarray) -> None:
-    """Paint lane lines, the stop line and the zebra crossing on the road."""
+class Ground:
+    """World coordinates of the ground samples in metres: x, z [n]; pixel [n]: metres across per sample.
+
+    where: their slice of all samples; road, pavement, grass: slices of these n.
+    """
+
+    def __init__(self, samples: Samples):
+        view = samples.drawing.view
+        self.where = samples.of(Material.ROAD, Material.GRASS)
+        start = self.where.start
+        self.road, self.pavement, self.grass = (
+            slice(samples.of(m).start - start, samples.of(m).stop - start)
+            for m in (Material.ROAD, Material.PAVEMENT, Material.GRASS))
+        self.z = np.float32(view.focal * view.height) / np.maximum(samples.y[self.where], .25)
+        scale = self.z / np.float32(view.focal)
+        self.x = samples.x[self.where] * scale
+        self.pixel = scale * samples.spread[self.where]
+        self._height = np.float32(view.height)
+
+    @cached_property
+    def stretch(self) -> np.ndarray:
+        """Metres along the road per sample."""
+        return self.z * self.pixel / self._height
+
+
+def _mark(world: World, look: Appearance, colours: np.ndarray, ground: Ground, road: slice) -> None:
+    """Paint lane lines and the zebra crossing on the road, in place."""
+    x, z, pixel, stretch = ground.x[road], ground.z[road], ground.pixel[road], ground.stretch[road]
     white, yellow = np.zeros_like(x), np.zeros_like(x)
-    free = np.ones_like(x)
-    for low, high in [r for r in (world.crossing, world.zebra and (world.zebra - 1, world.zebra + 4)) if r]:
-        free[(z > low) & (z < high)] = 0
-    stretch = z * pixel / world.camera.height  # metres along the road per pixel
     for line in world.markings:
-        cover = stripe(x - line.x, line.width / 2, pixel) * free
+        near = np.flatnonzero(np.abs(x - line.x) < line.width / 2 + pixel)
+        cover = stripe(x[near] - line.x, line.width / 2, pixel[near])
         if line.dash:
-            phase = z / (line.dash * 2.5)
-            cover *= stripe((phase - np.floor(phase) - .5) * line.dash * 2.5, line.dash / 2, stretch)
+            phase = z[near] / (line.dash * 2.5)
+            phase -= np.floor(phase) + np.float32(.5)
+            cover *= stripe(phase * (line.dash * 2.5), line.dash / 2, stretch[near])
         target = yellow if line.yellow else white
-        np.maximum(target, cover, out=target)
+        target[near] = np.maximum(target[near], cover)
+    for low, high in [r for r in (world.crossing, world.zebra and (world.zebra - 1, world.zebra + 4)) if r]:
+        inside = (z > low) & (z < high)
+        white[inside] = yellow[inside] = 0
     if world.zebra:
         inside = np.flatnonzero((z > world.zebra) & (z < world.zebra + 3) & (x > -world.left.kerb + .3)
                                 & (x < world.right.kerb - .3))
-        phase = x[inside]
-        white[inside] = stripe((phase - np.floor(phase) - .5), .25, pixel[inside])
-    worn = np.clip(.82 + .12 * look_up(noise_tile(.8), x * 20, z * 8), 0, 1)
-    light = look.light
+        white[inside] = stripe(x[inside] - np.floor(x[inside]) - .5, .25, pixel[inside])
     for cover, colour in ((white, (225, 225, 220)), (yellow, (225, 175, 50))):
-        if cover.any():
-            target = (np.array(colour, np.float32) * light.gain * light.flat)[:, None]
-            part = rgb[:, road]
-            rgb[:, road] = part + (target - part) * (cover * worn)
+        seen = np.flatnonzero(cover)
+        worn = np.clip(.82 + .12 * look_up(noise_tile(.8), x[seen] * 20, z[seen] * 8), 0, 1)
+        target = (np.array(colour, np.float32) * look.light.gain * look.light.flat)[:, None]
+        colours[:, seen] += (target - colours[:, seen]) * (cover[seen] * worn)
 
 
-def _slabs(world: World, look: Appearance, x: np.ndarray, z: np.ndarray, pixel: np.ndarray) -> np.ndarray:
+def _slabs(world: World, look: Appearance, ground: Ground, where: slice) -> np.ndarray:
     """Joints of the paving and the lighter kerbstones, as a factor."""
-    size = look.slab
-    u, v = x / size, z / (size * 1.5)
-    along = stripe((u - np.floor(u) - .5) * size, .025, pixel)
-    across = stripe((v - np.floor(v) - .5) * size * 1.5, .025, z * pixel / world.camera.height)
-    hue = look_up(hash_tile(), np.floor(u), np.floor(v)) - .5
-    tone = (1 - .3 * np.maximum(along, across)) * (1 + .12 * hue / (1 + pixel * 4))
-    kerb = np.where(x < 0, -x - world.left.kerb, x - world.right.kerb)
-    return tone * (1 + .25 * stripe(kerb - .1, .12, pixel) - .45 * stripe(kerb, .05, pixel))
+    size, x, pixel = look.slab, ground.x[where], ground.pixel[where]
+    u, v = x / size, ground.z[where] / (size * 1.5)
+    column, row = np.floor(u), np.floor(v)
+    joint = np.maximum(stripe((u - column - .5) * size, .025, pixel),
+                       stripe((v - row - .5) * (size * 1.5), .025, ground.stretch[where]))
+    hue = look_up(hash_tile(), column, row) - .5
+    kerb = np.maximum(-x - world.left.kerb, x - world.right.kerb)
+    return (1 - .3 * joint) * (1 + .12 * hue / (1 + pixel * 4)) * (
+        1 + .25 * stripe(kerb - .1, .12, pixel) - .45 * stripe(kerb, .05, pixel))
 
 
 def _lamp_pools(world: World, light: Light, x: np.ndarray, z: np.ndarray) -> np.ndarray:
     """Light of street lamps and of the own headlights on the ground, as a factor to add per channel [3, N]."""
-    spacing = world.lamp_spacing
-    phase = z / spacing
-    along = (phase - np.floor(phase) - .5) * 2
+    phase = z / world.lamp_spacing
+    along = (phase - np.floor(phase) - .5) * 2.6
     middle = (world.right.kerb - world.left.kerb) / 2
-    pool = 1.1 * np.exp(-(along * 1.3) ** 2 - ((x - middle) / 9) ** 2)
+    pool = 1.1 * np.exp(-along ** 2 - ((x - middle) / 9) ** 2)
     ahead = 1.5 * np.exp(-(z / 20) ** 2 - (x / (1.5 + .22 * z)) ** 2)
     return light.lamp_colour[:, None] * pool + np.array([[1.], [.97], [.88]], np.float32) * ahead
 
 
 def _shadows(drawing: Drawing, light: Light) -> np.ndarray:
-    """Darkening 0..1 float32 [2H, 2W] of the ground: cast shadows where the sun shines, contact shadows always."""
-    image = Image.new("L", drawing.parts.shape[::-1], 0)
-    polygon = ImageDraw.Draw(image).polygon
-    if light.shadow:
-        for points in _cast(drawing.world, light.shadow_step):
-            polygon(_project(drawing.view, points), fill=light.shadow)
+    """Brightness factor float32 [H * W] of the ground: cast shadows where the sun shines, contact shadows always."""
+    polygons = [(p, light.shadow) for p in _cast(drawing.world, light.shadow_step)] if light.shadow else []
     for car in drawing.world.cars:
-        for grow, dark in ((.12, 110), (-.1, 185)):
-            polygon(_project(drawing.view, _footprint(car, grow)), fill=dark)
+        polygons += [(_footprint(car, grow), dark) for grow, dark in ((.12, 110), (-.1, 185))]
     for thing in (*drawing.world.people, *drawing.world.trees):
-        r = .3
-        corners = [(thing.x - r, thing.z - r), (thing.x + r, thing.z - r), (thing.x + r, thing.z + r),
-                   (thing.x - r, thing.z + r)]
-        polygon(_project(drawing.view, corners), fill=90)
-    return np.asarray(image) * np.float32(1 / 255)
+        x0, x1, z0, z1 = thing.x - .3, thing.x + .3, thing.z - .3, thing.z + .3
+        polygons.append(([(x0, z0), (x1, z0), (x1, z1), (x0, z1)], 90))
+    image = Image.new("L", drawing.parts.shape[::-1], 0)
+    if polygons:
+        corners = np.array([(x, 0, z) for points, _ in polygons for x, z in points])
+        fill_polygons(image, drawing.view.project(corners), [len(p) for p, _ in polygons], [d for _, d in polygons])
+    return 1 - np.asarray(image.reduce(SUPERSAMPLING)).ravel() * np.float32(1 / 255)
 
 
-def _project(view: View, points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    return [view.point(x, 0, max(z, NEAR)) for x, z in points]
-
-
-def _footprint(car, grow: float) -> list[tuple[float, float]]:
+def _footprint(car: Car, grow: float) -> list[tuple[float, float]]:
     mesh = MESHES[car.kind]
     c, s = math.cos(car.yaw), math.sin(car.yaw)
     w, length = mesh.half_width + grow, mesh.half_length + grow
@@ -221,12 +245,11 @@ def _cast(world: World, step: tuple[float, float]):
     """Shadows on the ground as (x, z) polygons. step: displacement in metres per metre of height."""
     dx, dz = step
     for b in world.buildings:
-        if b.side and b.side * dx < 0:
-            near, far, h = (b.side * b.inner, b.z0), (b.side * b.inner, b.z1), b.height
-            yield [near, far, (far[0] + dx * h, far[1] + dz * h), (near[0] + dx * h, near[1] + dz * h)]
+        if b.side * dx < 0:
+            x, h = b.side * b.inner, b.height
+            yield [(x, b.z0), (x, b.z1), (x + dx * h, b.z1 + dz * h), (x + dx * h, b.z0 + dz * h)]
     for car in world.cars:
-        base = _footprint(car, 0)
-        top = MESHES[car.kind].height * .8
+        base, top = _footprint(car, 0), MESHES[car.kind].height * .8
         moved = [(x + dx * top, z + dz * top) for x, z in base]
         yield moved
         for k in range(4):
@@ -235,54 +258,46 @@ def _cast(world: World, step: tuple[float, float]):
         x, z, r = tree.x + dx * tree.height * .65, tree.z + dz * tree.height * .65, tree.radius * 1.1
         yield [(x + r * c * 1.2, z + r * s) for c, s in CIRCLE]
         yield [(tree.x - .15, tree.z), (tree.x + .15, tree.z), (x + .15, z), (x - .15, z)]
-    for thing in (*world.people, *world.poles):
-        w, h = (.22, thing.height) if hasattr(thing, "stride") else (.06, thing.height)
-        yield [(thing.x - w, thing.z), (thing.x + w, thing.z), (thing.x + w + dx * h, thing.z + dz * h),
-               (thing.x - w + dx * h, thing.z + dz * h)]
+    for things, w in ((world.people, .22), (world.poles, .06)):
+        for thing in things:
+            x, z = thing.x + dx * thing.height, thing.z + dz * thing.height
+            yield [(thing.x - w, thing.z), (thing.x + w, thing.z), (x + w, z), (x - w, z)]
 
 
-CIRCLE = [(math.cos(2 * math.pi * k / 10), math.sin(2 * math.pi * k / 10)) for k in range(10)]
-
-
-def _walls(frame: Frame) -> None:
-    where = frame.where(Material.WALL)
-    if not len(where):
+def _walls(samples: Samples, look: Appearance, rgb: np.ndarray) -> None:
+    where = samples.of(Material.WALL)
+    if where.start == where.stop:
         return
-    table, view, light = frame.drawing.table, frame.drawing.view, frame.look.light
-    parts = frame.parts[where]
-    y, x = frame.place(where)
-    z = 1 / np.maximum(table["a"][parts] + table["b"][parts] * (x + view.x), 1e-4)
-    scale = z / view.focal
-    height = view.height - y * scale
+    table, view, light = samples.drawing.table, samples.drawing.view, look.light
+    part, x = samples.part[where], samples.x[where]
+    z = 1 / np.maximum(table["a"][part] + table["b"][part] * (x + np.float32(view.x)), 1e-4)
+    scale = z * np.float32(1 / view.focal)
+    height = np.float32(view.height) - samples.y[where] * scale
     x = x * scale
-    side = table["side"][parts] > 0
-    pixel = np.where(side, z * scale / np.maximum(np.abs(x), .1), scale)
-    owner = table["owner"][parts].astype(np.int32)
-    rgb = frame.look.walls.shade(frame.rgb[:, where], owner, np.where(side, z, x), height, pixel, scale, light)
-    rgb += (light.haze[:, None] - rgb) * haze_at(light, z)
-    frame.rgb[:, where] = rgb
+    along, dv = table["side"][part] > 0, scale * samples.spread[where]
+    du = np.where(along, z * dv / np.maximum(np.abs(x), .1), dv)
+    lit = rgb[:, where]
+    look.walls.shade(lit, table["owner"].astype(np.intp)[part], np.where(along, z, x), height, du, dv, light)
+    lit += (light.haze[:, None] - lit) * haze_at(light, z)
 
 
-def _foliage(frame: Frame) -> None:
-    where = frame.where(Material.FOLIAGE)
-    table, view = frame.drawing.table, frame.drawing.view
-    parts = frame.parts[where]
-    y, x = frame.place(where)
-    scale = table["z"][parts] * (11 / view.focal)
-    offset = table["owner"][parts] * 37
-    frame.rgb[:, where] *= 1 + .2 * look_up(noise_tile(.7), x * scale + offset, y * scale + offset)
+def _foliage(samples: Samples, rgb: np.ndarray) -> None:
+    where = samples.of(Material.FOLIAGE)
+    table, part = samples.drawing.table, samples.part[where]
+    scale = (table["z"] * np.float32(11 / samples.drawing.view.focal))[part]
+    offset = table["owner"][part] * 37
+    rgb[:, where] *= 1 + .2 * look_up(noise_tile(.7), samples.x[where] * scale + offset,
+                                      samples.y[where] * scale + offset)
 
 
 def _glow(drawing: Drawing, light: Light, image: np.ndarray) -> None:
-    """Halo of lamps at night. image: float32 [3, H, W]."""
-    if not light.lamps:
-        return
+    """Halo of lamps at night. image: float32 [3, H, W], changed in place."""
     _, height, width = image.shape
-    for pole in drawing.world.poles:
-        if pole.kind != "lamp" or pole.z < 3:
-            continue
-        x, y = drawing.view.point(pole.x + pole.towards * 1.5, pole.height + .25, pole.z)
-        x, y, r = x / SUPERSAMPLING, y / SUPERSAMPLING, int(drawing.view.focal / SUPERSAMPLING * 1.6 / pole.z) + 2
+    lamps = [p for p in drawing.world.poles if p.kind == "lamp" and p.z > 3]
+    for pole in lamps:
+        head = np.array([[pole.x + pole.towards * 1.5, pole.height + .25, pole.z]])
+        x, y = (drawing.view.project(head)[0] / SUPERSAMPLING).tolist()
+        r = int(drawing.view.focal / SUPERSAMPLING * 1.6 / pole.z) + 2
         x0, x1, y0, y1 = max(0, int(x) - r), min(width, int(x) + r + 1), max(0, int(y) - r), min(height, int(y) + r + 1)
         if x0 < x1 and y0 < y1:
             distance = ((np.arange(y0, y1) - y) ** 2)[:, None] + (np.arange(x0, x1) - x) ** 2

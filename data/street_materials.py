@@ -1,8 +1,44 @@
-"""Noise and antialiased stripes: what the shaders of street scenes are made from."""
+"""What the parts of a street scene are made of, and the noise and stripes their textures are made from."""
 
 import functools
+from enum import IntEnum
 
 import numpy as np
+
+
+class Material(IntEnum):
+    """What a part is made of; the photo stage decides how each looks."""
+
+    SKY = 0
+    ROAD = 1
+    PAVEMENT = 2
+    GRASS = 3
+    WALL = 4
+    SKYLINE = 5
+    ROOF = 6
+    FOLIAGE = 7
+    TRUNK = 8
+    PAINT = 9
+    GLASS = 10
+    DARK = 11
+    HUB = 12
+    HEAD = 13
+    TAIL = 14
+    PLATE = 15
+    SEAM = 16
+    SKIN = 17
+    HAIR = 18
+    UPPER = 19
+    LOWER = 20
+    METAL = 21
+    LAMP = 22
+    SIGN = 23
+    SIGN_RIM = 24
+    SIGNAL = 25
+    BONNET = 26
+    BIN = 27
+    CHIMNEY = 28
+
 
 TILE = 256  # noise textures are TILE x TILE and wrap around
 
