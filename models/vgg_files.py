@@ -9,15 +9,27 @@ from typing import Any
 import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
-from scipy.io import loadmat
-from scipy.io.matlab import MatReadError
 from torch import Tensor
 
 from data.errors import InputError, nearest
 from data.files import sha256
-from models.perceptual import CHANNELS, CONVENTIONS, INDEX, NEEDED, TAPS, Convention, PerceptualNet, convention_named, reachable_taps
+from data.matlab import read_mat
+from models.perceptual import (
+    CHANNELS,
+    CONVENTIONS,
+    INDEX,
+    NEEDED,
+    TAPS,
+    Convention,
+    PerceptualNet,
+    convention_named,
+    reachable_taps,
+)
 
 TORCHVISION_FILE = "vgg19-dcbb9e9d.pth"
+# what torch.load raises on other files, depending on how far it gets
+_NO_WEIGHTS = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError,
+               OSError)
 _LAYER_OF = {index: name for name, index in INDEX.items()}
 
 
@@ -52,7 +64,7 @@ def _from_torchvision(path: Path | str | None, convention: str, taps: tuple[str,
                            "torchvision.models.vgg19(weights='IMAGENET1K_V1')\"")
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, OSError) as error:
+    except _NO_WEIGHTS as error:
         raise InputError(f"{file}: not a readable PyTorch weights file ({_line(error)})") from None
     if not isinstance(state, Mapping):
         raise InputError(f"{file}: expected a dictionary of tensors with torchvision's keys")
@@ -72,10 +84,7 @@ def _from_safetensors(path: Path | str | None, convention: str, taps: tuple[str,
 
 def _from_matconvnet(path: Path | str | None, convention: str, taps: tuple[str, ...]) -> PerceptualNet:
     file = _existing(path, "imagenet-vgg-verydeep-19.mat of MatConvNet (vlfeat.org/matconvnet/pretrained)")
-    try:
-        content = loadmat(file, variable_names=["layers", "meta", "normalization"])
-    except (ValueError, TypeError, OSError, EOFError, NotImplementedError, MatReadError) as error:
-        raise InputError(f"{file}: not a readable MATLAB file ({_line(error)})") from None
+    content = read_mat(file, ["layers", "meta", "normalization"])
     if "layers" not in content:
         raise InputError(f"{file}: no cell array 'layers'; expected a network of MatConvNet")
     tensors = {}

@@ -1,0 +1,428 @@
+"""The perceptual pyramid: its arithmetic by hand, its cost, its weight files and what it says about broken ones."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from safetensors.torch import save_file
+from scipy.io import savemat
+from torch.utils.flop_counter import FlopCounterMode
+
+from data.errors import InputError
+from data.files import sha256
+from models.perceptual import (
+    CHANNELS,
+    CONVENTIONS,
+    INDEX,
+    LAYERS,
+    NEEDED,
+    TAPS,
+    Convention,
+    PerceptualNet,
+    weights_sha256,
+)
+from models.vgg_files import load_perceptual, load_saved
+
+SMALL = dict(zip(LAYERS, (2, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 6, 4, 3, 4, 4), strict=True))
+
+
+def weights(layers=LAYERS, widths=SMALL, seed=0):
+    """Random weights with torchvision's keys."""
+    generator = torch.Generator().manual_seed(seed)
+    tensors, inputs = {}, 3
+    for name in LAYERS:
+        if name in layers:
+            key, outputs = f"features.{INDEX[name]}", widths[name]
+            tensors[f"{key}.weight"] = torch.randn(outputs, inputs, 3, 3, generator=generator) * .3
+            tensors[f"{key}.bias"] = torch.randn(outputs, generator=generator)
+        inputs = widths[name]
+    return tensors
+
+
+def images(batch=2, size=(32, 48), seed=0):
+    return torch.rand(batch, 3, *size, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def safetensors_file(folder, tensors, name="vgg.safetensors"):
+    save_file(tensors, folder / name)
+    return folder / name
+
+
+# the network
+
+
+def test_layer_names_and_torchvision_s_indices():
+    assert len(LAYERS) == 16 and NEEDED[-1] == "conv5_2"
+    torchvision = pytest.importorskip("torchvision")
+    with torch.device("meta"):
+        features = torchvision.models.vgg19(weights=None).features
+    convolutions = [i for i, layer in enumerate(features) if isinstance(layer, torch.nn.Conv2d)]
+    assert [INDEX[name] for name in LAYERS] == convolutions
+    assert [CHANNELS[name] for name in LAYERS] == [features[i].out_channels for i in convolutions]
+
+
+def test_features_equal_a_network_written_out_plainly():
+    net = PerceptualNet.at_width(1 / 32)
+    x = images()
+    features = net(x)
+    rgb = (x + 1) / 2
+    plain = (rgb - torch.tensor([.485, .456, .406]).view(3, 1, 1)) / torch.tensor([.229, .224, .225]).view(3, 1, 1)
+    for name in NEEDED:
+        if name[-2:] == "_1" and name != "conv1_1":
+            plain = F.avg_pool2d(plain, 2)
+        layer = net.features[str(INDEX[name])]
+        plain = F.conv2d(plain, layer.weight, layer.bias, padding=1).clamp_min(0)
+        if name in features:
+            torch.testing.assert_close(features[name], plain)
+    assert list(features) == list(TAPS)
+
+
+def test_caffe_convention_by_hand():
+    """A first layer that copies red shows 255 * red - 123.680, cut at zero."""
+    net = PerceptualNet([1, 1], CONVENTIONS["caffe"], taps=["conv1_1"])
+    with torch.no_grad():
+        net.features["0"].weight.zero_()
+        net.features["0"].weight[0, 0, 1, 1] = 1
+    white, grey = torch.ones(1, 3, 4, 4), torch.zeros(1, 3, 4, 4)
+    torch.testing.assert_close(net(white)["conv1_1"], torch.full((1, 1, 4, 4), 255 - 123.680))
+    torch.testing.assert_close(net(grey)["conv1_1"], torch.full((1, 1, 4, 4), 127.5 - 123.680))
+    assert net(-white)["conv1_1"].max() == 0  # black lies below the mean colour
+    torch.testing.assert_close(net(2 * white)["conv1_1"], torch.full((1, 1, 4, 4), 382.5 - 123.680))  # not clamped
+
+
+@pytest.mark.parametrize("size", [(32, 64), (24, 36), (45, 61)])
+def test_shapes_and_channels_at_any_size(size):
+    net = PerceptualNet.at_width(0.125)
+    assert net.channels == {"conv1_2": 8, "conv2_2": 16, "conv3_2": 32, "conv4_2": 64, "conv5_2": 64}
+    height, width = size
+    for tap, feature in net(images(1, size)).items():
+        assert feature.shape == (1, net.channels[tap], height, width) and feature.min() >= 0
+        height, width = (height + 1) // 2, (width + 1) // 2
+
+
+def test_pooling_of_an_odd_size_averages_only_what_is_there():
+    """Same padding: the last column of three is pooled alone, not with a column of zeros."""
+    net = PerceptualNet([1, 1, 1], Convention("raw", 2.0, (1.0, 1.0, 1.0)), taps=["conv2_1"])  # the input as it is
+    with torch.no_grad():
+        for layer in net.features.values():
+            layer.weight.zero_()
+            layer.weight[0, 0, 1, 1] = 1
+    column = torch.tensor([1., 3., 5.]).expand(1, 3, 2, 3)
+    torch.testing.assert_close(net(column)["conv2_1"], torch.tensor([[[[2., 5.]]]]))
+
+
+def test_nothing_deeper_than_the_deepest_tap_is_held_or_computed():
+    with torch.device("meta"):
+        net = PerceptualNet.at_width(1.0, taps=["conv2_2", "conv1_2"])
+        assert net.layers == ("conv1_1", "conv1_2", "conv2_1", "conv2_2") and len(net.features) == 4
+        with FlopCounterMode(display=False) as counter:
+            net(torch.empty(1, 3, 32, 32))
+    pixels = 32 * 32
+    by_hand = 2 * 9 * (pixels * (3 * 64 + 64 * 64) + pixels // 4 * (64 * 128 + 128 * 128))
+    assert counter.get_total_flops() == by_hand
+
+
+def test_vgg19_costs_97_gflop_at_256x512():
+    with torch.device("meta"):
+        net = PerceptualNet.at_width(1.0)
+        with FlopCounterMode(display=False) as counter:
+            net(torch.empty(1, 3, 256, 512))
+    assert counter.get_total_flops() / 1e9 == pytest.approx(97.1, abs=0.05)
+
+
+def test_gradients_reach_the_images_and_not_the_frozen_weights():
+    net = PerceptualNet.at_width(0.125).freeze()
+    x = images().requires_grad_()
+    sum(feature.mean() for feature in net(x).values()).backward()
+    assert x.grad.abs().sum() > 0 and torch.isfinite(x.grad).all()
+    assert all(parameter.grad is None for parameter in net.parameters())
+
+
+def test_a_new_network_trains_every_weight():
+    net = PerceptualNet.at_width(0.125)
+    sum(feature.mean() for feature in net(images()).values()).backward()
+    assert all(parameter.grad.abs().sum() > 0 for parameter in net.parameters())
+
+
+def test_channels_last_gives_the_same_features_in_that_format():
+    net, x = PerceptualNet.at_width(0.125).freeze(), images()
+    expected = net(x)
+    fast = net.to(memory_format=torch.channels_last)(x.to(memory_format=torch.channels_last))
+    for tap in TAPS:
+        torch.testing.assert_close(fast[tap], expected[tap], rtol=1e-4, atol=1e-5)
+        assert fast[tap].is_contiguous(memory_format=torch.channels_last)
+
+
+def test_unknown_or_unreachable_taps():
+    with pytest.raises(InputError, match="unknown layer 'conv3_9'.*did you mean 'conv3_"):
+        PerceptualNet.at_width(0.1, taps=["conv3_9"])
+    with pytest.raises(InputError, match="has 1 layers, so none of conv1_2, conv2_2"):
+        PerceptualNet([4], taps=["conv1_2", "conv2_2"])
+
+
+# safetensors
+
+
+def test_safetensors_weights_are_used_as_they_are(tmp_path):
+    tensors = weights()
+    net = load_perceptual("safetensors", safetensors_file(tmp_path, tensors), "torchvision")
+    assert net.channels == {tap: SMALL[tap] for tap in TAPS}
+    for key, value in net.state_dict().items():
+        assert torch.equal(value, tensors[key])
+    assert not any(p.requires_grad for p in net.parameters()) and not net.training
+    protocol = net.protocol()
+    assert protocol["layers_missing"] == [] and protocol["taps_missing"] == []
+    assert protocol["file_sha256"] == sha256(tmp_path / "vgg.safetensors") and protocol["file"] == "vgg.safetensors"
+    assert protocol["convention"]["name"] == "torchvision" and protocol["source"] == "safetensors"
+    json.dumps(protocol, allow_nan=False)
+
+
+def test_a_file_of_the_first_layers_gives_the_first_taps_and_says_so(tmp_path):
+    net = load_perceptual("safetensors", safetensors_file(tmp_path, weights(LAYERS[:8])))
+    features = net(images())
+    assert list(features) == ["conv1_2", "conv2_2", "conv3_2"]
+    protocol = net.protocol()
+    assert protocol["layers_missing"] == ["conv4_1", "conv4_2", "conv4_3", "conv4_4", "conv5_1", "conv5_2"]
+    assert protocol["taps_missing"] == ["conv4_2", "conv5_2"] and protocol["taps"] == ["conv1_2", "conv2_2", "conv3_2"]
+    full = load_perceptual("safetensors", safetensors_file(tmp_path, weights(), "full.safetensors"))
+    torch.testing.assert_close(features["conv3_2"], full(images())["conv3_2"])
+
+
+def test_a_gap_ends_the_pyramid(tmp_path):
+    layers = [name for name in LAYERS if name != "conv2_2"]
+    net = load_perceptual("safetensors", safetensors_file(tmp_path, weights(layers)))
+    assert net.taps == ("conv1_2",) and net.protocol()["layers_missing"] == ["conv2_2"]
+
+
+@pytest.mark.parametrize("change, words", [
+    (lambda t: t.pop("features.2.weight"), "layers of VGG-19 are missing: conv1_2"),
+    (lambda t: t.pop("features.5.bias"), "layer conv2_1 has no bias ('features.5.bias')"),
+    (lambda t: t.update({"features.5.weight": torch.zeros(3, 7, 3, 3)}),
+     "layer conv2_1 ('features.5.weight') has shape [3, 7, 3, 3], expected [any, 3, 3, 3] after conv1_2"),
+    (lambda t: t.update({"features.10.weight": torch.zeros(4, 4, 1, 1)}), "[4, 4, 1, 1], expected [any, 4, 3, 3]"),
+    (lambda t: t.update({"features.10.bias": torch.zeros(9)}), "layer conv3_1 ('features.10.bias') has shape [9]"),
+    (lambda t: t.update({"features.3.squeeze.weight": torch.zeros(1)}), "'features.3.squeeze.weight' is no layer"),
+    (lambda t: t.update({"features.17.weight": torch.zeros(1)}), "'features.17.weight' is no layer of VGG-19"),
+])
+def test_missing_and_misshapen_layers_are_named(tmp_path, change, words):
+    tensors = weights()
+    change(tensors)
+    file = safetensors_file(tmp_path, tensors)
+    with pytest.raises(InputError) as caught:
+        load_perceptual("safetensors", file)
+    message = str(caught.value)
+    assert message.startswith(f"{file}: ") and words in message and "\n" not in message
+
+
+def test_unreadable_and_absent_files(tmp_path):
+    file = safetensors_file(tmp_path, weights())
+    file.write_bytes(file.read_bytes()[:-100])
+    with pytest.raises(InputError, match="not a readable safetensors file"):
+        load_perceptual("safetensors", file)
+    for source in ("safetensors", "matconvnet", "torchvision"):
+        with pytest.raises(InputError, match="absent.*no such file; expected"):
+            load_perceptual(source, tmp_path / "absent")
+    with pytest.raises(InputError, match="perceptual.path is missing"):
+        load_perceptual("matconvnet")
+    with pytest.raises(InputError, match="unknown source 'torchvison'.*did you mean 'torchvision'"):
+        load_perceptual("torchvison")
+    with pytest.raises(InputError, match="unknown input convention 'cafe': did you mean 'caffe'"):
+        load_perceptual("safetensors", safetensors_file(tmp_path, weights()), "cafe")
+
+
+def test_half_precision_files_are_computed_in_float32(tmp_path):
+    tensors = {key: value.half() for key, value in weights().items()}
+    net = load_perceptual("safetensors", safetensors_file(tmp_path, tensors))
+    assert {p.dtype for p in net.parameters()} == {torch.float32}
+
+
+def test_vgg19_of_the_machine(weights_folder):
+    file = weights_folder / "vgg19_imagenet_caffe_conv1_1-conv3_4.safetensors"
+    net = load_perceptual("safetensors", file)
+    assert net.channels == {"conv1_2": 64, "conv2_2": 128, "conv3_2": 256}
+    assert net.protocol()["taps_missing"] == ["conv4_2", "conv5_2"]
+    features = net(images(1, (64, 64)))
+    assert all(torch.isfinite(f).all() and (f > 0).float().mean() > 0.05 for f in features.values())
+    with pytest.raises(InputError, match="features.3.squeeze|is no layer of VGG-19"):
+        load_perceptual("safetensors", weights_folder / "squeezenet1_1_imagenet_caffe_features.safetensors")
+
+
+# networks that the suite made
+
+
+def test_save_and_load_are_the_identity(tmp_path):
+    net = PerceptualNet.at_width(0.125, CONVENTIONS["caffe"], taps=["conv1_2", "conv3_2"])
+    net.origin = {"source": "trained on the train split", "seed": 3}
+    net.save(tmp_path / "perceptual.safetensors")
+    loaded = load_saved(tmp_path / "perceptual.safetensors")
+    assert loaded.taps == net.taps and loaded.convention == net.convention and loaded.widths == net.widths
+    expected, features = net(images()), loaded(images())
+    assert all(torch.equal(features[tap], expected[tap]) for tap in net.taps)
+    protocol = loaded.protocol()
+    assert protocol["source"] == "trained on the train split" and protocol["seed"] == 3
+    assert protocol["weights_sha256"] == net.protocol()["weights_sha256"]
+    assert protocol["file_sha256"] == sha256(tmp_path / "perceptual.safetensors")
+    assert not any(p.requires_grad for p in loaded.parameters())
+
+
+def test_state_dict_round_trip():
+    one, other = PerceptualNet.at_width(0.125), PerceptualNet.at_width(0.125)
+    other.load_state_dict(one.state_dict())
+    assert all(torch.equal(other(images())[tap], one(images())[tap]) for tap in TAPS)
+
+
+def test_a_saved_network_is_a_safetensors_source_of_its_own_convention_only(tmp_path):
+    PerceptualNet.at_width(0.125).save(tmp_path / "p.safetensors")
+    net = load_perceptual("safetensors", tmp_path / "p.safetensors", "torchvision")
+    assert net.taps == TAPS
+    with pytest.raises(InputError, match="expect the input convention 'torchvision', not 'caffe'"):
+        load_perceptual("safetensors", tmp_path / "p.safetensors", "caffe")
+    with pytest.raises(InputError, match="not saved by this suite"):
+        load_saved(safetensors_file(tmp_path, weights()))
+
+
+def test_the_hash_is_of_the_values_alone():
+    net = PerceptualNet.at_width(0.0625)
+    before = weights_sha256(net.state_dict())
+    net.to(memory_format=torch.channels_last)
+    assert weights_sha256(net.state_dict()) == before == weights_sha256(dict(reversed(net.state_dict().items())))
+    with torch.no_grad():
+        net.features["0"].bias[0] += 1
+    assert weights_sha256(net.state_dict()) != before
+
+
+# MatConvNet
+
+
+def mat_layers(tensors, old=False):
+    """The cell array `layers` of a MatConvNet network: convolutions [h, w, in, out], ReLUs and poolings."""
+    structs = []
+    for name in LAYERS:
+        if f"features.{INDEX[name]}.weight" not in tensors:
+            continue
+        if name.endswith("_1") and structs:
+            structs.append({"name": f"pool{int(name[4]) - 1}", "type": "pool", "method": "max"})
+        filters = tensors[f"features.{INDEX[name]}.weight"].permute(2, 3, 1, 0).numpy()
+        biases = tensors[f"features.{INDEX[name]}.bias"].numpy()[None]
+        values = {"filters": filters, "biases": biases} if old else {"weights": cell(filters, biases)}
+        structs.append({"name": name, "type": "conv", "pad": [[1, 1, 1, 1]], **values})
+        structs.append({"name": name.replace("conv", "relu"), "type": "relu"})
+    return cell(*structs)
+
+
+def cell(*values):
+    array = np.empty((1, len(values)), dtype=object)
+    for i, value in enumerate(values):
+        array[0, i] = value
+    return array
+
+
+def average_image(colour):
+    return {"normalization": {"averageImage": np.broadcast_to(np.asarray(colour, np.float32), (6, 6, 3)).copy()}}
+
+
+def test_matconvnet_weights_equal_the_same_in_safetensors(tmp_path):
+    tensors = weights()
+    colour = (123.5, 116.25, 104.0)
+    savemat(tmp_path / "vgg.mat", {"layers": mat_layers(tensors), "meta": average_image(colour)})
+    net = load_perceptual("matconvnet", tmp_path / "vgg.mat")
+    assert all(torch.equal(value, tensors[key]) for key, value in net.state_dict().items())
+    assert net.convention == Convention("caffe", 255.0, colour)
+    protocol = net.protocol()
+    assert protocol["source"] == "matconvnet" and protocol["input_mean"] == "averageImage of the file"
+    assert protocol["file_sha256"] == sha256(tmp_path / "vgg.mat") and protocol["layers_missing"] == []
+    same = load_perceptual("safetensors", safetensors_file(tmp_path, tensors))
+    assert protocol["weights_sha256"] == same.protocol()["weights_sha256"]
+
+
+def test_matconvnet_s_older_files(tmp_path):
+    tensors = weights()
+    content = {"layers": mat_layers(tensors, old=True), **average_image((123.68, 116.779, 103.939))}
+    savemat(tmp_path / "old.mat", content)
+    net = load_perceptual("matconvnet", tmp_path / "old.mat")
+    assert all(torch.equal(value, tensors[key]) for key, value in net.state_dict().items())
+    assert net.convention.mean == pytest.approx((123.68, 116.779, 103.939), rel=1e-6)
+
+
+def test_matconvnet_without_average_image_uses_the_published_colour_and_says_so(tmp_path):
+    savemat(tmp_path / "vgg.mat", {"layers": mat_layers(weights())})
+    net = load_perceptual("matconvnet", tmp_path / "vgg.mat")
+    assert net.convention == CONVENTIONS["caffe"]
+    assert "published" in net.protocol()["input_mean"]
+
+
+def test_matconvnet_layers_one_channel_wide(tmp_path):
+    """MATLAB files drop trailing dimensions of one."""
+    tensors = weights(widths=dict.fromkeys(LAYERS, 1))
+    savemat(tmp_path / "thin.mat", {"layers": mat_layers(tensors)})
+    net = load_perceptual("matconvnet", tmp_path / "thin.mat")
+    assert all(torch.equal(value, tensors[key]) for key, value in net.state_dict().items())
+
+
+def test_matconvnet_bad_files(tmp_path):
+    file = tmp_path / "vgg.mat"
+    savemat(file, {"layers": mat_layers(weights(LAYERS[:8]))})
+    with pytest.raises(InputError, match="missing: conv4_1, conv4_2, conv4_3, conv4_4, conv5_1, conv5_2"):
+        load_perceptual("matconvnet", file)
+    wrong = weights()
+    wrong["features.7.weight"] = torch.zeros(4, 9, 3, 3)
+    savemat(file, {"layers": mat_layers(wrong)})
+    with pytest.raises(InputError, match=r"layer conv2_2 .* has shape \[4, 9, 3, 3\], expected \[any, 3, 3, 3\]"):
+        load_perceptual("matconvnet", file)
+    savemat(file, {"layers": cell({"name": "conv1_1", "type": "conv"})})
+    with pytest.raises(InputError, match="layer conv1_1 has no weights"):
+        load_perceptual("matconvnet", file)
+    for content, words in (({"weights": np.zeros(3)}, "expected a network of MatConvNet"),
+                           ({"layers": np.zeros((1, 4))}, "missing: conv1_1, conv1_2,")):
+        savemat(file, content)
+        with pytest.raises(InputError, match=words):
+            load_perceptual("matconvnet", file)
+    savemat(file, {"layers": mat_layers(weights())})
+    file.write_bytes(file.read_bytes()[:-300])
+    with pytest.raises(InputError, match="not a readable MATLAB file"):
+        load_perceptual("matconvnet", file)
+
+
+# torchvision
+
+
+def vgg19_state():
+    generator = torch.Generator().manual_seed(0)
+    state, inputs = {}, 3
+    for name in LAYERS:
+        state[f"features.{INDEX[name]}.weight"] = torch.rand(CHANNELS[name], inputs, 3, 3, generator=generator)
+        state[f"features.{INDEX[name]}.bias"] = torch.zeros(CHANNELS[name])
+        inputs = CHANNELS[name]
+    return state | {"classifier.6.bias": torch.zeros(1000)}
+
+
+def test_torchvision_s_file_by_path_and_from_the_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    with pytest.raises(InputError, match="vgg19-dcbb9e9d.pth: no such file; expected VGG-19 of torchvision"):
+        load_perceptual("torchvision")
+    cache = tmp_path / "hub" / "checkpoints"
+    cache.mkdir(parents=True)
+    state = vgg19_state()
+    torch.save(state, cache / "vgg19-dcbb9e9d.pth")
+    net = load_perceptual("torchvision")
+    assert net.convention == CONVENTIONS["torchvision"] and net.protocol()["source"] == "torchvision"
+    assert torch.equal(net.state_dict()["features.30.weight"], state["features.30.weight"])
+    del state["features.16.weight"]
+    torch.save(state, tmp_path / "cut.pth")
+    with pytest.raises(InputError, match="cut.pth: layers of VGG-19 are missing: conv3_4"):
+        load_perceptual("torchvision", tmp_path / "cut.pth")
+
+
+def test_torchvision_files_of_other_widths_or_no_weights(tmp_path):
+    torch.save(weights(), tmp_path / "narrow.pth")
+    with pytest.raises(InputError, match=r"layer conv1_1 .* shape \[2, 3, 3, 3\], expected \[64, 3, 3, 3\]"):
+        load_perceptual("torchvision", tmp_path / "narrow.pth")
+    torch.save([1, 2], tmp_path / "list.pth")
+    with pytest.raises(InputError, match="expected a dictionary of tensors"):
+        load_perceptual("torchvision", tmp_path / "list.pth")
+    (tmp_path / "text.pth").write_text("hello")
+    with pytest.raises(InputError, match="not a readable PyTorch weights file"):
+        load_perceptual("torchvision", tmp_path / "text.pth")
