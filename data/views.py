@@ -1,5 +1,8 @@
 """Views of a dataset: some of its pairs, and its pairs kept in memory."""
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 from data.labels import LabelSpace
 from data.pairs import Pair, PairDataset
 
@@ -51,10 +54,14 @@ class Cached:
             pair = self._pairs[index] = self.dataset[index]
         return pair
 
-    def fill(self) -> "Cached":
-        """Read everything now, which also finds every broken file now. Raises InputError as reading does."""
-        for index in range(len(self)):
-            self[index]
+    def fill(self, threads: int | None = None) -> "Cached":
+        """Read everything now, which also finds every broken file now. threads: None is one per core.
+
+        Decoding and resizing run outside Python's lock. Raises InputError as reading does.
+        """
+        with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+            for _ in pool.map(self.__getitem__, range(len(self))):
+                pass
         return self
 
 

@@ -114,6 +114,16 @@ def test_cache_stays_within_its_stated_bound(own_pairs):
     assert 0 < held <= memory_bound(dataset) == 3 * 16 * 32 * 5
 
 
+def test_filling_with_threads_reads_the_same_and_stops_at_a_broken_file(own_pairs):
+    plain = open_dataset(config("folder", own_pairs), "train", seed=0, cache_bytes=0)
+    filled = Cached(plain).fill(threads=4)
+    assert all(np.array_equal(filled[i].photo, plain[i].photo) for i in range(3))
+    file = own_pairs / "photos" / "train" / "c.png"
+    file.write_bytes(file.read_bytes()[:60])
+    with pytest.raises(InputError, match="c.png: broken or truncated"):
+        Cached(plain).fill(threads=4)
+
+
 def test_a_part_of_a_split_is_spread_evenly(own_pairs):
     class Hundred:
         labels, size = None, SIZE
