@@ -50,7 +50,8 @@ class CRN(nn.Module):
         _, doublings = base_grid(size)
         widths = list(widths or PAPER_WIDTHS)
         if len(widths) < doublings + 1:
-            raise InputError(f"crn: {size[0]}x{size[1]} needs {doublings + 1} modules, widths names {len(widths)}: {widths}")
+            raise InputError(f"crn: {size[0]}x{size[1]} needs {doublings + 1} modules, but generators.crn.widths names "
+                             f"{len(widths)}: {widths}")
         widths = widths[: doublings + 1]
         self.blocks = nn.ModuleList(RefinementModule(before, classes, width)
                                     for before, width in zip([0, *widths], widths, strict=False))

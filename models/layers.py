@@ -19,7 +19,7 @@ class LayerNorm(nn.GroupNorm):
 
 
 class ConvNormAct(nn.Sequential):
-    """3x3 convolution (stride 1, zero padding, no bias), layer norm, leaky ReLU 0.2: [B, in, H, W] -> [B, out, H, W]."""
+    """3x3 convolution (zero padding, no bias), layer norm, leaky ReLU 0.2: [B, in, H, W] -> [B, out, H, W]."""
 
     def __init__(self, channels_in: int, channels_out: int, dilation: int = 1):
         conv = nn.Conv2d(channels_in, channels_out, 3, padding=dilation, dilation=dilation, bias=False)

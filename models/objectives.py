@@ -83,7 +83,7 @@ class LayerWeights(nn.Module):
             self.count += 1
             if self.calibrate_at == 0:
                 self._freeze()
-        return {layer: term * weight for (layer, term), weight in zip(terms.items(), self.lambdas.unbind(), strict=True)}
+        return {layer: weight * terms[layer] for layer, weight in zip(self.layers, self.lambdas.unbind(), strict=True)}
 
     def after_step(self, step: int, mean_over_ranks: Callable[[Tensor], Tensor]) -> None:
         if self.calibrated and self.calibrate_at > 0 and step == self.calibrate_at:

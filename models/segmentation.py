@@ -92,5 +92,24 @@ class CrossEntropy(Objective):
     def generator_terms(self, batch: Batch, images: Tensor) -> dict[str, Tensor]:
         labels = batch.labels.flip(-1) if self._mirrored else batch.labels
         if bool((labels == self.void).all()):
-            raise InputError("a whole batch of training layouts is void: nothing to learn from; check the label mapping")
+            raise InputError("a whole batch of training layouts is void: nothing to learn from; "
+                             "check the label mapping")
         return {"cross-entropy": F.cross_entropy(images.float(), labels, ignore_index=self.void)}
+
+
+class PerceptualTrainee(nn.Module):
+    """A perceptual pyramid with a linear classifier on every tap, upsampled and summed: logits [N, C, H, W].
+
+    Labelling pixels makes the pyramid's features mean something before they are used in a loss; the heads are dropped.
+    """
+
+    def __init__(self, net: nn.Module, classes: int):
+        super().__init__()
+        self.net = net
+        self.heads = nn.ModuleDict({tap: nn.Conv2d(channels, classes, 1) for tap, channels in net.channels.items()})
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        features = self.net(pictures)
+        logits = [F.interpolate(head(features[tap]), size=pictures.shape[-2:], mode="bilinear", align_corners=False)
+                  for tap, head in self.heads.items()]
+        return torch.stack(logits).sum(0)

@@ -24,6 +24,7 @@ class DataConfig(Section):
     size: list[int] = Field([64, 128], min_length=2, max_length=2)  # height, width of photos and layouts
     train: int | None = Field(2000, ge=1)  # number of training pairs (None: all there are)
     val: int | None = Field(500, ge=1)  # number of validation pairs (None: all); Cityscapes has 500
+    seed: int = 0  # of scenes rendered in code; apart from the run's seed, so that seeds share their data
 
 
 class PerceptualConfig(Section):

@@ -1,0 +1,48 @@
+"""run.json: which configuration a run directory belongs to, and the refusal to mix two in one."""
+
+from pathlib import Path
+from typing import Any
+
+from data.errors import InputError
+from data.files import read_json, write_json
+from presets.schema import Preset
+
+# What shapes datasets and trained networks. Everything else (methods, scores, study) may change between calls.
+SHAPING = ("seed", "data", "perceptual", "judge", "segmenter", "training", "overrides", "generators", "objectives")
+FREE = ("data.path", "training.checkpoint_seconds", "training.log_every", "training.samples_every", "training.workers")
+
+
+def claim_run(folder: Path, preset: Preset, versions: dict[str, str]) -> None:
+    """Write run.json, or check that the folder was made with the same shaping configuration.
+
+    Methods of earlier calls stay listed. Raises InputError naming what differs, and for a folder of something else.
+    """
+    file = folder / "run.json"
+    config = preset.model_dump()
+    if file.exists():
+        before = read_json(file)
+        _refuse_difference(folder, before["config"], config)
+        methods = [*before["config"]["methods"], *config["methods"]]
+        config["methods"] = list(dict.fromkeys(methods))
+        versions = before["versions"] | versions
+    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"{folder}: not empty and not a run directory (no run.json); give another --out")
+    write_json(file, {"config": config, "versions": versions})
+
+
+def _refuse_difference(folder: Path, before: dict, now: dict) -> None:
+    old, new = (_flat({key: config.get(key) for key in SHAPING}) for config in (before, now))
+    different = [key for key in sorted(old | new) if key not in FREE and old.get(key) != new.get(key)]
+    if different:
+        shown = "; ".join(f"{key} was {old.get(key)!r}, now {new.get(key)!r}" for key in different[:5])
+        more = f" and {len(different) - 5} more" if len(different) > 5 else ""
+        raise InputError(f"{folder}: made with another configuration: {shown}{more}. Give another --out, go on with the "
+                         "old values, or delete the folder")
+
+
+def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
+    """Nested dictionaries as one with dotted keys."""
+    if not isinstance(value, dict) or not value:
+        return {prefix: value} if prefix and value != {} else {}
+    parts = (_flat(child, f"{prefix}.{key}" if prefix else str(key)) for key, child in value.items())
+    return {key: leaf for part in parts for key, leaf in part.items()}

@@ -1,0 +1,56 @@
+"""The suite's own judge: a segmentation network trained on the real train split, never used in a loss."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from data.errors import InputError
+from data.labels import LabelSpace
+from models.perceptual import weights_sha256
+from models.segmentation import ResidualNet
+
+BATCH = 50
+
+
+class TrainedJudge(nn.Module):
+    """A trained ResidualNet with the interface of a judge.
+
+    predict: uint8 [N, 3, H, W] -> uint8 [N, H, W] class indices, never void. features: -> float [N, D].
+    protocol: what every number made with it states.
+    """
+
+    def __init__(self, network: ResidualNet, labels: LabelSpace, size: tuple[int, int], trained: dict[str, Any]):
+        super().__init__()
+        self.network, self.void = network, labels.void
+        self.protocol = {
+            "name": "ResidualNet trained by this run on the real train split",
+            "sha256": weights_sha256(network.state_dict()),
+            "input size": list(size), "resize": "none: images are judged at evaluation size", "dtype": "float32",
+            "labels": "the dataset's classes", **trained}
+
+    def _pictures(self, images: Tensor) -> Tensor:
+        device = next(self.network.parameters()).device
+        return (images.to(device).float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+
+    @torch.no_grad()
+    def predict(self, images: Tensor) -> Tensor:
+        found = []
+        for batch in images.split(BATCH):
+            logits = self.network(self._pictures(batch))
+            logits[:, self.void] = -torch.inf
+            found.append(logits.argmax(1).to(torch.uint8))
+        return torch.cat(found)
+
+    @torch.no_grad()
+    def features(self, images: Tensor) -> Tensor:
+        return torch.cat([self.network.features(self._pictures(batch)).float() for batch in images.split(BATCH)])
+
+
+def load_judge(network: nn.Module, labels: LabelSpace, size: tuple[int, int], images_seen: int,
+               device: str = "cpu") -> TrainedJudge:
+    """Wrap the network that the run trained as its judge, on the device. Raises InputError for another architecture."""
+    if not isinstance(network, ResidualNet):
+        raise InputError(f"the judge is a ResidualNet, got {type(network).__name__}")
+    network = network.to(device, memory_format=torch.channels_last)
+    return TrainedJudge(network, labels, size, {"images seen": images_seen})

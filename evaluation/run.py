@@ -1,0 +1,252 @@
+"""The main job: train every method, synthesize the same layouts with each, score, write the study and the report.
+
+    python -m evaluation.run --all                                        street scenes rendered in code, runs/street
+    python -m evaluation.run --all --preset camvid --data PATH            photographs
+    python -m evaluation.run --stages score,report --images mine=FOLDER   score images made by any other system
+
+Running the same command again repeats no finished work; a stopped one goes on where it was.
+"""
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+
+from baselines.methods import METHODS, check_preset_options, method_spec
+from data import DATASETS
+from data.errors import InputError, nearest, one_line_errors
+from data.files import fingerprint, read_json, write_json
+from evaluation.configuration import claim_run
+from evaluation.context import Context, versions
+from evaluation.dataset import is_written, write_dataset
+from evaluation.images import add_images
+from evaluation.judge import load_judge
+from evaluation.label_judges import build_label_judge
+from evaluation.leaks import check_shared_weights
+from evaluation.rundir import Method, RunDirectory
+from evaluation.scores import COMPARISONS, METRICS, score_run, scored_inputs
+from evaluation.synthesis import is_synthesized, synthesize
+from human_study.hits import write_batch
+from presets.schema import Preset, load_preset, preset_names
+from reports.report import write_report
+from training.harness import Interrupted
+from training.suite import Suite
+
+
+class Job:
+    """One call of the main job: its preset, its run directory, and the networks it trains."""
+
+    def __init__(self, preset: Preset, out: Path, images: list[tuple[str, str]]):
+        self.preset, self.images = preset, images
+        self.run = RunDirectory(out)
+        self.suite = Suite(preset, out)
+
+    # --- the stages, in order -----------------------------------------------------------------------------------
+
+    def dataset(self) -> None:
+        """Validation photos and layouts as files."""
+        if not is_written(self.run, self.preset.data):
+            write_dataset(self.run, self.preset.data, self.suite.train, self.suite.val)
+            say(f"{len(self.run.layouts())} validation pairs in {self.run.dataset}")
+
+    def train(self) -> None:
+        """Every method of the preset, on the one harness, each with the same budget."""
+        for name in self.preset.methods:
+            about = Method(**self.suite.train_method(name))
+            self.run.write_method(about)
+            say(f"{about.title}: {about.images_seen} images seen, {about.training_seconds:.0f} s")
+
+    def synthesize(self) -> None:
+        """Every method's images of the same validation layouts."""
+        for name in self.preset.methods:
+            if not is_synthesized(self.run, name, self.preset.seed):
+                synthesize(self.run, name, self.preset.seed, self.suite.device)
+                say(f"{name}: images in {self.run.method_folder(name) / 'images'}")
+
+    def score(self) -> None:
+        """All metrics of the preset, for every method, the real photographs, and real against real."""
+        for name, folder in self.images:
+            add_images(self.run, name, folder)
+        context = self._context()
+        if self._changed("score", scored_inputs(self.run, context)):
+            score_run(self.run, context, self.preset.score.metrics)
+            self._done("score", scored_inputs(self.run, context))
+        say(f"scores in {self.run.path / 'scores'}")
+
+    def study(self) -> None:
+        """The A/B task batch for people."""
+        config = self.preset.study
+        methods = [method.name for method in self.run.methods()]
+        if config.reference not in methods:
+            say(f"no study: its reference method '{config.reference}' is not in this run")
+            return
+        if len(methods) < 2:
+            say("no study: it compares at least two methods")
+            return
+        inputs = fingerprint(config.model_dump(), self.preset.seed, methods, self._images_key(methods))
+        if self._changed("study", inputs):
+            write_batch(self.run, config.protocol, None, config.reference, config.anchor, self.preset.seed)
+            self._done("study", inputs)
+        say(f"A/B tasks in {self.run.study / config.protocol}")
+
+    def report(self) -> None:
+        """One page with tables, figures and pictures, and the tables as CSV and LaTeX."""
+        inputs = fingerprint([(str(file), file.stat().st_mtime_ns) for file in sorted(self._report_inputs())])
+        if self._changed("report", inputs):
+            write_report(self.run)
+            self._done("report", inputs)
+        say(f"report: {self.run.report / 'index.html'}")
+
+    # --- what they share ----------------------------------------------------------------------------------------
+
+    def _context(self) -> Context:
+        config = self.preset.score
+        if config.judge.kind == "trained":
+            network = self.suite.judge
+            for name in sorted(set(self.preset.methods)):
+                method = self.suite.loss_networks(name)
+                check_shared_weights("the judge", network, method)
+            judge = load_judge(network, self.run.labels(), self.suite.size, self.preset.judge.images_seen,
+                               self.suite.device)
+        else:
+            judge = build_label_judge(config.judge, self.run.labels(), self.suite.device)
+        return Context(judge=judge, device=self.suite.device, bootstrap=config.bootstrap, seed=self.preset.seed,
+                       options=config, reference=self.preset.study.reference, train_photos=self.suite.train_photos)
+
+    def _images_key(self, methods: list[str]) -> list:
+        markers = [self.run.method_folder(name) / "synthesis.json" for name in methods]
+        return [read_json(marker) if marker.exists() else name for marker, name in zip(markers, methods, strict=True)]
+
+    def _report_inputs(self) -> list[Path]:
+        patterns = ("run.json", "scores/*/*.json", "methods/*/*.json", "methods/*/log.csv", "study/*/*.json",
+                    "study/*/*/*.json")
+        return [file for pattern in patterns for file in self.run.path.glob(pattern)]
+
+    def _changed(self, stage: str, inputs: str) -> bool:
+        marker = self.run.path / "stages" / f"{stage}.json"
+        return not marker.exists() or read_json(marker)["inputs"] != inputs
+
+    def _done(self, stage: str, inputs: str) -> None:
+        write_json(self.run.path / "stages" / f"{stage}.json", {"inputs": inputs})
+
+
+STAGES: dict[str, Callable[[Job], None]] = {
+    "train": Job.train,
+    "synthesize": Job.synthesize,
+    "score": Job.score,
+    "study": Job.study,
+    "report": Job.report,
+}
+
+
+def say(text: str) -> None:
+    print(f"  {text}", flush=True)
+
+
+def run_stages(job: Job, stages: list[str]) -> None:
+    """The dataset, then the stages asked for, each with its time."""
+    for name, stage in [("dataset", Job.dataset), *((name, STAGES[name]) for name in stages)]:
+        print(f"[{name}]", flush=True)
+        started = time.perf_counter()
+        stage(job)
+        print(f"[{name}] done in {time.perf_counter() - started:.1f} s", flush=True)
+    print(f"\nReport:  {job.run.report / 'index.html'}\n"
+          f"App:     streamlit run reports/app.py -- --run {job.run.path}")
+
+
+def parse_stages(text: str) -> list[str]:
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in STAGES:
+            raise InputError(f"unknown stage '{name}': {nearest(name, STAGES)}")
+    return [name for name in STAGES if name in names]  # always in their own order
+
+
+def parse_images(items: list[str]) -> list[tuple[str, str]]:
+    pairs = [item.partition("=")[::2] for item in items]
+    for item, (name, folder) in zip(items, pairs, strict=True):
+        if not name or not folder:
+            raise InputError(f"--images {item}: expected NAME=FOLDER")
+    return pairs
+
+
+def listing() -> str:
+    lines = ["presets:  " + ", ".join(preset_names()), "methods:"]
+    lines += [f"  {name:18} {title}: {generator}+{objective}" for name, (title, generator, objective) in METHODS.items()]
+    lines += ["  any other pair     generator+objective, for example crn+gan, unet+image_space",
+              "stages:   " + ", ".join(STAGES), "datasets: " + ", ".join(DATASETS),
+              "metrics:  " + ", ".join([*METRICS, *COMPARISONS])]
+    return "\n".join(lines)
+
+
+def parser() -> argparse.ArgumentParser:
+    usage = argparse.ArgumentParser(prog="python -m evaluation.run", description=__doc__,
+                                    formatter_class=argparse.RawDescriptionHelpFormatter)
+    what = usage.add_argument_group("what to do")
+    what.add_argument("--all", action="store_true", help="all stages")
+    what.add_argument("--stages", metavar="A,B,...", help=f"some of {','.join(STAGES)}")
+    what.add_argument("--list", action="store_true", help="list presets, methods, stages, datasets and metrics, and exit")
+    how = usage.add_argument_group("with what")
+    how.add_argument("--preset", default="street", metavar="NAME|FILE.yaml", help="default: street")
+    how.add_argument("--data", metavar="PATH", help="folder of the dataset (not for scenes rendered in code)")
+    how.add_argument("--out", metavar="DIR", help="run directory; default: runs/<preset>")
+    how.add_argument("--methods", metavar="A,B,...", help="instead of the preset's; names from --list or generator+objective")
+    how.add_argument("--images", action="append", default=[], metavar="NAME=FOLDER",
+                     help="score a folder of PNG files named like the layouts as one more method (repeatable)")
+    how.add_argument("--device", choices=["auto", "cpu", "cuda"], help="default: the preset's (auto)")
+    how.add_argument("--seed", type=int, metavar="N", help="default: the preset's (0)")
+    how.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
+                     help="any key of the preset, for example training.images_seen=6000 (repeatable)")
+    return usage
+
+
+def make_preset(args: argparse.Namespace) -> Preset:
+    """The preset with the command line's changes, every name in it checked before any work starts."""
+    settings = list(args.settings)
+    settings += [f"data.path={args.data}"] if args.data else []
+    settings += [f"seed={args.seed}"] if args.seed is not None else []
+    settings += [f"device={args.device}"] if args.device else []
+    settings += [f"methods=[{args.methods}]"] if args.methods else []
+    preset = load_preset(args.preset, settings)
+    check_preset_options(preset)
+    for name in preset.methods:
+        method_spec(name, preset)
+    for name in preset.score.metrics:
+        if name not in METRICS and name not in COMPARISONS:
+            raise InputError(f"unknown metric '{name}' in score.metrics: {nearest(name, [*METRICS, *COMPARISONS])}")
+    for name in preset.overrides:
+        if name not in preset.methods and name not in METHODS:
+            raise InputError(f"unknown key 'overrides.{name}': {nearest(name, [*METHODS, *preset.methods])}")
+    return preset
+
+
+def main(argv: list[str] | None = None) -> int:
+    args = parser().parse_args(argv)
+    if args.list:
+        print(listing())
+        return 0
+    with one_line_errors("evaluation.run"):
+        if not args.all and not args.stages:
+            raise InputError("nothing to do: give --all, or --stages with some of " + ",".join(STAGES))
+        stages = list(STAGES) if args.all else parse_stages(args.stages)
+        images = parse_images(args.images)
+        preset = make_preset(args)
+        out = Path(args.out or Path("runs") / Path(args.preset).stem)
+        torch.set_num_threads(os.cpu_count() or 1)
+        job = Job(preset, out, images)
+        claim_run(out, preset, versions())
+        try:
+            run_stages(job, stages)
+        except (Interrupted, KeyboardInterrupt):
+            print(f"\nstopped; what was finished is kept in {out}. Go on with the same command:\n  python -m evaluation.run "
+                  + " ".join(argv if argv is not None else sys.argv[1:]), file=sys.stderr)
+            return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

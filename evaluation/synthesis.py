@@ -1,0 +1,66 @@
+"""Every method's images of the validation layouts, from its checkpoint alone."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from data.files import fingerprint, read_json, sha256, write_json, write_png
+from evaluation.cost import measure, write_cost
+from evaluation.rundir import RunDirectory
+from models.layers import one_hot
+from training.harness import CHECKPOINT, to_uint8
+from training.suite import derived_seed, load_generator
+
+BATCH = 8
+MARKER = "synthesis.json"  # written last: says which checkpoint and layouts the images are of
+
+
+def synthesis_key(run: RunDirectory, method: str, seed: int) -> str:
+    checkpoint = run.method_folder(method) / CHECKPOINT
+    return fingerprint(sha256(checkpoint), read_json(run.dataset / "complete.json"), seed)
+
+
+def is_synthesized(run: RunDirectory, method: str, seed: int) -> bool:
+    marker = run.method_folder(method) / MARKER
+    return marker.exists() and read_json(marker)["fingerprint"] == synthesis_key(run, method, seed)
+
+
+def synthesize(run: RunDirectory, method: str, seed: int, device: str = "cpu") -> None:
+    """Write images/ (and variants/ where the method makes several) of every layout, and what one image costs.
+
+    Noise of methods that draw some is seeded per batch of layouts: the same checkpoint gives the same pictures.
+    """
+    generator, described = load_generator(run.method_folder(method))
+    generator = generator.to(device, memory_format=torch.channels_last)
+    names = run.layouts()
+    for batch, images in _batches(run, generator, described["classes"], names, derived_seed(seed, method), device):
+        for name, pictures in zip(batch, images, strict=True):
+            _write(run, method, name, pictures)
+    layout = one_hot(_layouts(run, names[:1]).to(device), described["classes"])
+    write_cost(run, method, measure(generator, layout))
+    write_json(run.method_folder(method) / MARKER, {"fingerprint": synthesis_key(run, method, seed)})
+
+
+def _batches(run: RunDirectory, generator: nn.Module, classes: int, names: list[str], seed: int,
+             device: str) -> Iterator[tuple[list[str], Tensor]]:
+    """Names and their images, uint8 [b, K, 3, H, W] on the CPU."""
+    for first in range(0, len(names), BATCH):
+        batch = names[first : first + BATCH]
+        torch.manual_seed(derived_seed(seed, batch[0]))
+        with torch.no_grad():
+            images = generator(one_hot(_layouts(run, batch).to(device), classes))
+        yield batch, to_uint8(images).cpu()
+
+
+def _layouts(run: RunDirectory, names: list[str]) -> Tensor:
+    return torch.stack([torch.from_numpy(run.layout(name).copy()) for name in names])
+
+
+def _write(run: RunDirectory, method: str, name: str, pictures: Tensor) -> None:
+    """pictures: uint8 [K, 3, H, W]."""
+    arrays = pictures.permute(0, 2, 3, 1).contiguous().numpy()
+    write_png(run.image_file(method, name), arrays[0])
+    if len(arrays) > 1:
+        for u, array in enumerate(arrays, start=1):
+            write_png(run.variant_file(method, name, u), array)

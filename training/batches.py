@@ -1,0 +1,66 @@
+"""Endless, resumable batches of a dataset, and their way onto the device."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from data.pairs import PairDataset
+from models.layers import one_hot
+from models.objectives import Batch
+
+
+class ShuffledBatches(Sampler[list[int]]):
+    """Index lists of batches first..last-1 (counted from 0) of an endless stream: one fresh permutation per epoch.
+
+    The stream is a function of (length, batch, seed) alone, so a run can go on at any batch. Of every batch, rank r of
+    `world` processes gets the items r, r + world, ...
+    """
+
+    def __init__(self, length: int, batch: int, seed: int, first: int, last: int, rank: int = 0, world: int = 1):
+        self.length, self.batch, self.seed = length, batch, seed
+        self.first, self.last, self.rank, self.world = first, last, rank, world
+
+    def __len__(self) -> int:
+        return max(0, self.last - self.first)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        epoch, order = -1, np.empty(0, int)
+        for batch in range(self.first, self.last):
+            items = []
+            for position in range(batch * self.batch, (batch + 1) * self.batch):
+                if position // self.length != epoch:
+                    epoch = position // self.length
+                    order = np.random.default_rng([self.seed, epoch]).permutation(self.length)
+                items.append(int(order[position % self.length]))
+            yield items[self.rank :: self.world]
+
+
+class PairTensors(Dataset):
+    """A PairDataset as (photo uint8 [3, H, W], layout uint8 [H, W]) tensors."""
+
+    def __init__(self, dataset: PairDataset):
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        pair = self.dataset[index]
+        return torch.from_numpy(pair.photo.copy()), torch.from_numpy(pair.layout.copy())  # cached pairs are read-only
+
+
+def loader(dataset: PairDataset, batches: Sampler[list[int]], workers: int, pin: bool) -> DataLoader:
+    """Batches of (photos uint8 [B, 3, H, W], layouts uint8 [B, H, W]). Draws nothing from torch's global generator."""
+    return DataLoader(PairTensors(dataset), batch_sampler=batches, num_workers=workers, pin_memory=pin,
+                      generator=torch.Generator().manual_seed(0), persistent_workers=False)
+
+
+def to_device(photos: Tensor, layouts: Tensor, classes: int, device: torch.device) -> Batch:
+    """uint8 travels; floats and the one-hot layout are made on the device."""
+    photos = photos.to(device, non_blocking=True)
+    layouts = layouts.to(device, non_blocking=True)
+    photo = (photos.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
+    return Batch(one_hot(layouts, classes), photo, layouts.long())

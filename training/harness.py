@@ -1,0 +1,297 @@
+"""`fit`: trains one generator on one objective, for CPU and CUDA, alone or in a group, and goes on after any stop."""
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from data.errors import InputError
+from data.files import write_png
+from data.pairs import PairDataset
+from models.layers import one_hot
+from models.objectives import Batch, Objective
+from presets.schema import TrainingConfig
+from training import checkpoint
+from training.batches import ShuffledBatches, loader, to_device
+from training.logs import TrainingLog, TrainingProgress
+
+CHECKPOINT = "checkpoint.pt"
+
+
+class Trainable(Protocol):
+    generator: nn.Module
+    objective: Objective
+
+
+class Interrupted(Exception):
+    """Training was stopped by a signal; its state is saved."""
+
+
+@dataclass
+class Task:
+    """Everything `fit` needs to know.
+
+    title: for the progress bar. folder: gets checkpoint.pt, log.csv, tensorboard/, samples/. description: plain values
+    stored in the checkpoint, enough to build the network again. fingerprint: of everything that shapes the result; a
+    checkpoint with another one is refused. samples: layouts of which pictures are written now and then, uint8
+    [N, H, W], or None.
+    """
+
+    title: str
+    folder: Path
+    config: TrainingConfig
+    seed: int
+    description: dict[str, Any]
+    fingerprint: str
+    samples: Tensor | None = None
+
+
+@dataclass
+class State:
+    """What changes during training, as it stands in a checkpoint."""
+
+    method: Trainable
+    optimiser: torch.optim.Optimizer
+    adversary_optimiser: torch.optim.Optimizer | None
+    step: int = 0
+    seconds: float = 0.0
+    window: dict[str, float] = field(default_factory=dict)  # sums of loss terms since the last row of the log
+
+    def save(self, task: Task) -> None:
+        """The generator goes under its own key: that and `description` is all that synthesis needs."""
+        checkpoint.save(task.folder / CHECKPOINT, {
+            "description": task.description, "fingerprint": task.fingerprint, "config": task.config.model_dump(),
+            "seed": task.seed, "steps": steps_of(task.config), "step": self.step, "seconds": self.seconds,
+            "window": self.window, "generator": self.method.generator.state_dict(),
+            "objective": self.method.objective.state_dict(), "optimiser": self.optimiser.state_dict(),
+            "adversary_optimiser": self.adversary_optimiser.state_dict() if self.adversary_optimiser else None,
+            "rng": checkpoint.rng_state()})
+
+    def restore(self, saved: dict[str, Any]) -> None:
+        self.method.generator.load_state_dict(saved["generator"])
+        self.method.objective.load_state_dict(saved["objective"])
+        self.optimiser.load_state_dict(saved["optimiser"])
+        if self.adversary_optimiser:
+            self.adversary_optimiser.load_state_dict(saved["adversary_optimiser"])
+        self.step, self.seconds, self.window = saved["step"], saved["seconds"], dict(saved["window"])
+        checkpoint.restore_rng(saved["rng"])
+
+
+def steps_of(config: TrainingConfig) -> int:
+    """Optimiser steps of a budget stated in images, rounded up."""
+    return -(-config.images_seen // config.batch)
+
+
+def is_finished(task: Task) -> bool:
+    """Whether the task's checkpoint is there and complete. Raises InputError when it belongs to another task."""
+    file = task.folder / CHECKPOINT
+    return file.exists() and _load_own(task)["step"] >= steps_of(task.config)
+
+
+def _load_own(task: Task) -> dict[str, Any]:
+    saved = checkpoint.load(task.folder / CHECKPOINT)
+    if saved["fingerprint"] != task.fingerprint:
+        raise InputError(f"{task.folder / CHECKPOINT}: made with other settings or other networks in its loss than "
+                         f"this run has; delete {task.folder} to train it again, or use another --out")
+    return saved
+
+
+def fit(task: Task, method: Trainable, dataset: PairDataset, fabric: Fabric) -> None:
+    """Train until the budget is used up; start from the folder's checkpoint where there is one.
+
+    method: built from the seed by the caller. Raises Interrupted after Ctrl-C or SIGTERM (state saved) and InputError
+    when a loss is not finite or the GPU's memory is too small; the last good checkpoint stays.
+    """
+    state = _start(task, method, fabric)
+    steps, config = steps_of(task.config), task.config
+    if state.step >= steps:
+        return
+    log = TrainingLog(task.folder, state.step) if fabric.is_global_zero else None
+    progress = TrainingProgress(task.title, steps, state.step, fabric.is_global_zero)
+    batches = ShuffledBatches(len(dataset), config.batch, task.seed, state.step, steps, fabric.global_rank,
+                              fabric.world_size)
+    step = TrainingStep(state, config, fabric)
+    saved_at = time.monotonic()
+    try:
+        with stop_signal() as stop:
+            for photos, layouts in loader(dataset, batches, config.workers, fabric.device.type == "cuda"):
+                started = time.monotonic()
+                terms = step(to_device(photos, layouts, len(dataset.labels), fabric.device))
+                state.step += 1
+                method.objective.after_step(state.step, lambda value: fabric.all_reduce(value, reduce_op="mean"))
+                _record(task, state, terms, log, progress)
+                state.seconds += time.monotonic() - started
+                if task.samples is not None and state.step % config.samples_every == 0 and log:
+                    write_samples(task, state, fabric, len(dataset.labels))
+                stopping = stop.is_set()
+                if stopping or time.monotonic() - saved_at > config.checkpoint_seconds or state.step == steps:
+                    _save_checked(task, state, terms, fabric)
+                    saved_at = time.monotonic()
+                if stopping and state.step < steps:
+                    raise Interrupted
+    except torch.OutOfMemoryError as error:
+        raise InputError(f"{task.title}: the GPU's memory is too small for a batch of {config.batch} at this size; set "
+                         "training.batch lower, or training.precision=bf16") from error
+    finally:
+        progress.close()
+        if log:
+            log.close()
+
+
+def _start(task: Task, method: Trainable, fabric: Fabric) -> State:
+    """Networks on the device, optimisers, and the state of the checkpoint where there is one."""
+    file = task.folder / CHECKPOINT
+    saved = _load_own(task) if file.exists() else None
+    task.folder.mkdir(parents=True, exist_ok=True)
+    memory = {"memory_format": torch.channels_last}
+    method.objective.to(fabric.device, **memory)
+    for network in method.objective.networks().values():
+        network.to(fabric.device, **memory)
+    method.generator.to(fabric.device, **memory)
+    settings = {"lr": task.config.lr, "betas": tuple(task.config.betas), "eps": 1e-8, "fused": True}
+    state = State(method, torch.optim.Adam(method.generator.parameters(), **settings), None)
+    if method.objective.adversary is not None:
+        state.adversary_optimiser = torch.optim.Adam(method.objective.adversary.parameters(), **settings)
+    torch.manual_seed(task.seed)  # whatever was drawn before, training draws from here
+    if saved:
+        state.restore(saved)
+    return state
+
+
+class TrainingStep:
+    """One optimiser step on one batch: adversary first (on detached images), then the generator."""
+
+    def __init__(self, state: State, config: TrainingConfig, fabric: Fabric):
+        self.state, self.config, self.fabric = state, config, fabric
+        self.objective = state.method.objective
+        self.generator, self.optimiser = fabric.setup(state.method.generator, state.optimiser)
+        self.generator.train()
+        self.objective.train()
+        self.adversary = self.objective.adversary
+        if self.adversary is not None:
+            self.adversary_optimiser = fabric.setup_optimizers(state.adversary_optimiser)
+
+    def __call__(self, batch: Batch) -> dict[str, Tensor]:
+        self._set_learning_rate()
+        with self.fabric.autocast():
+            images = self.objective.synthesize(self.generator, batch)
+        terms = self._adversary_step(batch, images.detach()) if self.adversary is not None else {}
+        with self._frozen_adversary(), self.fabric.autocast():
+            generator_terms = self.objective.generator_terms(batch, images)
+        self.optimiser.zero_grad()
+        total = sum(generator_terms.values())
+        self.fabric.backward(total)
+        self.optimiser.step()
+        return {"total": total.detach(), **_detached(generator_terms), **terms}
+
+    def _adversary_step(self, batch: Batch, images: Tensor) -> dict[str, Tensor]:
+        with self.fabric.autocast():
+            terms = self.objective.adversary_terms(batch, images)
+        self.adversary_optimiser.zero_grad()
+        self.fabric.backward(sum(terms.values()))
+        if self.fabric.world_size > 1:  # small network, used in two losses: averaged by hand instead of by DDP's hooks
+            for parameter in self.adversary.parameters():
+                parameter.grad = self.fabric.all_reduce(parameter.grad, reduce_op="mean")
+        self.adversary_optimiser.step()
+        return {f"adversary {name}": value for name, value in _detached(terms).items()}
+
+    @contextmanager
+    def _frozen_adversary(self) -> Iterator[None]:
+        if self.adversary is not None:
+            self.adversary.requires_grad_(False)
+        yield
+        if self.adversary is not None:
+            self.adversary.requires_grad_(True)
+
+    def _set_learning_rate(self) -> None:
+        """Constant, then falling linearly to 0 over the last `lr_decay` of the budget."""
+        steps = steps_of(self.config)
+        decay = self.config.lr_decay * steps
+        left = steps - self.state.step
+        lr = self.config.lr * (min(1.0, left / decay) if decay else 1.0)
+        optimisers = (self.state.optimiser, self.state.adversary_optimiser)
+        for group in (group for optimiser in optimisers if optimiser for group in optimiser.param_groups):
+            group["lr"] = lr
+
+
+def _detached(terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {name: value.detach() for name, value in terms.items()}
+
+
+def _record(task: Task, state: State, terms: dict[str, Tensor], log: TrainingLog | None,
+            progress: TrainingProgress) -> None:
+    """Means of the loss terms over `log_every` steps go to the log."""
+    for name, value in terms.items():
+        state.window[name] = state.window.get(name, 0.0) + value
+    if state.step % task.config.log_every:
+        return
+    means = {name: float(value) / task.config.log_every for name, value in state.window.items()}
+    state.window = {}
+    _refuse_nonfinite(task, state.step, means)
+    progress.update(state.step, means["total"])
+    if log:
+        log.add(state.step, state.step * task.config.batch, state.seconds, means)
+
+
+def _save_checked(task: Task, state: State, terms: dict[str, Tensor], fabric: Fabric) -> None:
+    """A checkpoint with broken weights would replace the last good one, so the loss is looked at first."""
+    _refuse_nonfinite(task, state.step, {name: float(value) for name, value in terms.items()})
+    state.window = {name: float(value) for name, value in state.window.items()}
+    if fabric.is_global_zero:
+        state.save(task)
+    fabric.barrier()
+
+
+def _refuse_nonfinite(task: Task, step: int, terms: dict[str, float]) -> None:
+    for name, value in terms.items():
+        if not abs(value) < float("inf"):
+            kept = "the last good checkpoint is kept" if (task.folder / CHECKPOINT).exists() else "no checkpoint yet"
+            raise InputError(f"{task.title}: loss term '{name}' is {value} at step {step}; {kept}; lower training.lr "
+                             f"(now {task.config.lr}) or set training.precision=float32")
+
+
+def write_samples(task: Task, state: State, fabric: Fabric, classes: int) -> None:
+    """Pictures of the sample layouts side by side, samples/step_<n>.png; draws nothing from training's generators."""
+    generator = state.method.generator
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(task.seed)
+        generator.eval()
+        images = generator(one_hot(task.samples.to(fabric.device), classes))[:, 0]
+        generator.train()
+    strip = torch.cat(list(to_uint8(images)), 2).permute(1, 2, 0)
+    write_png(task.folder / "samples" / f"step_{state.step:07d}.png", strip.cpu().numpy())
+
+
+def to_uint8(images: Tensor) -> Tensor:
+    """[..., 3, H, W] in [-1, 1] -> uint8, clipped and rounded to the nearest value."""
+    return ((images.float() + 1) * 127.5).round().clamp(0, 255).to(torch.uint8)
+
+
+@contextmanager
+def stop_signal() -> Iterator[threading.Event]:
+    """An event that Ctrl-C and SIGTERM set, so that training stops between two steps; a second Ctrl-C stops at once."""
+    event = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield event
+        return
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def on_signal(number, frame):
+        event.set()
+        signal.signal(number, before[number] or signal.SIG_DFL)
+
+    for number in before:
+        signal.signal(number, on_signal)
+    try:
+        yield event
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

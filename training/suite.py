@@ -1,0 +1,192 @@
+"""Trains what a preset names into a run directory: loss networks, judge, methods, each as one task of the harness."""
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from functools import cached_property
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+
+from baselines.methods import Method, MethodSpec, build_generator, build_method, method_spec, needed_networks
+from data import open_dataset
+from data.errors import InputError
+from data.files import fingerprint
+from data.pairs import PairDataset
+from models.perceptual import PerceptualNet, weights_sha256
+from models.segmentation import CrossEntropy, DilatedNet, PerceptualTrainee, ResidualNet
+from models.vgg_files import load_perceptual
+from presets.schema import Preset, TrainingConfig
+from training import checkpoint
+from training.fabric import make_fabric, resolve_device, resolve_precision
+from training.harness import CHECKPOINT, Task, fit, is_finished
+
+SAMPLES = 4  # validation layouts of which pictures are written during training
+
+
+def derived_seed(seed: int, role: str) -> int:
+    """A seed of its own for every network, so that adding one never changes another."""
+    return int(fingerprint(seed, role)[:8], 16) >> 1
+
+
+class Suite:
+    """The networks of one run. Each is trained on first use and read from its checkpoint afterwards."""
+
+    def __init__(self, preset: Preset, folder: Path):
+        self.preset, self.folder = preset, Path(folder)
+        self.device = resolve_device(preset.device)
+        self.size: tuple[int, int] = tuple(preset.data.size)
+
+    @cached_property
+    def fabric(self) -> Fabric:
+        return make_fabric(self.device, resolve_precision(self.preset.training.precision, self.device))
+
+    @cached_property
+    def train(self) -> PairDataset:
+        return open_dataset(self.preset.data, "train", self.preset.data.seed)
+
+    @cached_property
+    def val(self) -> PairDataset:
+        return open_dataset(self.preset.data, "val", self.preset.data.seed)
+
+    @property
+    def classes(self) -> int:
+        return len(self.val.labels)
+
+    @cached_property
+    def perceptual(self) -> PerceptualNet:
+        """The frozen network of the content loss: from a file, or made by the run (narrow, on the train split)."""
+        config = self.preset.perceptual
+        if config.source != "trained":
+            return load_perceptual(config.source, config.path, config.convention)
+        budget = TrainingConfig(images_seen=config.images_seen, batch=8, lr=2e-3, lr_decay=0.3, precision="float32")
+        network = self._network("perceptual", lambda: PerceptualTrainee(PerceptualNet.at_width(config.width),
+                                                                        self.classes), budget)
+        network.net.origin = {"source": "trained by this run", "task": "layouts of the train split"}
+        return network.net.freeze()
+
+    @cached_property
+    def segmenter(self) -> nn.Module:
+        """The frozen network inside the loss of GAN + semantic segmentation."""
+        config = self.preset.segmenter
+        return self._network("segmenter", lambda: DilatedNet(self.classes, config.width), _budget(config))
+
+    @cached_property
+    def judge(self) -> nn.Module:
+        """The judge's network: other architecture, seed and weights than anything used in a loss."""
+        config = self.preset.judge
+        return self._network("judge", lambda: ResidualNet(self.classes, config.width), _budget(config))
+
+    def network_folder(self, role: str) -> Path:
+        return self.folder / "judges" / role
+
+    def method_folder(self, name: str) -> Path:
+        return self.folder / "methods" / name
+
+    def _network(self, role: str, build: Callable[[], nn.Module], budget: TrainingConfig) -> nn.Module:
+        """Train on photographs and layouts of the train split, then freeze."""
+        seed = derived_seed(self.preset.seed, role)
+        torch.manual_seed(seed)
+        network = build()
+        key = fingerprint(self._data_key(), role, getattr(self.preset, role).model_dump(), seed)
+        description = {"role": role, "classes": self.classes}
+        task = Task(role, self.network_folder(role), budget, seed, description, key)
+        if is_finished(task):
+            network.load_state_dict(checkpoint.load(task.folder / CHECKPOINT)["generator"])
+        else:
+            trainable = SimpleNamespace(generator=network, objective=CrossEntropy(self.classes))
+            fit(task, trainable, self.train, self.fabric)
+        return network.requires_grad_(False).eval()
+
+    def _data_key(self) -> dict[str, Any]:
+        """Configuration of the data, without the folder's place: moved photographs are the same photographs."""
+        return self.preset.data.model_dump(exclude={"path", "val"})
+
+    def training_config(self, spec: MethodSpec, objective_defaults: dict[str, Any]) -> TrainingConfig:
+        """The preset's training section, then the objective's usual optimiser, then the preset's override."""
+        override = self.preset.overrides.get(spec.name)
+        own = override.model_dump(exclude_none=True) if override else {}
+        return self.preset.training.model_copy(update={**objective_defaults, **own})
+
+    def build(self, spec: MethodSpec) -> Method:
+        """Freshly initialised from the run's seed; its loss networks are trained or read first."""
+        networks = self.loss_networks(spec.name)
+        torch.manual_seed(derived_seed(self.preset.seed, f"method {spec.name}"))
+        return build_method(spec, self.classes, self.size, **networks)
+
+    def train_method(self, name: str) -> dict[str, Any]:
+        """Train one method (or go on, or find it done); what a table says of it: see evaluation.rundir.Method."""
+        spec = method_spec(name, self.preset)
+        method = self.build(spec)
+        task = self._method_task(spec, method)
+        if not is_finished(task):
+            fit(task, method, self.train, self.fabric)
+        saved = checkpoint.load(task.folder / CHECKPOINT)
+        networks = method.objective.networks()
+        return {
+            "name": name, "title": spec.title, "generator": spec.generator, "objective": spec.objective,
+            "images_per_layout": method.objective.images, "images_seen": saved["step"] * task.config.batch,
+            "parameters": sum(p.numel() for p in method.generator.parameters()),
+            "training_seconds": round(saved["seconds"], 1),
+            "loss_networks": {role: weights_sha256(network.state_dict()) for role, network in networks.items()},
+            "notes": _notes(networks),
+        }
+
+    def loss_networks(self, name: str) -> dict[str, nn.Module]:
+        """The frozen networks in the loss of a method, by role."""
+        return {role: getattr(self, role) for role in needed_networks(method_spec(name, self.preset))}
+
+    def train_photos(self) -> np.ndarray:
+        """uint8 [M, 3, H, W], all photographs of the train split."""
+        return np.stack([self.train[i].photo for i in range(len(self.train))])
+
+    def _method_task(self, spec: MethodSpec, method: Method) -> Task:
+        networks = {role: weights_sha256(n.state_dict()) for role, n in method.objective.networks().items()}
+        config = self.training_config(spec, method.objective.optimiser)
+        seed = derived_seed(self.preset.seed, f"training {spec.name}")
+        described = {"spec": asdict(spec), "classes": self.classes, "size": list(self.size),
+                     "images": method.objective.images, "labels": self.val.labels.to_json()}
+        shaping = config.model_dump(include={"images_seen", "batch", "lr", "betas", "lr_decay", "precision"})
+        key = fingerprint(asdict(replace(spec, title="")), shaping, seed, self._data_key(), networks)
+        return Task(spec.title, self.method_folder(spec.name), config, seed, described, key, self._samples)
+
+    @cached_property
+    def _samples(self) -> Tensor:
+        picks = np.linspace(0, len(self.val) - 1, min(SAMPLES, len(self.val))).astype(int)
+        return torch.stack([torch.from_numpy(self.val[int(i)].layout.copy()) for i in picks])
+
+
+def _budget(config) -> TrainingConfig:
+    return TrainingConfig(images_seen=config.images_seen, batch=config.batch, lr=config.lr, lr_decay=0.5,
+                          precision="float32")
+
+
+def _notes(networks: dict[str, nn.Module]) -> list[str]:
+    """What a reader of the table must know about the networks in the loss."""
+    perceptual = networks.get("perceptual")
+    missing = perceptual.protocol()["taps_missing"] if perceptual is not None else []
+    return [f"content loss without {', '.join(missing)}: the weights file ends before them"] if missing else []
+
+
+def load_generator(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """Generator of a finished checkpoint, in eval mode on the CPU, and its description. Needs no configuration.
+
+    Raises InputError when there is none or training has not finished.
+    """
+    saved = checkpoint.load(Path(folder) / CHECKPOINT)
+    if saved["step"] < saved["steps"]:
+        raise InputError(f"{folder}: training stopped at step {saved['step']} of {saved['steps']}; run the stage "
+                         "`train` again to go on")
+    described = saved["description"]
+    generator = build_generator(MethodSpec(**described["spec"]), described["classes"], tuple(described["size"]),
+                                described["images"])
+    try:
+        generator.load_state_dict(saved["generator"])
+    except RuntimeError as error:
+        raise InputError(f"{folder}: weights do not fit the network it describes "
+                         f"({str(error).splitlines()[1].strip()})") from None
+    return generator.eval(), described
