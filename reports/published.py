@@ -63,10 +63,10 @@ CAUTION = (
 
 def for_dataset(dataset: str) -> list[PublishedRow]:
     """Published rows, those on `dataset` (any spelling of case and hyphens) first, then Cityscapes, then the rest."""
-    def order(row: PublishedRow) -> tuple[bool, bool]:
-        return _plain(row.dataset) != _plain(dataset), row.dataset != "Cityscapes"
+    def order(row: PublishedRow) -> tuple[bool, bool, str, str]:
+        return not same_dataset(row, dataset), row.dataset != "Cityscapes", row.dataset, row.protocol
 
-    return sorted(PUBLISHED, key=order)  # stable: the order above within each group
+    return sorted(PUBLISHED, key=order)  # stable: the order above within one protocol
 
 
 def same_dataset(row: PublishedRow, dataset: str) -> bool:

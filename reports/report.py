@@ -1,5 +1,6 @@
 """The HTML report: one folder that opens from disk without network and can be copied anywhere."""
 
+import re
 import shutil
 from pathlib import Path
 from urllib.parse import quote
@@ -10,7 +11,7 @@ from markupsafe import Markup
 from data.errors import InputError
 from data.files import write_bytes, write_text
 from evaluation.rundir import PHOTOS, RunDirectory
-from reports import figures, pictures, sections, tables
+from reports import export, figures, pictures, sections, tables
 from reports.formatting import arrow
 
 GALLERY_LAYOUTS = 12
@@ -27,7 +28,7 @@ def write_report(run: RunDirectory) -> Path:
     folder = run.report
     gallery = _Gallery(run, folder)
     drawn = _figures(run, folder)
-    exported = tables.export(run, folder / "tables")
+    exported = export.export(run, folder / "tables")
     context = sections.context(run) | {
         "gallery": gallery.sections(GALLERY_LAYOUTS), "diversity": gallery.diversity(DIVERSITY_LAYOUTS),
         "gallery_rule": gallery.rule, "scale": gallery.scale, "size": gallery.size,
@@ -49,22 +50,23 @@ def _environment() -> jinja2.Environment:
 def _figures(run: RunDirectory, folder: Path) -> dict[str, Markup]:
     """Every figure the run has something for, as inline SVG in the colours of the page; also as files."""
     methods, scores = run.methods(), run.scores()
-    table = tables.main_table(methods, scores)
-    made = {"scores": figures.scores(table), "trade-off": figures.trade_off(table),
+    main = tables.main_table(methods, scores)
+    made = {"scores": figures.scores(main), "trade-off": figures.trade_off(main),
             "training": figures.training_curves(run)}
-    made |= {f"class {name}": figures.per_class(frame, name)
-             for name, frame in tables.per_class_tables(methods, scores).items()}
+    made |= {f"class {name}": figures.per_class(table.values, name)
+             for name, table in tables.per_class_tables(methods, scores).items()}
     texts = {name: figures.svg(figure) for name, figure in made.items() if figure is not None}
     for name, text in texts.items():
-        write_text(folder / "figures" / f"{tables.file_stem(name)}.svg", text)
-    _remove_others(folder / "figures", {folder / "figures" / f"{tables.file_stem(name)}.svg" for name in texts})
-    return {name: Markup(_themed(text)) for name, text in texts.items()}
+        write_text(folder / "figures" / f"{export.file_stem(name)}.svg", text)
+    _remove_others(folder / "figures", {folder / "figures" / f"{export.file_stem(name)}.svg" for name in texts})
+    return {name: Markup(_themed(text, f"{export.file_stem(name)}-")) for name, text in texts.items()}
 
 
-def _themed(text: str) -> str:
-    """SVG whose ink follows the page's colours and fonts, and whose size follows the column."""
+def _themed(text: str, prefix: str) -> str:
+    """SVG in the page's colours and fonts, its ids made unique in the page by `prefix`."""
     for colour, variable in ((figures.INK, "--ink"), (figures.FAINT, "--faint"), (figures.GRID, "--line")):
         text = text.replace(colour, f"var({variable})")
+    text = re.sub(r'( id="|url\(#|href="#)', rf"\g<1>{prefix}", text)
     return text.replace("'DejaVu Sans'", "system-ui, 'DejaVu Sans'").replace("<svg ", '<svg aria-hidden="true" ', 1)
 
 

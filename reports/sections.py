@@ -17,6 +17,7 @@ def context(run: RunDirectory) -> dict[str, Any]:
     """Everything in the report that is not a picture."""
     methods, scores, record = run.methods(), run.scores(), run.config()
     table = tables.main_table(methods, scores)
+    whole_run = tables.whole_run_tables(methods, scores)
     config = record["config"]
     return {
         "title": run.path.resolve().name,
@@ -26,11 +27,12 @@ def context(run: RunDirectory) -> dict[str, Any]:
         "table": table,
         "interval_notes": interval_notes(scores),
         "per_class": tables.per_class_tables(methods, scores),
-        "whole_run": tables.whole_run_scores(methods, scores),
-        "metric_title": tables.metric_title,
+        "differences": tables.differences_table(methods, scores),
+        "reference_values": tables.reference_values(methods, scores),
+        "whole_run": {tables.metric_title(metric): found for metric, found in whole_run.items()},
         "problems": problems(config, methods, scores, table),
         "legend": legend(run),
-        "protocols": protocols(scores),
+        "protocols": protocols(methods, scores),
         "published": published_table(config["data"]["dataset"], methods, scores),
         "caution": published.CAUTION,
         "preferences": preferences(methods),
@@ -82,19 +84,22 @@ def legend(run: RunDirectory) -> list[tuple[str, str]]:
             for name, colour in zip(labels.names, labels.colours, strict=True)]
 
 
-def protocols(scores: list[Score]) -> list[dict[str, Any]]:
+def protocols(methods: list[Method], scores: list[Score]) -> list[dict[str, Any]]:
     """Per metric: what all its scores share, and what differs, by method. Complete: every key of every protocol."""
-    found = []
-    for metric in dict.fromkeys(score.metric for score in scores):
-        group = [score for score in scores if score.metric == metric]
-        keys = list(dict.fromkeys(key for score in group for key in score.protocol))
-        shared = [key for key in keys if len({_text(s.protocol.get(key)) for s in group}) == 1]
-        differing = [key for key in keys if key not in shared]
-        found.append({"title": tables.metric_title(metric), "metric": metric,
-                      "shared": [(key, _text(group[0].protocol[key])) for key in shared],
-                      "differing": differing,
-                      "rows": [(s.method, [_text(s.protocol.get(key)) for key in differing]) for s in group]})
-    return found
+    titles = {row.name: row.title for row in tables.table_rows(methods)}
+    order = [*titles, *(score.method for score in scores)]
+    return [_protocol(metric, sorted((s for s in scores if s.metric == metric), key=lambda s: order.index(s.method)),
+                      titles) for metric in tables.metric_order(scores)]
+
+
+def _protocol(metric: str, group: list[Score], titles: dict[str, str]) -> dict[str, Any]:
+    keys = list(dict.fromkeys(key for score in group for key in score.protocol))
+    shared = [key for key in keys if len({_text(score.protocol.get(key)) for score in group}) == 1]
+    differing = [key for key in keys if key not in shared]
+    return {"title": tables.metric_title(metric), "metric": metric,
+            "shared": [(key, _text(group[0].protocol[key])) for key in shared], "differing": differing,
+            "rows": [(titles.get(s.method, s.method), [_text(s.protocol.get(key)) for key in differing])
+                     for s in group]}
 
 
 def _text(value: Any) -> str:
@@ -105,16 +110,22 @@ PUBLISHED_SCORES = ("mIoU", "pixel accuracy", "FID")
 
 
 def published_table(dataset: str, methods: list[Method], scores: list[Score]) -> dict[str, Any]:
-    """This run's rows above the published ones, in the unit of the publications; a score of another name stays out."""
-    titles = {row.name: row.title for row in tables.table_rows(methods)}
-    ours = [{"title": title, "dataset": dataset, "protocol": _short_protocol(name, scores), "source": "this run",
-             "ours": True, "values": [_in_percent(name, score, scores) for score in PUBLISHED_SCORES]}
-            for name, title in titles.items() if any(s.method == name for s in scores)]
-    theirs = [{"title": row.title, "dataset": row.dataset, "protocol": row.protocol, "source": row.source,
-               "ours": False, "values": [_number(row.values.get(score)) for score in PUBLISHED_SCORES]}
-              for row in published.for_dataset(dataset)]
-    return {"scores": PUBLISHED_SCORES, "ours": [row for row in ours if set(row["values"]) != {MISSING}],
-            "theirs": theirs, "same_dataset": any(published.same_dataset(r, dataset) for r in published.PUBLISHED)}
+    """This run's rows above the published ones, in the unit of the publications; a score of another name stays out.
+
+    Rows come in groups of one dataset, protocol and source.
+    """
+    ours = [{"title": row.title, "values": [_in_percent(row.name, score, scores) for score in PUBLISHED_SCORES]}
+            for row in tables.table_rows(methods)]
+    ours = [row for row in ours if set(row["values"]) != {MISSING}]
+    groups = [{"dataset": dataset, "protocol": _own_protocol(scores), "source": "this run", "ours": True,
+               "rows": ours}] if ours else []
+    for row in published.for_dataset(dataset):
+        place = {"dataset": row.dataset, "protocol": row.protocol, "source": row.source, "ours": False}
+        if not groups or {key: groups[-1][key] for key in place} != place:
+            groups.append(place | {"rows": []})
+        groups[-1]["rows"].append({"title": row.title, "values": [_plain(row.values.get(s)) for s in PUBLISHED_SCORES]})
+    return {"scores": PUBLISHED_SCORES, "groups": groups,
+            "same_dataset": any(published.same_dataset(row, dataset) for row in published.PUBLISHED)}
 
 
 def _in_percent(method: str, name: str, scores: list[Score]) -> str:
@@ -122,21 +133,19 @@ def _in_percent(method: str, name: str, scores: list[Score]) -> str:
     value = next(found, None)
     if value is None:
         return MISSING
-    return _number(value.value * (100 if name in published.PERCENT and value.unit != "%" else 1))
+    return f"{value.value * (100 if name in published.PERCENT and value.unit != '%' else 1):.1f}"
 
 
-def _number(value: float | None) -> str:
-    return MISSING if value is None else f"{value:.1f}" if abs(value) >= 10 else f"{value:.2f}"
+def _plain(value: float | None) -> str:
+    return MISSING if value is None else f"{value:g}"
 
 
-def _short_protocol(method: str, scores: list[Score]) -> str:
-    """The plain entries of the protocol behind the published scores, hashes and versions left to the full list."""
-    for score in scores:
-        if score.method == method and any(score.value(name) for name in PUBLISHED_SCORES):
-            plain = {k: v for k, v in score.protocol.items()
-                     if isinstance(v, str | int | float | bool) and "sha" not in k.lower() and "version" not in k}
-            return ", ".join(f"{key}: {value}" for key, value in plain.items() if len(str(value)) < 60)
-    return MISSING
+def _own_protocol(scores: list[Score]) -> str:
+    """The entries that move a published score most; the rest stands in the full list of protocols."""
+    protocol = next((s.protocol for s in scores if any(s.value(name) for name in PUBLISHED_SCORES)), {})
+    named = {key: value.get("name", value) if isinstance(value, dict) else value for key, value in protocol.items()}
+    shown = [f"{key}: {_text(named[key])}" for key in ("judge", "image size", "N", "void") if key in named]
+    return "; ".join(shown) or "see the protocol of every number"
 
 
 def preferences(methods: list[Method]) -> dict[str, Any]:

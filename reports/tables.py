@@ -1,23 +1,24 @@
-"""Score tables: from a run's score files to pandas, CSV and LaTeX. Any metric is shown, known or not.
+"""Score tables of a run. Any metric is shown, known or not.
 
 Names of metrics decide only the order and the headings; values, units, directions and intervals come from the files.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
-from functools import cached_property
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pandas as pd
 
-from data.files import write_text
-from evaluation.rundir import FLOOR, PHOTOS, Method, RunDirectory, Score, Value
-from reports.formatting import MISSING, NumberFormat, arrow, latex_escape, number_format
+from evaluation.rundir import FLOOR, PHOTOS, Method, Score, Value
+from reports.formatting import MISSING, NumberFormat, number_format
 
 METRIC_TITLES = {"segmentation": "Layout, by the judge", "distances": "Distance to the photographs",
-                 "diversity": "Content and diversity", "cost": "Cost", "agreement": "Agreement with people"}
+                 "diversity": "Content and diversity", "cost": "Cost", "differences": "Differences to the reference",
+                 "agreement": "Agreement with people’s order"}
+COMPARISONS = ("differences",)  # about pairs of methods: a table of its own, not part of the main one
 REFERENCE_ROWS = {PHOTOS: "Photographs (oracle)", FLOOR: "Photographs against photographs (floor)"}
 PER_CLASS = "per class"  # a detail whose name ends so is {class name: value or null}
+SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
@@ -42,45 +43,52 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """`reference` rows are the photographs (oracle) and real against real (floor): no method, never marked best."""
+    """`reference` rows are the photographs (oracle) and real against real (floor): no method, never marked."""
 
     name: str
     title: str
     reference: bool = False
 
 
+Position = tuple[str, str]  # row name, column key
+
+
 @dataclass(frozen=True)
 class ScoreTable:
+    """marked: cells to highlight. notes: short text below a value, such as a p-value."""
+
     rows: list[Row]
     columns: list[Column]
-    cells: dict[tuple[str, str], Value] = field(repr=False)  # (row name, column key) -> value
+    cells: Mapping[Position, Value] = field(repr=False)
+    marked: frozenset[Position] = frozenset()
+    notes: Mapping[Position, str] = field(default_factory=dict)
 
     def cell(self, row: Row, column: Column) -> Value | None:
         return self.cells.get((row.name, column.key))
 
-    @cached_property
-    def best(self) -> set[tuple[str, str]]:
-        """(row name, column key) of the best methods per column, where there is an order and something to compare."""
-        return {(name, column.key) for column in self.columns for name in self._best_of(column)}
+    def is_marked(self, row: Row, column: Column) -> bool:
+        return (row.name, column.key) in self.marked
 
-    def _best_of(self, column: Column) -> list[str]:
-        found = {row.name: self.cells[row.name, column.key].value for row in self.rows
-                 if not row.reference and (row.name, column.key) in self.cells}
-        if column.higher_is_better is None or len(found) < 2:
-            return []
-        best = max(found.values()) if column.higher_is_better else min(found.values())
-        return [name for name, value in found.items() if value == best]
+    def note(self, row: Row, column: Column) -> str:
+        return self.notes.get((row.name, column.key), "")
 
     def groups(self) -> list[tuple[str, list[Column]]]:
         """Columns by metric, with the metric's heading."""
-        metrics = list(dict.fromkeys(column.metric for column in self.columns))
+        metrics = dict.fromkeys(column.metric for column in self.columns)
         return [(metric_title(metric), [c for c in self.columns if c.metric == metric]) for metric in metrics]
 
+    def headline(self, each: int = 2) -> "ScoreTable":
+        """The first values of every metric: both axes, layout and look, on one page."""
+        return replace(self, columns=[column for _, group in self.groups() for column in group[:each]])
+
+    def of_metric(self, metric: str) -> "ScoreTable":
+        return replace(self, columns=[column for column in self.columns if column.metric == metric])
+
     def frame(self) -> pd.DataFrame:
-        """Numbers at full precision, one row per method: columns `metric/value`, `... low`, `... high`."""
+        """Numbers at full precision, one row per row: columns `metric/value`, `... low`, `... high`."""
         records = []
         for row in self.rows:
-            record: dict[str, object] = {"method": row.name, "title": row.title, "reference": row.reference}
+            record: dict[str, Any] = {"name": row.name, "title": row.title, "reference": row.reference}
             for column in self.columns:
                 record |= _numbers(column.key, self.cell(row, column))
             records.append(record)
@@ -102,7 +110,9 @@ def metric_title(metric: str) -> str:
 
 def cell_text(value: Value | None, column: Column) -> str:
     """Value and interval in the column's format, for tables of plain text."""
-    return MISSING if value is None else f"{column.format(value.value)} {column.format.interval(value.interval)}".strip()
+    if value is None:
+        return MISSING
+    return f"{column.format(value.value)} {column.format.interval(value.interval)}".strip()
 
 
 def _numbers(key: str, value: Value | None) -> dict[str, float | None]:
@@ -115,36 +125,51 @@ def table_rows(methods: Iterable[Method]) -> list[Row]:
 
 
 def main_table(methods: list[Method], scores: list[Score]) -> ScoreTable:
-    """One row per method, then the oracle and the floor where they were scored; every value of every metric."""
+    """One row per method, then the oracle and the floor where they were scored; the best of every column marked.
+
+    Values that only reference rows have stay out (see reference_values).
+    """
+    return _table(methods, [s for s in scores if s.metric not in COMPARISONS])
+
+
+def differences_table(methods: list[Method], scores: list[Score]) -> ScoreTable:
+    """Differences to the reference method; marked where the corrected p-value is below SIGNIFICANT."""
+    scores = [s for s in scores if s.metric in COMPARISONS]
+    table = _table([m for m in methods if any(s.method == m.name for s in scores)], scores)
+    p = {(s.method, c.key): number for s in scores for c in table.columns
+         if (number := _holm(s.details.get("tests", {}), c.name)) is not None}
+    return replace(table, marked=frozenset(place for place, number in p.items() if number < SIGNIFICANT),
+                   notes={place: p_text(number) for place, number in p.items()})
+
+
+def _holm(tests: Mapping[str, Mapping[str, float | None]], difference: str) -> float | None:
+    """The corrected p-value of "<score> minus <reference>"; tests are filed under the name of the score."""
+    return next((test.get("p (Holm)") for name, test in tests.items() if difference.startswith(f"{name} minus ")), None)
+
+
+def p_text(p: float) -> str:
+    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+def _table(methods: list[Method], scores: list[Score]) -> ScoreTable:
     scores = _by_metric_order(_of_methods(methods, scores))
     cells = {(s.method, f"{s.metric}/{v.name}"): v for s in scores for v in s.values if v.value is not None}
-    scored = {name for name, _ in cells}
-    rows = [row for row in table_rows(methods) if not row.reference or row.name in scored]
-    return ScoreTable(rows, _columns(scores), cells)
+    names = {method.name for method in methods}
+    columns = [c for c in _columns(scores) if any((name, c.key) in cells for name in names)]
+    shown = {name for name, key in cells if any(c.key == key for c in columns)}
+    rows = [row for row in table_rows(methods) if not row.reference or row.name in shown]
+    marked = frozenset((name, c.key) for c in columns for name in _best(c, rows, cells))
+    return ScoreTable(rows, columns, cells, marked)
 
 
-def _of_methods(methods: list[Method], scores: list[Score]) -> list[Score]:
-    names = {row.name for row in table_rows(methods)}
-    return [score for score in scores if score.method in names]
-
-
-def whole_run_scores(methods: list[Method], scores: list[Score]) -> list[Score]:
-    """Scores that speak of the run as a whole, like the agreement of the scores' orders: no method of that name."""
-    names = {row.name for row in table_rows(methods)}
-    about_methods = {score.metric for score in scores if score.method in names}
-    return _by_metric_order([s for s in scores if s.method not in names and s.metric not in about_methods])
-
-
-def stale_scores(methods: list[Method], scores: list[Score]) -> list[str]:
-    """One line per score of a method that this run has no images of."""
-    shown = {id(score) for score in [*_of_methods(methods, scores), *whole_run_scores(methods, scores)]}
-    return [f"left out: scores/{s.metric}/{s.method}.json is about a method without images in this run"
-            for s in scores if id(s) not in shown]
-
-
-def _by_metric_order(scores: list[Score]) -> list[Score]:
-    known = list(METRIC_TITLES)
-    return sorted(scores, key=lambda s: (known.index(s.metric) if s.metric in known else len(known), s.metric))
+def _best(column: Column, rows: list[Row], cells: Mapping[Position, Value]) -> list[str]:
+    """The methods with the best value, where there is an order and something to compare."""
+    found = {row.name: cells[row.name, column.key].value for row in rows
+             if not row.reference and (row.name, column.key) in cells}
+    if column.higher_is_better is None or len(found) < 2:
+        return []
+    best = max(found.values()) if column.higher_is_better else min(found.values())
+    return [name for name, value in found.items() if value == best]
 
 
 def _columns(scores: list[Score]) -> list[Column]:
@@ -156,77 +181,84 @@ def _columns(scores: list[Score]) -> list[Column]:
             for (metric, name), values in found.items()]
 
 
-def per_class_tables(methods: list[Method], scores: list[Score]) -> dict[str, pd.DataFrame]:
-    """Detail name -> table of methods (index: title) by classes; a class without a value is NaN."""
+def reference_values(methods: list[Method], scores: list[Score]) -> list[tuple[str, str]]:
+    """(what, value) of the numbers that only the oracle or the floor has, such as a second floor."""
+    names = {method.name for method in methods}
+    of_methods = {(s.metric, v.name) for s in scores if s.method in names for v in s.values}
+    return [(f"{v.name}, {REFERENCE_ROWS[s.method].lower()}", number_format([v.value])(v.value))
+            for s in scores if s.method in REFERENCE_ROWS for v in s.values
+            if (s.metric, v.name) not in of_methods and v.value is not None]
+
+
+def _of_methods(methods: list[Method], scores: list[Score]) -> list[Score]:
+    names = {row.name for row in table_rows(methods)}
+    return [score for score in scores if score.method in names]
+
+
+def whole_run_tables(methods: list[Method], scores: list[Score]) -> dict[str, ScoreTable]:
+    """Metric -> table, for scores of the run as a whole, like the agreement of the scores' orders with people's.
+
+    Their files are named by something other than a method, a column here; a row per value.
+    """
+    whole = _whole_run(methods, scores)
+    return {metric: _transposed([s for s in whole if s.metric == metric])
+            for metric in dict.fromkeys(s.metric for s in whole)}
+
+
+def _whole_run(methods: list[Method], scores: list[Score]) -> list[Score]:
+    about_methods = {score.metric for score in _of_methods(methods, scores)}
+    return _by_metric_order([s for s in scores if s.metric not in about_methods])
+
+
+def _transposed(scores: list[Score]) -> ScoreTable:
+    cells = {(v.name, f"{s.metric}/{s.method}"): v for s in scores for v in s.values if v.value is not None}
+    columns = [Column(s.metric, s.method, "", None, number_format(v.value for v in s.values)) for s in scores]
+    notes = {(name, f"{s.metric}/{s.method}"): p_text(p) for s in scores
+             for name, p in s.details.get("p", {}).items() if p is not None}
+    rows = [Row(name, name) for name in dict.fromkeys(v.name for s in scores for v in s.values)]
+    return ScoreTable(rows, columns, cells, notes=notes)
+
+
+def stale_scores(methods: list[Method], scores: list[Score]) -> list[str]:
+    """One line per score of a method that this run has no images of."""
+    shown = {id(score) for score in [*_of_methods(methods, scores), *_whole_run(methods, scores)]}
+    return [f"left out: scores/{s.metric}/{s.method}.json is about a method without images in this run"
+            for s in scores if id(s) not in shown]
+
+
+def metric_order(scores: Iterable[Score]) -> list[str]:
+    """Names of the metrics, known ones first in the order of METRIC_TITLES."""
+    known = list(METRIC_TITLES)
+    return sorted({s.metric for s in scores}, key=lambda m: (known.index(m) if m in known else len(known), m))
+
+
+def _by_metric_order(scores: list[Score]) -> list[Score]:
+    order = metric_order(scores)
+    return sorted(scores, key=lambda score: order.index(score.metric))
+
+
+@dataclass(frozen=True)
+class ClassTable:
+    """Rows are methods (index: title), columns classes; values NaN where a class has none. intervals: text or ""."""
+
+    values: pd.DataFrame
+    intervals: pd.DataFrame
+
+
+def per_class_tables(methods: list[Method], scores: list[Score]) -> dict[str, ClassTable]:
+    """Detail name -> table. Intervals come from the detail of the same name followed by ", interval"."""
     titles = {row.name: row.title for row in table_rows(methods)}
     order = list(titles)
-    tables: dict[str, dict[str, dict]] = {}
+    found: dict[str, dict[str, tuple[dict, dict]]] = {}
     for score in sorted(_of_methods(methods, scores), key=lambda s: order.index(s.method)):
         for name, detail in score.details.items():
             if name.lower().endswith(PER_CLASS) and isinstance(detail, dict):
-                tables.setdefault(name, {})[titles[score.method]] = detail
-    return {name: pd.DataFrame.from_dict(rows, orient="index").astype(float) for name, rows in tables.items()}
+                found.setdefault(name, {})[titles[score.method]] = detail, score.details.get(f"{name}, interval", {})
+    return {name: _class_table(rows) for name, rows in found.items()}
 
 
-def values_frame(scores: list[Score]) -> pd.DataFrame:
-    """One row per value, for scores of the run as a whole."""
-    return pd.DataFrame([{"metric": s.metric, "about": s.method, "value of": v.name, "value": v.value,
-                          "low": v.interval[0] if v.interval else None,
-                          "high": v.interval[1] if v.interval else None, "note": v.interval_note}
-                         for s in scores for v in s.values])
-
-
-def latex_table(table: ScoreTable, caption: str = "") -> str:
-    """A booktabs tabular: headings by metric, intervals below in small type, best values bold, references apart."""
-    columns = pd.MultiIndex.from_tuples(
-        [(latex_escape(title), latex_escape(f"{c.heading} {arrow(c.higher_is_better)}".strip()))
-         for title, group in table.groups() for c in group])
-    body = [[_latex_cell(table, row, column) for column in table.columns] for row in table.rows]
-    frame = pd.DataFrame(body, index=[latex_escape(row.title) for row in table.rows], columns=columns)
-    lines = frame.to_latex(escape=False, multicolumn_format="c", column_format="l" + "c" * len(columns)).splitlines()
-    references = sum(row.reference for row in table.rows)
-    if 0 < references < len(table.rows):
-        lines.insert(lines.index(r"\bottomrule") - references, r"\midrule")
-    head = [f"% {line}" for line in caption.splitlines()] + ["% needs \\usepackage{booktabs}"]
-    return "\n".join([*head, *lines]) + "\n"
-
-
-def _latex_cell(table: ScoreTable, row: Row, column: Column) -> str:
-    value = table.cell(row, column)
-    if value is None:
-        return latex_escape(MISSING)
-    text = column.format(value.value)
-    text = rf"\textbf{{{text}}}" if (row.name, column.key) in table.best else text
-    return text + (rf" {{\scriptsize {column.format.interval(value.interval)}}}" if value.interval else "")
-
-
-def latex_frame(frame: pd.DataFrame) -> str:
-    """Any table of plain text and numbers as booktabs LaTeX, escaped."""
-    plain = frame.map(lambda v: MISSING if pd.isna(v) else f"{v:.3f}" if isinstance(v, float) else str(v))
-    plain = plain.map(latex_escape).rename(index=lambda t: latex_escape(str(t)),
-                                           columns=lambda t: latex_escape(str(t)))
-    return plain.to_latex(escape=False)
-
-
-def file_stem(name: str) -> str:
-    """A name that any file system takes: letters, digits and hyphens."""
-    return "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
-
-
-def export(run: RunDirectory, folder: Path) -> list[Path]:
-    """Write every table as CSV (full precision) and LaTeX into `folder`; gives the files written."""
-    methods, scores = run.methods(), run.scores()
-    table = main_table(methods, scores)
-    files: dict[str, str] = {}
-    if table.columns:
-        files |= {"scores.csv": table.frame().to_csv(index=False),
-                  "scores.tex": latex_table(table, "95 % intervals in brackets")}
-    for name, frame in per_class_tables(methods, scores).items():
-        stem = file_stem(name)
-        files |= {f"{stem}.csv": frame.to_csv(index_label="method"), f"{stem}.tex": latex_frame(frame)}
-    if whole := whole_run_scores(methods, scores):
-        frame = values_frame(whole)
-        files |= {"run.csv": frame.to_csv(index=False), "run.tex": latex_frame(frame)}
-    for name, text in files.items():
-        write_text(folder / name, text)
-    return [folder / name for name in files]
+def _class_table(rows: dict[str, tuple[dict, dict]]) -> ClassTable:
+    values = pd.DataFrame.from_dict({title: detail for title, (detail, _) in rows.items()}, orient="index")
+    texts = [[f"[{pair[0]:.3f}, {pair[1]:.3f}]" if (pair := rows[title][1].get(name)) else ""
+              for name in values.columns] for title in values.index]
+    return ClassTable(values.astype(float), pd.DataFrame(texts, values.index, values.columns))

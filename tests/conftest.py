@@ -1,5 +1,6 @@
 """Fixtures shared by all tests."""
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -93,3 +94,18 @@ def weights_folder() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the ImageNet weights at {folder}")
     return folder
+
+
+@pytest.fixture
+def browser_page():
+    """A page of Debian's Chromium through Playwright, closed after the test."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright (the test extra)")
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        pytest.skip("needs the browser chromium")
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+             "--disable-sync"]
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=flags)
+        yield browser.new_page(viewport={"width": 1280, "height": 900})
+        browser.close()
