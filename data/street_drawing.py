@@ -102,11 +102,11 @@ class Canvas:
         """A polygon of (x, y) world points in the plane at distance z."""
         self.fill([c for x, y in points for c in (x, y, z)], material, owner, z, heights)
 
-    def extend(self, points: np.ndarray, counts: list[int], rows: np.ndarray) -> None:
-        """Many polygons at once: points float64 [N, 3], rows float64 [len(counts), columns]."""
+    def extend(self, points: np.ndarray, counts: list[int], rows: bytes) -> None:
+        """Many polygons at once: points float64 [N, 3], rows as float64 [len(counts), columns]."""
         self.points.frombytes(points.tobytes())
         self.counts += counts
-        self.rows.frombytes(rows.tobytes())
+        self.rows.frombytes(rows)
 
     def finish(self) -> Drawing:
         image = Image.new("I", self.view.shape[::-1], 0)
@@ -228,17 +228,18 @@ def _car(canvas: Canvas, i: int, car: Car) -> None:
     mesh, view = MESHES[car.kind], canvas.view
     c, s = math.cos(car.yaw), math.sin(car.yaw)
     turn = np.array([[c, 0, -s], [0, 1, 0], [s, 0, c]])  # local row vectors -> world: x' = c x + s z, z' = -s x + c z
-    points = mesh.vertices @ turn + (car.x, 0, car.z)
-    if points[:, 2].min() < NEAR:
+    if car.z - mesh.half_length - mesh.half_width < NEAR:
         return
     seen = mesh.normals @ (turn @ (-car.x, view.height, -car.z)) > mesh.offsets
-    if view.focal * mesh.height / car.z < 24:
+    if view.focal * mesh.height < 24 * car.z:
         seen &= ~mesh.fine
-    rows = np.zeros((int(seen.sum()), len(COLUMNS)))
-    rows[:, 0] = mesh.materials[seen]
-    rows[:, 1:5] = i, car.z, 0, mesh.height
-    rows[:, 5:8] = mesh.normals[seen] @ turn
-    canvas.extend(points[seen[mesh.face]], mesh.counts[seen].tolist(), rows)
+    rows = np.empty((len(seen), len(COLUMNS)))
+    rows[:] = 0, i, car.z, 0, mesh.height, 0, 0, 0, 0, 0, 0
+    rows[:, 0] = mesh.materials
+    rows[:, 5:8] = mesh.normals @ turn
+    points = mesh.vertices @ turn
+    points += (car.x, 0, car.z)
+    canvas.extend(points[seen[mesh.face]], mesh.counts[seen].tolist(), rows[seen].tobytes())
 
 
 def _blobs(count: int, corners: int, rough: float) -> np.ndarray:
@@ -262,12 +263,18 @@ CROWNS = {  # x, y, radius across and up of each blob; in crown radii across and
 }
 
 
+COARSE_CROWNS = {"round": ((0., .5, .95, .5),), "poplar": ((0., .5, .95, .5),), "conifer": CROWNS["conifer"][::2],
+                 "hedge": ((0., .42, 1.1, .6),)}
+
+
 @functools.cache
-def _crown(kind: str, shape: int, coarse: bool) -> np.ndarray:
-    """Outlines [blobs, corners, 3] of a unit crown in the plane z = 0."""
-    blobs = [BLOBS[(shape + 5 * k) % len(BLOBS)] * b[2:] + b[:2] for k, b in enumerate(CROWNS[kind])]
-    flat = np.array(blobs)[:, ::3 if coarse else 1]
-    return np.concatenate([flat, np.zeros_like(flat[..., :1])], 2)
+def _crown(kind: str, shape: int, coarse: bool) -> tuple[np.ndarray, list[int]]:
+    """Outlines of a unit crown in the plane z = 0, as corners [N, 3], and the number of corners of each."""
+    blobs = [BLOBS[(shape + 5 * k) % len(BLOBS)][::2 if coarse else 1] * b[2:] + b[:2]
+             for k, b in enumerate(COARSE_CROWNS[kind] if coarse else CROWNS[kind])]
+    flat = np.concatenate(blobs)
+    flat[:, 1] = np.maximum(flat[:, 1], -TRUNKS[kind] / (1 - TRUNKS[kind]))  # not below the ground
+    return np.column_stack([flat, np.zeros(len(flat))]), [len(b) for b in blobs]
 
 
 def _tree(canvas: Canvas, i: int, tree: Tree) -> None:
@@ -276,11 +283,11 @@ def _tree(canvas: Canvas, i: int, tree: Tree) -> None:
     if trunk:
         canvas.flat([(tree.x - half, 0), (tree.x - half * .7, trunk * 1.6), (tree.x + half * .7, trunk * 1.6),
                      (tree.x + half, 0)], Material.TRUNK, i, tree.z, (0, trunk * 2))
-    unit = _crown(tree.kind, tree.shape, tree.radius * canvas.view.focal < 14 * tree.z)
-    points = unit * (tree.radius, tree.height - trunk, 1) + (tree.x, trunk, tree.z)
-    rows = np.zeros((len(unit), len(COLUMNS)))
-    rows[:] = Material.FOLIAGE, i, tree.z, trunk, tree.height, 0, 0, -1, 0, 0, 0
-    canvas.extend(np.maximum(points, (-1e3, .02, 0)), [unit.shape[1]] * len(unit), rows)
+    unit, counts = _crown(tree.kind, tree.shape, tree.radius * canvas.view.focal < 12 * tree.z)
+    points = unit * (tree.radius, tree.height - trunk, 1)
+    points += (tree.x, trunk, tree.z)
+    row = array("d", (Material.FOLIAGE, i, tree.z, trunk, tree.height, 0, 0, -1, 0, 0, 0))
+    canvas.extend(points, counts, row.tobytes() * len(counts))
 
 
 def _person(canvas: Canvas, i: int, person: Person) -> None:

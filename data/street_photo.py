@@ -15,45 +15,49 @@ from data.street_materials import Material, hash_tile, look_up, noise_tile, stri
 
 
 class Samples:
-    """Where the photo is computed: once in pixels of one part, at the four supersamples of all others.
+    """Where the photo is computed: once per pixel and part seen in it, at the middle of the pixel.
 
-    The N samples stand in the order of their materials. part: [N]; pixel: [N], row * W + column; y, x: float32 [N],
-    position below and to the right of the vanishing point in supersamples; spread: float32 [N], width in supersamples.
+    The N samples stand in the order of their materials. part, pixel (row * W + column): int [N]; weight: float32 [N],
+    share of the pixel that shows the part; y, x: float32 [N], position below and to the right of the vanishing point in
+    supersamples.
     """
 
     def __init__(self, drawing: Drawing):
         self.drawing = drawing
-        height, width = drawing.size
-        self.uniform = np.flatnonzero(drawing.uniform)
-        self.mixed = np.flatnonzero(~drawing.uniform)
-        part = np.concatenate([drawing.parts[::2, ::2].ravel()[self.uniform],
-                               drawing.quarters(~drawing.uniform).ravel()])
+        pixel, part, share = _distinct(drawing)
         kind = drawing.table["material"].astype(np.uint8)[part]
-        self.order = np.argsort(kind, kind="stable")
-        self.bounds = np.searchsorted(kind[self.order], np.arange(len(Material) + 1))
-        self.part = part[self.order]
-        self.pixel = np.concatenate([self.uniform, np.tile(self.mixed, 4)])[self.order]
-        rows = self.pixel // width
-        shift = np.repeat(np.float32([[1, .5, .5, 1.5, 1.5], [1, .5, 1.5, .5, 1.5], [2, 1, 1, 1, 1]]),
-                          [len(self.uniform), *[len(self.mixed)] * 4], axis=1)[:, self.order]
-        self.y = rows.astype(np.float32) * 2 + shift[0] - np.float32(drawing.view.y)
-        self.x = (self.pixel - rows * width).astype(np.float32) * 2 + shift[1] - np.float32(drawing.view.x)
-        self.spread = shift[2]
+        order = np.argsort(kind, kind="stable")
+        self.bounds = np.searchsorted(kind[order], np.arange(len(Material) + 1)).tolist()
+        self.part, self.pixel, self.weight = part[order], pixel[order], share[order] * np.float32(.25)
+        row = self.pixel // drawing.size[1]
+        self.y = row.astype(np.float32) * 2 + np.float32(1 - drawing.view.y)
+        self.x = (self.pixel - row * drawing.size[1]).astype(np.float32) * 2 + np.float32(1 - drawing.view.x)
 
     def of(self, first: Material, last: Material | None = None) -> slice:
         """The samples of one material, or of all from `first` to `last`."""
         return slice(self.bounds[first], self.bounds[(first if last is None else last) + 1])
 
     def image(self, rgb: np.ndarray) -> np.ndarray:
-        """float32 [3, N] samples -> float32 [3, H, W]."""
+        """float32 [3, N] samples -> [3, H, W]; rgb is used up."""
         height, width = self.drawing.size
-        unsorted = np.empty_like(rgb)
-        unsorted[:, self.order] = rgb
-        image = np.empty((3, height * width), np.float32)
-        image[:, self.uniform] = unsorted[:, :len(self.uniform)]
-        quarters = unsorted[:, len(self.uniform):].reshape(3, 4, -1)
-        image[:, self.mixed] = (quarters[:, 0] + quarters[:, 1] + quarters[:, 2] + quarters[:, 3]) / 4
-        return image.reshape(3, height, width)
+        rgb *= self.weight
+        return np.stack([np.bincount(self.pixel, channel, height * width) for channel in rgb]).reshape(3, height, width)
+
+
+def _distinct(drawing: Drawing) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """(pixel, part, number of its four supersamples) of every part seen in every pixel."""
+    first = drawing.parts[::2, ::2].ravel()
+    pixels = np.arange(first.size)
+    mixed = np.flatnonzero(~drawing.uniform)
+    a, b, c, d = drawing.quarters(~drawing.uniform)
+    count = np.full(first.size, 4, np.uint8)
+    ab, ac, ad, bc, bd, cd = a == b, a == c, a == d, b == c, b == d, c == d
+    count[mixed] = 1 + ab.view(np.uint8) + ac + ad
+    new = [np.flatnonzero(~ab), np.flatnonzero(~(ac | bc)), np.flatnonzero(~(ad | bd | cd))]
+    counts = [(1 + bc.view(np.uint8) + bd)[new[0]], (1 + cd.view(np.uint8))[new[1]], np.ones(len(new[2]), np.uint8)]
+    return (np.concatenate([pixels, *(mixed[n] for n in new)]),
+            np.concatenate([first, *(q[n] for q, n in zip((b, c, d), new, strict=True))]),
+            np.concatenate([count, *counts]))
 
 
 def photograph(drawing: Drawing, look: Appearance) -> np.ndarray:
@@ -159,7 +163,7 @@ class Ground:
         self.z = np.float32(view.focal * view.height) / np.maximum(samples.y[self.where], .25)
         scale = self.z / np.float32(view.focal)
         self.x = samples.x[self.where] * scale
-        self.pixel = scale * samples.spread[self.where]
+        self.pixel = scale * SUPERSAMPLING
         self._height = np.float32(view.height)
 
     @cached_property
@@ -222,8 +226,8 @@ def _shadows(drawing: Drawing, light: Light) -> np.ndarray:
     """Brightness factor float32 [H * W] of the ground: cast shadows where the sun shines, contact shadows always."""
     polygons = [(p, light.shadow) for p in _cast(drawing.world, light.shadow_step)] if light.shadow else []
     for car in drawing.world.cars:
-        polygons += [(_footprint(car, grow), dark) for grow, dark in ((.12, 110), (-.1, 185))]
-    for thing in (*drawing.world.people, *drawing.world.trees):
+        polygons += [(_footprint(car, grow), dark) for grow, dark in ((.12, 110), (-.1, 185))[car.z > 30:]]
+    for thing in drawing.world.people:
         x0, x1, z0, z1 = thing.x - .3, thing.x + .3, thing.z - .3, thing.z + .3
         polygons.append(([(x0, z0), (x1, z0), (x1, z1), (x0, z1)], 90))
     image = Image.new("L", drawing.parts.shape[::-1], 0)
@@ -250,18 +254,28 @@ def _cast(world: World, step: tuple[float, float]):
             yield [(x, b.z0), (x, b.z1), (x + dx * h, b.z1 + dz * h), (x + dx * h, b.z0 + dz * h)]
     for car in world.cars:
         base, top = _footprint(car, 0), MESHES[car.kind].height * .8
-        moved = [(x + dx * top, z + dz * top) for x, z in base]
-        yield moved
-        for k in range(4):
-            yield [base[k], base[k - 1], moved[k - 1], moved[k]]
+        yield _sweep(base, dx * top, dz * top)
     for tree in world.trees:
         x, z, r = tree.x + dx * tree.height * .65, tree.z + dz * tree.height * .65, tree.radius * 1.1
         yield [(x + r * c * 1.2, z + r * s) for c, s in CIRCLE]
         yield [(tree.x - .15, tree.z), (tree.x + .15, tree.z), (x + .15, z), (x - .15, z)]
     for things, w in ((world.people, .22), (world.poles, .06)):
-        for thing in things:
+        for thing in (t for t in things if t.z < 50):
             x, z = thing.x + dx * thing.height, thing.z + dz * thing.height
             yield [(thing.x - w, thing.z), (thing.x + w, thing.z), (x + w, z), (x - w, z)]
+
+
+def _sweep(base: list[tuple[float, float]], dx: float, dz: float) -> list[tuple[float, float]]:
+    """Outline of a convex polygon, given anticlockwise in (x, z), and all its positions on the way to (dx, dz)."""
+    leads = [(q[1] - p[1]) * dx - (q[0] - p[0]) * dz > 0 for p, q in zip(base, base[1:] + base[:1], strict=True)]
+    outline = []
+    for k, (x, z) in enumerate(base):
+        moved = (x + dx, z + dz)
+        if leads[k - 1] == leads[k]:
+            outline.append(moved if leads[k] else (x, z))
+        else:
+            outline += [(x, z), moved] if leads[k] else [moved, (x, z)]
+    return outline
 
 
 def _walls(samples: Samples, look: Appearance, rgb: np.ndarray) -> None:
@@ -274,7 +288,7 @@ def _walls(samples: Samples, look: Appearance, rgb: np.ndarray) -> None:
     scale = z * np.float32(1 / view.focal)
     height = np.float32(view.height) - samples.y[where] * scale
     x = x * scale
-    along, dv = table["side"][part] > 0, scale * samples.spread[where]
+    along, dv = table["side"][part] > 0, scale * SUPERSAMPLING
     du = np.where(along, z * dv / np.maximum(np.abs(x), .1), dv)
     lit = rgb[:, where]
     look.walls.shade(lit, table["owner"].astype(np.intp)[part], np.where(along, z, x), height, du, dv, light)
