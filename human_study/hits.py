@@ -28,6 +28,7 @@ from human_study.assets import (
 from human_study.batch import PLAN_COLUMNS, Batch, read_assets, read_batch
 from human_study.design import Cast, Hit, Trial, draw
 from human_study.matlab import PUBLISHED
+from human_study.page import table_template
 from human_study.protocols import BLURRED, UNDER_TEST, Protocol, load_protocol
 
 Rng = Literal["numpy", "matlab"]
@@ -56,7 +57,9 @@ def write_batch(run: RunDirectory, protocol: str | Protocol, methods: Sequence[s
     _write_plan(folder, spec, hits, assets)
     _write_tables(folder, protocol, hits, assets, images_url)
     write_json(folder / "secret" / "spec.json", spec)
-    return read_batch(folder)
+    batch = read_batch(folder)
+    write_text(folder / "public" / "template.html", table_template(batch))
+    return batch
 
 
 def _study_id(run: RunDirectory, protocol: Protocol, cast: Cast, seed: int) -> str:

@@ -102,7 +102,7 @@ class Protocol(Frozen):
     min_viewport: tuple[int, int] = (900, 500)
     allow_touch: bool = True
     limit_minutes: int = Field(60, ge=1)  # for one HIT, on platforms that set a limit
-    answer_seconds: float = Field(2.0, gt=0)  # per trial, for the estimate of the time a HIT takes
+    answer_seconds: float = Field(4.0, gt=0)  # per trial, to look and answer (timed: after the exposure); an estimate
     texts: Texts = Texts()
     rules: QualityRules = QualityRules()  # whom to pay and whose answers to analyse, fixed before the study
 
@@ -145,7 +145,7 @@ PROTOCOLS = {protocol.name: protocol for protocol in (
     # 980 judgments per point of Fig. 4 and 50 trials per cell in the 10 HITs: about 20 workers per HIT
     Protocol(name="crn2017-timed", design="timed-tables", pairs="triangle", test_trials=105, sentinels=5,
              anchor="image_space", hits=10, assignments=20, exposures_ms=(125, 250, 500, 1000, 2000, 4000, 8000),
-             sentinel_exposure_ms=4000, mask="grey", limit_minutes=60, texts=_TIMED_TEXTS),
+             sentinel_exposure_ms=4000, mask="grey", answer_seconds=2.0, limit_minutes=60, texts=_TIMED_TEXTS),
     # More workers with fewer trials: the spread between workers, not the number of trials, limits what is known
     Protocol(name="lab", design="per-worker", test_trials=48, sentinels=4, instruction_checks=2, practice=3, hits=30,
              limit_minutes=30),

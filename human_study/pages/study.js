@@ -1,0 +1,162 @@
+// Part of the study page's module: the course of a session.
+
+class Study {
+  constructor(config) {
+    this.config = config;
+    this.texts = config.texts;
+    this.root = element("main", { className: "study" });
+    this.notice = element("p", { className: "notice", role: "status", hidden: true });
+    this.viewport = new Viewport(config);
+    const lost = (is) => {
+      this.notice.hidden = !is;
+      this.notice.textContent = is ? this.texts.saving : "";
+    };
+    this.transport = config.route === "server" ? new ServerTransport(config, lost) : new FormTransport(config);
+    const host = document.getElementById("study");
+    host.append(this.root, this.notice, this.viewport.screen);
+    for (const name of ["width", "height", "gap"]) host.style.setProperty("--" + name, config[name] + "px");
+  }
+
+  async run() {
+    try {
+      if (!this.config.allow_touch && matchMedia("(pointer: coarse)").matches) return this.end(this.texts.no_touch);
+      let state = await this.transport.open();
+      if (state.status === "consent") {
+        state = { ...state, ...(await this.transport.consent(await this.askConsent())) };
+      }
+      await this.go(state);
+    } catch (error) {
+      if (!(error instanceof Refused)) throw error;
+      this.end(this.texts[error.reason] || this.texts.broken);
+    }
+  }
+
+  async go(state) {
+    const ends = { full: this.texts.full, withdrawn: this.texts.withdrawn };
+    if (ends[state.status]) return this.end(ends[state.status]);
+    if (state.status === "preview") return this.preview();
+    if (state.status === "running") {
+      this.trials = state.trials;
+      await this.instructions(state.answered > 0);
+      await this.trialsFrom(state.answered, state.shown);
+    }
+    this.finish(state.status === "finished" ? state : await this.transport.finish());
+  }
+
+  screen(...children) {
+    this.root.replaceChildren(...children);
+    this.root.querySelector("h1, button")?.focus();
+  }
+
+  paragraphs(lines) {
+    return lines.filter(Boolean).map((line) => element("p", {}, fill(line, this.config.numbers)));
+  }
+
+  pressed(button) {
+    return new Promise((resolve) => button.addEventListener("click", resolve, { once: true }));
+  }
+
+  async askConsent() {
+    const texts = this.texts;
+    const boxes = ["agree", "vision"].map((name) => element("input", { type: "checkbox", id: "box-" + name }));
+    const labels = boxes.map((box, i) =>
+      element("label", { htmlFor: box.id }, box, " " + texts[i ? "vision" : "agree"]));
+    const button = element("button", { type: "button", className: "primary", disabled: true }, texts.start);
+    boxes.forEach((box) => box.addEventListener("change", () => (button.disabled = !boxes.every((b) => b.checked))));
+    this.screen(element("h1", { tabIndex: -1 }, texts.title), ...this.paragraphs(texts.consent),
+      ...this.paragraphs([texts.pay, texts.ethics, texts.contact]),
+      element("fieldset", {}, ...labels), element("p", {}, button));
+    await this.pressed(button);
+    button.disabled = true;
+    return { agreed: true, vision: true, version: this.config.consent_version };
+  }
+
+  async instructions(again) {
+    const button = element("button", { type: "button", className: "primary" }, this.texts.start);
+    this.screen(element("h1", { tabIndex: -1 }, this.texts.title),
+      ...(again ? [] : this.paragraphs(this.texts.instructions)), element("p", {}, button), this.withdrawButton());
+    await this.pressed(button);
+  }
+
+  preview() {
+    this.screen(element("h1", { tabIndex: -1 }, this.texts.title), ...this.paragraphs(this.texts.instructions),
+      element("p", {}, element("strong", {}, this.texts.preview)));
+  }
+
+  withdrawButton() {
+    if (!this.config.withdraw) return "";
+    const button = element("button", { type: "button", className: "quiet withdraw" }, this.texts.withdraw);
+    button.addEventListener("click", async () => {
+      if (!confirm(this.texts.withdraw_sure)) return;
+      await this.transport.withdraw();
+      this.end(this.texts.withdrawn);
+      this.over = true;
+    });
+    return button;
+  }
+
+  async trialsFrom(first, seen) {
+    const view = new TrialView(this.config, this.viewport);
+    const pictures = new Pictures(this.trials, this.texts);
+    this.screen(view.section, this.withdrawButton());
+    for (let i = first; i < this.trials.length && !this.over; i++) {
+      view.begin(this.label(i));
+      await this.transport.answer(i, await this.trial(view, pictures, i, seen && i === first));
+      pictures.release(i);
+    }
+    if (this.over) await new Promise(() => {}); // withdrawn
+  }
+
+  // A timed trial that was seen before a reload is never shown a second time.
+  async trial(view, pictures, i, seen) {
+    const trial = this.trials[i];
+    if (trial.ms && seen) return { chosen: "none", focus_lost: true };
+    view.status.textContent = this.texts.loading;
+    const pair = await pictures.pair(i);
+    view.status.textContent = "";
+    if (!pair) return { chosen: "none", asset_error: true };
+    if (!trial.ms) return view.untimed(pair);
+    if (i % 20 === 0 || !this.hz) this.hz = await measureRefresh();
+    return view.timed(pair, trial.ms, this.hz, () => this.transport.shown(i));
+  }
+
+  label(i) {
+    const practice = this.trials.filter((trial) => trial.practice).length;
+    const values = { n: i + 1 - practice, trials: this.trials.length - practice };
+    return this.trials[i].practice ? this.texts.practice : fill(this.texts.progress, values);
+  }
+
+  finish(result) {
+    if (result.after === "form") {
+      const button = element("button", { type: "button", className: "primary" }, this.texts.submit);
+      this.end(this.texts.done, this.texts.debrief, button);
+      this.pressed(button).then(() => ((button.disabled = true), this.transport.submit()));
+      return;
+    }
+    const code = result.code ? [this.texts.code + " ", element("strong", { className: "code" }, result.code)] : [];
+    this.end(this.texts.done, this.texts.debrief, ...code);
+    if (parameter("turkSubmitTo")) this.submitCode(result.code);
+    else if (result.after) setTimeout(() => location.replace(result.after), this.config.after_ms);
+  }
+
+  // ExternalQuestion: the answers are on the server, the platform gets the code.
+  submitCode(code) {
+    const content = element("div", {}, element("input", { type: "hidden", name: "completion_code", value: code }));
+    this.root.append(content);
+    const form = postingForm(content);
+    submitGuard.open = true;
+    form.submit();
+  }
+
+  end(message, ...more) {
+    this.root.replaceChildren(element("h1", { tabIndex: -1 }, message), element("p", {}, ...more.slice(0, 1)),
+      element("p", {}, ...more.slice(1)));
+    this.root.querySelector("h1").focus();
+  }
+}
+
+const config = JSON.parse(document.getElementById("study-config").textContent);
+if (config.clean_url && !parameter("turkSubmitTo")) history.replaceState(null, "", config.clean_url);
+addEventListener("pageshow", (event) => event.persisted && location.reload());
+const study = new Study(config);
+study.run();

@@ -1,0 +1,214 @@
+// Part of the study page's module: where answers go. Two transports with the same methods:
+//   open() -> {status, trials, answered, shown, code, after}; consent(form); shown(i); answer(i, record);
+//   finish() -> {code, after}; withdraw()
+// status: consent, running, finished, withdrawn, full, preview. Trials are answered in order: `answered` is the
+// number of the next one; `shown` tells that its pictures were already seen. A record has the columns of the table of
+// responses as keys.
+
+const TRIES_BEFORE_NOTICE = 2;
+const LONGEST_PAUSE_MS = 8000;
+
+class Refused extends Error {
+  constructor(reason) {
+    super(reason);
+    this.reason = reason;
+  }
+}
+
+function newId() {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+// localStorage, or nothing where the browser forbids it (an iframe with third-party storage blocked).
+const storage = {
+  get(key) {
+    try {
+      return JSON.parse(localStorage.getItem(key));
+    } catch (error) {
+      return null;
+    }
+  },
+  set(key, value) {
+    try {
+      if (value === null) localStorage.removeItem(key);
+      else localStorage.setItem(key, JSON.stringify(value));
+      return true;
+    } catch (error) {
+      return false;
+    }
+  },
+};
+
+function parameter(name) {
+  return new URLSearchParams(location.search).get(name) || "";
+}
+
+const isPreview = () => parameter("assignmentId") === "ASSIGNMENT_ID_NOT_AVAILABLE";
+
+// ---- the study server ----
+
+class ServerTransport {
+  constructor(config, notice) {
+    this.key = config.key;
+    this.notice = notice; // called with true when the connection is lost, false when it is back
+    this.pendingName = "pending:" + config.key.slice(0, 16);
+  }
+
+  async open() {
+    if (isPreview()) return { status: "preview", trials: [], answered: 0 };
+    const pending = storage.get(this.pendingName); // an answer given just before the page was closed
+    if (pending) await this.post("answer", pending, true).catch(() => null);
+    storage.set(this.pendingName, null);
+    const state = await this.post("open", {});
+    this.tab = state.tab;
+    return state;
+  }
+
+  consent(form) {
+    return this.post("consent", { ...form, user_agent_family: agentFamily() });
+  }
+
+  shown(i) {
+    return this.post("shown", { trial_index: i });
+  }
+
+  async answer(i, record) {
+    const body = { trial_index: i, client_id: newId(), tab: this.tab, record };
+    storage.set(this.pendingName, body);
+    await this.post("answer", body);
+    storage.set(this.pendingName, null);
+  }
+
+  finish() {
+    return this.post("finish", {});
+  }
+
+  withdraw() {
+    return this.post("withdraw", {});
+  }
+
+  // Try until the server has it. Every call may be repeated: the server takes it once.
+  async post(action, body, once = false) {
+    for (let tries = 1; ; tries++) {
+      const response = await this.send(action, { tab: this.tab, ...body });
+      if (response && response.ok) {
+        this.notice(false);
+        return response.json();
+      }
+      if (response && response.status < 500 && response.status !== 429) {
+        throw new Refused((await response.json().catch(() => ({}))).error || "refused");
+      }
+      if (once) throw new Refused("unreachable");
+      this.notice(tries >= TRIES_BEFORE_NOTICE);
+      await wait(Math.min(LONGEST_PAUSE_MS, 250 * 2 ** tries));
+    }
+  }
+
+  async send(action, body) {
+    try {
+      return await fetch("/api/" + action, {
+        method: "POST",
+        headers: { "Content-Type": "application/json", "X-Session": this.key },
+        body: JSON.stringify(body),
+        keepalive: true,
+      });
+    } catch (error) {
+      return null;
+    }
+  }
+}
+
+// ---- a form of MTurk or Turkle ----
+
+class FormTransport {
+  constructor(config) {
+    this.host = document.getElementById("study");
+    // cells of shorter tasks are empty; a placeholder that was not filled in means that the table is another one's
+    this.trials = config.trials
+      .map(([left, right, ms], i) => ({ left, right, ms: Number(ms) || null, practice: i < config.practice }))
+      .filter((trial) => trial.left && !trial.left.startsWith("$"));
+    const first = this.trials.length ? this.trials[0].left : "";
+    this.name = ["study", location.pathname, parameter("assignmentId"), first].join(":");
+    this.kept = storage.get(this.name) || { records: [], shown: -1 };
+    this.tab = newId();
+    this.about = { client_version: config.client_version, consent_version: config.consent_version };
+  }
+
+  async open() {
+    if (isPreview() || !this.trials.length) return { status: "preview", trials: [], answered: 0 };
+    this.keep({ tab: this.tab });
+    const answered = this.kept.records.length;
+    const status = this.kept.consent ? "running" : "consent";
+    return { status, trials: this.trials, answered, shown: this.kept.shown === answered };
+  }
+
+  async consent(form) {
+    this.keep({ consent: form.version });
+    return { status: "running" };
+  }
+
+  keep(change) {
+    const stored = storage.get(this.name);
+    if (stored && stored.tab !== this.tab && !change.tab) throw new Refused("elsewhere");
+    Object.assign(this.kept, change);
+    this.resumable = storage.set(this.name, this.kept);
+  }
+
+  async shown(i) {
+    this.keep({ shown: i });
+  }
+
+  async answer(i, record) {
+    this.keep({ records: [...this.kept.records, record] });
+  }
+
+  async finish() {
+    const records = this.kept.records;
+    const options = { left: "optionA", right: "optionB" };
+    records.forEach((record, i) => this.fill("choice_" + (i + 1), options[record.chosen] || ""));
+    const columns = [...new Set(records.flatMap((record) => Object.keys(record)))].sort();
+    const rows = records.map((record) => columns.map((name) => (name in record ? record[name] : null)));
+    this.fill("log_json", JSON.stringify({ ...this.about, user_agent_family: agentFamily(), columns, rows }));
+    return { after: "form" };
+  }
+
+  fill(name, value) {
+    const found = this.host.querySelector('input[name="' + name + '"]');
+    const input = found || this.host.appendChild(element("input", { type: "hidden", name }));
+    input.value = value;
+  }
+
+  // The platform's own form where there is one; otherwise one that posts to the platform named in the address.
+  submit() {
+    const anyField = this.host.querySelector('input[name="log_json"]');
+    const form = anyField.form || postingForm(this.host);
+    submitGuard.open = true;
+    HTMLFormElement.prototype.submit.call(form);
+  }
+}
+
+function postingForm(content) {
+  const form = element("form", { method: "post", action: submitAddress() });
+  form.append(element("input", { type: "hidden", name: "assignmentId", value: parameter("assignmentId") }));
+  content.parentNode.append(form);
+  form.append(content);
+  return form;
+}
+
+function submitAddress() {
+  const host = new URL(parameter("turkSubmitTo"));
+  if (host.protocol !== "https:") throw new Refused("turkSubmitTo is not https");
+  return host.origin + "/mturk/externalSubmit";
+}
+
+// Nothing but the end of the study may submit a surrounding form: not Enter, not a button of the platform.
+const submitGuard = { open: false };
+addEventListener("submit", (event) => submitGuard.open || event.preventDefault(), true);
+
+function agentFamily() {
+  const agent = navigator.userAgent;
+  const families = [["Edg/", "Edge"], ["OPR/", "Opera"], ["Firefox/", "Firefox"], ["Chrome/", "Chrome"], ["Safari/", "Safari"]];
+  const found = families.find(([mark]) => agent.includes(mark));
+  return found ? found[1] : "other";
+}

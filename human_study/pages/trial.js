@@ -1,0 +1,196 @@
+// Part of the study page's module: one trial, from decoded pictures to an answer.
+
+const PRESS_GAP_MS = 300; // the second click of a double click answers nothing
+const KEYS = { ArrowLeft: "left", f: "left", F: "left", ArrowRight: "right", j: "right", J: "right" };
+
+function element(name, properties = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(properties)) {
+    if (key in made && key !== "list") made[key] = value;
+    else made.setAttribute(key, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+function fill(text, values) {
+  return text.replace(/\{(\w+)\}/g, (all, name) => (name in values ? values[name] : all));
+}
+
+// Whether the window is big enough; `screen` is shown over everything while it is not.
+class Viewport {
+  constructor(config) {
+    [this.width, this.height] = config.min_viewport;
+    this.screen = element("div", { className: "cover", hidden: true, role: "alert" });
+    this.screen.textContent = fill(config.texts.enlarge, { width: this.width, height: this.height });
+    addEventListener("resize", () => this.check());
+    this.check();
+  }
+
+  check() {
+    this.ok = innerWidth >= this.width && innerHeight >= this.height;
+    this.screen.hidden = this.ok;
+    if (this.ok && this.resume) this.resume();
+    return this.ok;
+  }
+
+  async large() {
+    while (!this.check()) await new Promise((resolve) => (this.resume = resolve));
+  }
+}
+
+// Whether the page lost the participant's attention since `watch` began.
+class Attention {
+  constructor(viewport) {
+    this.viewport = viewport;
+    document.addEventListener("visibilitychange", () => (this.lost ||= document.hidden));
+    addEventListener("blur", () => (this.lost = true));
+  }
+
+  watch() {
+    this.lost = document.hidden;
+  }
+
+  gone() {
+    return this.lost || document.hidden || !this.viewport.ok;
+  }
+}
+
+class TrialView {
+  constructor(config, viewport) {
+    this.config = config;
+    this.viewport = viewport;
+    this.attention = new Attention(viewport);
+    this.lastOnset = -Infinity;
+    this.lastPress = -Infinity;
+    this.build(config, config.texts);
+  }
+
+  build(config, texts) {
+    this.progress = element("p", { className: "progress", "aria-live": "polite" });
+    this.boxes = ["left", "right"].map((side) => element("div", { className: "box " + side }));
+    this.masks = this.boxes.map(() => maskCanvas(config.mask, config.width, config.height));
+    this.status = element("p", { className: "status", "aria-live": "polite" });
+    this.show = element("button", { type: "button", className: "show", hidden: !config.timed }, texts.show);
+    this.choices = ["left", "right"].map((side) =>
+      element("button", { type: "button", className: "choice", value: side, disabled: true }, texts[side]));
+    this.section = element("section", { className: "trial", tabIndex: -1, "aria-label": texts.question },
+      this.progress, element("h1", {}, texts.question), element("div", { className: "stage" }, ...this.boxes),
+      this.status, element("div", { className: "buttons" }, this.choices[0], this.show, this.choices[1]));
+    this.section.addEventListener("contextmenu", (event) => event.preventDefault());
+    this.section.addEventListener("keydown", (event) => this.key(event));
+    this.show.addEventListener("click", (event) => this.press("show", event));
+    this.choices.forEach((button) => button.addEventListener("click", (event) => this.press(button.value, event)));
+  }
+
+  // Space and Enter press a focused button by themselves; everywhere else in the trial they show the pictures.
+  key(event) {
+    if (event.ctrlKey || event.altKey || event.metaKey) return;
+    const shows = (event.key === " " || event.key === "Enter") && event.target.tagName !== "BUTTON";
+    const action = shows ? "show" : KEYS[event.key];
+    if (event.repeat && (action || event.target.tagName === "BUTTON")) return event.preventDefault();
+    if (!action) return;
+    event.preventDefault();
+    this.press(action, event);
+  }
+
+  press(action, event) {
+    const awaited = this.awaited;
+    if (!awaited || !awaited.actions.includes(action) || !this.viewport.ok) return;
+    if (event.timeStamp - this.lastPress < PRESS_GAP_MS) return;
+    this.lastPress = event.timeStamp;
+    this.awaited = null;
+    awaited.resolve({ action, time: event.timeStamp, device: deviceOf(event) });
+  }
+
+  wait(...actions) {
+    this.show.disabled = !actions.includes("show");
+    this.choices.forEach((button) => (button.disabled = !actions.includes(button.value)));
+    return new Promise((resolve) => (this.awaited = { actions, resolve })).then((pressed) => {
+      [this.show, ...this.choices].forEach((button) => (button.disabled = true));
+      return pressed;
+    });
+  }
+
+  begin(label) {
+    this.progress.textContent = label;
+    this.status.textContent = "";
+    this.boxes.forEach((box) => box.replaceChildren());
+    this.section.focus({ preventScroll: true });
+  }
+
+  place(pair) {
+    this.boxes.forEach((box, i) => {
+      pair[i].className = "picture hid";
+      this.masks[i].classList.add("hid");
+      box.replaceChildren(pair[i], this.masks[i]);
+    });
+    this.section.scrollIntoView({ block: "nearest" });
+  }
+
+  async gap() {
+    await wait(Math.max(0, this.lastOnset + this.config.min_onset_gap_ms - performance.now()));
+    await this.viewport.large();
+  }
+
+  // One trial without time limit: -> record
+  async untimed(pair) {
+    this.place(pair);
+    await this.gap();
+    this.attention.watch();
+    const onset = await nextFrame();
+    pair.forEach((picture) => picture.classList.remove("hid"));
+    this.lastOnset = onset;
+    const pressed = await this.wait("left", "right");
+    const record = { ...this.look(), ...this.answered(pressed, onset), focus_lost: this.attention.gone() };
+    this.boxes.forEach((box) => box.replaceChildren());
+    return record;
+  }
+
+  // One trial with an exposure: seen once, for a counted number of frames, then covered.
+  async timed(pair, ms, hz, announce) {
+    this.place(pair);
+    await this.viewport.large();
+    await this.wait("show");
+    await Promise.all([announce(), wait(this.config.delay_ms)]);
+    await this.gap();
+    this.attention.watch();
+    const show = () => pair.forEach((picture) => picture.classList.remove("hid"));
+    const hide = () => {
+      this.masks.forEach((mask) => mask.classList.remove("hid"));
+      pair.forEach((picture) => picture.classList.add("hid"));
+    };
+    const shown = await expose(ms, hz, show, hide, () => this.attention.gone());
+    this.lastOnset = shown.onset;
+    const seen = { ...this.look(), exposure_ms: shown.exposure_ms, exposure_frames: shown.exposure_frames,
+      dropped_frames: shown.dropped_frames, refresh_hz: hz, mask_shown: true, onset_ts: shown.onset };
+    pair.forEach((picture) => picture.remove());
+    if (shown.stop) return { ...seen, chosen: "none", focus_lost: true };
+    const pressed = await this.wait("left", "right");
+    const answer = this.answered(pressed, shown.onset);
+    return { ...seen, ...answer, rt_from_offset_ms: pressed.time - shown.offset, focus_lost: false };
+  }
+
+  answered(pressed, onset) {
+    return { chosen: pressed.action, onset_ts: onset, response_ts: pressed.time, rt_ms: pressed.time - onset,
+      n_changes: 0, input_device: pressed.device };
+  }
+
+  // What of the two pictures was on the screen, and how large.
+  look() {
+    const boxes = this.boxes.map((box) => box.getBoundingClientRect());
+    const visible = boxes.map((box) => {
+      const width = Math.min(box.right, innerWidth) - Math.max(box.left, 0);
+      const height = Math.min(box.bottom, innerHeight) - Math.max(box.top, 0);
+      return (Math.max(0, width) * Math.max(0, height)) / (box.width * box.height);
+    });
+    return { viewport_w: innerWidth, viewport_h: innerHeight, dpr: devicePixelRatio, img_css_w: boxes[0].width,
+      img_css_h: boxes[0].height, zoom_guess: innerWidth ? outerWidth / innerWidth : 0,
+      visible_fraction: Math.min(...visible) };
+  }
+}
+
+function deviceOf(event) {
+  if (event instanceof KeyboardEvent || event.detail === 0) return "keyboard";
+  return event.pointerType || "mouse";
+}
