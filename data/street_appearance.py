@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from data.street_layout import Dice, World
-from data.street_light import draw_light, rgb
+from data.street_light import draw_light
 from data.street_materials import Material
 from data.street_walls import Walls
 
@@ -14,11 +14,16 @@ CAR_COLOURS = {"white": (238, 238, 236), "black": (24, 24, 28), "silver": (150, 
 CLOTHES = ((40, 44, 60), (150, 40, 44), (60, 90, 140), (200, 196, 186), (70, 100, 70), (190, 150, 60), (90, 60, 100),
            (30, 30, 34), (120, 120, 124), (200, 110, 120))
 SKIN = ((232, 190, 160), (200, 150, 116), (140, 96, 70), (90, 60, 46))
-FIXED = {
+BLACK = (0, 0, 0)
+FIXED = {Material[name]: colour for name, colour in {
     "DARK": (26, 26, 28), "GLASS": (54, 64, 74), "HUB": (150, 152, 156), "HEAD": (225, 228, 230), "TAIL": (150, 16, 18),
     "PLATE": (225, 222, 200), "SEAM": (20, 20, 20), "TRUNK": (86, 66, 50), "METAL": (98, 102, 104),
     "LAMP": (190, 190, 180), "SIGN_RIM": (200, 30, 34), "BIN": (52, 66, 58), "CHIMNEY": (130, 76, 60),
-    "HAIR": (50, 38, 30), "BONNET": (48, 50, 56), "SKYLINE": (128, 132, 138)}
+    "HAIR": (50, 38, 30), "BONNET": (48, 50, 56), "SKYLINE": (128, 132, 138)}.items()}
+OWNED = np.zeros(len(Material), bool)  # materials whose colour differs from owner to owner
+OWNED[[Material.PAINT, Material.WALL, Material.ROOF, Material.FOLIAGE, Material.UPPER, Material.LOWER, Material.SKIN,
+       Material.SIGN]] = True
+SIGN_COLOURS = [(236, 236, 232), (240, 200, 40), (36, 80, 170), (236, 236, 232)]
 SHINING = {Material.HEAD: (255, 246, 214), Material.TAIL: (255, 34, 24), Material.LAMP: (255, 232, 180)}
 SIGNALS = ((220, 30, 24), (240, 170, 30), (40, 210, 90))
 
@@ -32,9 +37,10 @@ class Appearance:
         self.cars = [dice.pick(tuple(CAR_COLOURS)) for _ in world.cars]
         self.walls = Walls(dice, world)
         asphalt = dice.between(78, 112)
-        self.road = rgb(asphalt, asphalt, asphalt + dice.between(-5, 6))
-        self.pavement = rgb(158, 152, 144) * dice.between(.85, 1.15) + rgb(dice.between(-6, 12), 0, 0)
-        self.grass = dice.pick((rgb(92, 128, 56), rgb(112, 136, 66), rgb(140, 138, 80)))
+        self.road = asphalt, asphalt, asphalt + dice.between(-5, 6)
+        paving = dice.between(.85, 1.15)
+        self.pavement = 158 * paving + dice.between(-6, 12), 152 * paving, 144 * paving
+        self.grass = dice.pick(((92, 128, 56), (112, 136, 66), (140, 138, 80)))
         leaves = ((62, 100, 42), (80, 112, 46), (50, 88, 50), (102, 118, 50), (160, 112, 44))
         season = dice.whole(0, len(leaves) - 1)
         self.leaves = [dice.pick(leaves[:4] if season < 4 else leaves) for _ in world.trees]
@@ -43,24 +49,20 @@ class Appearance:
         people = range(len(world.people))
         self.upper, self.lower = [dice.pick(CLOTHES) for _ in people], [dice.pick(CLOTHES[:9]) for _ in people]
         self.skin = [dice.pick(SKIN) for _ in people]
-        self.signs = [(236, 236, 232), (240, 200, 40), (36, 80, 170), (236, 236, 232)]
         self.signal = dice.whole(0, 2)
 
     def albedo(self, material: np.ndarray, owner: np.ndarray) -> np.ndarray:
         """Colour float32 [3, P] of parts under white light of strength 1."""
-        table = np.zeros((len(Material), 3), np.float32)
-        for name, value in FIXED.items():
-            table[Material[name]] = value
-        table[Material.ROAD], table[Material.PAVEMENT], table[Material.GRASS] = self.road, self.pavement, self.grass
-        colours = table[material]
         owned = {Material.PAINT: [CAR_COLOURS[c] for c in self.cars], Material.WALL: self.walls.colours,
                  Material.ROOF: self.walls.roofs, Material.FOLIAGE: self.leaves, Material.UPPER: self.upper,
-                 Material.LOWER: self.lower, Material.SKIN: self.skin, Material.SIGN: self.signs}
-        for kind, values in owned.items():
-            mine = np.flatnonzero(material == kind)
-            if len(mine):
-                colours[mine] = np.asarray(values, np.float32)[owner[mine]]
-        return colours.T
+                 Material.LOWER: self.lower, Material.SKIN: self.skin, Material.SIGN: SIGN_COLOURS}
+        single = {**FIXED, Material.ROAD: self.road, Material.PAVEMENT: self.pavement, Material.GRASS: self.grass}
+        rows, start = [], np.zeros(len(Material), np.intp)
+        for kind in Material:
+            start[kind] = len(rows)
+            rows += owned[kind] if kind in owned else [single.get(kind, BLACK)]
+        index = start[material] + np.where(OWNED[material], owner, 0)
+        return np.array(rows, dtype=np.float32).T.take(index, axis=1)
 
     def shining(self, material: np.ndarray, owner: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Indices and colours [3, n] of parts that give light themselves."""

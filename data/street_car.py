@@ -40,15 +40,15 @@ PROFILES = {
 class Mesh:
     """F planar faces in drawing order. vertices [V, 3], face after face; face [V]: the face each belongs to.
 
-    counts [F]: corners; materials [F]; fine bool [F]: only worth drawing near by; normals [F, 3], outward;
-    offsets [F] = normal . any point of the face.
+    counts [F]: corners; materials [F]; detail [F]: height of the car in supersamples from which the face is drawn;
+    normals [F, 3], outward; offsets [F] = normal . any point of the face.
     """
 
     vertices: np.ndarray
     face: np.ndarray
     counts: np.ndarray
     materials: np.ndarray
-    fine: np.ndarray
+    detail: np.ndarray
     normals: np.ndarray
     offsets: np.ndarray
     half_width: float
@@ -58,9 +58,9 @@ class Mesh:
 
 class _Builder:
     def __init__(self):
-        self.faces, self.normals, self.materials, self.fine = [], [], [], []
+        self.faces, self.normals, self.materials, self.detail = [], [], [], []
 
-    def add(self, material: Material, points: list, outward: tuple, fine: bool = False) -> None:
+    def add(self, material: Material, points: list, outward: tuple, detail: int = 0) -> None:
         """Add a planar face; `outward` is any vector that roughly points away from the car."""
         points = np.asarray(points, dtype=float)
         normal = np.cross(points[1] - points[0], points[2] - points[0])
@@ -68,7 +68,7 @@ class _Builder:
         self.normals.append(normal if normal @ np.asarray(outward) > 0 else -normal)
         self.faces.append(points)
         self.materials.append(material)
-        self.fine.append(fine)
+        self.detail.append(detail)
 
 
 def _strip(a: tuple, b: tuple, wide_a: float, wide_b: float, s: tuple = (-1, 1), t: tuple = (0, 1)) -> list:
@@ -86,11 +86,14 @@ def _disc(side: float, x: float, z: float, y: float, radius: float, points: int)
 
 def _add_body(build: _Builder, p: Profile) -> None:
     w = p.half_width
-    under = [(p.body[0][0] + .15, .1), (p.body[0][0] + .15, .4), (p.body[-1][0] - .15, .4), (p.body[-1][0] - .15, .1)]
+    rear, front = p.body[0][0] + .15, p.body[-1][0] - .15
     for s in (-1, 1):
-        build.add(Material.DARK, [(s * w * .93, y, z) for z, y in under], (s, 0, 0))
-    build.add(Material.DARK, _strip(under[0], under[1], w * .93, w * .93), (0, 0, -1))
-    build.add(Material.DARK, _strip(under[3], under[2], w * .93, w * .93), (0, 0, 1))
+        build.add(Material.DARK, [(s * w * .9, y, z) for z, y in ((rear, .2), (rear, .4), (front, .4), (front, .2))],
+                  (s, 0, 0))
+    for z, out in ((rear, -1), (front, 1)):
+        build.add(Material.DARK, _strip((z, .2), (z, .4), w * .93, w * .93), (0, 0, out))
+        for s in ((-.98, -.72), (.72, .98)):
+            build.add(Material.DARK, _strip((z, 0), (z, .4), w, w, s), (0, 0, out), 12)
     outward = [(0, 0, -1), (0, 0, -1), (0, 1, -.5), (0, 1, 0), (0, 1, .1), (0, .1, 1), (0, 0, 1)]
     for a, b, out in zip(p.body, p.body[1:], outward, strict=False):
         build.add(Material.PAINT, _strip(a, b, w, w), out)
@@ -103,19 +106,24 @@ def _add_lights(build: _Builder, p: Profile) -> None:
     for s in ((-.98, -.62), (.62, .98)):
         build.add(Material.TAIL, _strip(*rear, w, w, s, (.35, .85)), (0, 0, -1))
         build.add(Material.HEAD, _strip(*front, w, w, s, (.15, .85)), (0, .1, 1))
-    build.add(Material.PLATE, _strip(*rear, w, w, (-.28, .28), (.2, .55)), (0, 0, -1), True)
-    build.add(Material.DARK, _strip(*front, w, w, (-.5, .5), (.3, .95)), (0, .1, 1), True)
-    build.add(Material.DARK, _strip(p.body[0], p.body[1], w, w, (-.9, .9), (0., .3)), (0, 0, -1), True)
-    build.add(Material.PLATE, _strip(p.body[6], p.body[7], w, w, (-.26, .26), (.3, .65)), (0, 0, 1), True)
+    build.add(Material.PLATE, _strip(*rear, w, w, (-.28, .28), (.2, .55)), (0, 0, -1), 24)
+    build.add(Material.DARK, _strip(*front, w, w, (-.5, .5), (.3, .95)), (0, .1, 1), 24)
+    for a, b, out in ((p.body[0], p.body[1], -1), (p.body[7], p.body[6], 1)):
+        build.add(Material.DARK, _strip(a, b, w, w, (-.97, .97), (0., .28)), (0, 0, out), 24)
+    build.add(Material.PLATE, _strip(p.body[6], p.body[7], w, w, (-.26, .26), (.3, .65)), (0, 0, 1), 24)
 
 
 def _add_wheels(build: _Builder, p: Profile) -> None:
     for s in (-1, 1):
         for z in (-p.wheel_base, p.wheel_base):
             build.add(Material.DARK, _disc(s, p.half_width + .01, z, p.wheel, p.wheel * 1.04, 12), (s, 0, 0))
-            build.add(Material.HUB, _disc(s, p.half_width + .02, z, p.wheel, p.wheel * .6, 8), (s, 0, 0))
+            build.add(Material.HUB, _disc(s, p.half_width + .02, z, p.wheel, p.wheel * .6, 8), (s, 0, 0), 14)
+        mirror = [(s * (p.half_width + x), y, p.cabin[3][0] - .25) for x, y in
+                  ((-.05, .95), (.2, .97), (.2, 1.12), (-.05, 1.1))]
+        for out in (-1, 1):
+            build.add(Material.PAINT, mirror, (0, 0, out), 30)
         seam = [(s * (p.half_width + .01), y, z) for z, y in ((-.12, .42), (-.09, .42), (-.09, .92), (-.12, .92))]
-        build.add(Material.SEAM, seam, (s, 0, 0), True)
+        build.add(Material.SEAM, seam, (s, 0, 0), 24)
 
 
 def _add_cabin(build: _Builder, p: Profile) -> None:
@@ -131,7 +139,7 @@ def _add_cabin(build: _Builder, p: Profile) -> None:
         build.add(Material.PAINT, [(s * w, y, z) for (z, y), w in corners], (s, .2, 0))
         for start, end in p.side_glass:
             build.add(Material.GLASS, [_on_side(p, s, start, .1), _on_side(p, s, start, .84), _on_side(p, s, end, .84),
-                                _on_side(p, s, end, .1)], (s, .2, 0))
+                                       _on_side(p, s, end, .1)], (s, .2, 0))
 
 
 def _on_side(p: Profile, s: float, along: float, up: float) -> tuple[float, float, float]:
@@ -149,7 +157,7 @@ def _mesh(p: Profile) -> Mesh:
     normals, counts = np.array(build.normals), np.array([len(f) for f in build.faces])
     offsets = (normals * np.array([f[0] for f in build.faces])).sum(1)
     return Mesh(np.concatenate(build.faces), np.repeat(np.arange(len(counts)), counts), counts,
-                np.array(build.materials, dtype=float), np.array(build.fine), normals, offsets,
+                np.array(build.materials, dtype=float), np.array(build.detail), normals, offsets,
                 p.half_width, max(abs(z) for z, _ in p.body), p.cabin[2][1])
 
 

@@ -231,8 +231,7 @@ def _car(canvas: Canvas, i: int, car: Car) -> None:
     if car.z - mesh.half_length - mesh.half_width < NEAR:
         return
     seen = mesh.normals @ (turn @ (-car.x, view.height, -car.z)) > mesh.offsets
-    if view.focal * mesh.height < 24 * car.z:
-        seen &= ~mesh.fine
+    seen &= mesh.detail <= view.focal * mesh.height / car.z
     rows = np.empty((len(seen), len(COLUMNS)))
     rows[:] = 0, i, car.z, 0, mesh.height, 0, 0, 0, 0, 0, 0
     rows[:, 0] = mesh.materials

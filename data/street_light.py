@@ -78,13 +78,13 @@ def _overcast(dice: Dice) -> Light:
     return Light("overcast", rgb(.9, .93, .96) * dice.between(.88, 1), .9, 0., (0, 0, 0), 0, (0, 0),
                  rgb(grey - 34, grey - 28, grey - 20), rgb(grey + 10, grey + 12, grey + 14), 3.,
                  rgb(grey - 12, grey - 8, grey - 2), .7, .6, dice.between(0, 250), rgb(grey - 4, grey, grey + 4),
-                 dice.between(.004, .012), .06)
+                 dice.between(.003, .009), .06)
 
 
 def _evening(dice: Dice) -> Light:
     sun, step = _sun(dice, .3, .5)
     glow = (dice.between(-.4, .4), .02, dice.between(.06, .14))
-    return Light("evening", rgb(1., .8, .62) * dice.between(.88, 1.), .68, .42, sun, 100, step,
+    return Light("evening", rgb(1., .87, .74) * dice.between(.88, 1.), .68, .42, sun, 100, step,
                  rgb(72, 84, 136), rgb(250, 168, 104), dice.between(3, 4.5), rgb(240, 150, 120),
                  dice.between(-1.2, .3), .75, dice.between(0, 250), rgb(226, 164, 124), .005, .25,
                  glow=glow, glow_colour=rgb(110, 80, 30), glow_strength=1.)

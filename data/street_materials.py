@@ -63,6 +63,15 @@ def look_up(tile: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     return tile[v.astype(np.int32) & (TILE - 1), u.astype(np.int32) & (TILE - 1)]
 
 
+def look_up_smooth(tile: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    """As look_up, but bilinear: for noise that is looked at from near by."""
+    left, low = np.floor(u), np.floor(v)
+    s, t = u - left, v - low
+    first = look_up(tile, left, low) * (1 - s) + look_up(tile, left + 1, low) * s
+    second = look_up(tile, left, low + 1) * (1 - s) + look_up(tile, left + 1, low + 1) * s
+    return first * (1 - t) + second * t
+
+
 def stripe(distance: np.ndarray, half: float | np.ndarray, pixel: np.ndarray) -> np.ndarray:
     """Antialiased coverage 0..1 of a pixel, `pixel` wide, by a stripe of half width `half` at signed `distance`."""
     return np.clip((half - np.abs(distance)) / pixel + .5, 0, 1) * np.minimum(1, 2 * half / pixel)

@@ -11,7 +11,7 @@ from data.street_car import MESHES
 from data.street_drawing import CIRCLE, SUPERSAMPLING, Drawing, fill_polygons
 from data.street_layout import Car, World
 from data.street_light import Light
-from data.street_materials import Material, hash_tile, look_up, noise_tile, stripe
+from data.street_materials import Material, hash_tile, look_up, look_up_smooth, noise_tile, stripe
 
 
 class Samples:
@@ -124,7 +124,7 @@ def _sky(samples: Samples, light: Light, rgb: np.ndarray) -> None:
         near = np.exp(-(((x - light.glow[0]) * .8) ** 2 + (up - light.glow[1]) ** 2) / light.glow[2])
         sky += light.glow_colour[:, None] * (light.glow_strength * near)
     depth = 1 / (up + np.float32(.12))
-    clouds = look_up(noise_tile(1.7), x * depth * 17 + light.cloud_offset, depth * 26)
+    clouds = look_up_smooth(noise_tile(1.7), x * depth * 17 + light.cloud_offset, depth * 26)
     cover = np.clip((clouds + light.cloudiness) * .8, 0, 1) * light.cloud_opacity
     sky += (light.cloud[:, None] * (1 + .06 * clouds) - sky) * cover
     if light.stars:
@@ -135,7 +135,8 @@ def _sky(samples: Samples, light: Light, rgb: np.ndarray) -> None:
 def _ground(samples: Samples, look: Appearance, rgb: np.ndarray) -> None:
     drawing, light = samples.drawing, look.light
     ground = Ground(samples)
-    tone = 1 + look.ground_noise * look_up(noise_tile(.8), ground.x * 9, ground.z * 4) / (1 + ground.pixel * 6)
+    tone = 1 + look.ground_noise * (look_up(noise_tile(.6), ground.x * 40, ground.z * 20) / (1 + ground.pixel * 30)
+                                    + .7 * look_up_smooth(noise_tile(1.7), ground.x * 5, ground.z * 2))
     colours = rgb[:, ground.where]
     _mark(drawing.world, look, colours[:, ground.road], ground, ground.road)
     tone[ground.pavement] *= _slabs(drawing.world, look, ground, ground.pavement)
@@ -298,10 +299,10 @@ def _walls(samples: Samples, look: Appearance, rgb: np.ndarray) -> None:
 def _foliage(samples: Samples, rgb: np.ndarray) -> None:
     where = samples.of(Material.FOLIAGE)
     table, part = samples.drawing.table, samples.part[where]
-    scale = (table["z"] * np.float32(11 / samples.drawing.view.focal))[part]
+    scale = (table["z"] * np.float32(24 / samples.drawing.view.focal))[part]
     offset = table["owner"][part] * 37
-    rgb[:, where] *= 1 + .2 * look_up(noise_tile(.7), samples.x[where] * scale + offset,
-                                      samples.y[where] * scale + offset)
+    leaves = look_up(noise_tile(.7), samples.x[where] * scale + offset, samples.y[where] * scale + offset)
+    rgb[:, where] *= 1 + .22 * leaves / (1 + .25 * scale)
 
 
 def _glow(drawing: Drawing, light: Light, image: np.ndarray) -> None:

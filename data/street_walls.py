@@ -71,6 +71,7 @@ class Walls:
         lit += (sign - lit) * (stripe(above + .55, .3, dv) * values[4])
         chance = look_up(hash_tile(), column_index * 7 + seed_u, row_index * 13 + seed_v + upper * 5)
         pane = stripe(across, wide, du) * stripe(up, high, dv) * fits
+        pane *= 1 - .8 * stripe(across, .035, du)  # mullion
         lit += (_glass(light, chance, v, shop) - lit) * pane
 
 
