@@ -86,8 +86,7 @@ class Appearance:
     def modes(self) -> dict[str, Any]:
         return {
             "time_of_day": self.light.time_of_day,
-            "light": {"gain": [round(float(g), 4) for g in self.light.gain], "paint": round(self.light.paint, 4),
-                      "haze": [round(float(h), 1) for h in self.light.haze], "density": round(self.light.density, 5)},
+            "light": self.light.to_json(),
             "cars": [{"colour": c, "rgb": list(CAR_COLOURS[c])} for c in self.cars],
             "buildings": [{"material": m} for m in self.walls.materials],
         }

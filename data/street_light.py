@@ -41,10 +41,10 @@ class Light:
     glow_colour: np.ndarray = None
     glow_strength: float = 0.
 
-    @property
-    def paint(self) -> float:
-        """Brightness of the sides of cars, taken over the directions they may face."""
-        return self.ambient + self.sunlight * .3
+    def to_json(self) -> dict:
+        """What is needed to foresee the colour of a known paint: lit = paint * gain * shade, then hazed by distance."""
+        return {"gain": [round(float(g), 4) for g in self.gain], "shade": round(self.ambient + self.sunlight * .3, 4),
+                "haze": [round(float(h), 1) for h in self.haze], "density": round(self.density, 5)}
 
     @property
     def flat(self) -> float:
@@ -53,8 +53,7 @@ class Light:
 
 
 def draw_light(dice: Dice) -> Light:
-    time = dice.pick(TIMES_OF_DAY)
-    return {"day": _day, "overcast": _overcast, "evening": _evening, "night": _night}[time](dice)
+    return MODES[dice.pick(TIMES_OF_DAY)](dice)
 
 
 def _sun(dice: Dice, low: float, high: float) -> tuple[tuple, tuple]:
@@ -95,3 +94,13 @@ def _night(dice: Dice) -> Light:
                  rgb(10, 14, 34), rgb(40, 44, 70), dice.between(2, 4), rgb(44, 46, 66), dice.between(-1.2, .3), .6,
                  dice.between(0, 250), rgb(34, 38, 58), .006, dice.between(.3, .6), lamps=True, stars=True,
                  lamp_colour=rgb(1., .82, .5) if dice.chance(.6) else rgb(.9, .95, 1.))
+
+
+MODES = {"day": _day, "overcast": _overcast, "evening": _evening, "night": _night}
+
+
+def typical_light(time_of_day: str) -> Light:
+    """The middle of what is drawn for this time of day."""
+    dice = Dice(0)
+    dice.unit = lambda: .5
+    return MODES[time_of_day](dice)

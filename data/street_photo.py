@@ -85,6 +85,7 @@ def part_colours(table: dict[str, np.ndarray], look: Appearance) -> np.ndarray:
     material, owner = table["material"].astype(np.intp), table["owner"].astype(np.intp)
     light = look.light
     sun = np.maximum(0, table["nx"] * light.sun[0] + table["ny"] * light.sun[1] + table["nz"] * light.sun[2])
+    sun = np.where(material == Material.PAINT, .15 + .5 * sun, sun)  # gloss evens out which way a side faces
     shade = light.ambient * (1 + .12 * table["ny"]) + light.sunlight * sun
     rgb = look.albedo(material, owner) * (light.gain[:, None] * shade)
     rgb += (light.haze[:, None] - rgb) * np.where(HAZED_LATER[material], 0, haze_at(light, table["z"]))
