@@ -16,6 +16,7 @@ from data.files import fingerprint, read_json, write_json, write_text
 from evaluation.rundir import RunDirectory
 from human_study import figures, tables
 from human_study.analysis import TIES, Analysis, Identity, analyse, analyse_counts, identify
+from human_study.export import export_responses
 from human_study.published import Counts, figure_4_counts
 from human_study.quality import QualityRules
 from human_study.responses import merge_responses, read_responses
@@ -60,13 +61,24 @@ def identity_of(frame: pd.DataFrame, spec: dict) -> Identity:
 
 def analyse_run(run: RunDirectory, protocol: str | None = None, responses: Sequence[Path] = (), ties: str = "half"
                 ) -> Analysis:
-    """Analysis of one study of a run. responses: tables to merge; none: the study's responses.csv."""
+    """Analysis of one study of a run. responses: tables to merge; none: the study's responses.csv or, where nothing
+    was collected from a platform, the study server's answers."""
     folder = study_folder(run, protocol)
     spec = specification(folder)
-    frame = merge_responses([read_responses(file) for file in responses or [folder / RESPONSES]])
-    rules = QualityRules.parse(spec["protocol"].get("rules", {}), str(folder / "secret" / "spec.json"))
+    frame = _responses(folder, responses)
     titles = {method.name: method.title for method in run.methods()}
-    return analyse(frame, spec["reference"], rules, ties, identity_of(frame, spec), titles)
+    return analyse(frame, spec["reference"], rules_of(spec, folder), ties, identity_of(frame, spec), titles)
+
+
+def _responses(folder: Path, files: Sequence[Path]) -> pd.DataFrame:
+    """The files given, else what was collected, else what the study server holds."""
+    if files or (folder / RESPONSES).exists():
+        return merge_responses([read_responses(file) for file in files or [folder / RESPONSES]])
+    return export_responses(folder)
+
+
+def rules_of(spec: dict, folder: Path) -> QualityRules:
+    return QualityRules.parse(spec["protocol"].get("rules", {}), str(folder / "secret" / "spec.json"))
 
 
 def write_analysis(analysis: Analysis, out: Path) -> list[Path]:
@@ -139,7 +151,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--run", help="run directory with the study")
     parser.add_argument("--protocol", help="which study of the run, where it has several")
     parser.add_argument("--responses", nargs="+", type=Path, default=[], metavar="FILE", help="tables of responses "
-                        "(CSV or Parquet); default: the study's responses.csv")
+                        "(CSV or Parquet); default: the study's responses.csv, else the server's answers")
     parser.add_argument("--counts", metavar="FILE", help="counts of votes (CSV), or figure-4 for the paper's own")
     parser.add_argument("--reference", default="crn", help="without --run: the method preferences are given for")
     parser.add_argument("--ties", choices=TIES, default="half")

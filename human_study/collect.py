@@ -1,16 +1,17 @@
 """Import what a platform handed back into a study's table of responses.
 
-    python -m human_study.collect --run runs/street [--protocol NAME] --key FILE RESULTS.csv ASSIGNMENTS.json ...
-    python -m human_study.collect --legacy STUDY_ID --key FILE --out DIR Batch_results.csv    # addresses of 2017
+    python -m human_study.collect --run runs/street [--protocol NAME] RESULTS.csv ASSIGNMENTS.json ...
+    python -m human_study.collect --legacy STUDY_ID --out DIR Batch_results.csv    # addresses of 2017
 
 Writes responses.csv and, beside it, import-report.csv: everything in the files that did not become a row, and why.
-Tables of responses (the server's export) can stand among the files.
+Tables of responses and the study server's database (study.sqlite) can stand among the files.
 """
 
 import argparse
 import csv
 import io
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -18,10 +19,11 @@ import pandas as pd
 from data.errors import InputError, one_line_errors
 from data.files import write_text
 from evaluation.rundir import RunDirectory
-from human_study.analyze import RESPONSES, identity_of, specification, study_folder
+from human_study.analyze import RESPONSES, identity_of, rules_of, specification, study_folder
 from human_study.batch import read_batch
+from human_study.export import export_responses
 from human_study.importers import Hits, import_submissions
-from human_study.pseudonyms import read_key
+from human_study.keys import default_key_file, load_key
 from human_study.quality import QualityRules, apply_rules
 from human_study.responses import NAMES, merge_responses, read_responses, write_responses
 from human_study.submissions import Refused, read_submissions
@@ -40,25 +42,35 @@ def is_response_table(file: Path) -> bool:
         return False
 
 
-def collect(files: Sequence[Path], key_file: Path | None, hits: Hits | None = None, legacy_study: str = "",
-            platform: str | None = None, rules: QualityRules | None = None) -> tuple[pd.DataFrame, list[Refused]]:
-    """One table of all files with the rules applied, and what was refused.
+@dataclass(frozen=True)
+class Source:
+    """How files are read: the planned HITs of a batch (Batch.hits) or, without, addresses of 2017 under `study_id`.
 
-    hits: of the batch (Batch.hits); none: addresses of 2017. key_file: needed as soon as one file comes from a platform.
-    Raises InputError when no row comes out.
+    key: of the pseudonyms. batch_folder: of the study server's database. platform: None is told by the columns.
     """
+
+    key: bytes
+    hits: Hits | None = None
+    study_id: str = ""
+    batch_folder: Path | None = None
+    platform: str | None = None
+    rules: QualityRules = QualityRules()
+
+
+def collect(files: Sequence[Path], source: Source) -> tuple[pd.DataFrame, list[Refused]]:
+    """One table of all files with the rules applied, and what was refused. Raises InputError when no row comes out."""
     submissions, refused, frames = [], [], []
     for file in map(Path, files):
-        if is_response_table(file):
+        if file.suffix == ".sqlite" and source.batch_folder is not None:
+            frames.append(export_responses(source.batch_folder, simulated=file.stem == "simulated"))
+        elif is_response_table(file):
             frames.append(read_responses(file))
-            continue
-        found, problems = read_submissions(file, platform)
-        submissions += found
-        refused += problems
+        else:
+            found, problems = read_submissions(file, source.platform)
+            submissions += found
+            refused += problems
     if submissions:
-        if key_file is None:
-            raise InputError("--key FILE is needed: participants are stored under pseudonyms made with it")
-        imported = import_submissions(submissions, read_key(key_file, create=True), hits, legacy_study)
+        imported = import_submissions(submissions, source.key, source.hits, source.study_id)
         refused += imported.refused
         if imported.responses is not None:
             frames.append(imported.responses)
@@ -66,7 +78,7 @@ def collect(files: Sequence[Path], key_file: Path | None, hits: Hits | None = No
         reason = f"; first reason: {refused[0].source}: {refused[0].reason}" if refused else ""
         raise InputError(f"no row could be imported from {len(files)} file(s){reason}")
     frames, replaced = _newest(frames)
-    return apply_rules(merge_responses(frames), rules or QualityRules()), refused + replaced
+    return apply_rules(merge_responses(frames), source.rules), refused + replaced
 
 
 def _newest(frames: Sequence[pd.DataFrame]) -> tuple[list[pd.DataFrame], list[Refused]]:
@@ -100,7 +112,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--run", help="run directory with the study")
     parser.add_argument("--protocol", help="which study of the run, where it has several")
     parser.add_argument("--legacy", metavar="STUDY_ID", help="HITs with the addresses of 2017; name for the study")
-    parser.add_argument("--key", type=Path, help="key of the pseudonyms, outside the results; made where there is none")
+    parser.add_argument("--key-file", type=Path, help="key of the pseudonyms, outside the results; made at first use")
     parser.add_argument("--platform", choices=("mturk", "turkle"), help="default: told by the columns")
     parser.add_argument("--out", type=Path, help="folder (default: the study's folder)")
     parser.add_argument("--add", action="store_true", help="add to the responses collected before")
@@ -115,22 +127,28 @@ def _add_earlier(file: Path, files: list[Path], add: bool) -> list[Path]:
     return [file, *files]
 
 
+def _source(args: argparse.Namespace) -> tuple[Source, dict | None, Path]:
+    """How to read, the specification (None: addresses of 2017), and the folder to write to."""
+    if bool(args.run) == bool(args.legacy):
+        raise InputError("give either --run (a study of this suite) or --legacy STUDY_ID")
+    if args.legacy:
+        if args.out is None:
+            raise InputError("--out DIR is needed with --legacy")
+        key = load_key(args.key_file or default_key_file(args.legacy, "2017"), args.out, create=True)
+        return Source(key, study_id=args.legacy, platform=args.platform), None, args.out
+    folder = study_folder(RunDirectory.open(args.run), args.protocol)
+    batch, spec = read_batch(folder), specification(folder)
+    key = load_key(args.key_file or default_key_file(batch.study_id, batch.spec_sha256), args.run, create=True)
+    return Source(key, batch.hits, batch.study_id, folder, args.platform, rules_of(spec, folder)), spec, \
+        args.out or folder
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     parser = _parser()
     args = parser.parse_args(argv)
     with one_line_errors(parser.prog):
-        if bool(args.run) == bool(args.legacy):
-            raise InputError("give either --run (a study of this suite) or --legacy STUDY_ID")
-        folder, hits, rules, spec = args.out, None, None, None
-        if args.run:
-            folder = study_folder(RunDirectory.open(args.run), args.protocol)
-            hits, spec = read_batch(folder).hits, specification(folder)
-            rules = QualityRules.parse(spec["protocol"].get("rules", {}), str(folder / "secret" / "spec.json"))
-            folder = args.out or folder
-        elif folder is None:
-            raise InputError("--out DIR is needed with --legacy")
-        files = _add_earlier(folder / RESPONSES, args.files, args.add)
-        frame, refused = collect(files, args.key, hits, args.legacy or "", args.platform, rules)
+        source, spec, folder = _source(args)
+        frame, refused = collect(_add_earlier(folder / RESPONSES, args.files, args.add), source)
         if spec:
             identity_of(frame, spec)
         write_text(folder / REPORT, refusal_table(refused))

@@ -11,7 +11,7 @@ import pandas as pd
 from data.errors import InputError
 from human_study import legacy
 from human_study.batch import PlannedTrial
-from human_study.pseudonyms import pseudonym
+from human_study.keys import pseudonym
 from human_study.responses import COLUMNS, make_responses
 from human_study.submissions import Refused, Submission, choices
 

@@ -12,8 +12,8 @@ from human_study import legacy
 from human_study.batch import PlannedTrial, read_batch
 from human_study.hits import write_batch
 from human_study.importers import asset_name, import_submissions, read_log
+from human_study.keys import pseudonym
 from human_study.matlab import published_timed, published_unlimited
-from human_study.pseudonyms import pseudonym, read_key
 from human_study.responses import read_responses
 from human_study.submissions import choices, parse_answer_xml, parse_time, read_submissions
 
@@ -202,8 +202,7 @@ def test_same_worker_in_two_hits_only_the_first_is_used(hits, tmp_path):
     rows = [result_row(hits, 0, "A2", AcceptTime="Thu Oct 09 09:00:00 UTC 2025"),
             result_row(hits, 1, "A1", AcceptTime="Thu Oct 09 08:00:00 UTC 2025")]
     write_csv(tmp_path / "r.csv", rows)
-    key = tmp_path / "key"
-    frame, _ = collecting.collect([tmp_path / "r.csv"], key, hits)
+    frame, _ = collecting.collect([tmp_path / "r.csv"], collecting.Source(KEY, hits))
     later = frame[frame["session_id"] == "mturk-A2"]
     assert later["exclude_reasons"].str.contains("repeat_worker").all()
     assert not frame[frame["session_id"] == "mturk-A1"]["exclude_reasons"].fillna("").str.contains("repeat").any()
@@ -211,7 +210,7 @@ def test_same_worker_in_two_hits_only_the_first_is_used(hits, tmp_path):
 
 def test_rejected_work_is_imported_but_not_used(hits, tmp_path):
     write_csv(tmp_path / "r.csv", [result_row(hits, AssignmentStatus="Rejected")])
-    frame, _ = collecting.collect([tmp_path / "r.csv"], tmp_path / "key", hits)
+    frame, _ = collecting.collect([tmp_path / "r.csv"], collecting.Source(KEY, hits))
     assert not frame["used"].any() and not frame["accepted"].any()
     assert frame["exclude_reasons"].str.contains("rejected").all()
 
@@ -362,30 +361,16 @@ def test_pseudonyms_depend_on_key_platform_and_person_and_the_raw_id_is_nowhere(
     assert len({pseudonym(k, p, w) for k in (KEY, KEY[::-1]) for p in ("mturk", "turkle") for w in ("W1", "W2")}) == 8
     write_csv(tmp_path / "r.csv", [result_row(hits, worker="A2SECRETWORKER"),
                                    result_row(hits, assignment="A9", worker="A2SECRETWORKER") | {"HITId": ""}])
-    frame, refused = collecting.collect([tmp_path / "r.csv"], tmp_path / "key", hits)
+    frame, refused = collecting.collect([tmp_path / "r.csv"], collecting.Source(KEY, hits))
     text = frame.to_csv() + collecting.refusal_table(refused)
     assert "A2SECRETWORKER" not in text and "w_" in text
-
-
-def test_key_file(tmp_path):
-    with pytest.raises(InputError, match="no key"):
-        read_key(tmp_path / "k")
-    key = read_key(tmp_path / "k", create=True)
-    assert read_key(tmp_path / "k") == key and (tmp_path / "k").stat().st_mode & 0o777 == 0o600
-    (tmp_path / "k").chmod(0o644)
-    with pytest.raises(InputError, match="chmod 600"):
-        read_key(tmp_path / "k")
-    (tmp_path / "k").chmod(0o600)
-    (tmp_path / "k").write_text("short")
-    with pytest.raises(InputError, match="not a key"):
-        read_key(tmp_path / "k")
 
 
 def test_collect_command_adds_and_replaces(tiny_run, written, tmp_path, capsys):
     write_csv(tmp_path / "1.csv", [result_row(written.hits, 0, "A1", "W1")])
     write_csv(tmp_path / "2.csv", [result_row(written.hits, 0, "A1", "W1", AssignmentStatus="Approved"),
                                    result_row(written.hits, 1, "A2", "W2")])
-    common = ["--run", str(tiny_run.path), "--key", str(tmp_path / "key")]
+    common = ["--run", str(tiny_run.path), "--key-file", str(tmp_path / "key")]
     collecting.main([*common, str(tmp_path / "1.csv")])
     with pytest.raises(SystemExit):
         collecting.main([*common, str(tmp_path / "2.csv")])
@@ -400,12 +385,12 @@ def test_collect_command_adds_and_replaces(tiny_run, written, tmp_path, capsys):
 def test_collect_command_without_a_usable_row_says_why(tiny_run, written, tmp_path, capsys):
     write_csv(tmp_path / "1.csv", [result_row(written.hits) | {"WorkerId": ""}])
     with pytest.raises(SystemExit) as exit_:
-        collecting.main(["--run", str(tiny_run.path), "--key", str(tmp_path / "key"), str(tmp_path / "1.csv")])
+        collecting.main(["--run", str(tiny_run.path), "--key-file", str(tmp_path / "key"), str(tmp_path / "1.csv")])
     assert exit_.value.code == 2 and "WorkerId is empty" in capsys.readouterr().err
     assert not (written.folder / "responses.csv").exists()
 
 
 def test_report_cells_are_harmless_in_a_spreadsheet(hits, tmp_path):
     write_csv(tmp_path / "r.csv", [result_row(hits), result_row(hits, assignment="=HYPERLINK(1)") | {"HITId": ""}])
-    _, refused = collecting.collect([tmp_path / "r.csv"], tmp_path / "key", hits)
+    _, refused = collecting.collect([tmp_path / "r.csv"], collecting.Source(KEY, hits))
     assert "'=HYPERLINK(1)" in collecting.refusal_table(refused)
