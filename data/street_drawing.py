@@ -51,9 +51,15 @@ class Drawing:
     uniform: np.ndarray
     table: dict[str, np.ndarray]
 
-    def quarters(self, where: np.ndarray) -> np.ndarray:
-        """Parts int32 [4, n] of the supersamples of the pixels `where`: bool [H, W]."""
-        return np.stack([self.parts[i::2, j::2][where] for i, j in ((0, 0), (0, 1), (1, 0), (1, 1))])
+    @functools.cached_property
+    def mixed(self) -> tuple[np.ndarray, np.ndarray]:
+        """The n pixels in which several parts are seen, as row * W + column, and the parts of their four supersamples,
+        int32 [4, n]."""
+        width, doubled = self.size[1], self.parts.ravel()
+        pixel = np.flatnonzero(~self.uniform)
+        row = pixel // width
+        first = row * (2 * width) + 2 * pixel  # = 2 row * 2 width + 2 column
+        return pixel, np.stack([doubled[first + shift] for shift in (0, 1, 2 * width, 2 * width + 1)])
 
 
 class View:
@@ -63,6 +69,11 @@ class View:
         height, width = (s * SUPERSAMPLING for s in size)
         self.x, self.y, self.focal = camera.x * width, camera.y * height, camera.focal * width
         self.height, self.shape = camera.height, (height, width)
+
+    def sees(self, x: float, z: float, radius: float) -> bool:
+        """Whether something at (x, z) that reaches `radius` metres to each side can be in the picture."""
+        middle, reach = self.x * z + x * self.focal, radius * self.focal
+        return middle + reach > 0 and middle - reach < self.shape[1] * z
 
     def project(self, points: np.ndarray) -> np.ndarray:
         """World points [N, 3] -> (column, row) [N, 2], whole numbers at pixel centres."""
@@ -124,14 +135,14 @@ def draw(world: World, size: tuple[int, int]) -> Drawing:
     canvas = Canvas(world, size)
     _skyline(canvas, world)
     _ground(canvas, world)
-    for _, _, paint, owner, thing in sorted(_things(world), key=lambda t: (t[0], -t[1])):
+    for _, _, paint, owner, thing in sorted(_things(world, canvas.view), key=lambda t: (t[0], -t[1])):
         paint(canvas, owner, thing)
     if world.bonnet:
         _bonnet(canvas, world.bonnet)
     return canvas.finish()
 
 
-def _things(world: World):
+def _things(world: World, view: View):
     """(layer, z, function, index, thing); layer 0 stands behind the front of the buildings, 1 nearer to the road."""
     fronts = {-1: world.left.front, 1: world.right.front}
 
@@ -141,14 +152,16 @@ def _things(world: World):
         yield 0, b.z0, _building, i, b
     for paint, things in ((_car, world.cars), (_tree, world.trees), (_person, world.people), (_pole, world.poles)):
         for i, thing in enumerate(things):
-            yield layer(thing), thing.z, paint, i, thing
+            if view.sees(thing.x, thing.z, 4):
+                yield layer(thing), thing.z, paint, i, thing
     for i, (x, z) in enumerate(world.bins):
         yield 1, z, _bin, i, (x, z)
 
 
 def _skyline(canvas: Canvas, world: World) -> None:
     for i, (x0, x1, height) in enumerate(world.skyline):
-        canvas.flat([(x0, 0), (x0, height), (x1, height), (x1, 0)], Material.SKYLINE, i, FAR * 2, (0, 60))
+        if canvas.view.sees((x0 + x1) / 2, FAR * 2, (x1 - x0) / 2):
+            canvas.flat([(x0, 0), (x0, height), (x1, height), (x1, 0)], Material.SKYLINE, i, FAR * 2, (0, 60))
 
 
 def _ground(canvas: Canvas, world: World) -> None:
@@ -357,11 +370,10 @@ def labels_of(drawing: Drawing) -> tuple[np.ndarray, np.ndarray]:
     """(layout, instances), both uint8 [H, W]; instances are the painted parts of car i - 1, 0 elsewhere."""
     material = drawing.table["material"].astype(np.intp)
     painted = np.where(material == Material.PAINT, drawing.table["owner"] + 1, 0).astype(np.uint8)
-    mixed = ~drawing.uniform
-    first, quarters = drawing.parts[::2, ::2], drawing.quarters(mixed)
+    first, (mixed, quarters) = drawing.parts[::2, ::2], drawing.mixed
     layout, instances = CLASS_OF[material][first], painted[first]
-    layout[mixed] = _vote(CLASS_OF[material][quarters])
-    instances[mixed] = _vote(painted[quarters])
+    np.put(layout, mixed, _vote(CLASS_OF[material][quarters]))
+    np.put(instances, mixed, _vote(painted[quarters]))
     instances[layout != CAR] = 0
     return layout, instances
 

@@ -73,5 +73,11 @@ def look_up_smooth(tile: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray
 
 
 def stripe(distance: np.ndarray, half: float | np.ndarray, pixel: np.ndarray) -> np.ndarray:
-    """Antialiased coverage 0..1 of a pixel, `pixel` wide, by a stripe of half width `half` at signed `distance`."""
-    return np.clip((half - np.abs(distance)) / pixel + .5, 0, 1) * np.minimum(1, 2 * half / pixel)
+    """Share 0..1 of a pixel, `pixel` wide and `distance` from the middle of a stripe, that the stripe of half width
+    `half` covers."""
+    cover = half - np.abs(distance)
+    cover /= pixel
+    cover += np.float32(.5)
+    np.minimum(cover, 2 * half / pixel, out=cover)
+    np.minimum(cover, 1, out=cover)
+    return np.maximum(cover, 0, out=cover)

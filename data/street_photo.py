@@ -48,8 +48,7 @@ def _distinct(drawing: Drawing) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(pixel, part, number of its four supersamples) of every part seen in every pixel."""
     first = drawing.parts[::2, ::2].ravel()
     pixels = np.arange(first.size)
-    mixed = np.flatnonzero(~drawing.uniform)
-    a, b, c, d = drawing.quarters(~drawing.uniform)
+    mixed, (a, b, c, d) = drawing.mixed
     count = np.full(first.size, 4, np.uint8)
     ab, ac, ad, bc, bd, cd = a == b, a == c, a == d, b == c, b == d, c == d
     count[mixed] = 1 + ab.view(np.uint8) + ac + ad
@@ -137,7 +136,7 @@ def _ground(samples: Samples, look: Appearance, rgb: np.ndarray) -> None:
     drawing, light = samples.drawing, look.light
     ground = Ground(samples)
     tone = 1 + look.ground_noise * (look_up(noise_tile(.6), ground.x * 40, ground.z * 20) / (1 + ground.pixel * 30)
-                                    + .7 * look_up_smooth(noise_tile(1.7), ground.x * 5, ground.z * 2))
+                                    + .7 * look_up(noise_tile(1.7), ground.x * 8, ground.z * 4))
     colours = rgb[:, ground.where]
     _mark(drawing.world, look, colours[:, ground.road], ground, ground.road)
     tone[ground.pavement] *= _slabs(drawing.world, look, ground, ground.pavement)
@@ -226,15 +225,15 @@ def _lamp_pools(world: World, light: Light, x: np.ndarray, z: np.ndarray) -> np.
 
 def _shadows(drawing: Drawing, light: Light) -> np.ndarray:
     """Brightness factor float32 [H * W] of the ground: cast shadows where the sun shines, contact shadows always."""
-    polygons = [(p, light.shadow) for p in _cast(drawing.world, light.shadow_step)] if light.shadow else []
-    for car in drawing.world.cars:
+    polygons = [(p, light.shadow) for p in _cast(drawing, light.shadow_step)] if light.shadow else []
+    for car in (c for c in drawing.world.cars if drawing.view.sees(c.x, c.z, 4)):
         polygons += [(_footprint(car, grow), dark) for grow, dark in ((.12, 110), (-.1, 185))[car.z > 30:]]
-    for thing in drawing.world.people:
+    for thing in (p for p in drawing.world.people if drawing.view.sees(p.x, p.z, 1)):
         x0, x1, z0, z1 = thing.x - .3, thing.x + .3, thing.z - .3, thing.z + .3
         polygons.append(([(x0, z0), (x1, z0), (x1, z1), (x0, z1)], 90))
     image = Image.new("L", drawing.parts.shape[::-1], 0)
     if polygons:
-        corners = np.array([(x, 0, z) for points, _ in polygons for x, z in points])
+        corners = np.array([c for points, _ in polygons for x, z in points for c in (x, 0, z)]).reshape(-1, 3)
         fill_polygons(image, drawing.view.project(corners), [len(p) for p, _ in polygons], [d for _, d in polygons])
     return 1 - np.asarray(image.reduce(SUPERSAMPLING)).ravel() * np.float32(1 / 255)
 
@@ -247,22 +246,22 @@ def _footprint(car: Car, grow: float) -> list[tuple[float, float]]:
             for a, b in ((-w, -length), (w, -length), (w, length), (-w, length))]
 
 
-def _cast(world: World, step: tuple[float, float]):
+def _cast(drawing: Drawing, step: tuple[float, float]):
     """Shadows on the ground as (x, z) polygons. step: displacement in metres per metre of height."""
-    dx, dz = step
+    world, view, (dx, dz) = drawing.world, drawing.view, step
     for b in world.buildings:
         if b.side * dx < 0:
             x, h = b.side * b.inner, b.height
             yield [(x, b.z0), (x, b.z1), (x + dx * h, b.z1 + dz * h), (x + dx * h, b.z0 + dz * h)]
-    for car in world.cars:
+    for car in (c for c in world.cars if view.sees(c.x, c.z, 8)):
         base, top = _footprint(car, 0), MESHES[car.kind].height * .8
         yield _sweep(base, dx * top, dz * top)
-    for tree in world.trees:
+    for tree in (t for t in world.trees if t.z < 80 and view.sees(t.x, t.z, 25)):
         x, z, r = tree.x + dx * tree.height * .65, tree.z + dz * tree.height * .65, tree.radius * 1.1
         yield [(x + r * c * 1.2, z + r * s) for c, s in CIRCLE]
         yield [(tree.x - .15, tree.z), (tree.x + .15, tree.z), (x + .15, z), (x - .15, z)]
     for things, w in ((world.people, .22), (world.poles, .06)):
-        for thing in (t for t in things if t.z < 50):
+        for thing in (t for t in things if t.z < 50 and view.sees(t.x, t.z, 15)):
             x, z = thing.x + dx * thing.height, thing.z + dz * thing.height
             yield [(thing.x - w, thing.z), (thing.x + w, thing.z), (x + w, z), (x - w, z)]
 
