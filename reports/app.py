@@ -21,6 +21,7 @@ sys.path[:] = [str(_HERE.parent), *(p for p in sys.path if Path(p or ".").resolv
 from data.errors import InputError  # noqa: E402
 from evaluation.rundir import RunDirectory  # noqa: E402
 from reports.app_pages import compare  # noqa: E402
+from reports.app_pages.text import plain  # noqa: E402
 
 PAGES: dict[str, Callable[[RunDirectory], None]] = {
     "Compare": compare.show,
@@ -29,6 +30,7 @@ PAGES: dict[str, Callable[[RunDirectory], None]] = {
 
 def main() -> None:
     st.set_page_config(page_title="Semantic image synthesis", layout="wide")
+    st.html("<style>.stMainBlockContainer { padding: 3rem 2.5rem } </style>")
     try:
         path = run_argument(sys.argv[1:])
         run = RunDirectory.open(path)
@@ -58,7 +60,7 @@ def _guarded(show: Callable[[RunDirectory], None], run: RunDirectory) -> None:
 
 
 def _stop(error: InputError) -> None:
-    st.error(str(error), icon=":material/error:")
+    st.error(plain(str(error)), icon=":material/error:")
     st.stop()
 
 

@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from evaluation.rundir import FLOOR, PHOTOS, RunDirectory, Value
 from reports.formatting import arrow
@@ -92,7 +94,7 @@ def _score_panel(axis: Axes, table: ScoreTable, column: Column, methods: list[Ro
 
 
 def _reference_legend(figure: Figure, table: ScoreTable) -> None:
-    lines = [matplotlib.lines.Line2D([], [], color=INK, linewidth=1, linestyle="--" if row.name == PHOTOS else ":",
+    lines = [Line2D([], [], color=INK, linewidth=1, linestyle="--" if row.name == PHOTOS else ":",
                                      label=SHORT[row.name]) for row in table.rows if row.reference]
     if lines:
         figure.legend(handles=lines, loc="outside lower right", ncols=2, fontsize=8)
@@ -156,7 +158,7 @@ def training_curves(run: RunDirectory) -> Figure | None:
     if not logs:
         return None
     with matplotlib.rc_context(STYLE):
-        figure, axes = _panels(len(logs), 3, WIDTH, 2.3)
+        figure, axes = _panels(len(logs), 3, WIDTH, 2.7)
         for axis, (title, log) in zip(axes, logs.items(), strict=True):
             _curve_panel(axis, title, log)
     return figure
@@ -183,6 +185,11 @@ def _curve_panel(axis: Axes, title: str, log: pd.DataFrame) -> None:
     values = smooth.to_numpy()
     if np.nanmin(values) > 0 and np.nanmax(values) > 10 * np.nanmin(values):
         axis.set_yscale("log")
+        axis.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=8))
+        axis.yaxis.set_major_formatter("{x:g}")
+        axis.yaxis.set_minor_formatter(NullFormatter())
     axis.set_title(title)
     axis.set_xlabel("images seen", fontsize=8)
-    axis.legend(fontsize=7, ncols=2 if len(terms) > 4 else 1, loc="upper right")
+    axis.locator_params(axis="x", nbins=5)
+    axis.legend(fontsize=7.5, ncols=min(3, len(terms)), loc="upper center", bbox_to_anchor=(0.5, -0.24),
+                columnspacing=1, handlelength=1.2, handletextpad=0.4)

@@ -2,13 +2,13 @@
 
 import json
 import shlex
+from pathlib import Path
 from typing import Any
 
-from data.errors import InputError
 from data.files import read_json
 from evaluation.rundir import PHOTOS, Method, RunDirectory, Score
 from human_study.published import SOURCE as PAPER
-from human_study.published import TABLE_1
+from human_study.published import TABLE_1, published_preference
 from reports import published, tables
 from reports.formatting import MISSING, duration
 
@@ -21,7 +21,7 @@ def context(run: RunDirectory) -> dict[str, Any]:
     config = record["config"]
     return {
         "title": run.path.resolve().name,
-        "facts": facts(run, record, methods),
+        "facts": facts(run, record, methods, scores),
         "methods": methods,
         "duration": duration,
         "table": table,
@@ -29,31 +29,34 @@ def context(run: RunDirectory) -> dict[str, Any]:
         "per_class": tables.per_class_tables(methods, scores),
         "differences": tables.differences_table(methods, scores),
         "reference_values": tables.reference_values(methods, scores),
+        "agreement": whole_run.pop("agreement", None),
         "whole_run": {tables.metric_title(metric): found for metric, found in whole_run.items()},
+        "warnings": tables.warnings(scores),
         "problems": problems(config, methods, scores, table),
         "legend": legend(run),
         "protocols": protocols(methods, scores),
         "published": published_table(config["data"]["dataset"], methods, scores),
         "caution": published.CAUTION,
         "preferences": preferences(methods),
-        "study": study(run),
+        "studies": studies(run, methods),
         "commands": commands(run),
         "config_text": json.dumps(record, indent=2, ensure_ascii=False),
     }
 
 
-def facts(run: RunDirectory, record: dict, methods: list[Method]) -> list[tuple[str, str]]:
+def facts(run: RunDirectory, record: dict, methods: list[Method], scores: list[Score]) -> list[tuple[str, str]]:
     """What was run, as (label, text)."""
     config, data = record["config"], record["config"]["data"]
     height, width = data["size"]
     budgets = sorted({m.images_seen for m in methods if m.images_seen is not None})
+    devices = sorted({str(score.protocol["device"]) for score in scores if "device" in score.protocol})
     found = [
-        ("Preset", record.get("preset") or run.path.resolve().name),
+        ("Preset", str(record.get("preset") or MISSING)),
         ("Dataset", data["dataset"] + (f", {data['train']} training pairs" if data.get("train") else "")),
         ("Scored", f"{len(run.layouts())} validation layouts, {height}×{width} pixels"),
         ("Budget", " / ".join(f"{n:,}" for n in budgets) + " images seen per method" if budgets else MISSING),
         ("Seed", str(config.get("seed", MISSING))),
-        ("Device", str(record.get("device") or config.get("device") or MISSING)),
+        ("Device", ", ".join(devices) or str(config.get("device") or MISSING)),
         ("Versions", ", ".join(f"{name} {version}" for name, version in record.get("versions", {}).items()) or MISSING),
     ]
     return [(label, text) for label, text in found if text != MISSING]
@@ -137,7 +140,7 @@ def _in_percent(method: str, name: str, scores: list[Score]) -> str:
 
 
 def _plain(value: float | None) -> str:
-    return MISSING if value is None else f"{value:g}"
+    return MISSING if value is None else str(value)
 
 
 def _own_protocol(scores: list[Score]) -> str:
@@ -152,33 +155,51 @@ def preferences(methods: list[Method]) -> dict[str, Any]:
     """The paper's Table 1: percent of comparisons in which people chose CRN's image over the column's method."""
     columns = list(next(iter(TABLE_1.values())))
     titles = {method.name: method.title for method in methods}
+    names = {"cityscapes": "Cityscapes", "nyu": "NYU"}
     return {"columns": [titles.get(name, name.replace("_", " ")) for name in columns], "source": PAPER,
-            "rows": [(dataset.capitalize() if dataset != "nyu" else "NYU", [row[name] for name in columns])
+            "rows": [(names.get(dataset, dataset), [row[name] for name in columns])
                      for dataset, row in TABLE_1.items()]}
 
 
-def study(run: RunDirectory) -> dict[str, Any]:
-    """Where the A/B batch lies, and the analysis of its responses where there is one."""
-    files = sorted(f.relative_to(run.study).as_posix() for f in run.study.rglob("*") if f.is_file()) \
-        if run.study.is_dir() else []
-    tops: dict[str, int] = {}
-    for file in files:
-        top = file.split("/")[0] + ("/" if "/" in file else "")
-        tops[top] = tops.get(top, 0) + 1
-    return {"folder": str(run.study), "files": [(top, count) for top, count in tops.items()],
-            "analysis": _analysis(run)}
+def studies(run: RunDirectory, methods: list[Method]) -> list[dict[str, Any]]:
+    """The run’s A/B batches: where they lie, what is in them, and the analysis of the responses where there is one."""
+    return [_study(folder, methods) for folder in sorted(run.study.glob("*/")) if (folder / "public").is_dir()]
 
 
-def _analysis(run: RunDirectory) -> dict | None:
-    file = run.study / "analysis.json"
-    try:
-        return read_json(file)
-    except InputError:
+def _study(folder: Path, methods: list[Method]) -> dict[str, Any]:
+    return {"name": folder.name, "folder": str(folder),
+            "hits": sorted(file.name for file in (folder / "public").glob("*.csv")),
+            "images": sum(1 for _ in (folder / "public" / "images").glob("*")),
+            "responses": (folder / "responses.csv").is_file(),
+            "analysis": _analysis(folder / "analysis" / "analysis.json", methods)}
+
+
+def _analysis(file: Path, methods: list[Method]) -> dict[str, Any] | None:
+    """Preferences of an analysed study, the paper's beside them; None without an analysis."""
+    if not file.is_file():
         return None
+    content = read_json(file)
+    titles = {PHOTOS: "photographs"} | {method.name: method.title for method in methods}
+    rows = [{"pair": f"{titles.get(p['a'], p['a'])} over {titles.get(p['b'], p['b'])}",
+             "exposure": "unlimited" if p["exposure_ms"] is None else f"{p['exposure_ms']:g} ms",
+             "percent": _percent(p["share"]), "clustered": _percents(p["clustered"]), "naive": _percents(p["naive"]),
+             "n": p["n"], "paper": _percent(published_preference(p["a"], p["b"], p["exposure_ms"])),
+             "verdict": p.get("verdict", "")} for p in content["preferences"]]
+    return {"rows": rows, "simulated": content["identity"]["simulated"], "notes": content["notes"],
+            "folder": str(file.parent)}
+
+
+def _percent(share: float | None) -> str:
+    return MISSING if share is None else f"{100 * share:.1f}"
+
+
+def _percents(interval: list[float] | None) -> str:
+    return MISSING if interval is None else f"[{_percent(interval[0])}, {_percent(interval[1])}]"
 
 
 def commands(run: RunDirectory) -> dict[str, str]:
     path = shlex.quote(str(run.path))
     return {"app": f"streamlit run reports/app.py -- --run {path}",
             "score": f"python -m evaluation.run --stages score,report --out {path}",
-            "study": f"python -m evaluation.run --stages study --out {path}"}
+            "study": f"python -m evaluation.run --stages study,report --out {path}",
+            "analyze": f"python -m human_study.analyze --run {path}"}

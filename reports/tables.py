@@ -13,8 +13,10 @@ from evaluation.rundir import FLOOR, PHOTOS, Method, Score, Value
 from reports.formatting import MISSING, NumberFormat, number_format
 
 METRIC_TITLES = {"segmentation": "Layout, by the judge", "distances": "Distance to the photographs",
-                 "diversity": "Content and diversity", "cost": "Cost", "differences": "Differences to the reference",
-                 "agreement": "Agreement with people’s order"}
+                 "diversity": "Diversity and best of k", "modes": "Coverage of known modes", "cost": "Cost",
+                 "reference": "For reference only", "differences": "Differences to the reference",
+                 "agreement": "Agreement with people’s order", "effects": "Effects of generator and objective"}
+BACKGROUND = ("reference",)  # scores that a method is known to win without looking more real: not in the headline
 COMPARISONS = ("differences",)  # about pairs of methods: a table of its own, not part of the main one
 REFERENCE_ROWS = {PHOTOS: "Photographs (oracle)", FLOOR: "Photographs against photographs (floor)"}
 PER_CLASS = "per class"  # a detail whose name ends so is {class name: value or null}
@@ -79,7 +81,8 @@ class ScoreTable:
 
     def headline(self, each: int = 2) -> "ScoreTable":
         """The first values of every metric: both axes, layout and look, on one page."""
-        return replace(self, columns=[column for _, group in self.groups() for column in group[:each]])
+        return replace(self, columns=[column for _, group in self.groups() for column in group[:each]
+                                      if column.metric not in BACKGROUND])
 
     def of_metric(self, metric: str) -> "ScoreTable":
         return replace(self, columns=[column for column in self.columns if column.metric == metric])
@@ -163,10 +166,10 @@ def _table(methods: list[Method], scores: list[Score]) -> ScoreTable:
 
 
 def _best(column: Column, rows: list[Row], cells: Mapping[Position, Value]) -> list[str]:
-    """The methods with the best value, where there is an order and something to compare."""
+    """The methods with the best value, where there is an order and not all are equal."""
     found = {row.name: cells[row.name, column.key].value for row in rows
              if not row.reference and (row.name, column.key) in cells}
-    if column.higher_is_better is None or len(found) < 2:
+    if column.higher_is_better is None or len(set(found.values())) < 2:
         return []
     best = max(found.values()) if column.higher_is_better else min(found.values())
     return [name for name, value in found.items() if value == best]
@@ -212,11 +215,18 @@ def _whole_run(methods: list[Method], scores: list[Score]) -> list[Score]:
 
 def _transposed(scores: list[Score]) -> ScoreTable:
     cells = {(v.name, f"{s.metric}/{s.method}"): v for s in scores for v in s.values if v.value is not None}
-    columns = [Column(s.metric, s.method, "", None, number_format(v.value for v in s.values)) for s in scores]
+    columns = [Column(s.metric, s.method, "", None, number_format(v.value for v in s.values)) for s in scores
+               if s.values]
     notes = {(name, f"{s.metric}/{s.method}"): p_text(p) for s in scores
              for name, p in s.details.get("p", {}).items() if p is not None}
     rows = [Row(name, name) for name in dict.fromkeys(v.name for s in scores for v in s.values)]
     return ScoreTable(rows, columns, cells, notes=notes)
+
+
+def warnings(scores: list[Score]) -> list[str]:
+    """What the protocols of the scores warn of, each once."""
+    return list(dict.fromkeys(f"{metric_title(s.metric)}: {s.protocol['warning']}" for s in scores
+                              if isinstance(s.protocol.get("warning"), str)))
 
 
 def stale_scores(methods: list[Method], scores: list[Score]) -> list[str]:

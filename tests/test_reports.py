@@ -14,6 +14,9 @@ import pytest
 from data.errors import InputError
 from data.files import read_image, write_png
 from evaluation.rundir import FLOOR, PHOTOS, Method, RunDirectory, Score, Value
+from human_study.analysis import analyse_counts
+from human_study.analyze import write_analysis
+from human_study.published import Counts
 from reports import export, figures, pictures, published, tables
 from reports.formatting import duration, latex_escape, number_format
 from reports.report import write_report
@@ -211,6 +214,17 @@ def test_latex_is_escaped_and_balanced(scored_run, tmp_path):
     assert text.index("100\\%") < text.rindex(r"\midrule") < text.index("Photographs (oracle)")
 
 
+def test_warnings_of_protocols_are_told_and_their_scores_stay_out_of_the_headline(scored_run):
+    for name, number in (("crn", 20.0), ("image_space", 25.0)):
+        scored_run.write_score(Score("reference", name, [Value("PSNR", number, (19, 26), "", True)],
+                                     {"warning": "a blurred average scores well"}))
+    scores = scored_run.scores()
+    assert tables.warnings(scores) == ["For reference only: a blurred average scores well"]
+    table = tables.main_table(scored_run.methods(), scores)
+    assert "PSNR" in {column.name for column in table.columns}
+    assert "PSNR" not in {column.name for column in table.headline().columns}
+
+
 # --- published values -------------------------------------------------------------------------------------------------
 
 def test_published_values_spot_checks():
@@ -348,6 +362,22 @@ def test_report_names_what_is_missing(scored_run):
     assert "not scored: CRN has no distances score" in text
     assert "the photographs (oracle row) are missing" in text
     assert "left out: scores/segmentation/image_space.json" in text
+
+
+def test_study_batch_and_analysis_are_shown(scored_run):
+    folder = scored_run.study / "crn2017-unlimited"
+    (folder / "public" / "images").mkdir(parents=True)
+    (folder / "public" / "hits-01.csv").write_text("image_A_url_1\n")
+    (folder / "public" / "images" / "a1.png").write_bytes(b"")
+    text = page_of(write_report(scored_run)).text
+    assert "1 HIT table" in text and "hits-01.csv" in text and "1 images under opaque names" in text
+    assert "No responses yet" in text and "human_study.analyze" in text
+    counts = [Counts("crn", "pix2pix", None, 97, 100), Counts("photos", "crn", 125.0, 515, 980)]
+    write_analysis(analyse_counts(counts, "test study", "crn"), folder / "analysis")
+    text = page_of(write_report(scored_run)).text
+    assert "CRN over pix2pix unlimited 97.0" in text
+    assert "photographs over CRN 125 ms 52.6" in text and "96.9" in text
+    assert "No responses yet" not in text
 
 
 def test_odd_names_are_escaped_everywhere(scored_run):

@@ -13,11 +13,11 @@ from data.errors import InputError
 from data.labels import LabelSpace
 from evaluation.rundir import PHOTOS, Method, RunDirectory, Score
 from reports import pictures, tables
+from reports.app_pages.text import plain
 from reports.formatting import arrow
 
-ZOOMS = {"1×": 1, "2×": 2, "3×": 3, "4×": 4, "6×": 6}
+ZOOMS = {"1×": 1, "2×": 2, "3×": 3, "4×": 4}
 DEFAULT_METHODS = 3
-FIELDS = ("layout", "methods", "classes", "zoom")  # session state and query parameters of the view
 
 
 def show(run: RunDirectory) -> None:
@@ -34,13 +34,15 @@ def show(run: RunDirectory) -> None:
         st.warning("No layout has all of these classes; remove one.")
         return
     _remember()
-    st.subheader(f"Layout {name}", anchor=False)
+    st.subheader(f"Layout {plain(name)}", anchor=False)
     _images(run, name, chosen, labels, size)
     _legend(run.layout(name), labels)
+    scores = _read_scores(str(run.path), _newest_score(run))
+    _layout_scores(scores, layouts, name, chosen)
     for method in chosen:
         if method.images_per_layout > 1:
             _variants(run, name, method, size)
-    _scores(run, name, layouts, methods, chosen)
+    _overall_scores(run, scores, layouts, methods, chosen)
 
 
 # --- choice of the view -----------------------------------------------------------------------------------------------
@@ -56,7 +58,9 @@ def _restore(layouts: list[str], methods: list[Method], labels: LabelSpace, widt
     state.setdefault("methods", wanted or names[:DEFAULT_METHODS])
     state.setdefault("classes", [name for name in query.get_all("classes") if name in labels.names])
     state.setdefault("zoom", zooms.get(query.get("zoom", ""), f"{scale}×"))
-    state.setdefault("layout", query.get("layout") if query.get("layout") in layouts else layouts[0])
+    state.setdefault("layout", query.get("layout"))
+    state.methods = [name for name in state.methods if name in names]
+    state.layout = state.layout if state.layout in layouts else layouts[0]
 
 
 def _remember() -> None:
@@ -127,7 +131,7 @@ def _images(run: RunDirectory, name: str, chosen: list[Method], labels: LabelSpa
 
 
 def _variants(run: RunDirectory, name: str, method: Method, size: tuple[int, int]) -> None:
-    st.markdown(f"**All {method.images_per_layout} images of {method.name}**")
+    st.markdown(f"**All {method.images_per_layout} images of {plain(method.title)}**")
     _strip([(f"image {u}", _png(run.variant_file(method.name, name, u)))
             for u in range(1, method.images_per_layout + 1)], name, size)
 
@@ -178,18 +182,22 @@ def _legend_item(labels: LabelSpace, index: int, share: float) -> Markup:
 
 # --- scores -----------------------------------------------------------------------------------------------------------
 
-def _scores(run: RunDirectory, name: str, layouts: list[str], methods: list[Method], chosen: list[Method]) -> None:
-    scores = _read_scores(str(run.path), _newest_score(run))
-    if not scores:
-        st.info(f"Not scored yet. To score: python -m evaluation.run --stages score --out {run.path}")
-        return
+def _layout_scores(scores: list[Score], layouts: list[str], name: str, chosen: list[Method]) -> None:
     own = per_image(scores, chosen, layouts.index(name), len(layouts))
     if not own.empty:
         st.markdown("**Scores of this layout**")
-        st.dataframe(own, width="stretch")
+        st.dataframe(own, width="content")
+
+
+def _overall_scores(run: RunDirectory, scores: list[Score], layouts: list[str], methods: list[Method],
+                    chosen: list[Method]) -> None:
+    if not scores:
+        st.info(f"Not scored yet. To score: python -m evaluation.run --stages score --out {plain(str(run.path))}")
+        return
     st.markdown(f"**Scores over all {len(layouts)} layouts**, with 95 % intervals")
     st.dataframe(overall(methods, scores, chosen), width="stretch")
-    st.caption("Arrows point to the better side. The protocol of every number is in report/index.html of the run.")
+    st.caption("Arrows point to the better side. The protocol of every number is in the report, "
+               f"{plain(str(run.report / 'index.html'))}.")
 
 
 def _newest_score(run: RunDirectory) -> float:
