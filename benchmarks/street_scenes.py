@@ -1,7 +1,7 @@
 """How many street scenes one core renders per second, at 64x128 and 256x512.
 
     python -m benchmarks.street_scenes
-    python benchmarks/street_scenes.py --seconds 5 --size 128x256
+    python -m benchmarks.street_scenes --seconds 10 --size 128x256
 """
 
 import argparse

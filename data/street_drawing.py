@@ -86,7 +86,8 @@ def fill_polygons(image: Image.Image, pixels: np.ndarray, counts: list[int], ink
     ends = np.cumsum(counts)
     starts = ends - counts
     low, high = np.minimum.reduceat(pixels, starts), np.maximum.reduceat(pixels, starts)
-    seen = (high > -1).all(1) & (low < image.size).all(1)
+    width, height = image.size
+    seen = (high[:, 0] > -1) & (high[:, 1] > -1) & (low[:, 0] < width) & (low[:, 1] < height)
     polygon, flat = ImageDraw.Draw(image).polygon, pixels.ravel().tolist()
     for start, end, ink, visible in zip((starts * 2).tolist(), (ends * 2).tolist(), inks, seen.tolist(), strict=True):
         if visible:
@@ -245,13 +246,13 @@ def _car(canvas: Canvas, i: int, car: Car) -> None:
         return
     seen = mesh.normals @ (turn @ (-car.x, view.height, -car.z)) > mesh.offsets
     seen &= mesh.detail <= view.focal * mesh.height / car.z
-    rows = np.empty((len(seen), len(COLUMNS)))
-    rows[:] = 0, i, car.z, 0, mesh.height, 0, 0, 0, 0, 0, 0
-    rows[:, 0] = mesh.materials
-    rows[:, 5:8] = mesh.normals @ turn
+    faces = np.flatnonzero(seen)
+    rows = np.zeros((len(faces), len(COLUMNS)))
+    rows[:, 0], rows[:, 1], rows[:, 2], rows[:, 4] = mesh.materials[faces], i, car.z, mesh.height
+    rows[:, 5:8] = mesh.normals[faces] @ turn
     points = mesh.vertices @ turn
     points += (car.x, 0, car.z)
-    canvas.extend(points[seen[mesh.face]], mesh.counts[seen].tolist(), rows[seen].tobytes())
+    canvas.extend(points[seen[mesh.face]], mesh.counts[faces].tolist(), rows.tobytes())
 
 
 def _blobs(count: int, corners: int, rough: float) -> np.ndarray:

@@ -60,7 +60,13 @@ def hash_tile() -> np.ndarray:
 
 
 def look_up(tile: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    return tile[v.astype(np.int32) & (TILE - 1), u.astype(np.int32) & (TILE - 1)]
+    """Values of a [TILE, TILE] tile at columns u and rows v, which wrap around."""
+    index, column = v.astype(np.intp), u.astype(np.intp)
+    index &= TILE - 1
+    index *= TILE
+    column &= TILE - 1
+    index += column
+    return tile.take(index)
 
 
 def look_up_smooth(tile: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:

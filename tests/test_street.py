@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,7 +50,8 @@ def test_same_seeds_give_same_bytes_in_another_process():
     code = ("import sys; from data.street import render; import json; p = render(11, 12, (64, 128));"
             "sys.stdout.buffer.write(p.photo.tobytes() + p.layout.tobytes() + p.instances.tobytes()"
             " + json.dumps(p.modes).encode())")
-    other = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True).stdout
+    root = Path(__file__).resolve().parents[1]
+    other = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, check=True).stdout
     render(99, 1, SIZE)  # what was rendered before must not matter
     assert other == as_bytes(render(11, 12, SIZE))
 
