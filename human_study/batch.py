@@ -87,6 +87,11 @@ class Batch:
         return self.public / "images" / f"{asset_id}.png"
 
 
+def database_file(folder: Path, simulated: bool = False) -> Path:
+    """Where the answers to a batch lie. Simulated workers have a file of their own."""
+    return folder / "secret" / ("simulated.sqlite" if simulated else "study.sqlite")
+
+
 def read_batch(folder: str | Path) -> Batch:
     """Read study/<protocol>/. Raises InputError when there is no complete batch."""
     folder = Path(folder)

@@ -25,7 +25,7 @@ from human_study.assets import (
     write_assets,
     write_table,
 )
-from human_study.batch import PLAN_COLUMNS, Batch, read_assets, read_batch
+from human_study.batch import PLAN_COLUMNS, Batch, database_file, read_assets, read_batch
 from human_study.design import Cast, Hit, Trial, draw
 from human_study.matlab import PUBLISHED
 from human_study.page import table_template
@@ -52,6 +52,7 @@ def write_batch(run: RunDirectory, protocol: str | Protocol, methods: Sequence[s
     hashes = source_hashes(run, keys)
     spec = _spec(protocol, cast, study_id, seed, rng, hashes)
     folder = Path(out) if out else run.study / protocol.name
+    _keep_answers(folder, spec)
     assets = _pictures_on_disk(run, folder, spec, hashes, keys)
     _refuse_identical(hits, assets)
     _write_plan(folder, spec, hits, assets)
@@ -113,6 +114,15 @@ def _spec(protocol: Protocol, cast: Cast, study_id: str, seed: int, rng: str, ha
             "anchor": cast.anchor, "seed": seed, "rng": rng,
             "images_sha256": {f"{method}/{image}": digest for (method, image), digest in sorted(hashes.items())}}
     return {**spec, "spec_sha256": fingerprint(spec)}
+
+
+def _keep_answers(folder: Path, spec: dict) -> None:
+    """People's answers can only be read with the plan they were given to."""
+    written = folder / "secret" / "spec.json"
+    for file in (database_file(folder, simulated) for simulated in (False, True)):
+        if file.exists() and written.exists() and read_json(written)["spec_sha256"] != spec["spec_sha256"]:
+            raise InputError(f"{file}: answers were collected with other settings or images; keep that folder under "
+                             "another name, or write the new batch elsewhere with --out")
 
 
 def _pictures_on_disk(run: RunDirectory, folder: Path, spec: dict, hashes: dict[Key, str],

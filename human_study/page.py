@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader
+from jinja2 import Environment, FileSystemLoader, Template
 from markupsafe import Markup
 
 from data.errors import InputError
@@ -42,6 +42,12 @@ def style() -> str:
 def client_version() -> str:
     """12 hex digits that change with the page's code."""
     return hashlib.sha256((script() + style()).encode()).hexdigest()[:12]
+
+
+@lru_cache
+def template(name: str) -> Template:
+    """A Jinja2 template of pages/; what is filled in is escaped."""
+    return _environment().get_template(name)
 
 
 @lru_cache
@@ -79,14 +85,14 @@ def page_config(protocol: Protocol, hit: list[PlannedTrial], **route: Any) -> di
 
 def render_fragment(config: dict, fields: int = 0, nonce: str = "") -> str:
     """Style, fields and script without <html>: what MTurk's editor and Turkle put into their own form."""
-    return _environment().get_template("fragment.html.j2").render(
+    return template("fragment.html.j2").render(
         texts=config["texts"], css=Markup(style()), script=Markup(script()), config=script_json(config),
         fields=fields, nonce=nonce)
 
 
 def render_document(config: dict, fields: int = 0, nonce: str = "") -> str:
     """A whole HTML document."""
-    return _environment().get_template("document.html.j2").render(
+    return template("document.html.j2").render(
         texts=config["texts"], fragment=Markup(render_fragment(config, fields, nonce)))
 
 

@@ -130,6 +130,12 @@ class Protocol(Frozen):
         return fingerprint(self.model_dump(mode="json", exclude={"extends"}))
 
 
+_LAB_TEXTS = Texts(instructions=(
+    *Texts().instructions[:2],
+    "In {checks} of the pairs the better picture is obvious, or the pictures say which side to choose: please follow "
+    "them. They show whether the answers were given with care.",
+    *Texts().instructions[3:],
+))
 _TIMED_TEXTS = Texts(instructions=(
     "You will see {trials} pairs of pictures of the same scene, one pair at a time, each for a short moment "
     "between an eighth of a second and eight seconds. Look at the two frames, then show the pictures: "
@@ -148,7 +154,7 @@ PROTOCOLS = {protocol.name: protocol for protocol in (
              sentinel_exposure_ms=4000, mask="grey", answer_seconds=2.0, limit_minutes=60, texts=_TIMED_TEXTS),
     # More workers with fewer trials: the spread between workers, not the number of trials, limits what is known
     Protocol(name="lab", design="per-worker", test_trials=48, sentinels=4, instruction_checks=2, practice=3, hits=30,
-             limit_minutes=30),
+             limit_minutes=30, texts=_LAB_TEXTS),
 )}
 
 

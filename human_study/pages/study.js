@@ -100,7 +100,7 @@ class Study {
     const pictures = new Pictures(this.trials, this.texts);
     this.screen(view.section, this.withdrawButton());
     for (let i = first; i < this.trials.length && !this.over; i++) {
-      view.begin(this.label(i));
+      view.begin(i, this.label(i));
       await this.transport.answer(i, await this.trial(view, pictures, i, seen && i === first));
       pictures.release(i);
     }

@@ -1,6 +1,6 @@
 // Part of the study page's module: one trial, from decoded pictures to an answer.
 
-const PRESS_GAP_MS = 300; // the second click of a double click answers nothing
+const PRESS_GAP_MS = 300; // after a press nothing can be pressed: the second click of a double click answers nothing
 const KEYS = { ArrowLeft: "left", f: "left", F: "left", ArrowRight: "right", j: "right", J: "right" };
 
 function element(name, properties = {}, ...children) {
@@ -71,7 +71,7 @@ class TrialView {
     this.boxes = ["left", "right"].map((side) => element("div", { className: "box " + side }));
     this.masks = this.boxes.map(() => maskCanvas(config.mask, config.width, config.height));
     this.status = element("p", { className: "status", "aria-live": "polite" });
-    this.show = element("button", { type: "button", className: "show", hidden: !config.timed }, texts.show);
+    this.show = element("button", { type: "button", className: "show", hidden: !config.timed, disabled: true }, texts.show);
     this.choices = ["left", "right"].map((side) =>
       element("button", { type: "button", className: "choice", value: side, disabled: true }, texts[side]));
     this.section = element("section", { className: "trial", tabIndex: -1, "aria-label": texts.question },
@@ -97,22 +97,22 @@ class TrialView {
   press(action, event) {
     const awaited = this.awaited;
     if (!awaited || !awaited.actions.includes(action) || !this.viewport.ok) return;
-    if (event.timeStamp - this.lastPress < PRESS_GAP_MS) return;
     this.lastPress = event.timeStamp;
     this.awaited = null;
     awaited.resolve({ action, time: event.timeStamp, device: deviceOf(event) });
   }
 
-  wait(...actions) {
+  async wait(...actions) {
+    await wait(Math.max(0, this.lastPress + PRESS_GAP_MS - performance.now()));
     this.show.disabled = !actions.includes("show");
     this.choices.forEach((button) => (button.disabled = !actions.includes(button.value)));
-    return new Promise((resolve) => (this.awaited = { actions, resolve })).then((pressed) => {
-      [this.show, ...this.choices].forEach((button) => (button.disabled = true));
-      return pressed;
-    });
+    const pressed = await new Promise((resolve) => (this.awaited = { actions, resolve }));
+    [this.show, ...this.choices].forEach((button) => (button.disabled = true));
+    return pressed;
   }
 
-  begin(label) {
+  begin(i, label) {
+    this.section.dataset.trial = i;
     this.progress.textContent = label;
     this.status.textContent = "";
     this.boxes.forEach((box) => box.replaceChildren());

@@ -1,0 +1,63 @@
+"""Pseudonyms and tokens, all from one secret key per study, kept outside the results in a file only its owner reads.
+
+Platforms' worker ids are personal data and can be enumerated, so a plain hash would not hide them. Deleting the key
+makes the stored pseudonyms anonymous for good.
+"""
+
+import hashlib
+import hmac
+import os
+import secrets
+import stat
+from pathlib import Path
+
+from data.errors import InputError
+
+KEY_BYTES = 32
+
+
+def default_key_file(study_id: str, spec_sha256: str) -> Path:
+    base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    return base / "semantic-image-synthesis-suite" / f"{study_id}-{spec_sha256[:12]}.key"
+
+
+def load_key(file: Path, results: Path, create: bool) -> bytes:
+    """The study's key; made on first use if `create`.
+
+    Raises InputError when it is missing, readable by others, of wrong length, or inside `results`.
+    """
+    file = Path(file)
+    if file.resolve().is_relative_to(Path(results).resolve()):
+        raise InputError(f"{file}: the key must lie outside the results ({results}), or it would travel with them")
+    if not file.exists():
+        if not create:
+            raise InputError(f"{file}: the key of this study is missing; without it no participant can be recognised "
+                             "(give its place with --key-file)")
+        _make(file)
+    if stat.S_IMODE(file.stat().st_mode) & 0o077:
+        raise InputError(f"{file}: the key is readable by others; run chmod 600 on it")
+    key = file.read_bytes()
+    if len(key) != KEY_BYTES:
+        raise InputError(f"{file}: not a key of this program ({len(key)} bytes, expected {KEY_BYTES})")
+    return key
+
+
+def _make(file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(handle, "wb") as stream:
+        stream.write(secrets.token_bytes(KEY_BYTES))
+
+
+def keyed(key: bytes, *parts: str) -> str:
+    """64 hex digits of HMAC-SHA256."""
+    return hmac.new(key, "\0".join(parts).encode(), hashlib.sha256).hexdigest()
+
+
+def pseudonym(key: bytes, platform: str, worker: str) -> str:
+    return "w_" + keyed(key, "worker", platform, worker)[:20]
+
+
+def same(a: str, b: str) -> bool:
+    """Comparison in constant time."""
+    return hmac.compare_digest(a.encode(), b.encode())
