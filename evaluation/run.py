@@ -25,7 +25,7 @@ from evaluation.context import Context, versions
 from evaluation.dataset import is_written, write_dataset
 from evaluation.images import add_images
 from evaluation.judge import load_judge
-from evaluation.label_judges import build_label_judge
+from evaluation.label_judges import build_judge
 from evaluation.leaks import check_shared_weights
 from evaluation.rundir import Method, RunDirectory
 from evaluation.scores import COMPARISONS, METRICS, score_run, scored_inputs
@@ -113,7 +113,7 @@ class Job:
             judge = load_judge(network, self.run.labels(), self.suite.size, self.preset.judge.images_seen,
                                self.suite.device)
         else:
-            judge = build_label_judge(config.judge, self.run.labels(), self.suite.device)
+            judge = build_judge(config.judge, self.run.labels(), self.suite.device)
         return Context(judge=judge, device=self.suite.device, bootstrap=config.bootstrap, seed=self.preset.seed,
                        options=config, reference=self.preset.study.reference, train_photos=self.suite.train_photos)
 

@@ -81,6 +81,14 @@ def scored_run(tiny_run) -> RunDirectory:
 
 
 @pytest.fixture(scope="session")
+def read_only_run(tmp_path_factory) -> RunDirectory:
+    """A scored run made once, for tests that change nothing in it."""
+    run = make_run(tmp_path_factory.mktemp("read-only") / "run")
+    add_scores(run)
+    return run
+
+
+@pytest.fixture(scope="session")
 def camvid_folder() -> Path:
     folder = SHARED / "data" / "CamVid"
     if not folder.is_dir():
@@ -109,3 +117,20 @@ def browser_page():
         browser = playwright.chromium.launch(executable_path=chromium, args=flags)
         yield browser.new_page(viewport={"width": 1280, "height": 900})
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def small_batch():
+    """A function (classes, size, seed) -> a random training Batch of two pairs."""
+    import torch
+
+    from models.layers import one_hot
+    from models.objectives import Batch
+
+    def make(classes: int = 5, size: tuple[int, int] = (32, 64), seed: int = 0) -> Batch:
+        generator = torch.Generator().manual_seed(seed)
+        labels = torch.randint(0, classes, (2, *size), generator=generator, dtype=torch.uint8)
+        photo = torch.rand(2, 3, *size, generator=generator) * 2 - 1
+        return Batch(one_hot(labels, classes), photo, labels.long())
+
+    return make

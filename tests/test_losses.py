@@ -1,0 +1,85 @@
+"""Losses against cases computed by hand."""
+
+import pytest
+import torch
+
+from models.losses import (
+    CODE_LAMBDAS,
+    content_terms,
+    diversity_loss,
+    diversity_tables,
+    equalising_lambdas,
+    image_space_loss,
+)
+from models.objectives import Content, Diversity, LayerWeights
+from models.perceptual import PerceptualNet
+
+
+def test_content_terms_are_mean_absolute_differences():
+    photo = {"image": torch.tensor([[[[0.0, 4.0]]]]), "conv1_2": torch.zeros(1, 2, 1, 1)}
+    image = {"image": torch.tensor([[[[1.0, 1.0]]]]), "conv1_2": torch.tensor([[[[3.0]], [[-1.0]]]])}
+    assert {k: float(v) for k, v in content_terms(photo, image).items()} == {"image": 2.0, "conv1_2": 2.0}
+
+
+def test_image_space_loss():
+    assert float(image_space_loss(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 4.0]))) == 1.5
+
+
+def test_constants_of_the_authors_code():
+    lambdas = CODE_LAMBDAS["code-256p"]
+    assert lambdas["conv1_2"] == pytest.approx(1 / 1.6)
+    assert lambdas["conv5_2"] == pytest.approx(10 / 0.8)
+    assert CODE_LAMBDAS["code-512p"]["conv4_2"] == pytest.approx(1 / 5.6)
+    assert CODE_LAMBDAS["code-gta5"]["conv5_2"] == pytest.approx(10 / 0.62)
+
+
+def test_diversity_takes_the_best_image_per_class():
+    """One row of two pixels: the left is class 0, the right class 1; each of two images is right in one of them."""
+    layout = torch.tensor([[[[1.0, 0.0]], [[0.0, 1.0]]]])
+    photo = {"image": torch.tensor([[[[10.0, 20.0]]]])}
+    images = {"image": torch.tensor([[[[10.0, 0.0]]], [[[0.0, 20.0]]]])}
+    table = diversity_tables(photo, images, layout)["image"]
+    assert table.tolist() == [[[0.0, 10.0], [5.0, 0.0]]]  # |difference| * mask, averaged over the two pixels
+    assert float(diversity_loss(table)) == 0.0
+    assert float(diversity_loss(table, 0.001)) == pytest.approx(0.001 * (2.5 + 5.0))
+
+
+def test_diversity_sums_layers_before_the_minimum():
+    first = torch.tensor([[[0.0], [3.0]]])  # image 0 is best in this layer
+    second = torch.tensor([[[4.0], [0.0]]])  # image 1 in that one
+    assert float(diversity_loss(first + second)) == 3.0
+    assert float(diversity_loss(first) + diversity_loss(second)) == 0.0
+
+
+@pytest.mark.parametrize("lambdas", ["code-512p", "calibrated"])
+def test_one_image_diversity_equals_the_plain_loss(lambdas, small_batch):
+    torch.manual_seed(0)
+    perceptual = PerceptualNet.at_width(0.05).freeze()
+    batch = small_batch()
+    images = torch.rand(2, 1, 3, 32, 64, requires_grad=True)
+    plain = Content(perceptual, lambdas, calibrate_at=0)
+    diverse = Diversity(perceptual, k=1, lambdas=lambdas, calibrate_at=0)
+    a = sum(plain.generator_terms(batch, images).values())
+    b = sum(diverse.generator_terms(batch, images).values())
+    assert float(b.detach()) == pytest.approx(float(a.detach()), rel=1e-5)
+    gradients = [torch.autograd.grad(loss, images)[0] for loss in (a, b)]
+    assert torch.allclose(*gradients, rtol=1e-3, atol=1e-6)
+
+
+def test_equalising_lambdas_keep_the_sum():
+    means = torch.tensor([60.0, 3.0, 0.5])
+    lambdas = equalising_lambdas(means, torch.ones(3))
+    contributions = (means * lambdas).tolist()
+    assert contributions == pytest.approx([63.5 / 3] * 3)
+    assert (means * equalising_lambdas(means, torch.ones(3), total=10)).tolist() == pytest.approx([10 / 3] * 3)
+
+
+def test_lambdas_are_calibrated_at_the_stated_step_and_then_frozen():
+    weights = LayerWeights(["image", "conv1_2"], "calibrated", calibrate_at=2)
+    for step, (a, b) in enumerate([(4.0, 1.0), (8.0, 3.0), (100.0, 100.0)], start=1):
+        terms = {"image": torch.tensor(a), "conv1_2": torch.tensor(b)}
+        weights.weigh(terms, torch.tensor([a, b]))
+        weights.after_step(step, lambda value: value)
+        if step == 1:
+            assert weights.lambdas.tolist() == [1.0, 1.0]
+    assert weights.lambdas.tolist() == pytest.approx([8 / 2 / 6, 8 / 2 / 2])  # means 6 and 2 of the first two steps

@@ -1,0 +1,193 @@
+"""The harness: budgets, order of the data, stopping and going on, logs, refusals."""
+
+import csv
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from data.errors import InputError
+from data.labels import LabelSpace
+from data.pairs import Pair
+from presets.schema import Preset
+from training import checkpoint
+from training.batches import ShuffledBatches
+from training.harness import CHECKPOINT, Interrupted, steps_of, to_uint8
+from training.suite import Suite, load_generator
+
+LABELS = LabelSpace(["road", "car", "sky", "void"], [(1, 1, 1), (2, 2, 2), (3, 3, 3), (0, 0, 0)])
+
+
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing in the harness may catch it."""
+
+
+class Noise:
+    """Pairs of noise; reading item number `kill_at` (counted over all readings) ends the process, so to speak."""
+
+    labels, size = LABELS, (16, 32)
+
+    def __init__(self, count=12, kill_at=None, signal_at=None):
+        self.count, self.kill_at, self.signal_at, self.read = count, kill_at, signal_at, 0
+
+    def __len__(self):
+        return self.count
+
+    def name(self, index):
+        return f"{index:05d}"
+
+    def __getitem__(self, index):
+        self.read += 1
+        if self.read == self.kill_at:
+            raise Killed
+        if self.read == self.signal_at:
+            os.kill(os.getpid(), signal.SIGTERM)
+        rng = np.random.default_rng(index)
+        layout = rng.integers(0, 4, (4, 8), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
+        return Pair(self.name(index), rng.integers(0, 255, (3, 16, 32), dtype=np.uint8), layout)
+
+
+def preset(**training) -> Preset:
+    settings = {"images_seen": 24, "batch": 2, "precision": "float32", "log_every": 2, "samples_every": 5,
+                "checkpoint_seconds": 0.0, **training}
+    return Preset.model_validate({
+        "data": {"dataset": "street", "size": [16, 32], "train": 12, "val": 4}, "training": settings,
+        "perceptual": {"width": 0.04, "images_seen": 8}, "segmenter": {"images_seen": 8, "width": 4},
+        "generators": {"crn": {"widths": [8, 8, 8]}, "pix2pix": {"width": 4}, "dcgan": {"width": 4}},
+        "objectives": {"content": {"calibrate_at": 4}, "diversity": {"k": 2, "calibrate_at": 4},
+                       "gan": {"patch_layers": 1, "patch_width": 4}, "gan_segmentation": {"width": 4}}})
+
+
+def suite(folder, train=None, **training) -> Suite:
+    made = Suite(preset(**training), folder)
+    made.__dict__.update(train=train or Noise(), val=Noise(4))  # cached properties: the datasets of this test
+    return made
+
+
+def weights(folder, name) -> dict[str, torch.Tensor]:
+    saved = checkpoint.load(folder / "methods" / name / CHECKPOINT)
+    state = {f"generator.{k}": v for k, v in saved["generator"].items()}
+    return state | {f"objective.{k}": v for k, v in saved["objective"].items()} | {"rng": saved["rng"]["torch"]}
+
+
+def logged(folder, name) -> list[list[str]]:
+    with open(folder / "methods" / name / "log.csv") as file:
+        rows = list(csv.reader(file))
+    seconds = rows[0].index("seconds")
+    return [row[:seconds] + row[seconds + 1:] for row in rows]
+
+
+@pytest.mark.parametrize("name", ["crn", "crn_diversity", "pix2pix", "gan_segmentation"])
+@pytest.mark.parametrize("kill_at", [3, 15])  # before and after the lambdas are calibrated, in epochs 1 and 2
+def test_a_killed_run_goes_on_and_ends_bit_identical(tmp_path, name, kill_at):
+    suite(tmp_path / "whole").train_method(name)
+    killed = suite(tmp_path / "killed")
+    killed.loss_networks(name)  # trained before the counting starts
+    killed.train.read, killed.train.kill_at = 0, kill_at
+    with pytest.raises(Killed):
+        killed.train_method(name)
+    torch.manual_seed(12345)  # another process has another random state
+    about = suite(tmp_path / "killed").train_method(name)
+    assert about["images_seen"] == 24
+    whole, resumed = weights(tmp_path / "whole", name), weights(tmp_path / "killed", name)
+    assert whole.keys() == resumed.keys()
+    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+    assert logged(tmp_path / "whole", name) == logged(tmp_path / "killed", name)
+
+
+def test_a_signal_saves_the_state_between_two_steps(tmp_path):
+    stopped = suite(tmp_path, checkpoint_seconds=1000.0)
+    stopped.loss_networks("image_space")
+    stopped.train.signal_at = stopped.train.read + 7
+    with pytest.raises(Interrupted):
+        stopped.train_method("image_space")
+    saved = checkpoint.load(tmp_path / "methods" / "image_space" / CHECKPOINT)
+    assert 0 < saved["step"] < 12
+    with pytest.raises(InputError, match="training stopped at step"):
+        load_generator(tmp_path / "methods" / "image_space")
+    assert suite(tmp_path).train_method("image_space")["images_seen"] == 24
+
+
+def test_finished_training_is_not_repeated(tmp_path):
+    first = suite(tmp_path)
+    first.train_method("image_space")
+    before = (tmp_path / "methods" / "image_space" / CHECKPOINT).stat().st_mtime_ns
+    again = suite(tmp_path, Noise(kill_at=1))
+    again.train_method("image_space")
+    assert (tmp_path / "methods" / "image_space" / CHECKPOINT).stat().st_mtime_ns == before
+
+
+def test_a_checkpoint_is_enough_to_synthesize(tmp_path):
+    suite(tmp_path).train_method("crn_diversity")
+    generator, described = load_generator(tmp_path / "methods" / "crn_diversity")
+    assert described["labels"]["names"] == LABELS.names and described["images"] == 2
+    assert generator(torch.zeros(1, 4, 16, 32)).shape == (1, 2, 3, 16, 32)
+
+
+def test_other_settings_are_refused(tmp_path):
+    suite(tmp_path).train_method("image_space")
+    with pytest.raises(InputError, match="made with other settings"):
+        suite(tmp_path, lr=0.5).train_method("image_space")
+
+
+def test_other_checkpoint_settings_are_not(tmp_path):
+    suite(tmp_path).train_method("image_space")
+    suite(tmp_path, checkpoint_seconds=7.0, log_every=3).train_method("image_space")
+
+
+def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_path):
+    with pytest.raises(InputError, match=r"loss term 'total' is (inf|nan) at step \d+"):
+        suite(tmp_path, lr=1e30, images_seen=200).train_method("image_space")
+    file = tmp_path / "methods" / "image_space" / CHECKPOINT
+    if file.exists():
+        assert all(torch.isfinite(v).all() for v in checkpoint.load(file)["generator"].values())
+
+
+def test_sample_pictures_and_logs_are_written(tmp_path):
+    suite(tmp_path).train_method("pix2pix")
+    folder = tmp_path / "methods" / "pix2pix"
+    assert [file.name for file in sorted((folder / "samples").iterdir())] == ["step_0000005.png", "step_0000010.png"]
+    rows = logged(tmp_path, "pix2pix")
+    assert rows[0] == ["step", "images", "total", "gan", "l1", "adversary real", "adversary fake"]
+    assert [row[:2] for row in rows[1:]] == [[str(s), str(2 * s)] for s in range(2, 13, 2)]
+    assert any((folder / "tensorboard").iterdir())
+
+
+def test_batches_cover_every_item_once_per_epoch_and_go_on_anywhere():
+    whole = [i for batch in ShuffledBatches(7, 3, seed=1, first=0, last=14) for i in batch]
+    for epoch in range(6):
+        assert sorted(whole[7 * epoch : 7 * epoch + 7]) == list(range(7))
+    assert whole[:7] != whole[7:14]
+    later = [i for batch in ShuffledBatches(7, 3, seed=1, first=5, last=14) for i in batch]
+    assert later == whole[15:]
+    assert whole != [i for batch in ShuffledBatches(7, 3, seed=2, first=0, last=14) for i in batch]
+
+
+def test_ranks_share_every_batch():
+    whole = list(ShuffledBatches(9, 4, seed=0, first=0, last=5))
+    ranks = [list(ShuffledBatches(9, 4, seed=0, first=0, last=5, rank=r, world=2)) for r in range(2)]
+    assert [sorted(a + b) for a, b in zip(*ranks, strict=True)] == [sorted(batch) for batch in whole]
+
+
+def test_budgets_are_stated_in_images():
+    assert steps_of(preset(images_seen=25, batch=4).training) == 7
+
+
+def test_pictures_are_clipped_and_rounded():
+    assert to_uint8(torch.tensor([-2.0, -1.0, 0.0, 1.0, 3.0])).tolist() == [0, 0, 128, 255, 255]
+
+
+def test_broken_checkpoints_are_one_line(tmp_path):
+    (tmp_path / CHECKPOINT).write_bytes(b"not a checkpoint")
+    with pytest.raises(InputError, match="not a readable checkpoint"):
+        load_generator(tmp_path)
+    with pytest.raises(InputError, match="no such checkpoint"):
+        load_generator(tmp_path / "elsewhere")
+
+
+def test_networks_of_losses_and_the_judge_share_nothing(tmp_path):
+    made = suite(tmp_path)
+    made.preset.judge.images_seen = 8
+    assert type(made.judge) not in {type(made.perceptual), type(made.segmenter)}
