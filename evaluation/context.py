@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
+from torch import nn
 
 from data.errors import InputError
 from data.files import fingerprint, read_json
@@ -35,7 +36,8 @@ class LabelJudge(Protocol):
 class Context:
     """judge: None where no metric needs one. train_photos: uint8 [M, 3, H, W] on demand, for the train-val floor.
 
-    reference: the method that every other one is compared with. preferences: JSON of the run's own human study.
+    reference: the method that every other one is compared with. loss_networks: networks used in losses, by name; no
+    extractor may share a weight tensor with them.
     """
 
     judge: LabelJudge | None = None
@@ -45,6 +47,7 @@ class Context:
     options: ScoreConfig = field(default_factory=ScoreConfig)
     train_photos: Callable[[], np.ndarray] | None = None
     reference: str = "crn"
+    loss_networks: Mapping[str, nn.Module] = field(default_factory=dict)
 
 
 class Work:

@@ -22,7 +22,9 @@ def build_judge(config: ExtractorConfig, judge: Any, device: str) -> Extractor:
         return {FEATURES: judge.features(images.to(torch.uint8))}
 
     module = judge if isinstance(judge, nn.Module) else None
-    return Extractor(config.label or "judge", network, {"judge": judge.protocol}, device=device, module=module)
+    maps = getattr(judge, "maps", None)
+    return Extractor(config.label or "judge", network, {"judge": judge.protocol}, device=device, module=module,
+                     maps=None if maps is None else lambda images: maps(images.to(torch.uint8)))
 
 
 EXTRACTORS: dict[str, Callable[[ExtractorConfig, Any, str], Extractor]] = {

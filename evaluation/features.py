@@ -30,6 +30,7 @@ FEATURES, LOGITS = "features", "logits"
 class Extractor:
     """network: float32 [N, 3, h, w] in 0..255 -> {"features": [N, D]} and, for the Inception score, "logits".
 
+    maps: float32 [N, 3, h, w] -> feature maps [N, C, h', w'] of several layers, where an extractor has them.
     label: stands in the names of scores, e.g. FD-SqueezeNet. protocol: weights' SHA-256, layer, whatever else matters.
     resize, size: the filter and the input size of the network.
     """
@@ -42,6 +43,8 @@ class Extractor:
     device: str = "cpu"
     module: nn.Module | None = None
     official_fid: bool = False
+    maps: Callable[[torch.Tensor], list[torch.Tensor]] | None = None
+    pooled_maps: bool = False  # the features are the means of the last map over space: one pass gives both
     resizes_itself: bool = False  # the network takes the uint8 images and applies the named resize inside
     full: dict[str, Any] = field(init=False)
 
@@ -65,9 +68,19 @@ class Extractor:
     @torch.inference_mode()
     def __call__(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """uint8 [N, 3, H, W] -> float32 [N, D] on the CPU, by layer name."""
+        return {name: features.float().cpu() for name, features in self.network(self._prepare(images)).items()}
+
+    @torch.inference_mode()
+    def map_list(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """uint8 [N, 3, H, W] -> feature maps [N, C, h, w] of several layers, for extractors that have them."""
+        return self.maps(self._prepare(images))
+
+    def _prepare(self, images: torch.Tensor) -> torch.Tensor:
         images = images.to(self.device)
-        prepared = images if self.resizes_itself else resize(images, self.resize, self.size)
-        return {name: features.float().cpu() for name, features in self.network(prepared).items()}
+        if self.resizes_itself:
+            return images
+        resized = resize(images, self.resize, self.size)
+        return resized.contiguous(memory_format=torch.channels_last)  # convolutions and pooling are 2-3 times faster
 
 
 @dataclass(frozen=True)
@@ -86,8 +99,16 @@ class FeatureConsumer:
 
     def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
         b, k = batch.images.shape[:2]
-        found = self.extractor(batch.images.flatten(0, 1))
+        if self.extractor.pooled_maps:
+            found = {FEATURES: image_maps(batch, self.extractor)[-1].mean(dim=(2, 3)).float().cpu()}
+        else:
+            found = self.extractor(batch.images.flatten(0, 1))
         return {name: features.numpy().reshape(b, k, -1) for name, features in found.items()}
+
+
+def image_maps(batch: Batch, extractor: Extractor) -> list[torch.Tensor]:
+    """Feature maps of all images of a batch, [B K, C, h, w] each, made once for all consumers."""
+    return batch.share(f"maps {extractor.key}", lambda: extractor.map_list(batch.images.flatten(0, 1)))
 
 
 def weights_file(config: ExtractorConfig, cached: str | None = None, source: str = "") -> Path:

@@ -163,13 +163,23 @@ def _safetensors_extractor(config: ExtractorConfig, label: str, layers: nn.Seque
     if config.sha256 not in (None, digest := sha256(file)):
         raise InputError(f"{file}: SHA-256 is {digest}, expected {config.sha256}")
     network, last = load_features(file, layers, config.layer)
-    network.to(device)
+    network.to(device, memory_format=torch.channels_last)
     prepare = _to_caffe if config.convention == "caffe" else _to_torchvision
 
     def features(images: torch.Tensor) -> dict[str, torch.Tensor]:
         return {FEATURES: network(prepare(images)).mean(dim=(2, 3))}
 
+    def maps(images: torch.Tensor) -> list[torch.Tensor]:
+        """What goes into each pooling layer, and the last layer: one map per scale."""
+        found, x = [], prepare(images)
+        for layer in network:
+            if isinstance(layer, nn.MaxPool2d):
+                found.append(x)
+            x = layer(x)
+        return [*found, x]
+
     protocol = {"weights sha256": digest, "layer": f"features.{last}, mean over space", "input": config.convention}
     chosen = config.resize or ("none" if config.size is None else "pil-bicubic")
     size = tuple(config.size) if config.size else None
-    return Extractor(config.label or label, features, protocol, chosen, size, device, module=network)
+    return Extractor(config.label or label, features, protocol, chosen, size, device, module=network,
+                     maps=maps, pooled_maps=True)

@@ -96,9 +96,9 @@ def pixel_hash(photo: np.ndarray) -> str:
 def add_images(run: RunDirectory, name: str, folder: str | Path) -> Method:
     """Take a folder of PNG files named like the layouts into the run as method `name` (kind "images").
 
-    The files are copied byte for byte. <layout>_1.png ... <layout>_k.png for every layout gives k images per layout.
-    Adding the same name again replaces its images. Raises InputError for a name that is taken by a trained method, and
-    for every kind of unfit file at once, with what to do about each.
+    The files are copied byte for byte; left alone when they are there already, replaced when they have changed.
+    <layout>_1.png ... <layout>_k.png for every layout gives k images per layout. Raises InputError for a name that is
+    taken by a trained method, and for every kind of unfit file at once, with what to do about each.
     """
     _check_name(run, name)
     folder = Path(folder)
@@ -110,7 +110,8 @@ def add_images(run: RunDirectory, name: str, folder: str | Path) -> Method:
         listed = "; ".join(f"{what}: {_some(names)} -> {HOW_TO[kind]}" for kind, what, names in problems)
         raise InputError(f"--images {name}={folder}: {listed}")
     method = Method(name, name, kind="images", images_per_layout=k, notes=[f"images given, folder {folder.name}"])
-    _copy(run, method, files)
+    if not _there_already(run, method, files):
+        _copy(run, method, files)
     return method
 
 
@@ -169,6 +170,17 @@ def _kind_of(file: Path, expected: set[str], size: tuple[int, int]) -> str | Non
             return None if (image.height, image.width) == tuple(size) else "size"
     except (OSError, SyntaxError, ValueError):
         return "broken"
+
+
+def _there_already(run: RunDirectory, method: Method, files: dict[str, list[Path]]) -> bool:
+    if method not in run.methods():
+        return False
+    try:
+        check_complete(run, method)
+    except InputError:
+        return False
+    return all(source.read_bytes() == target.read_bytes() for layout, sources in files.items() for source, target
+               in zip(sources, variants_of(run, method.name, method.images_per_layout, layout), strict=True))
 
 
 def _copy(run: RunDirectory, method: Method, files: dict[str, list[Path]]) -> None:

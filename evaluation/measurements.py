@@ -5,10 +5,10 @@ bytes of the method's images and of the dataset, the weights, the resize. Change
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -24,12 +24,22 @@ FORMAT = 1  # raise when what consumers store changes its meaning
 
 @dataclass(frozen=True)
 class Batch:
-    """Some layouts with their photographs and the K images of one method. uint8: [B,H,W], [B,3,H,W], [B,K,3,H,W]."""
+    """Some layouts with their photographs and the K images of one method. uint8: [B,H,W], [B,3,H,W], [B,K,3,H,W].
+
+    shared: what one consumer computed and another may use for the same batch.
+    """
 
     names: Sequence[str]
     layouts: np.ndarray
     photos: torch.Tensor
     images: torch.Tensor
+    shared: dict[str, Any] = field(default_factory=dict)
+
+    def share(self, key: str, make: Callable[[], Any]) -> Any:
+        """What `make` gives, made once for this batch."""
+        if key not in self.shared:
+            self.shared[key] = make()
+        return self.shared[key]
 
 
 class Consumer(Protocol):

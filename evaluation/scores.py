@@ -1,13 +1,25 @@
 """The table of metrics, and scoring a run with them. A new metric is one file and one line in METRICS."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from data.errors import InputError, nearest
-from data.files import fingerprint
-from evaluation import agreement, cost, differences, leaks, segmentation, set_distances
-from evaluation.context import Context, Work
+from data.files import fingerprint, sha256
+from evaluation import (
+    agreement,
+    cost,
+    differences,
+    diversity,
+    effects,
+    leaks,
+    mode_coverage,
+    reference,
+    segmentation,
+    set_distances,
+)
+from evaluation.context import SCORING, Context, Work
 from evaluation.intervals import Statistic
 from evaluation.measurements import Consumer
 from evaluation.rundir import RunDirectory
@@ -31,9 +43,14 @@ METRICS: dict[str, Metric] = {
                            segmentation.protocol),
     "distances": Metric(set_distances.score, set_distances.consumers, set_distances.method_statistics,
                         set_distances.protocol),
+    "diversity": Metric(diversity.score, diversity.consumers, diversity.method_statistics, diversity.protocol),
+    "modes": Metric(mode_coverage.score, mode_coverage.consumers, mode_coverage.method_statistics,
+                    mode_coverage.protocol),
+    "reference": Metric(reference.score, reference.consumers, reference.method_statistics, reference.protocol),
     "cost": Metric(cost.score),
 }
-COMPARISONS = {"differences": differences.score, "agreement": agreement.score}  # made of the metrics asked for
+# made of the metrics asked for beside them
+COMPARISONS = {"differences": differences.score, "agreement": agreement.score, "effects": effects.score}
 
 
 def score_run(run: RunDirectory, context: Context, metrics: Sequence[str] = ()) -> None:
@@ -67,17 +84,25 @@ def _comparison_inputs(work: Work, metrics: dict[str, Metric], method: str) -> s
 
 def check_leaks(work: Work, metrics: dict[str, Metric]) -> None:
     """Refuse to score with networks that a method was trained against, or on photographs that were trained on."""
-    judges = {f"the extractor '{c.extractor.label}'": c.extractor.full for c in work.extractors} \
-        if any(metric.consumers is set_distances.consumers for metric in metrics.values()) else {}
+    extractors = [c.extractor for c in work.extractors] if {"distances", "diversity"} & set(metrics) else []
+    judges = {f"the extractor '{extractor.label}'": extractor.full for extractor in extractors}
     if work.context.judge is not None:
         judges["the judge"] = work.context.judge.protocol
     leaks.check_judges(work.measurements.methods.values(), judges)
+    for extractor in extractors:
+        if extractor.module is not None:
+            leaks.check_shared_weights(f"the extractor '{extractor.label}'", extractor.module,
+                                       work.context.loss_networks)
     leaks.check_photographs(work.run)
 
 
 def scored_inputs(run: RunDirectory, context: Context) -> str:
     """One fingerprint of everything that the scores of a run are made from, for a stage that asks whether to start."""
     work = Work(run, context)
-    return fingerprint([work.measurements.content(row) for row in work.measurements.rows()],
-                       context.options.model_dump(), context.bootstrap, context.seed, context.reference,
+    known = [run.method_folder(method) / "cost.json" for method in work.methods] + [run.dataset / "train.json"]
+    known += [Path(context.options.preferences)] if context.options.preferences else []
+    return fingerprint(SCORING, [work.measurements.content(row) for row in work.measurements.rows()],
+                       [asdict(method) for method in work.measurements.methods.values()],
+                       [sha256(file) for file in known if file.exists()], context.options.model_dump(),
+                       context.bootstrap, context.seed, context.reference,
                        context.judge.protocol if context.judge else None)

@@ -1,0 +1,118 @@
+"""The metric "effects": what the loss does and what the architecture does, in a grid of generator x objective.
+
+For each score an additive model: value = mean + effect of the generator + effect of the objective + rest. Effects sum
+to zero over rows and over columns (in a full grid: row mean minus grand mean). The rest says how far from additive the
+grid is: where it is large, an effect depends on what it is combined with.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from data.errors import InputError
+from evaluation.context import Work
+from evaluation.differences import StatisticsOf, all_statistics
+from evaluation.intervals import Statistic, percentile_interval
+from evaluation.rundir import Value
+
+METRIC = "effects"
+Cell = tuple[str, str]  # generator, objective
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Arrays [..., rows], [..., columns], [...]; rest [...]: root mean square of what is not additive."""
+
+    rows: np.ndarray
+    columns: np.ndarray
+    mean: np.ndarray
+    rest: np.ndarray
+
+
+def _design(cells: list[Cell], rows: list[str], columns: list[str]) -> np.ndarray:
+    """One line per cell: 1, row effects but the last, column effects but the last (the last is minus their sum)."""
+    def coded(value: str, levels: list[str]) -> list[float]:
+        if value == levels[-1]:
+            return [-1.0] * (len(levels) - 1)
+        return [float(value == level) for level in levels[:-1]]
+    return np.array([[1.0, *coded(row, rows), *coded(column, columns)] for row, column in cells])
+
+
+def additive_effects(values: np.ndarray, cells: list[Cell], rows: list[str], columns: list[str]) -> Effects:
+    """Least squares of the additive model for values [..., cells]; missing cells are allowed as long as the others tie
+    every row to every column. Raises InputError otherwise, and for fewer than two rows or columns."""
+    if len(rows) < 2 or len(columns) < 2:
+        raise InputError(f"effects need at least 2 generators and 2 objectives, got {len(rows)} and {len(columns)}")
+    design = _design(cells, rows, columns)
+    if np.linalg.matrix_rank(design) < design.shape[1]:
+        raise InputError("effects: the grid of generators and objectives falls apart into unconnected parts; train "
+                         "more of its cells")
+    coefficients = values @ np.linalg.pinv(design).T
+    r, c = coefficients[..., 1 : len(rows)], coefficients[..., len(rows) :]
+    rest = values - coefficients @ design.T
+    rows_, columns_ = (np.concatenate([e, -e.sum(-1, keepdims=True)], -1) for e in (r, c))
+    return Effects(rows_, columns_, coefficients[..., 0], np.sqrt(np.square(rest).mean(-1)))
+
+
+def grid_of(work: Work) -> dict[Cell, str]:
+    """Generator, objective -> method, of the methods that make one image per layout; the first of each cell."""
+    grid: dict[Cell, str] = {}
+    for method in work.measurements.methods.values():
+        if method.generator and method.objective and method.images_per_layout == 1:
+            grid.setdefault((method.generator, method.objective), method.name)
+    return _connected(grid)
+
+
+def _connected(grid: dict[Cell, str]) -> dict[Cell, str]:
+    """Without generators and objectives that occur once: a lone cell says nothing about either."""
+    while True:
+        rows, columns = [cell[0] for cell in grid], [cell[1] for cell in grid]
+        kept = {cell: m for cell, m in grid.items() if rows.count(cell[0]) > 1 and columns.count(cell[1]) > 1}
+        if len(kept) == len(grid):
+            return kept
+        grid = kept
+
+
+def effects_of(statistics: Mapping[Cell, Statistic], counts: np.ndarray) -> tuple[list[Value], dict]:
+    """Values "generator X", "objective Y", "not additive (RMS)" with bootstrap intervals, and the grid as a table."""
+    cells = list(statistics)
+    rows, columns = (list(dict.fromkeys(cell[i] for cell in cells)) for i in (0, 1))
+    point = np.array([statistics[cell].value() for cell in cells])
+    found = additive_effects(point, cells, rows, columns)
+    replicates = np.stack([statistics[cell].replicates(counts) for cell in cells], axis=-1)
+    resampled = additive_effects(replicates, cells, rows, columns)
+    better = statistics[cells[0]].higher_is_better
+
+    def value(name: str, number: np.ndarray, spread: np.ndarray) -> Value:
+        return Value(name, float(number), percentile_interval(spread), higher_is_better=better)
+
+    values = [value("mean of the grid", found.mean, resampled.mean)]
+    values += [value(f"generator {name}", found.rows[i], resampled.rows[:, i]) for i, name in enumerate(rows)]
+    values += [value(f"objective {name}", found.columns[i], resampled.columns[:, i]) for i, name in enumerate(columns)]
+    values.append(Value("not additive (RMS)", float(found.rest), None, "a measure of fit", False))
+    grid = {row: {column: statistics[row, column].value() if (row, column) in statistics else None
+                  for column in columns} for row in rows}
+    return values, {"grid": grid}
+
+
+def score(work: Work, sources: Mapping[str, StatisticsOf], inputs_of: Callable[[str], str]) -> None:
+    """Write scores/effects/<score name>.json for every score, when the run's methods form a grid; else nothing."""
+    grid = grid_of(work)
+    if len({cell[0] for cell in grid}) < 2 or len({cell[1] for cell in grid}) < 2:
+        return
+    everything = [inputs_of(method) for method in grid.values()]
+    table = {cell: all_statistics(work, sources, method) for cell, method in grid.items()}
+    for name in dict.fromkeys(name for statistics in table.values() for name in statistics):
+        inputs = work.inputs(METRIC, name, [everything, sorted(grid.items())])
+        of_cells = {cell: s[name] for cell, s in table.items() if name in s}
+        if len(of_cells) == len(grid) and not work.stored(METRIC, file_name(name), inputs):
+            values, details = effects_of(of_cells, work.counts)
+            protocol = {"score": name, "model": "additive, least squares, effects sum to zero",
+                        "methods": {f"{row} x {column}": method for (row, column), method in grid.items()}}
+            work.write(METRIC, file_name(name), inputs, values, protocol, details=details)
+
+
+def file_name(score: str) -> str:
+    """A score's name as a file name: "mIoU, void counted" -> "mIoU-void-counted"."""
+    return "-".join("".join(c if c.isalnum() or c in "-_." else " " for c in score).split())

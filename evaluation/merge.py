@@ -1,0 +1,142 @@
+"""Scored tables as JSON: export one run's, merge those of several machines, put them into a run, summarise over seeds.
+
+    python -m evaluation.merge export runs/street --out street.json
+    python -m evaluation.merge merge a.json b.json --out both.json
+    python -m evaluation.merge into runs/street b.json
+    python -m evaluation.merge seeds seed0.json seed1.json seed2.json --out seeds.json
+"""
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from data.errors import InputError, one_line_errors
+from data.files import read_json, write_json
+from evaluation.intervals import over_seeds
+from evaluation.rundir import RunDirectory, Score
+
+FORMAT = "semantic-image-synthesis scores 1"
+COMPARED = ("differences", "agreement", "effects")  # made of other scores of one run; they do not travel
+COMMON = ("dataset", "N", "image size")  # must agree for rows to stand in one table
+
+
+def export_table(run: RunDirectory) -> dict[str, Any]:
+    """All scores of a run and what its methods are, as one JSON value. Raises InputError when there are none."""
+    scores = [asdict(score) for score in run.scores() if score.metric not in COMPARED]
+    if not scores:
+        raise InputError(f"{run.path}: no scores to export; run the stage score first")
+    return {"format": FORMAT, "run": run.path.name, "methods": {m.name: asdict(m) for m in run.methods()},
+            "scores": scores}
+
+
+def read_table(file: Path) -> dict[str, Any]:
+    """A table written by `export`. Raises InputError naming the file."""
+    table = read_json(file)
+    if not isinstance(table, dict) or table.get("format") != FORMAT:
+        raise InputError(f"{file}: not a table of scores (made by python -m evaluation.merge export)")
+    try:
+        for content in table["scores"]:
+            Score.from_json(content)
+    except (KeyError, TypeError) as error:
+        raise InputError(f"{file}: a score is not complete ({error})") from None
+    return table
+
+
+def merge_tables(tables: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    """One table of several. Equal scores are kept once. Raises InputError when two tables give one score differently,
+    or when a metric's protocols differ in what they were measured on or with."""
+    merged: dict[str, Any] = {"format": FORMAT, "run": tables[0]["run"], "methods": {}, "scores": []}
+    seen: dict[tuple[str, str], dict] = {}
+    for table in tables:
+        merged["methods"] |= {name: m for name, m in table["methods"].items() if name not in merged["methods"]}
+        for content in table["scores"]:
+            key = (content["metric"], content["method"])
+            if key not in seen:
+                seen[key] = content
+            elif content["values"] != seen[key]["values"] and content["metric"] != "cost":
+                raise InputError(f"score {key[0]} of '{key[1]}' is given twice with different values; rename one of "
+                                 "the methods, or leave one table out")
+    merged["scores"] = [seen[key] for key in sorted(seen)]
+    _check_comparable(merged["scores"])
+    return merged
+
+
+def _check_comparable(scores: Sequence[dict]) -> None:
+    first: dict[str, dict] = {}
+    for content in scores:
+        metric, protocol = content["metric"], content["protocol"]
+        if metric == "cost" or content["method"].startswith("photos"):
+            continue
+        known = first.setdefault(metric, content)
+        for key in (*COMMON, "judge", "extractors"):
+            if protocol.get(key) != known["protocol"].get(key):
+                raise InputError(f"{metric}: '{content['method']}' and '{known['method']}' were scored with different "
+                                 f"protocols ({key}); their numbers cannot stand in one table")
+
+
+def into_run(run: RunDirectory, table: dict[str, Any]) -> list[str]:
+    """Write a table's scores of methods that the run does not have itself; returns their names. The rows appear in
+    tables, without images. Raises InputError when the protocols do not fit the run's own scores."""
+    own = {method.name for method in run.methods()}
+    theirs = [content for content in table["scores"]
+              if content["method"] not in own and not content["method"].startswith("photos")]
+    _check_comparable([*(asdict(score) for score in run.scores() if score.metric not in COMPARED), *theirs])
+    for content in theirs:
+        content["protocol"]["merged from"] = table["run"]
+        run.write_score(Score.from_json(content))
+    return sorted({content["method"] for content in theirs})
+
+
+def summarise_seeds(tables: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Mean, standard deviation and t interval over training seeds of every value that all tables have.
+
+    Raises InputError for fewer than two tables.
+    """
+    if len(tables) < 2:
+        raise InputError("at least two tables (training seeds) are needed for a spread")
+    columns = [{(s["metric"], s["method"], v["name"]): v["value"] for s in table["scores"] for v in s["values"]}
+               for table in tables]
+    rows = []
+    for key in columns[0]:
+        if all(key in column for column in columns):
+            found = over_seeds([column[key] for column in columns])
+            rows.append(dict(zip(("metric", "method", "value"), key, strict=True)) | asdict(found))
+    return rows
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m evaluation.merge", description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(dest="command", required=True)
+    export = commands.add_parser("export", help="write a run's scores as one JSON file")
+    export.add_argument("run")
+    into = commands.add_parser("into", help="add the scores of a table to a run")
+    into.add_argument("run")
+    into.add_argument("tables", nargs="+", type=Path)
+    for name, text in (("merge", "merge tables of several machines"), ("seeds", "mean and spread over training seeds")):
+        commands.add_parser(name, help=text).add_argument("tables", nargs="+", type=Path)
+    for command in ("export", "merge", "seeds"):
+        commands.choices[command].add_argument("--out", type=Path, required=True)
+    with one_line_errors("evaluation.merge"):
+        _run(parser.parse_args(arguments))
+
+
+def _run(options: argparse.Namespace) -> None:
+    if options.command == "export":
+        write_json(options.out, export_table(RunDirectory.open(options.run)))
+    elif options.command == "into":
+        run = RunDirectory.open(options.run)
+        for file in options.tables:
+            print(f"{file}: added {', '.join(into_run(run, read_table(file))) or 'nothing'}")
+        return
+    elif options.command == "merge":
+        write_json(options.out, merge_tables([read_table(file) for file in options.tables]))
+    else:
+        write_json(options.out, summarise_seeds([read_table(file) for file in options.tables]))
+    print(f"written: {options.out}")
+
+
+if __name__ == "__main__":
+    main()

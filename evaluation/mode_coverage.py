@@ -1,0 +1,220 @@
+"""The metric "modes": how many of the appearances that a layout leaves open do the k images of a method cover?
+
+On scenes rendered in code they are known: the paint of each car (8 colours, drawn independently and uniformly) and the
+time of day (4). A method that makes one image can show one colour per car; k independent draws of the renderer show
+8 (1 - (7/8)^k) of them on average. Averaged, greyish cars count as the one paint they are nearest to.
+
+Paint looks different in different light, and a synthesized image chooses its own: its light is taken from the
+photograph whose mean colours, class by class, are nearest.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from data.files import fingerprint, read_image
+from data.street import CAR_COLOURS, MIN_CAR_PIXELS, TIMES_OF_DAY, Street, car_colour_of
+from evaluation.context import Work
+from evaluation.images import read_images
+from evaluation.intervals import Statistic
+from evaluation.measurements import Batch
+from evaluation.rundir import PHOTOS, RunDirectory, Value
+
+METRIC = "modes"
+REDRAWN_LAYOUTS = 40  # layouts drawn again by the renderer for the photographs' row
+CHUNK = 64
+COLOURS, TIMES = "car colours covered", "times of day covered"
+
+
+def expected_coverage(modes: int, k: int) -> float:
+    """Share of equally likely modes that k independent draws show on average."""
+    return 1 - (1 - 1 / modes) ** k
+
+
+def class_means(images: np.ndarray, layouts: np.ndarray, classes: int) -> np.ndarray:
+    """Mean RGB of each class: images uint8 [N, 3, H, W], layouts uint8 [N, H, W] -> float64 [N, classes, 3], NaN where
+    a layout lacks the class."""
+    n = len(images)
+    cell = (layouts.astype(np.int64) + np.arange(n).reshape(-1, 1, 1) * classes).ravel()
+    counts = np.bincount(cell, minlength=n * classes)
+    sums = [np.bincount(cell, images[:, c].ravel(), minlength=n * classes) for c in range(3)]
+    with np.errstate(invalid="ignore"):
+        return (np.stack(sums, axis=-1) / counts[:, None]).reshape(n, classes, 3)
+
+
+def nearest_by_class(means: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """For each [N, C, 3] the index of the nearest of known [M, C, 3], by RMS distance over the classes both have."""
+    gap = np.square(means[:, None] - known[None]).sum(axis=-1)
+    shared = np.isfinite(gap)
+    distance = np.where(shared, gap, 0).sum(axis=-1) / np.maximum(shared.sum(axis=-1), 1)
+    return np.where(shared.any(axis=-1), distance, np.inf).argmin(axis=1)
+
+
+@dataclass
+class ModesConsumer:
+    """Measures {"colours": int16 [B, K, cars], "times": int16 [B, K]}: indices into CAR_COLOURS and TIMES_OF_DAY; -1
+    for a car that the layout does not have or shows too small to read."""
+
+    run: RunDirectory
+    dataset: str  # hash, because lights are looked up in the photographs
+    name: str = "modes"
+    modes: dict = field(init=False)
+
+    def __post_init__(self):
+        self.modes = self.run.modes()
+
+    @property
+    def key(self) -> str:
+        return fingerprint("modes", self.dataset, MIN_CAR_PIXELS, list(CAR_COLOURS))
+
+    @cached_property
+    def _ignored(self) -> list[int]:
+        labels = self.run.labels()
+        return [labels.void, *(i for i, name in enumerate(labels.names) if name == "car")]
+
+    @cached_property
+    def _known(self) -> tuple[list[dict], np.ndarray]:
+        """The light of every photograph, and its mean colours per class."""
+        names, means = self.run.layouts(), []
+        size = self.run.layout(names[0]).shape
+        for i in range(0, len(names), CHUNK):
+            chunk = names[i : i + CHUNK]
+            photos = read_images([self.run.photo_file(name) for name in chunk], size)
+            means.append(self._means(photos, np.stack([self.run.layout(name) for name in chunk])))
+        return [self.modes[name] for name in names], np.concatenate(means)
+
+    def _means(self, images: np.ndarray, layouts: np.ndarray) -> np.ndarray:
+        means = class_means(images, layouts, len(self.run.labels()))
+        means[:, self._ignored] = np.nan
+        return means
+
+    @cached_property
+    def _most_cars(self) -> int:
+        return max((len(modes["cars"]) for modes in self.modes.values()), default=0)
+
+    def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
+        known, known_means = self._known
+        b, k = batch.images.shape[:2]
+        colours, times = np.full((b, k, self._most_cars), -1, np.int16), np.empty((b, k), np.int16)
+        instances = [read_image(self.run.dataset / "instances" / f"{name}.png", "L") for name in batch.names]
+        for u in range(k):
+            images = batch.images[:, u].numpy()
+            lights = nearest_by_class(self._means(images, batch.layouts), known_means)
+            for i, name in enumerate(batch.names):
+                light = known[lights[i]]
+                times[i, u] = TIMES_OF_DAY.index(light["time_of_day"])
+                colours[i, u] = self._read(images[i], instances[i], self.modes[name] | {"light": light["light"]})
+        return {"colours": colours, "times": times}
+
+    def _read(self, image: np.ndarray, instances: np.ndarray, modes: dict) -> np.ndarray:
+        found = np.full(self._most_cars, -1, np.int16)
+        for car, known in enumerate(modes["cars"]):
+            if known["pixels"] >= MIN_CAR_PIXELS:
+                found[car] = list(CAR_COLOURS).index(car_colour_of(image, instances, car, modes))
+        return found
+
+
+def distinct(values: np.ndarray) -> np.ndarray:
+    """Number of different values along the K of [N, K, ...] -> [N, ...]."""
+    ordered = np.sort(values, axis=1)
+    return 1 + (np.diff(ordered, axis=1) != 0).sum(axis=1)
+
+
+def _mean_of_cars(means: np.ndarray) -> np.ndarray:
+    """Formula of (sum of shares, number of cars) per layout: a layout's cars count one by one."""
+    return np.divide(means[..., 0], means[..., 1], out=np.full(means.shape[:-1], np.nan), where=means[..., 1] > 0)
+
+
+def statistics(colours: np.ndarray, times: np.ndarray) -> dict[str, Statistic]:
+    """Coverage, each in 0..1, from the arrays of ModesConsumer."""
+    there = colours[:, 0] >= 0
+    shares = np.where(there, distinct(colours) / len(CAR_COLOURS), 0).sum(axis=-1)
+    return {COLOURS: Statistic(np.stack([shares, there.sum(axis=-1)], axis=-1).astype(np.float64), _mean_of_cars),
+            TIMES: Statistic.mean(distinct(times) / len(TIMES_OF_DAY))}
+
+
+def _consumer(work: Work) -> ModesConsumer:
+    if not hasattr(work, "_modes"):
+        work._modes = ModesConsumer(work.run, work.measurements.dataset_hash())
+    return work._modes
+
+
+def known_modes(work: Work) -> bool:
+    """Whether the run's scenes were rendered in code, so that their modes are known."""
+    modes = work.run.modes()
+    return bool(modes) and all("light" in m for m in modes.values()) and (work.run.dataset / "instances").is_dir()
+
+
+def consumers(work: Work) -> list[ModesConsumer]:
+    return [_consumer(work)] if known_modes(work) else []
+
+
+def method_statistics(work: Work, method: str) -> dict[str, Statistic]:
+    if method == PHOTOS or not known_modes(work):
+        return {}
+    return work.statistics(METRIC, method, lambda: statistics(**work.measurements.get(method, _consumer(work))))
+
+
+def protocol(work: Work) -> dict:
+    return {"modes": f"{len(CAR_COLOURS)} car colours, {len(TIMES_OF_DAY)} times of day",
+            "cars": f"with at least {MIN_CAR_PIXELS} painted pixels; the nearest paint of their median colour, in the "
+                    "light of the photograph with the nearest mean colours per class"}
+
+
+def score(work: Work) -> None:
+    """Write the coverage of every method, with what k independent draws would show, and that of the renderer itself.
+
+    Datasets without known modes have no such score.
+    """
+    if not known_modes(work):
+        return
+    for method in work.methods:
+        k = work.measurements.images_per_layout(method)
+        inputs = work.inputs(METRIC, method, [protocol(work), k])
+        if not work.stored(METRIC, method, inputs):
+            values = work.values(method_statistics(work, method)) + _expected(k)
+            work.write(METRIC, method, inputs, values, protocol(work) | {"k": k})
+    _score_renderer(work)
+
+
+def _expected(k: int) -> list[Value]:
+    return [Value(f"{name}, {k} independent draws", expected_coverage(count, k), None, "exact", True)
+            for name, count in ((COLOURS, len(CAR_COLOURS)), (TIMES, len(TIMES_OF_DAY)))]
+
+
+def _score_renderer(work: Work) -> None:
+    """The row of the photographs: k independent draws of the renderer, read by the same means as a method's images."""
+    k = max((work.measurements.images_per_layout(method) for method in work.methods), default=1)
+    inputs = work.inputs(METRIC, PHOTOS, [protocol(work), k])
+    if work.stored(METRIC, PHOTOS, inputs):
+        return
+    street = same_street(work.run)
+    if street is None:
+        return
+    chosen = np.unique(np.linspace(0, work.n - 1, min(work.n, REDRAWN_LAYOUTS)).astype(int))
+    parts = [_consumer(work)(_redrawn(work, street, index, k)) for index in chosen]
+    found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    statistics_ = statistics(**found)
+    note = f"mean over {len(chosen)} layouts"
+    values = [Value(name, s.value(), None, note, True) for name, s in statistics_.items() if np.isfinite(s.value())]
+    work.write(METRIC, PHOTOS, inputs, values + _expected(k), protocol(work) | {
+        "k": k, "N": len(chosen), "photographs": f"{k} independent draws of the renderer for each layout"})
+
+
+def same_street(run: RunDirectory) -> Street | None:
+    """The renderer behind the run's photographs; None when it does not give the run's first photograph."""
+    config = run.config()["config"]
+    names = run.layouts()
+    street = Street("val", run.layout(names[0]).shape, len(names), config.get("seed", 0))
+    first = street[0]
+    photo = read_image(run.photo_file(names[0])).transpose(2, 0, 1)
+    return street if np.array_equal(first.photo, photo) else None
+
+
+def _redrawn(work: Work, street: Street, index: int, k: int) -> Batch:
+    draws: Sequence = [street.redraw(int(index), u) for u in range(k)]
+    images = torch.from_numpy(np.stack([draw.photo for draw in draws])[None])
+    return Batch([work.measurements.layouts[index]], draws[0].layout[None], images[:, 0], images)

@@ -1,0 +1,129 @@
+"""Distances between feature maps of two images, position by position: LPIPS, and its form without learned weights."""
+
+import importlib.util
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from data.errors import InputError
+from data.files import fingerprint, sha256
+from evaluation.context import Work
+from evaluation.features import Extractor, image_maps
+from evaluation.measurements import Batch
+
+TO_PHOTO, PAIRWISE = "to_photo", "pairwise"
+Maps = Sequence[torch.Tensor]
+LPIPS_TRUNKS = {"squeeze": "squeezenet1_1-b8a52dc0.pth", "alex": "alexnet-owt-7be5be79.pth",
+                "vgg": "vgg16-397923af.pth"}
+
+
+def unit_maps(maps: Maps) -> list[torch.Tensor]:
+    """Each position's channels scaled to length 1 (zero stays zero): a list of [B, C, h, w]."""
+    return [m / (m.square().sum(dim=1, keepdim=True).sqrt() + 1e-10) for m in maps]
+
+
+def map_distance(a: Maps, b: Maps) -> torch.Tensor:
+    """Zhang et al. 2018, Eq. 1 with all weights 1, of unit maps: squared differences summed over channels, averaged
+    over positions, summed over layers: [B], at least 0."""
+    return sum((x - y).square().sum(dim=1).mean(dim=(1, 2)) for x, y in zip(a, b, strict=True))
+
+
+@dataclass(frozen=True)
+class PerceptualConsumer:
+    """Measures {"to_photo": float64 [B, K]} and, for K > 1, {"pairwise": float64 [B]}.
+
+    embed: uint8 [B, 3, H, W] -> maps; compare: maps, maps -> [B]. embed_images: batch -> maps of all images [B K, ...],
+    where they can be had for less.
+    """
+
+    label: str
+    protocol: dict[str, Any]
+    embed: Callable[[torch.Tensor], Maps] = field(compare=False)
+    compare: Callable[[Maps, Maps], torch.Tensor] = field(default=map_distance, compare=False)
+    embed_images: Callable[[Batch], Maps] | None = field(default=None, compare=False)
+
+    @property
+    def name(self) -> str:
+        return f"maps-{self.label}"
+
+    @property
+    def key(self) -> str:
+        return fingerprint(self.label, self.protocol)
+
+    @torch.inference_mode()
+    def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
+        b, k = batch.images.shape[:2]
+        photo = self.embed(batch.photos)
+        flat = self.embed_images(batch) if self.embed_images else self.embed(batch.images.flatten(0, 1))
+        images = [[m.unflatten(0, (b, k))[:, u] for m in flat] for u in range(k)]
+        found = {TO_PHOTO: torch.stack([self.compare(maps, photo) for maps in images], dim=1)}
+        pairs = [self.compare(a, b) for i, a in enumerate(images) for b in images[i + 1 :]]
+        if pairs:
+            found[PAIRWISE] = torch.stack(pairs, dim=1).mean(dim=1)
+        return {name: value.double().cpu().numpy() for name, value in found.items()}
+
+
+def perceptual_consumers(work: Work) -> list[PerceptualConsumer]:
+    """One for every configured extractor that has feature maps, and LPIPS where it is configured."""
+    if not hasattr(work, "_perceptual"):
+        found = [_of_extractor(c.extractor) for c in work.extractors if c.extractor.maps is not None]
+        if work.context.options.lpips:
+            found.append(build_lpips(Path(work.context.options.lpips), work.context.device))
+        work._perceptual = found
+    return work._perceptual
+
+
+def _of_extractor(extractor: Extractor) -> PerceptualConsumer:
+    def embed(images: torch.Tensor) -> Maps:
+        return unit_maps(extractor.map_list(images))
+
+    def embed_images(batch: Batch) -> Maps:
+        return unit_maps(image_maps(batch, extractor))
+
+    form = "unit-length channels, squared differences, sum over layers (LPIPS without its learned weights)"
+    return PerceptualConsumer(f"map distance-{extractor.label}", extractor.full | {"form": form}, embed,
+                              embed_images=embed_images)
+
+
+def build_lpips(path: Path, device: str) -> PerceptualConsumer:
+    """LPIPS 0.1 of the package lpips on its trunk's torchvision weights: `path` is that file, or a folder with it.
+
+    Raises InputError when the package or the weights are missing, or the file is not the official one.
+    """
+    if importlib.util.find_spec("lpips") is None:
+        raise InputError("score.lpips needs the package lpips (its learned weights): pip install '.[lpips]'")
+    net, file = _trunk(path)
+    import lpips
+    model = lpips.LPIPS(net=net, pnet_rand=True, verbose=False).eval().requires_grad_(False)
+    _load_trunk(model.net, torch.load(file, map_location="cpu", weights_only=True))
+    model.to(device)
+
+    def embed(images: torch.Tensor) -> Maps:
+        return [images.to(device).float() / 127.5 - 1]
+
+    def compare(a: Maps, b: Maps) -> torch.Tensor:
+        return model(a[0], b[0]).flatten()
+
+    protocol = {"lpips": "0.1", "net": net, "trunk sha256": sha256(file), "resize": "none"}
+    return PerceptualConsumer(f"LPIPS-{net}", protocol, embed, compare)
+
+
+def _trunk(path: Path) -> tuple[str, Path]:
+    for net, name in LPIPS_TRUNKS.items():
+        file = path / name if path.is_dir() else path
+        if file.is_file() and file.name == name:
+            prefix = name.rsplit("-", 1)[1].removesuffix(".pth")
+            if not sha256(file).startswith(prefix):
+                raise InputError(f"{file}: its SHA-256 does not begin with {prefix}, so it is not the official file")
+            return net, file
+    raise InputError(f"score.lpips: {path} is or holds none of {', '.join(LPIPS_TRUNKS.values())}")
+
+
+def _load_trunk(trunk: torch.nn.Module, weights: dict[str, torch.Tensor]) -> None:
+    """The package cuts torchvision's layers into slices but keeps their numbers: sliceS.N.x is features.N.x."""
+    own = trunk.state_dict()
+    trunk.load_state_dict({key: weights["features." + key.split(".", 1)[1]] for key in own})
