@@ -54,36 +54,36 @@ def errors(test: AppTest) -> list[str]:
     return [error.value.replace("\\", "") for error in test.error]
 
 
-def test_first_view_shows_layout_photo_and_methods(scored_run, app):
-    test = app("--run", str(scored_run.path))
+def test_first_view_shows_layout_photo_and_methods(read_only_run, app):
+    test = app("--run", str(read_only_run.path))
     assert not errors(test)
     images = shown_images(test)
-    assert images["Photograph of layout 00000"] == scored_run.photo_file("00000").read_bytes()
-    for method in scored_run.methods()[:3]:
-        assert images[f"{method.title} of layout 00000"] == scored_run.image_file(method.name, "00000").read_bytes()
+    assert images["Photograph of layout 00000"] == read_only_run.photo_file("00000").read_bytes()
+    for method in read_only_run.methods()[:3]:
+        assert images[f"{method.title} of layout 00000"] == read_only_run.image_file(method.name, "00000").read_bytes()
     layout = np.asarray(Image.open(io.BytesIO(images["Layout of layout 00000"])))
-    assert (layout == scored_run.labels().colourise(scored_run.layout("00000"))).all()
+    assert (layout == read_only_run.labels().colourise(read_only_run.layout("00000"))).all()
     for u in (1, 2, 3):
-        expected = scored_run.variant_file("crn_diversity", "00000", u).read_bytes()
+        expected = read_only_run.variant_file("crn_diversity", "00000", u).read_bytes()
         assert images[f"image {u} of layout 00000"] == expected
     assert "image-rendering:pixelated" in bodies(test)
     assert "width:192px;height:96px" in bodies(test)
 
 
-def test_legend_names_every_class_of_the_layout_with_its_share(scored_run, app):
-    text = bodies(app("--run", str(scored_run.path)))
-    shares = np.bincount(scored_run.layout("00000").ravel(), minlength=4) / scored_run.layout("00000").size
-    for name, colour, share in zip(scored_run.labels().names, scored_run.labels().colours, shares, strict=True):
+def test_legend_names_every_class_of_the_layout_with_its_share(read_only_run, app):
+    text = bodies(app("--run", str(read_only_run.path)))
+    shares = np.bincount(read_only_run.layout("00000").ravel(), minlength=4) / read_only_run.layout("00000").size
+    for name, colour, share in zip(read_only_run.labels().names, read_only_run.labels().colours, shares, strict=True):
         if share:
             item = re.search(rf"<li[^>]*>(?:(?!</li>).)*{name} (?:(?!</li>).)*</li>", text).group()
             assert "#{:02x}{:02x}{:02x}".format(*colour) in item
             assert f"{100 * share:.1f} %" in item
 
 
-def test_scores_of_the_layout_and_of_the_methods(scored_run, app):
-    test = app("--run", str(scored_run.path))
+def test_scores_of_the_layout_and_of_the_methods(read_only_run, app):
+    test = app("--run", str(read_only_run.path))
     own, overall = (frame.value for frame in test.dataframe)
-    by_method = {score.method: score for score in scored_run.scores("segmentation")}
+    by_method = {score.method: score for score in read_only_run.scores("segmentation")}
     assert own.loc["CRN", "mIoU ↑"] == by_method["crn"].per_image["mIoU"][0]
     assert own.loc["Photograph", "mIoU ↑"] == by_method["photos"].per_image["mIoU"][0]
     assert list(own.index) == ["Photograph", "CRN", "CRN, diversity", "pix2pix"]
@@ -92,13 +92,13 @@ def test_scores_of_the_layout_and_of_the_methods(scored_run, app):
     assert "Image-space loss" not in overall.index
 
 
-def test_per_image_scores_of_another_number_of_layouts_are_left_out(scored_run):
-    scores = scored_run.scores()
-    assert per_image(scores, scored_run.methods(), 0, len(scored_run.layouts()) + 1).empty
+def test_per_image_scores_of_another_number_of_layouts_are_left_out(read_only_run):
+    scores = read_only_run.scores()
+    assert per_image(scores, read_only_run.methods(), 0, len(read_only_run.layouts()) + 1).empty
 
 
-def test_next_previous_and_the_link_that_reopens_the_view(scored_run, app):
-    test = app("--run", str(scored_run.path))
+def test_next_previous_and_the_link_that_reopens_the_view(read_only_run, app):
+    test = app("--run", str(read_only_run.path))
     assert button(test, "Previous").disabled
     button(test, "Next").click()
     test.run()
@@ -107,7 +107,7 @@ def test_next_previous_and_the_link_that_reopens_the_view(scored_run, app):
     test.run()
     link = {key: np.atleast_1d(value).tolist() for key, value in test.query_params.items()}
     assert link == {"layout": ["00001"], "methods": ["image_space", "crn"], "zoom": ["4"]}
-    again = app("--run", str(scored_run.path), **link)
+    again = app("--run", str(read_only_run.path), **link)
     assert bodies(again) == bodies(test)
     assert set(shown_images(again)) == {f"{title} of layout 00001"
                                         for title in ("Layout", "Photograph", "CRN", "Image-space loss")}
@@ -117,8 +117,8 @@ def button(test: AppTest, label: str):
     return next(button for button in test.button if button.label == label)
 
 
-def test_unknown_names_in_a_link_fall_back(scored_run, app):
-    test = app("--run", str(scored_run.path), layout="gone", methods=["gone"], classes=["gone"], zoom="99")
+def test_unknown_names_in_a_link_fall_back(read_only_run, app):
+    test = app("--run", str(read_only_run.path), layout="gone", methods=["gone"], classes=["gone"], zoom="99")
     assert not errors(test)
     assert test.selectbox(key="layout").value == "00000"
     assert test.multiselect(key="methods").value == ["crn", "crn_diversity", "pix2pix"]
@@ -143,8 +143,8 @@ def test_filter_by_class(scored_run, app):
     assert "No layout has all of these classes" in test.warning[0].value
 
 
-def test_fewer_than_two_methods_ask_for_more(scored_run, app):
-    test = app("--run", str(scored_run.path), methods=["crn"])
+def test_fewer_than_two_methods_ask_for_more(read_only_run, app):
+    test = app("--run", str(read_only_run.path), methods=["crn"])
     assert "two or more" in test.info[0].value
 
 
@@ -193,7 +193,7 @@ def test_wrong_arguments_give_one_line(app, arguments):
     assert "expected: streamlit run reports/app.py" in errors(app(*arguments))[0]
 
 
-def test_no_torch(scored_run):
+def test_no_torch():
     """Neither the app nor the report imports torch: they start fast and run without it."""
     code = ("import sys, reports.report, reports.app_pages.compare; "
             "sys.exit(','.join(m for m in sys.modules if m.split('.')[0] in ('torch', 'torchvision')) or 0)")
@@ -202,13 +202,13 @@ def test_no_torch(scored_run):
 
 
 @pytest.fixture
-def served(scored_run, tmp_path):
-    """Address of the app, served for `scored_run` as `make app` does, from the repository's root."""
+def served(read_only_run, tmp_path):
+    """Address of the app, served for `read_only_run` as `make app` does, from the repository's root."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "streamlit", "run", "reports/app.py", "--server.port", str(port), "--",
-               "--run", str(scored_run.path)]
+               "--run", str(read_only_run.path)]
     log = tmp_path / "app.log"
     with open(log, "w") as output:
         process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
@@ -231,7 +231,7 @@ def _wait_for(address: str, process: subprocess.Popen, log: Path, seconds: float
     pytest.fail(f"the app did not start: {log.read_text()}")
 
 
-def test_pixels_in_a_browser(scored_run, served, browser_page):
+def test_pixels_in_a_browser(read_only_run, served, browser_page):
     """What the browser shows is the file, byte for byte and pixel for pixel, and nothing is asked of the network."""
     asked = []
     page = browser_page
@@ -239,7 +239,7 @@ def test_pixels_in_a_browser(scored_run, served, browser_page):
     page.goto(f"{served}/?layout=00002&methods=crn&methods=image_space&zoom=2")
     picture = page.locator("img[alt='Image-space loss of layout 00002']")
     picture.wait_for(timeout=30_000)
-    file = scored_run.image_file("image_space", "00002")
+    file = read_only_run.image_file("image_space", "00002")
     assert base64.b64decode(picture.get_attribute("src").partition("base64,")[2]) == file.read_bytes()
     assert picture.evaluate("image => getComputedStyle(image).imageRendering") == "pixelated"
     box = picture.bounding_box()
