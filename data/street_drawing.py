@@ -296,7 +296,7 @@ def _tree(canvas: Canvas, i: int, tree: Tree) -> None:
     if trunk:
         canvas.flat([(tree.x - half, 0), (tree.x - half * .7, trunk * 1.6), (tree.x + half * .7, trunk * 1.6),
                      (tree.x + half, 0)], Material.TRUNK, i, tree.z, (0, trunk * 2))
-    unit, counts = _crown(tree.kind, tree.shape, tree.radius * canvas.view.focal < 12 * tree.z)
+    unit, counts = _crown(tree.kind, tree.shape, tree.radius * canvas.view.focal < 16 * tree.z)
     points = unit * (tree.radius, tree.height - trunk, 1)
     points += (tree.x, trunk, tree.z)
     row = array("d", (Material.FOLIAGE, i, tree.z, trunk, tree.height, 0, 0, -1, 0, 0, 0))
