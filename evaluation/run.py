@@ -9,6 +9,7 @@ Running the same command again repeats no finished work; a stopped one goes on w
 
 import argparse
 import os
+import shlex
 import sys
 import time
 from collections.abc import Callable
@@ -176,7 +177,8 @@ def parse_images(items: list[str]) -> list[tuple[str, str]]:
 
 def listing() -> str:
     lines = ["presets:  " + ", ".join(preset_names()), "methods:"]
-    lines += [f"  {name:18} {title}: {generator}+{objective}" for name, (title, generator, objective) in METHODS.items()]
+    lines += [f"  {name:18} {title}: {generator}+{objective}"
+              for name, (title, generator, objective) in METHODS.items()]
     lines += ["  any other pair     generator+objective, for example crn+gan, unet+image_space",
               "stages:   " + ", ".join(STAGES), "datasets: " + ", ".join(DATASETS),
               "metrics:  " + ", ".join([*METRICS, *COMPARISONS])]
@@ -189,12 +191,13 @@ def parser() -> argparse.ArgumentParser:
     what = usage.add_argument_group("what to do")
     what.add_argument("--all", action="store_true", help="all stages")
     what.add_argument("--stages", metavar="A,B,...", help=f"some of {','.join(STAGES)}")
-    what.add_argument("--list", action="store_true", help="list presets, methods, stages, datasets and metrics, and exit")
+    what.add_argument("--list", action="store_true", help="list presets, methods, stages, datasets, metrics")
     how = usage.add_argument_group("with what")
     how.add_argument("--preset", default="street", metavar="NAME|FILE.yaml", help="default: street")
     how.add_argument("--data", metavar="PATH", help="folder of the dataset (not for scenes rendered in code)")
     how.add_argument("--out", metavar="DIR", help="run directory; default: runs/<preset>")
-    how.add_argument("--methods", metavar="A,B,...", help="instead of the preset's; names from --list or generator+objective")
+    how.add_argument("--methods", metavar="A,B,...",
+                     help="instead of the preset's; names from --list, or generator+objective")
     how.add_argument("--images", action="append", default=[], metavar="NAME=FOLDER",
                      help="score a folder of PNG files named like the layouts as one more method (repeatable)")
     how.add_argument("--device", choices=["auto", "cpu", "cuda"], help="default: the preset's (auto)")
@@ -242,8 +245,8 @@ def main(argv: list[str] | None = None) -> int:
         try:
             run_stages(job, stages)
         except (Interrupted, KeyboardInterrupt):
-            print(f"\nstopped; what was finished is kept in {out}. Go on with the same command:\n  python -m evaluation.run "
-                  + " ".join(argv if argv is not None else sys.argv[1:]), file=sys.stderr)
+            command = shlex.join(["python", "-m", "evaluation.run", *(sys.argv[1:] if argv is None else argv)])
+            print(f"\nstopped; the state is saved in {out}. Go on with the same command:\n  {command}", file=sys.stderr)
             return 130
     return 0
 

@@ -58,8 +58,9 @@ class LayerWeights(nn.Module):
     """The lambdas of Eq. 1: the authors' constants, or calibrated at a stated step so that every term weighs the same.
 
     lambdas: "calibrated", or a key of losses.CODE_LAMBDAS. calibrate_at: optimiser step after which the lambdas are
-    set from the mean of each term over the steps so far (0: from the first batch, before its loss is used); before it,
-    they are 1 on mean-reduced terms, the paper's 1/numel. total: see losses.equalising_lambdas.
+    set from the mean of each term over the last tenth of the steps before it, at least 20 (0: from the first batch,
+    before its loss is used); until then they are 1 on mean-reduced terms, the paper's 1/numel. total: see
+    losses.equalising_lambdas.
     """
 
     def __init__(self, layers: list[str], lambdas: str, calibrate_at: int, total: float | None = None):
@@ -73,14 +74,15 @@ class LayerWeights(nn.Module):
         start = torch.ones(len(layers)) if constants is None else torch.tensor([constants[layer] for layer in layers])
         self.register_buffer("lambdas", start)
         self.register_buffer("sums", torch.zeros(len(layers)))
-        self.register_buffer("count", torch.zeros((), dtype=torch.long))
+        self.register_buffer("seen", torch.zeros((), dtype=torch.long))
         self.register_buffer("frozen", torch.tensor(not self.calibrated))
 
     def weigh(self, terms: dict[str, Tensor], magnitudes: Tensor) -> dict[str, Tensor]:
         """terms times their lambdas. magnitudes: [L] detached mean of each term, for the calibration."""
         if not self.frozen:
-            self.sums += magnitudes
-            self.count += 1
+            self.seen += 1
+            if self.seen > self.calibrate_at - self._window():
+                self.sums += magnitudes
             if self.calibrate_at == 0:
                 self._freeze()
         return {layer: weight * terms[layer] for layer, weight in zip(self.layers, self.lambdas.unbind(), strict=True)}
@@ -90,8 +92,13 @@ class LayerWeights(nn.Module):
             self.sums.copy_(mean_over_ranks(self.sums))
             self._freeze()
 
+    def _window(self) -> int:
+        """Batches whose terms are averaged: the terms as they are then, not as they were at the start."""
+        return max(1, min(self.calibrate_at, max(20, self.calibrate_at // 10)))
+
     def _freeze(self) -> None:
-        self.lambdas.copy_(losses.equalising_lambdas(self.sums / self.count, self.lambdas, self.total))
+        means = self.sums / self._window()
+        self.lambdas.copy_(losses.equalising_lambdas(means, self.lambdas, self.total))
         self.frozen.fill_(True)
 
 

@@ -98,18 +98,37 @@ class CrossEntropy(Objective):
 
 
 class PerceptualTrainee(nn.Module):
-    """A perceptual pyramid with a linear classifier on every tap, upsampled and summed: logits [N, C, H, W].
+    """A perceptual pyramid with a linear head on every tap: labels and colours of all pixels, [N, C + 3, H, W].
 
-    Labelling pixels makes the pyramid's features mean something before they are used in a loss; the heads are dropped.
+    Each head sees one cell of its tap and must say the class and the colour of every pixel under it; the heads' answers
+    are summed for the classes. So every tap keeps what lies where (labels) and what it looks like (colours, texture):
+    features that only labelled would not mind what colour a car is. The heads are dropped afterwards.
     """
 
     def __init__(self, net: nn.Module, classes: int):
         super().__init__()
-        self.net = net
-        self.heads = nn.ModuleDict({tap: nn.Conv2d(channels, classes, 1) for tap, channels in net.channels.items()})
+        self.net, self.classes = net, classes
+        self.strides = {tap: 1 << (int(tap[4]) - 1) for tap in net.channels}
+        self.label_heads = nn.ModuleDict({tap: nn.Conv2d(d, classes, 1) for tap, d in net.channels.items()})
+        self.colour_heads = nn.ModuleDict({tap: nn.Conv2d(d, 3 * self.strides[tap] ** 2, 1)
+                                           for tap, d in net.channels.items()})
 
-    def forward(self, pictures: Tensor) -> Tensor:
+    def forward(self, pictures: Tensor) -> tuple[Tensor, list[Tensor]]:
+        """Logits [N, C, H, W] and per tap the picture as that tap remembers it, [N, 3, H, W]."""
+        size = pictures.shape[-2:]
         features = self.net(pictures)
-        logits = [F.interpolate(head(features[tap]), size=pictures.shape[-2:], mode="bilinear", align_corners=False)
-                  for tap, head in self.heads.items()]
-        return torch.stack(logits).sum(0)
+        logits = [F.interpolate(head(features[tap]), size=size, mode="bilinear", align_corners=False)
+                  for tap, head in self.label_heads.items()]
+        colours = [F.pixel_shuffle(head(features[tap]), self.strides[tap])[..., : size[0], : size[1]]
+                   for tap, head in self.colour_heads.items()]
+        return torch.stack(logits).sum(0), colours
+
+
+class Describe(CrossEntropy):
+    """What a PerceptualTrainee learns: cross-entropy of the labels, and L1 of the colours, averaged over taps."""
+
+    def generator_terms(self, batch: Batch, images: tuple[Tensor, list[Tensor]]) -> dict[str, Tensor]:
+        logits, colours = images
+        photo = batch.photo.flip(-1) if self._mirrored else batch.photo
+        colour = torch.stack([(photo - picture).abs().mean() for picture in colours]).mean()
+        return {**super().generator_terms(batch, logits), "colour": colour}

@@ -80,7 +80,8 @@ def test_gan_images_stay_in_range_and_depend_on_the_noise(small_batch):
 
 
 @pytest.mark.parametrize("size, images, count", [
-    ((256, 512), 1, 97_863_171), ((256, 512), 9, 97_875_483), ((512, 1024), 1, 98_622_851), ((1024, 2048), 1, 98_674_531)])
+    ((256, 512), 1, 97_863_171), ((256, 512), 9, 97_875_483), ((512, 1024), 1, 98_622_851),
+    ((1024, 2048), 1, 98_674_531)])
 def test_parameter_counts_of_the_paper(size, images, count):
     with torch.device("meta"):
         assert sum(p.numel() for p in CRN(20, size, images).parameters()) == count

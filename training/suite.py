@@ -18,7 +18,7 @@ from data.errors import InputError
 from data.files import fingerprint
 from data.pairs import PairDataset
 from models.perceptual import PerceptualNet, weights_sha256
-from models.segmentation import CrossEntropy, DilatedNet, PerceptualTrainee, ResidualNet
+from models.segmentation import CrossEntropy, Describe, DilatedNet, PerceptualTrainee, ResidualNet
 from models.vgg_files import load_perceptual
 from presets.schema import Preset, TrainingConfig
 from training import checkpoint
@@ -65,8 +65,8 @@ class Suite:
             return load_perceptual(config.source, config.path, config.convention)
         budget = TrainingConfig(images_seen=config.images_seen, batch=8, lr=2e-3, lr_decay=0.3, precision="float32")
         network = self._network("perceptual", lambda: PerceptualTrainee(PerceptualNet.at_width(config.width),
-                                                                        self.classes), budget)
-        network.net.origin = {"source": "trained by this run", "task": "layouts of the train split"}
+                                                                        self.classes), budget, Describe)
+        network.net.origin = {"source": "trained by this run", "task": "layouts and colours of the train split"}
         return network.net.freeze()
 
     @cached_property
@@ -87,7 +87,8 @@ class Suite:
     def method_folder(self, name: str) -> Path:
         return self.folder / "methods" / name
 
-    def _network(self, role: str, build: Callable[[], nn.Module], budget: TrainingConfig) -> nn.Module:
+    def _network(self, role: str, build: Callable[[], nn.Module], budget: TrainingConfig,
+                 objective: type[CrossEntropy] = CrossEntropy) -> nn.Module:
         """Train on photographs and layouts of the train split, then freeze."""
         seed = derived_seed(self.preset.seed, role)
         torch.manual_seed(seed)
@@ -98,7 +99,7 @@ class Suite:
         if is_finished(task):
             network.load_state_dict(checkpoint.load(task.folder / CHECKPOINT)["generator"])
         else:
-            trainable = SimpleNamespace(generator=network, objective=CrossEntropy(self.classes))
+            trainable = SimpleNamespace(generator=network, objective=objective(self.classes))
             fit(task, trainable, self.train, self.fabric)
         return network.requires_grad_(False).eval()
 
