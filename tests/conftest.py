@@ -134,3 +134,32 @@ def small_batch():
         return Batch(one_hot(labels, classes), photo, labels.long())
 
     return make
+
+
+@pytest.fixture
+def tiny_judge():
+    """A judge with random weights for three classes: made in milliseconds, repeatable."""
+    import torch
+    from torch import nn
+
+    class TinyJudge(nn.Module):
+        def __init__(self):
+            super().__init__()
+            generator = torch.Generator().manual_seed(0)
+            self.body, self.head = nn.Conv2d(3, 12, 5, 2, 2), nn.Conv2d(12, 3, 1)
+            for weight in self.parameters():
+                weight.data = torch.empty_like(weight).uniform_(-.4, .4, generator=generator)
+            self.protocol = {"name": "random judge", "sha256": "ab" * 32, "input size": "as the images"}
+
+        @torch.no_grad()
+        def _maps(self, images):
+            return self.body(images.float() / 127.5 - 1).relu()
+
+        def predict(self, images):
+            logits = self.head(self._maps(images))
+            return nn.functional.interpolate(logits, images.shape[-2:]).argmax(1).to(torch.uint8)
+
+        def features(self, images):
+            return self._maps(images).mean(dim=(2, 3))
+
+    return TinyJudge().eval()
