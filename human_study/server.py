@@ -5,6 +5,8 @@ Participants come by a link of their own (/s/...), from a panel (/p/... with the
 that hold for one session only, and the right answers of sentinels stay here.
 """
 
+import sqlite3
+
 from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
@@ -43,6 +45,8 @@ async def api(request: Request) -> Response:
         return JSONResponse({"error": "malformed"}, 422)
     except Refusal as refusal:
         return JSONResponse({"error": refusal.reason}, 409)
+    except sqlite3.OperationalError:  # disk full or database busy for long: the page tries again
+        return JSONResponse({"error": "storage"}, 503)
 
 
 def study_page(request: Request, session: Session) -> Response:
