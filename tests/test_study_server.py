@@ -1,6 +1,7 @@
 """The study server: sessions, blinding, security list, no answer lost or doubled, privacy, export."""
 
 import concurrent.futures
+import itertools
 import json
 import os
 import re
@@ -512,12 +513,12 @@ def test_full_disk_is_an_answer_to_try_again(make):
     someone = join(client).consent()
     db, other = client.app.state.site.store._db, client.app.state.site.store.invite("local")[0].session_id
     db.execute(f"PRAGMA max_page_count={db.execute('PRAGMA page_count').fetchone()[0]}")
-    with pytest.raises(sqlite3.OperationalError, match="full"):
-        for _ in range(1000):
-            db.execute("INSERT INTO event (session_id, at, kind, detail) VALUES ('x', 0, 'filler', ?)", ["x" * 900])
-    with pytest.raises(sqlite3.OperationalError, match="full"):
-        for _ in range(1000):
-            db.execute("INSERT INTO response VALUES (?, (SELECT count(*) FROM response), '', 0, ?)", [other, "x" * 900])
+    fill = ("INSERT INTO event (session_id, at, kind, detail) VALUES (?, 0, 'filler', ?)",
+            "INSERT INTO response VALUES (?, (SELECT count(*) FROM response), '', 0, ?)")
+    for statement, size in itertools.product(fill, (900, 90, 1)):
+        with pytest.raises(sqlite3.OperationalError, match="full"):
+            for _ in range(5000):
+                db.execute(statement, [other, "x" * size])
     same = secrets.token_hex(16)
     assert someone.answer(0, client_id=same).status_code == 503
     db.execute("DELETE FROM response")
