@@ -9,7 +9,16 @@ from scipy import stats
 from human_study.clustered import Estimate
 
 RESAMPLES = 1000
-SPLITS = 50
+SPLITS = 20
+
+
+def combined_codes(*columns: pd.Series) -> np.ndarray:
+    """int64 [n]: one code per combination of values, in the order of first appearance; missing values are a value."""
+    codes = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        own, values = pd.factorize(column, use_na_sentinel=False)
+        codes = pd.factorize(codes * len(values) + own)[0].astype(np.int64)
+    return codes
 
 
 def value_counts(units: np.ndarray, values: np.ndarray) -> np.ndarray:
@@ -50,14 +59,14 @@ def krippendorff_alpha(frame: pd.DataFrame) -> Estimate:
     that conditions of different difficulty add to the agreement and equal ones do not.
     frame: columns image_id, condition, exposure_req_ms, outcome.
     """
-    unit = pd.factorize(pd.MultiIndex.from_frame(frame[["image_id", "condition", "exposure_req_ms"]]))[0]
+    unit = combined_codes(frame["image_id"], frame["condition"], frame["exposure_req_ms"])
     counts = value_counts(unit, frame["outcome"].to_numpy())
     alpha = nominal_alpha(counts)
     if math.isnan(alpha):
         return Estimate(alpha, note="no image was judged twice in the same condition: agreement cannot be measured")
     observed, by_value = _disagreement(counts)
-    image = pd.Series(frame["image_id"].to_numpy()).groupby(unit).first()[counts.sum(axis=1) >= 2]
-    codes = pd.factorize(image)[0]
+    image = frame["image_id"].to_numpy()[np.unique(unit, return_index=True)[1]]  # of every unit
+    codes = pd.factorize(image[counts.sum(axis=1) >= 2])[0]
     images = codes.max() + 1
     if images < 2:
         return Estimate(alpha, note="one image: no interval")

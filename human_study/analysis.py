@@ -28,6 +28,11 @@ from human_study.responses import is_simulated
 from human_study.robustness import Flip, votes_to_flip
 
 TIES = ("half", "drop")
+CATEGORIES = ["study_id", "spec_sha256", "platform", "session_id", "session_started", "worker_id", "block", "image_id",
+              "condition", "layout", "left_method", "right_method", "chosen", "sentinel", "submit_status",
+              "exclude_reasons"]
+NUMBERS = ["trial_index", "outcome", "sentinel_ok", "exposure_req_ms", "exposure_ms", "refresh_hz", "dropped_frames",
+           "mask_shown", "onset_ts", "response_ts", "rt_ms", "focus_lost", "asset_error"]
 
 
 @dataclass(frozen=True)
@@ -143,7 +148,7 @@ def analyse(frame: pd.DataFrame, reference: str, rules: QualityRules | None = No
     """
     rules = rules or QualityRules()
     _check(frame, reference, ties)
-    frame = apply_rules(frame, rules)
+    frame = apply_rules(lean(frame), rules)
     used = judgments(frame, reference)
     summary = session_checks(frame, rules)["summary"]
     return Analysis(
@@ -152,6 +157,12 @@ def analyse(frame: pd.DataFrame, reference: str, rules: QualityRules | None = No
         **_agreement(used), **_effects(used), exposures=_exposures(frame),
         participation=_participation(frame, summary, rules), workers=effects.worker_report(frame, summary),
         notes=_notes(frame, used), titles=titles or {})
+
+
+def lean(frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns the analysis needs, texts as categories, rows renumbered: large tables are handled by codes."""
+    text = {name: frame[name].astype("category") for name in CATEGORIES}
+    return frame[[*CATEGORIES, *NUMBERS]].assign(**text).reset_index(drop=True)
 
 
 def analyse_counts(counts: Sequence[Counts], study_id: str, reference: str, titles: dict[str, str] | None = None
@@ -192,7 +203,7 @@ def _agreement(used: pd.DataFrame) -> dict[str, dict[str, Estimate]]:
     alpha, halves = {}, {}
     if len(used):
         alpha["all"] = krippendorff_alpha(used)
-    for condition, group in used.groupby("condition"):
+    for condition, group in used.groupby("condition", observed=True):
         alpha[condition] = krippendorff_alpha(group)
         halves[condition] = split_half(*(group[name].to_numpy() for name in ("outcome", "worker_id", "image_id")))
     return {"alpha": alpha, "split_half": halves}
@@ -206,7 +217,7 @@ def _effects(used: pd.DataFrame) -> dict[str, Estimate]:
 
 
 def _exposures(frame: pd.DataFrame) -> list[Exposure]:
-    test = frame[frame["block"].eq("test") & frame["exposure_req_ms"].notna() & frame["chosen"].ne("none")]
+    test = frame[frame["exposure_req_ms"].notna() & frame["block"].eq("test") & frame["chosen"].ne("none")]
     found = []
     for requested, group in test.groupby("exposure_req_ms"):
         shown = group["exposure_ms"].dropna()
@@ -217,29 +228,36 @@ def _exposures(frame: pd.DataFrame) -> list[Exposure]:
 
 
 def _participation(frame: pd.DataFrame, summary: pd.DataFrame, rules: QualityRules) -> Participation:
-    reasons = {}
-    named = frame[["session_id", "exclude_reasons"]].dropna()
-    for text, group in named.groupby("exclude_reasons")["session_id"]:
-        for name in text.split(";"):
-            rows, sessions = reasons.get(name, (0, set()))
-            reasons[name] = rows + len(group), sessions | set(group)
-    used = frame[frame["used"].astype(bool)]
+    used = frame.loc[frame["used"].astype(bool), ["worker_id"]]
     sentinels = int(summary["sentinels"].median()) if len(summary) else 0
     needed = sentinels_needed(sentinels, rules)
-    accepted = frame[frame["accepted"].fillna(False).astype(bool)]
+    accepted = frame.loc[frame["accepted"].fillna(False).astype(bool), ["session_id"]]
     return Participation(
         frame["worker_id"].nunique(), used["worker_id"].nunique(), frame["session_id"].nunique(),
         accepted["session_id"].nunique(), len(frame),
         int((frame["block"].eq("test") & frame["sentinel"].eq("none") & frame["chosen"].ne("none")).sum()), len(used),
-        {name: (rows, len(sessions)) for name, (rows, sessions) in sorted(reasons.items())}, _median_minutes(frame),
+        _reason_counts(frame), _median_minutes(frame),
         sentinels, needed, pass_rate(sentinels, needed, 0.5) if sentinels else None,
         pass_rate(sentinels, needed, 0.98) if sentinels else None)
 
 
+def _reason_counts(frame: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    """Reason -> (rows, sessions)."""
+    codes, texts = pd.factorize(frame["exclude_reasons"])
+    session = pd.factorize(frame["session_id"])[0]
+    split = [text.split(";") for text in texts]
+    counts = {}
+    for name in sorted({name for one in split for name in one}):
+        rows = np.array([*(name in one for one in split), False])[codes]  # code -1: no reason
+        counts[name] = int(rows.sum()), len(np.unique(session[rows]))
+    return counts
+
+
 def _median_minutes(frame: pd.DataFrame) -> float | None:
     """Median over sessions of the time from the first onset to the last answer, where it was measured."""
-    times = frame.groupby("session_id").agg(start=("onset_ts", "min"), end=("response_ts", "max")).dropna()
-    return float((times["end"] - times["start"]).median() / 60000) if len(times) else None
+    sessions = frame.groupby("session_id", observed=True)
+    spans = (sessions["response_ts"].max() - sessions["onset_ts"].min()).dropna()
+    return float(spans.median() / 60000) if len(spans) else None
 
 
 def _notes(frame: pd.DataFrame, used: pd.DataFrame) -> list[str]:

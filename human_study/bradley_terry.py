@@ -14,6 +14,7 @@ from scipy.optimize import linprog
 from scipy.sparse.csgraph import connected_components
 
 from human_study.clustered import Estimate, Sandwich, estimate, sandwich
+from human_study.preference import method_codes
 
 RANK_DRAWS = 4000
 
@@ -110,11 +111,11 @@ def fit(cells: Cells, side: bool = True) -> tuple[np.ndarray, np.ndarray]:
 
 
 def coded(frame: pd.DataFrame) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray]:
-    """Method names (sorted), left and right method codes [n], and votes for left (1, 0, 0.5) [n]."""
-    codes, methods = pd.factorize(np.concatenate([frame["left_method"], frame["right_method"]]), sort=True)
-    left, right = np.split(codes, 2)
+    """Method names (sorted, those that occur), left and right method codes [n], votes for left (1, 0, 0.5) [n]."""
+    left, right, names = method_codes(frame)
+    present = np.unique(np.concatenate([left, right]))
     outcome = frame["chosen"].map({"left": 1.0, "right": 0.0, "tie": 0.5}).to_numpy(float)
-    return tuple(methods), left, right, outcome
+    return tuple(names[i] for i in present), np.searchsorted(present, left), np.searchsorted(present, right), outcome
 
 
 def rank(frame: pd.DataFrame) -> Ranking:

@@ -1,14 +1,13 @@
 """How often one method is preferred to another: shares, intervals and tests by pair and exposure."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 
 import numpy as np
 import pandas as pd
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from evaluation.rundir import PHOTOS
@@ -23,6 +22,7 @@ from human_study.clustered import (
 )
 from human_study.published import Counts
 from human_study.quality import STRUCTURAL
+from human_study.responses import condition_name
 
 ALPHA = 0.05
 MARGIN = 0.05  # of the equivalence test: 5 percentage points around one half
@@ -71,31 +71,49 @@ def judgments(frame: pd.DataFrame, reference: str, all_answers: bool = False) ->
     """The rows to analyse, with the pair oriented (a is the photographs, else the reference, else first by name).
 
     frame: responses after quality.apply_rules. all_answers: every judgment, whatever the quality rules say of it.
-    Columns: a, b, condition, outcome (for a), exposure_req_ms, exposure_ms, worker_id, image_id, session_id (integer
-    codes), trial_index, chosen, left_method, right_method. Answers "none" never enter.
+    Columns: a, b, condition, left_method, right_method (categories), outcome (for a), a_left, exposure_req_ms,
+    exposure_ms, worker_id, image_id, session_id (integer codes), trial_index, chosen. Answers "none" never enter.
     """
     keep = frame["used"].fillna(False).to_numpy(bool)
     if all_answers:
         keep = keep | ~_structural(frame["exclude_reasons"])
-    frame = frame[keep]
-    codes, names = pd.factorize(np.concatenate([frame["left_method"], frame["right_method"]]), sort=True)
+    needed = ["left_method", "right_method", "chosen", "worker_id", "image_id", "session_id", "exposure_req_ms",
+              "exposure_ms", "trial_index"]
+    frame = frame.loc[keep, needed]
+    left, right, names = method_codes(frame)
     priority = np.array([{PHOTOS: -2, reference: -1}.get(name, i) for i, name in enumerate(names)], dtype=float)
-    left, right = np.split(codes, 2)
-    left_first = priority[left] < priority[right]
-    names = np.asarray(names, dtype=object)
-    a, b = (names[np.where(first, left, right)] for first in (left_first, ~left_first))
+    a_left = priority[left] < priority[right]
+    a, b = np.where(a_left, left, right), np.where(a_left, right, left)
     left_wins = frame["chosen"].map({"left": 1.0, "right": 0.0, "tie": 0.5}).to_numpy(float)
-    oriented = {"a": a, "b": b, "condition": a + "_vs_" + b, "outcome": np.where(left_first, left_wins, 1 - left_wins)}
     ids = {name: pd.factorize(frame[name], sort=True)[0] for name in ("worker_id", "image_id", "session_id")}
-    rest = ["exposure_req_ms", "exposure_ms", "trial_index", "chosen", "left_method", "right_method"]
-    return pd.DataFrame({**oriented, **ids, **{name: frame[name].to_numpy() for name in rest}})
+    numbers = {name: frame[name].to_numpy(float) for name in ("exposure_req_ms", "exposure_ms", "trial_index")}
+    methods = {name: pd.Categorical.from_codes(codes, names) for name, codes in
+               {"a": a, "b": b, "left_method": left, "right_method": right}.items()}
+    return pd.DataFrame({**methods, "condition": _conditions(a, b, names), "chosen": frame["chosen"].to_numpy(),
+                         "outcome": np.where(a_left, left_wins, 1 - left_wins), "a_left": a_left, **ids, **numbers})
+
+
+def method_codes(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, list[str]]:
+    """Left and right method of every row as codes into one sorted list of names."""
+    columns = [frame[name].astype("category").cat for name in ("left_method", "right_method")]
+    names = sorted({str(name) for column in columns for name in column.categories})
+    place = {name: i for i, name in enumerate(names)}
+    left, right = (np.array([place[name] for name in column.categories], dtype=np.int64)[column.codes]
+                   if len(column.categories) else column.codes.to_numpy(np.int64) for column in columns)
+    return left, right, names
+
+
+def _conditions(a: np.ndarray, b: np.ndarray, names: list[str]) -> pd.Categorical:
+    codes, pairs = pd.factorize(a * len(names) + b, sort=True)
+    return pd.Categorical.from_codes(codes, [condition_name(names[p // len(names)], names[p % len(names)])
+                                             for p in pairs])
 
 
 def _structural(reasons: pd.Series) -> np.ndarray:
     """bool [n]: whether a reason holds that no set of rules could lift."""
-    verdict = {text: any(name in STRUCTURAL or name.startswith("import_") for name in text.split(";"))
-               for text in reasons.dropna().unique()}
-    return reasons.map(verdict, na_action="ignore").fillna(False).to_numpy(bool)
+    codes, texts = pd.factorize(reasons)
+    verdict = [any(name in STRUCTURAL or name.startswith("import_") for name in text.split(";")) for text in texts]
+    return np.array([*verdict, False], dtype=bool)[codes]  # code -1, no reason, is the last entry
 
 
 def preferences(frame: pd.DataFrame, ties: str = "half") -> list[Preference]:
@@ -103,9 +121,14 @@ def preferences(frame: pd.DataFrame, ties: str = "half") -> list[Preference]:
 
     ties: "half" counts a tie as half a vote for each, "drop" leaves ties out.
     """
-    key = [frame["a"], frame["b"], frame["exposure_req_ms"].fillna(math.inf)]
-    rows = [_preference(*names, group, ties) for names, group in frame.groupby(key, sort=True)]
+    rows = [_preference(*names, group, ties) for names, group in _cells(frame, ["a", "b"])]
     return adjusted(rows)
+
+
+def _cells(frame: pd.DataFrame, names: list[str]) -> Iterator[tuple[tuple, pd.DataFrame]]:
+    """Groups by the named columns and the exposure (infinite: unlimited)."""
+    exposure = frame["exposure_req_ms"].fillna(math.inf).rename("exposure")
+    yield from frame.groupby([*(frame[name] for name in names), exposure], sort=True, observed=True)
 
 
 def _preference(a: str, b: str, exposure: float, group: pd.DataFrame, ties: str) -> Preference:
@@ -156,7 +179,12 @@ def adjusted(rows: Sequence[Preference]) -> list[Preference]:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    return [float(p) for p in multipletests(p_values, method="holm")[1]] if len(p_values) else []
+    """Holm's (1979) adjusted p values, in the order given."""
+    order = np.argsort(p_values)
+    count = len(order)
+    adjusted_p = np.empty(count)
+    adjusted_p[order] = np.maximum.accumulate(np.sort(p_values) * np.arange(count, 0, -1)) if count else []
+    return adjusted_p.clip(max=1.0).tolist()
 
 
 @dataclass(frozen=True)
@@ -174,9 +202,9 @@ class Comparison:
 def comparisons(frame: pd.DataFrame) -> list[Comparison]:
     """Every two pairs that share method a at one exposure; Holm's adjustment over all of them."""
     found = []
-    for (a, exposure), group in frame.groupby([frame["a"], frame["exposure_req_ms"].fillna(math.inf)]):
+    for (a, exposure), group in _cells(frame, ["a"]):
         for first, second in combinations(sorted(group["b"].unique()), 2):
-            both = group[group["b"].isin((first, second))]
+            both = group.loc[group["b"].isin((first, second)), ["b", "outcome", "worker_id", "image_id"]]
             difference = clustered_difference(both["outcome"].to_numpy(), both["b"].eq(second).to_numpy(),
                                               both["worker_id"].to_numpy(), both["image_id"].to_numpy())
             found.append(Comparison(a, first, second, None if math.isinf(exposure) else exposure, difference))
@@ -184,10 +212,3 @@ def comparisons(frame: pd.DataFrame) -> list[Comparison]:
     for i, p in zip(have, holm([found[i].difference.p for i in have]), strict=True):
         found[i] = replace(found[i], p_holm=p)
     return found
-
-
-def pair_title(a: str, b: str, titles: dict[str, str]) -> str:
-    """"CRN > pix2pix", with the methods' titles where they are known."""
-    return f"{titles.get(a, a)} > {titles.get(b, b)}"
-
-

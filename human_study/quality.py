@@ -76,32 +76,32 @@ def apply_rules(frame: pd.DataFrame, rules: QualityRules) -> pd.DataFrame:
     reasons = [*_imported_reasons(frame), *trial.items()]
     for name, failed in sessions["reasons"].items():
         reasons.append((name, frame["session_id"].isin(failed).to_numpy()))
-    joined = _join(reasons, len(frame))
-    accepted = _accepted(frame, sessions["refused"])
-    text = pd.Series(joined, frame.index, dtype="str")
-    return frame.assign(accepted=accepted, used=pd.array(joined == "", dtype="boolean"),
-                        exclude_reasons=text.where(text != ""))
+    joined = pd.Series(_join(reasons, len(frame)), frame.index)
+    used = joined.eq("")
+    text = joined.where(~used).cat.remove_unused_categories()
+    if not isinstance(frame["exclude_reasons"].dtype, pd.CategoricalDtype):
+        text = text.astype(object).astype(frame["exclude_reasons"].dtype)
+    return frame.assign(accepted=_accepted(frame, sessions["refused"]), used=used.astype("boolean"),
+                        exclude_reasons=text)
 
 
 def _imported_reasons(frame: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
     """Reasons that only the import can know (import_...), as they stand in the table."""
-    given = frame["exclude_reasons"]
-    if given.notna().any():
-        names = {name for text in given.dropna().unique() for name in text.split(";") if name.startswith("import_")}
-        padded = ";" + given.fillna("") + ";"
-        return [(name, padded.str.contains(f";{name};", regex=False).to_numpy(bool)) for name in sorted(names)]
-    return []
+    codes, texts = pd.factorize(frame["exclude_reasons"])
+    split = [text.split(";") for text in texts]
+    names = sorted({name for one in split for name in one if name.startswith("import_")})
+    return [(name, np.array([*(name in one for one in split), False])[codes]) for name in names]  # code -1: no reason
 
 
-def _join(reasons: list[tuple[str, np.ndarray]], n: int) -> np.ndarray:
-    """object [n]: names of the reasons that hold, joined by ';'. Works on the few distinct combinations."""
+def _join(reasons: list[tuple[str, np.ndarray]], n: int) -> pd.Categorical:
+    """Names of the reasons that hold, joined by ';', for n rows. Works on the few distinct combinations."""
     reasons = [(name, mask) for name, mask in reasons if mask.any()]
     code = np.zeros(n, np.int64)
     for bit, (_, mask) in enumerate(reasons):
         code |= mask.astype(np.int64) << bit
-    distinct, inverse = np.unique(code, return_inverse=True)
+    inverse, distinct = pd.factorize(code)
     texts = [";".join(name for bit, (name, _) in enumerate(reasons) if value >> bit & 1) for value in distinct]
-    return np.array(texts, dtype=object)[inverse]
+    return pd.Categorical.from_codes(inverse, pd.Index(texts, dtype="str"))
 
 
 def _trial_reasons(frame: pd.DataFrame, rules: QualityRules) -> dict[str, np.ndarray]:
@@ -184,12 +184,13 @@ def session_summary(frame: pd.DataFrame, rules: QualityRules) -> pd.DataFrame:
         "repeats": repeats, "repeats_alike": repeats & ok,
         "timed_answers": timed_answer, "fast": timed_answer & test["rt_ms"].lt(rules.use_fast_rt_ms),
     }
-    summary = pd.DataFrame({name: mask.astype(np.int64) for name, mask in columns.items()}).groupby(session).sum()
+    counts = pd.DataFrame({name: mask.astype(np.int64) for name, mask in columns.items()})
+    summary = counts.groupby(session, observed=True).sum()
     summary["answered_share"] = summary.pop("shown_answered") / summary["trials"]
     summary["left_share"] = summary["left"] / summary["answers"].where(summary["answers"] > 0)
     summary["repeat_consistency"] = summary["repeats_alike"] / summary["repeats"].where(summary["repeats"] > 0)
     summary["fast_share"] = summary["fast"] / summary["timed_answers"].where(summary["timed_answers"] > 0)
-    summary["median_rt_ms"] = test["rt_ms"].where(answered).groupby(session).median()
+    summary["median_rt_ms"] = test["rt_ms"].where(answered).groupby(session, observed=True).median()
     summary["longest_streak"] = longest_streaks(test[answered]).reindex(summary.index, fill_value=0)
     summary["earlier_session"] = _has_earlier(frame, summary.index)
     return summary
@@ -197,14 +198,16 @@ def session_summary(frame: pd.DataFrame, rules: QualityRules) -> pd.DataFrame:
 
 def longest_streaks(frame: pd.DataFrame) -> pd.Series:
     """Longest run of answers on one side, in the order shown, by session_id. frame: answered trials only."""
-    ordered = frame.sort_values(["session_id", "trial_index"])
-    session, chosen = (pd.factorize(ordered[name])[0] for name in ("session_id", "chosen"))
-    if not len(ordered):
+    if not len(frame):
         return pd.Series(dtype="int64")
+    session, names = pd.factorize(frame["session_id"])
+    order = np.lexsort((frame["trial_index"].to_numpy(float), session))
+    session, chosen = session[order], frame["chosen"].eq("left").to_numpy()[order]
     new = np.concatenate([[True], (session[1:] != session[:-1]) | (chosen[1:] != chosen[:-1])])
     starts = np.flatnonzero(new)
-    lengths = np.diff(np.append(starts, len(ordered)))
-    return pd.Series(lengths, ordered["session_id"].to_numpy()[starts]).groupby(level=0).max()
+    lengths = np.diff(np.append(starts, len(order)))
+    longest = pd.Series(lengths).groupby(session[starts]).max()
+    return pd.Series(longest.to_numpy(), pd.Index(names[longest.index]))
 
 
 def _has_earlier(frame: pd.DataFrame, sessions: pd.Index) -> pd.Series:

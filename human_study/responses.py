@@ -147,25 +147,33 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def _cast(values: pd.Series, column: Column) -> pd.Series:
+    """The column in its type; columns that have it already pass untouched, for large tables."""
     try:
         if column.kind == "text":
-            text = values.astype("str")
-            return text.where(values.notna() & (text != ""))
+            return _text(values)
         if column.kind == "boolean":
-            return values if values.dtype == "boolean" else _truth(values, column)
-        number = pd.to_numeric(values.where(values.astype("str") != ""))
-        return number.astype(DTYPES[column.kind])
+            return values if values.dtype == "boolean" else _truth(values)
+        if not pd.api.types.is_numeric_dtype(values):
+            values = pd.to_numeric(values.where(values.astype("str") != ""))
+        return values.astype(DTYPES[column.kind])
     except (ValueError, TypeError) as error:
         raise InputError(f"responses: column {column.name} holds a value that is no {column.kind}: {error}") from None
 
 
-def _truth(values: pd.Series, column: Column) -> pd.Series:
-    text = values.astype("str").str.lower().where(values.notna())
-    result = text.map(TRUTH)
-    wrong = result.isna() & text.notna() & (text != "")
-    if wrong.any():
-        raise ValueError(f"{values[wrong].iloc[0]!r}, expected true or false")
-    return result.astype("boolean")
+def _text(values: pd.Series) -> pd.Series:
+    if isinstance(values.dtype, pd.StringDtype):
+        return values.where(values != "") if values.eq("").any() else values
+    text = values.astype("str")
+    return text.where(values.notna() & (text != ""))
+
+
+def _truth(values: pd.Series) -> pd.Series:
+    if pd.api.types.is_bool_dtype(values) or values.isna().all():
+        return values.astype("boolean")
+    known = {value: TRUTH.get(str(value).lower()) for value in values.dropna().unique()}
+    if wrong := [value for value, truth in known.items() if truth is None and value != ""]:
+        raise ValueError(f"{wrong[0]!r}, expected true or false")
+    return values.map(known).astype("boolean")
 
 
 def validate_responses(frame: pd.DataFrame) -> pd.DataFrame:
