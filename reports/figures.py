@@ -30,6 +30,7 @@ STYLE = {
     "axes.axisbelow": True, "legend.frameon": False, "svg.fonttype": "none", "svg.hashsalt": "reports",
 }
 WIDTH = 10.5  # inches, the text width of the report
+TOTAL = "total"  # the sum of the loss terms in a log
 SHORT = {PHOTOS: "photographs", FLOOR: "photographs vs photographs"}
 
 
@@ -120,15 +121,26 @@ def trade_off(table: ScoreTable) -> Figure | None:
         style = looks([row.name for row in table.rows if not row.reference])
         for row in table.rows:
             x, y = table.cell(row, distance), table.cell(row, layout)
-            if x and y:
-                look = style.get(row.name, Look(INK, "*"))
+            if row.reference:
+                _reference_lines(axis, row, x, y)
+            elif x and y:
+                look = style[row.name]
                 axis.errorbar(x.value, y.value, xerr=_whiskers(x), yerr=_whiskers(y), color=look.colour,
                               marker=look.marker, markersize=7, capsize=2, elinewidth=1, linestyle="none",
-                              label=SHORT.get(row.name, row.title))
+                              label=row.title)
         axis.set_xlabel(f"{distance.name}  (lower is better: left)")
         axis.set_ylabel(f"{layout.name}  (higher is better: up)")
         figure.legend(loc="outside right center", fontsize=8.5)
     return figure
+
+
+def _reference_lines(axis: Axes, row: Row, x: Value | None, y: Value | None) -> None:
+    """What photographs score: a line across the axis where they have a value."""
+    look = {"color": INK, "linestyle": "--" if row.name == PHOTOS else ":", "linewidth": 1}
+    if y:
+        axis.axhline(y.value, **look, label=SHORT[row.name])
+    if x:
+        axis.axvline(x.value, **look, label=None if y else SHORT[row.name])
 
 
 def per_class(frame: pd.DataFrame, name: str) -> Figure | None:
@@ -176,12 +188,21 @@ def read_log(run: RunDirectory, method: str) -> pd.DataFrame | None:
     return log[["images", *terms]] if "images" in log and terms and len(log) else None
 
 
+def _distinct_terms(log: pd.DataFrame) -> list[str]:
+    """Loss terms to draw, the total first (a pale line below the others) unless it is the one term there is."""
+    terms = [c for c in log.columns if c not in ("images", TOTAL)]
+    if TOTAL in log and not (len(terms) == 1 and np.allclose(log[TOTAL], log[terms[0]], rtol=1e-3, equal_nan=True)):
+        return [TOTAL, *terms]
+    return terms
+
+
 def _curve_panel(axis: Axes, title: str, log: pd.DataFrame) -> None:
-    terms = [c for c in log.columns if c != "images"]
+    terms = _distinct_terms(log)
     smooth = log[terms].rolling(max(1, len(log) // 40), min_periods=1, center=True).median()
     for i, term in enumerate(terms):
-        axis.plot(log["images"], smooth[term], color=COLOURS[i % len(COLOURS)], linewidth=1.4, label=term,
-                  linestyle=("-", "--", ":", "-.")[i // len(COLOURS) % 4])
+        look = {"color": FAINT, "linewidth": 3.5, "alpha": 0.6} if term == TOTAL else {
+            "color": COLOURS[i % len(COLOURS)], "linewidth": 1.4, "linestyle": ("-", "--", ":")[i // len(COLOURS) % 3]}
+        axis.plot(log["images"], smooth[term], label=term, **look)
     values = smooth.to_numpy()
     if np.nanmin(values) > 0 and np.nanmax(values) > 10 * np.nanmin(values):
         axis.set_yscale("log")

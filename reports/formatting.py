@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 MISSING = "–"
-_PREFIXES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k"))
+_PREFIXES = ((1e12, 1e12, "T"), (1e9, 1e9, "G"), (1e6, 1e6, "M"), (1e4, 1e3, "k"))  # from, divisor, letter
 _LATEX = {"\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{",
           "}": r"\}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "<": r"\textless{}",
           ">": r"\textgreater{}", "|": r"\textbar{}", "↑": r"$\uparrow$", "↓": r"$\downarrow$", "–": "--",
@@ -37,11 +37,11 @@ def number_format(values: Iterable[float | None]) -> NumberFormat:
     """
     values = [abs(value) for value in values if value is not None]
     largest = max(values, default=0.0)
-    divisor, prefix = next(((size, letter) for size, letter in _PREFIXES if largest >= size), (1.0, ""))
+    divisor, prefix = next(((size, letter) for start, size, letter in _PREFIXES if largest >= start), (1.0, ""))
     if not prefix and all(value == int(value) for value in values):
         return NumberFormat(divisor, prefix, 0)
     magnitude = math.floor(math.log10(largest / divisor))
-    return NumberFormat(divisor, prefix, min(8, max(0, (3 if magnitude >= 0 else 2) - magnitude)))
+    return NumberFormat(divisor, prefix, min(8, max(1, (3 if magnitude >= 0 else 2) - magnitude)))
 
 
 def arrow(higher_is_better: bool | None) -> str:

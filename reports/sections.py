@@ -9,6 +9,7 @@ from data.files import read_json
 from evaluation.rundir import PHOTOS, Method, RunDirectory, Score
 from human_study.published import SOURCE as PAPER
 from human_study.published import TABLE_1, published_preference
+from presets.schema import preset_names
 from reports import published, tables
 from reports.formatting import MISSING, duration
 
@@ -33,6 +34,7 @@ def context(run: RunDirectory) -> dict[str, Any]:
         "whole_run": {tables.metric_title(metric): found for metric, found in whole_run.items()},
         "warnings": tables.warnings(scores),
         "problems": problems(config, methods, scores, table),
+        "doubts": doubts(table),
         "legend": legend(run),
         "protocols": protocols(methods, scores),
         "published": published_table(config["data"]["dataset"], methods, scores),
@@ -74,10 +76,22 @@ def problems(config: dict, methods: list[Method], scores: list[Score], table: ta
     return lines + table.missing() + tables.stale_scores(methods, scores)
 
 
-def interval_notes(scores: list[Score]) -> list[tuple[str, str]]:
-    """(value name, why it has no interval), each once."""
-    return list(dict.fromkeys((v.name, v.interval_note) for s in scores for v in s.values
-                              if v.interval is None and v.interval_note))
+def doubts(table: tables.ScoreTable) -> list[str]:
+    """Where methods score like the photographs or better: such a judge separates nothing, or has been fooled."""
+    found = table.above_oracle()[:1]  # the first value says it; the others follow it
+    return [f"judge in doubt: {'; '.join(titles)} {'reaches' if len(titles) == 1 else 'reach'} the {column.name} of "
+            f"the photographs ({column.format(oracle.value)}); a score that does not put photographs first says little"
+            for column, oracle, titles in found]
+
+
+def interval_notes(scores: list[Score]) -> dict[str, list[str]]:
+    """Why there is no interval -> names of the values."""
+    found: dict[str, list[str]] = {}
+    for score in scores:
+        for value in score.values:
+            if value.interval is None and value.name not in found.setdefault(value.interval_note or "not given", []):
+                found[value.interval_note or "not given"].append(value.name)
+    return {note: names for note, names in found.items() if names}
 
 
 def legend(run: RunDirectory) -> list[tuple[str, str]]:
@@ -198,8 +212,11 @@ def _percents(interval: list[float] | None) -> str:
 
 
 def commands(run: RunDirectory) -> dict[str, str]:
-    path = shlex.quote(str(run.path))
-    return {"app": f"streamlit run reports/app.py -- --run {path}",
-            "score": f"python -m evaluation.run --stages score,report --out {path}",
-            "study": f"python -m evaluation.run --stages study,report --out {path}",
+    """Command lines that go on with this run."""
+    path, data = shlex.quote(str(run.path)), run.config()["config"]["data"].get("path")
+    name = run.path.resolve().name
+    preset = name if name in preset_names() else "PRESET"  # the default folder of a preset is called like it
+    job = f"python -m evaluation.run --preset {preset}" + (f" --data {shlex.quote(data)}" if data else "")
+    return {"app": f"streamlit run reports/app.py -- --run {path}", "all": f"{job} --all --out {path}",
+            "study": f"{job} --stages study,report --out {path}",
             "analyze": f"python -m human_study.analyze --run {path}"}

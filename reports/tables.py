@@ -20,6 +20,7 @@ BACKGROUND = ("reference",)  # scores that a method is known to win without look
 COMPARISONS = ("differences",)  # about pairs of methods: a table of its own, not part of the main one
 REFERENCE_ROWS = {PHOTOS: "Photographs (oracle)", FLOOR: "Photographs against photographs (floor)"}
 PER_CLASS = "per class"  # a detail whose name ends so is {class name: value or null}
+JUDGED = "segmentation"  # the metric in which the photographs should come first
 SIGNIFICANT = 0.05
 
 
@@ -96,6 +97,17 @@ class ScoreTable:
                 record |= _numbers(column.key, self.cell(row, column))
             records.append(record)
         return pd.DataFrame(records)
+
+    def above_oracle(self) -> list[tuple[Column, Value, list[str]]]:
+        """Judged values, higher better, in which methods reach the photographs: column, oracle, titles of methods."""
+        found = []
+        for column in self.columns:
+            oracle = self.cells.get((PHOTOS, column.key))
+            if oracle and column.higher_is_better and column.metric == JUDGED:
+                reached = [row.title for row in self.rows if not row.reference
+                           and (value := self.cell(row, column)) and value.value >= oracle.value]
+                found += [(column, oracle, reached)] if reached else []
+        return found
 
     def missing(self) -> list[str]:
         """One line per method and metric that other methods have and it has not."""
@@ -184,13 +196,17 @@ def _columns(scores: list[Score]) -> list[Column]:
             for (metric, name), values in found.items()]
 
 
-def reference_values(methods: list[Method], scores: list[Score]) -> list[tuple[str, str]]:
-    """(what, value) of the numbers that only the oracle or the floor has, such as a second floor."""
+def reference_values(methods: list[Method], scores: list[Score]) -> dict[str, list[tuple[str, str]]]:
+    """Title of the reference row -> (name, text) of the numbers that no method has, such as a second floor."""
     names = {method.name for method in methods}
     of_methods = {(s.metric, v.name) for s in scores if s.method in names for v in s.values}
-    return [(f"{v.name}, {REFERENCE_ROWS[s.method].lower()}", number_format([v.value])(v.value))
-            for s in scores if s.method in REFERENCE_ROWS for v in s.values
-            if (s.metric, v.name) not in of_methods and v.value is not None]
+    found: dict[str, list[tuple[str, str]]] = {}
+    for score in scores:
+        for value in score.values:
+            if score.method in REFERENCE_ROWS and (score.metric, value.name) not in of_methods:
+                text = number_format([value.value])(value.value)
+                found.setdefault(REFERENCE_ROWS[score.method], []).append((value.name, text))
+    return found
 
 
 def _of_methods(methods: list[Method], scores: list[Score]) -> list[Score]:

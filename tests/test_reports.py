@@ -82,6 +82,9 @@ def remove_logs(run: RunDirectory) -> None:
     ([0.52431, 0.1], ["0.524", "0.100"]),
     ([123.456, 1.5], ["123.5", "1.5"]),
     ([97_863_171, 5_400_000], ["97.86", "5.40"]),
+    ([36_347, 3_131], ["36.35", "3.13"]),
+    ([999_999, 9_999], ["1000.0", "10.0"]),
+    ([9_999, 0.5], ["9999.0", "0.5"]),
     ([0.00123, -0.0000001], ["0.00123", "0.00000"]),
     ([7, 3, None], ["7", "3", "–"]),
     ([], []),
@@ -91,6 +94,7 @@ def test_one_number_format_per_column(values, shown):
 
 
 def test_prefix_and_interval_follow_the_column():
+    assert [number_format([v]).prefix for v in (9_999, 36_347, 2e6, 3e9, 4e12)] == ["", "k", "M", "G", "T"]
     form = number_format([97_863_171])
     assert form.prefix == "M"
     assert form.interval((97e6, 98.5e6)) == "[97.00, 98.50]"
@@ -144,8 +148,8 @@ def test_values_of_the_floor_alone_make_no_column(scored_run):
     table = tables.main_table(methods, scores)
     assert [column.name for column in table.columns] == ["mIoU", "pixel accuracy", "FD-judge"]
     assert table.rows[-1].name == FLOOR
-    assert tables.reference_values(methods, scores) == [
-        ("FD-judge, train against val, photographs against photographs (floor)", "0.900")]
+    assert tables.reference_values(methods, scores) == {
+        "Photographs against photographs (floor)": [("FD-judge, train against val", "0.900")]}
 
 
 def test_differences_are_marked_by_the_corrected_p_value(scored_run):
@@ -350,10 +354,20 @@ def test_report_of_a_run_without_scores_variants_and_logs(tiny_run):
     tiny_run.image_file("pix2pix", "00003").unlink()
     text = page_of(write_report(tiny_run)).text
     assert "not scored: this run has no scores yet" in text
-    assert "evaluation.run --stages score,report" in text
+    assert "evaluation.run --preset PRESET --all" in text
     assert "No training logs" in text
     assert "No numbers yet" in text
     assert text.count("no such image") == 6 * 3 + 1
+
+
+def test_a_judge_that_does_not_put_photographs_first_is_doubted(scored_run):
+    write_report(scored_run)
+    assert "judge in doubt" not in (scored_run.report / "index.html").read_text()
+    score = next(s for s in scored_run.scores("segmentation") if s.method == "crn")
+    score.values[0] = Value("mIoU", 0.95, (0.9, 1.0), "", True)
+    scored_run.write_score(score)
+    text = page_of(write_report(scored_run)).text
+    assert "judge in doubt: CRN reaches the mIoU of the photographs (0.800)" in text
 
 
 def test_report_names_what_is_missing(scored_run):

@@ -192,7 +192,7 @@ def _layout_scores(scores: list[Score], layouts: list[str], name: str, chosen: l
 def _overall_scores(run: RunDirectory, scores: list[Score], layouts: list[str], methods: list[Method],
                     chosen: list[Method]) -> None:
     if not scores:
-        st.info(f"Not scored yet. To score: python -m evaluation.run --stages score --out {plain(str(run.path))}")
+        st.info("Not scored yet. To score, run python -m evaluation.run again with the stage score.")
         return
     st.markdown(f"**Scores over all {len(layouts)} layouts**, with 95 % intervals")
     st.dataframe(overall(methods, scores, chosen), width="stretch")
