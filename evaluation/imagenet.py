@@ -1,5 +1,6 @@
 """ImageNet classifiers as feature extractors: torch-fidelity's Inception (FID) and VGG-16; VGG-19, SqueezeNet 1.1."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from torch import nn
 from torch_fidelity.feature_extractor_base import FeatureExtractorBase
 from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
 from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16
+from torchvision.models import vgg
 
 from data.errors import InputError
 from data.files import sha256
@@ -117,17 +119,25 @@ def _to_caffe(images: torch.Tensor) -> torch.Tensor:
 
 def build_vgg19(config: ExtractorConfig, judge: Any, device: str) -> Extractor:
     """VGG-19 with its own max pooling; the last layer present in the file after its ReLU, averaged over space."""
-    return _safetensors_extractor(config, "VGG19", torchvision.models.vgg19(weights=None).features, device)
+    return _safetensors_extractor(config, "VGG19", _vgg19_layers, device)
 
 
 def build_squeezenet(config: ExtractorConfig, judge: Any, device: str) -> Extractor:
     """SqueezeNet 1.1; the last fire module in the file (512 features), averaged over space. Pooling without ceil mode
     for weights in the Caffe convention (a Keras port)."""
-    layers = torchvision.models.squeezenet1_1(weights=None).features
-    for layer in layers:
-        if isinstance(layer, nn.MaxPool2d) and config.convention == "caffe":
-            layer.ceil_mode = False
+    def layers() -> nn.Sequential:
+        found = torchvision.models.squeezenet1_1(weights=None).features
+        for layer in found:
+            if isinstance(layer, nn.MaxPool2d) and config.convention == "caffe":
+                layer.ceil_mode = False
+        return found
+
     return _safetensors_extractor(config, "SqueezeNet", layers, device)
+
+
+def _vgg19_layers() -> nn.Sequential:
+    """The convolutions alone: the classifier's 120 million weights would take seconds to make."""
+    return vgg.make_layers(vgg.cfgs["E"])
 
 
 def load_features(file: Path, layers: nn.Sequential, last: str | None = None) -> tuple[nn.Sequential, int]:
@@ -158,11 +168,12 @@ def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:
         raise InputError(f"{file}: not a readable safetensors file ({error})") from None
 
 
-def _safetensors_extractor(config: ExtractorConfig, label: str, layers: nn.Sequential, device: str) -> Extractor:
+def _safetensors_extractor(config: ExtractorConfig, label: str, layers: Callable[[], nn.Sequential],
+                           device: str) -> Extractor:
     file = weights_file(config)
     if config.sha256 not in (None, digest := sha256(file)):
         raise InputError(f"{file}: SHA-256 is {digest}, expected {config.sha256}")
-    network, last = load_features(file, layers, config.layer)
+    network, last = load_features(file, layers(), config.layer)
     network.to(device, memory_format=torch.channels_last)
     prepare = _to_caffe if config.convention == "caffe" else _to_torchvision
 

@@ -4,6 +4,7 @@ Each has `protocol` and `predict` like the suite's own judge. Their classes are 
 the model that mean nothing here are left out before the argmax, so a judge never answers void.
 """
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -190,7 +191,9 @@ def _load_exported(file: Path, device: str) -> Callable[[torch.Tensor], torch.Te
         if file.suffix == ".pt2":
             network: nn.Module = torch.export.load(file).module().to(device)
         else:
-            network = torch.jit.load(file, map_location=device).eval()
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", FutureWarning)  # deprecated, but the files people have are TorchScript
+                network = torch.jit.load(file, map_location=device).eval()
     except Exception as error:  # the loaders raise many kinds
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{file}: neither TorchScript nor a torch.export archive ({reason})") from None

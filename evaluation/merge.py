@@ -7,6 +7,7 @@
 """
 
 import argparse
+import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -27,8 +28,9 @@ def export_table(run: RunDirectory) -> dict[str, Any]:
     scores = [asdict(score) for score in run.scores() if score.metric not in COMPARED]
     if not scores:
         raise InputError(f"{run.path}: no scores to export; run the stage score first")
-    return {"format": FORMAT, "run": run.path.name, "methods": {m.name: asdict(m) for m in run.methods()},
-            "scores": scores}
+    table = {"format": FORMAT, "run": run.path.name, "methods": {m.name: asdict(m) for m in run.methods()},
+             "scores": scores}
+    return json.loads(json.dumps(table))  # lists for tuples, as in a table that was read
 
 
 def read_table(file: Path) -> dict[str, Any]:
