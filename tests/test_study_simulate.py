@@ -1,0 +1,71 @@
+"""Simulated workers through the real page in a real browser: the known truth comes back."""
+
+import shutil
+
+import pytest
+
+from data.errors import InputError
+from human_study.hits import write_batch
+from human_study.protocols import load_protocol
+from human_study.quality import QualityRules, apply_rules
+from human_study.serve import open_store
+from human_study.simulate import KINDS, Truth, kinds_by_worker, parse_truth, simulate
+
+pytest.importorskip("playwright", reason="needs playwright")
+pytestmark = pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
+WORKERS = {"attentive": 5, "lapsing": 1, "left-clicker": 1, "bot": 1}
+
+
+@pytest.fixture
+def store(tiny_run, tmp_path):
+    settings = ["test_trials=8", "sentinels=3", "instruction_checks=1", "practice=1", "hits=8"]
+    batch = write_batch(tiny_run, load_protocol("lab", settings), ["pix2pix", "image_space"], "crn")
+    made = open_store(tiny_run, batch, tmp_path / "k" / "study.key", simulated=True)
+    yield made
+    made.close()
+
+
+def test_known_truth_is_recovered(store):
+    truth = Truth({"crn_vs_pix2pix": 0.999, "crn_vs_image_space": 0.001}, care=1.0)
+    frame = simulate(store, WORKERS, truth)
+    assert set(frame["platform"]) == {"sim"} and len(frame) == 8 * 13
+    assert set(frame["submit_status"]) == {"submitted"} and frame["exposure_req_ms"].isna().all()
+    kind = frame["worker_id"].map(kinds_by_worker(store, WORKERS))
+    assert kind.value_counts().to_dict() == {name: 13 * count for name, count in WORKERS.items()}
+    good = frame[(kind == "attentive") & frame["sentinel"].eq("none")]
+    rates = good.groupby("condition")["outcome"].mean()
+    assert rates["crn_vs_pix2pix"] == 1 and rates["crn_vs_image_space"] == 0
+    assert good["chosen"].eq("left").mean() == 0.5  # exact balance of sides
+    assert frame.loc[kind == "left-clicker", "chosen"].eq("left").all()
+    assert (frame["rt_ms"] > 0).all() and set(frame["input_device"]) == {"keyboard", "mouse"}
+    assert (frame["visible_fraction"] == 1).all() and (frame["img_css_w"] == 400).all()
+    rules = QualityRules(use_min_median_rt_ms=None, use_max_fast=None)
+    judged = apply_rules(frame, rules)
+    used = judged[judged["used"].fillna(False)]
+    assert "left-clicker" not in set(kind[used.index]) and "attentive" in set(kind[used.index])
+
+
+def test_answer_probabilities(store):
+    trials = [t for hit in store.batch.hits.values() for t in hit]
+    truth = Truth({"crn_vs_pix2pix": 0.8}, side_bias=0.5)
+    left, right = (next(t for t in trials if t.condition == "crn_vs_pix2pix" and getattr(t, side) == "crn")
+                   for side in ("left_method", "right_method"))
+    assert truth.left(left) == pytest.approx(0.868, abs=1e-3)  # expit(logit(.8) + .5)
+    assert truth.left(right) == pytest.approx(0.292, abs=1e-3)  # expit(logit(.2) + .5)
+    for t in trials:
+        if t.sentinel == "instruction":
+            assert truth.left(t) == (t.sentinel_answer == "left")
+
+
+def test_refusals(store, tiny_run, tmp_path):
+    with pytest.raises(InputError, match="did you mean 'attentive'"):
+        simulate(store, {"atentive": 1}, Truth())
+    people = open_store(tiny_run, store.batch, tmp_path / "k" / "study.key")
+    with pytest.raises(InputError, match="never into people's"):
+        simulate(people, {"bot": 1}, Truth())
+    with pytest.raises(InputError, match="unknown comparison"):
+        parse_truth(["crn_vs_pix=0.5"], store.batch)
+    for value in ("1.5", "x", ""):
+        with pytest.raises(InputError, match="between 0 and 1"):
+            parse_truth([f"crn_vs_pix2pix={value}"], store.batch)
+    assert set(KINDS) == set(WORKERS)
