@@ -14,7 +14,7 @@ from data.labels import LabelSpace
 from evaluation.rundir import PHOTOS, Method, RunDirectory, Score
 from reports import pictures, tables
 from reports.app_pages.text import plain
-from reports.formatting import arrow
+from reports.formatting import MISSING, arrow, number_format
 
 ZOOMS = {"1×": 1, "2×": 2, "3×": 3, "4×": 4}
 DEFAULT_METHODS = 3
@@ -186,7 +186,8 @@ def _layout_scores(scores: list[Score], layouts: list[str], name: str, chosen: l
     own = per_image(scores, chosen, layouts.index(name), len(layouts))
     if not own.empty:
         st.markdown("**Scores of this layout**")
-        st.dataframe(own, width="content")
+        formats = {column: number_format(own[column].dropna()) for column in own}
+        st.dataframe(own.style.format(formats, na_rep=MISSING), width="content")
 
 
 def _overall_scores(run: RunDirectory, scores: list[Score], layouts: list[str], methods: list[Method],
@@ -219,7 +220,7 @@ def per_image(scores: list[Score], chosen: list[Method], position: int, count: i
                 value = score.value(value_name)
                 heading = f"{value_name} {arrow(value.higher_is_better) if value else ''}".strip()
                 rows.setdefault(titles[score.method], {})[heading] = numbers[position]
-    frame = pd.DataFrame.from_dict(rows, orient="index")
+    frame = pd.DataFrame.from_dict(rows, orient="index", dtype=float)
     return frame.reindex([title for title in titles.values() if title in rows])
 
 
