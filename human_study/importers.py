@@ -58,7 +58,7 @@ class Plan:
 
     def find(self, submission: Submission) -> str | None:
         """hit_id, None when nothing in the submission names one hit and only one."""
-        for key in (submission.inputs.get("hit_key"), submission.annotation.strip(), submission.hit_id):
+        for key in (submission.inputs.get("hit_key"), submission.annotation.partition(":")[0], submission.hit_id):
             if key in self.hits:
                 return key
         candidates: set[str] | None = None

@@ -1,0 +1,168 @@
+"""Publish a study on MTurk, collect what was submitted, approve the work. Sandbox unless --production.
+
+    python -m human_study.mturk publish --run runs/street --reward 1.50 --images-url https://host/images [--dry-run]
+    python -m human_study.mturk collect --run runs/street
+    python -m human_study.mturk pay     --run runs/street      # list of what to pay, from responses.csv
+    python -m human_study.mturk approve --run runs/street
+    python -m human_study.mturk reject  --run runs/street --assignment ID --feedback TEXT
+    python -m human_study.mturk close   --run runs/street
+
+Needs the extra `mturk` (boto3). Raw worker ids stay in a folder that only its owner reads, beside the study's key.
+"""
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+import pandas as pd
+
+from data.errors import InputError, one_line_errors
+from data.files import read_json, write_text
+from evaluation.rundir import RunDirectory
+from human_study import mturk_study as study
+from human_study.analyze import RESPONSES, study_folder
+from human_study.batch import Batch, read_batch
+from human_study.keys import default_key_file
+from human_study.mturk_api import CLOSURE, Requester, connect
+from human_study.responses import read_responses
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a study's MTurk files lie: `folder` in the results, `private` outside them."""
+
+    batch: Batch
+    folder: Path
+    private: Path
+    environment: str
+
+    @property
+    def manifest(self) -> Path:
+        return self.folder / f"manifest-{self.environment}.json"
+
+    @property
+    def assignments(self) -> Path:
+        return self.private / f"assignments-{self.environment}.json"
+
+    @classmethod
+    def of(cls, args: argparse.Namespace) -> "Place":
+        batch = read_batch(study_folder(RunDirectory.open(args.run), args.protocol))
+        private = default_key_file(batch.study_id, batch.spec_sha256).with_suffix("")
+        return cls(batch, batch.secret / "mturk", private, "production" if args.production else "sandbox")
+
+
+def confirm(place: Place, price: Decimal, hits: int, ask: Callable[[str], str] = input) -> None:
+    """Spending money needs the study's name typed. Raises InputError for anything else, an end of input included."""
+    print(f"PRODUCTION: {hits} HITs, at most ${price} including fees.\nNote: {CLOSURE}.")
+    try:
+        typed = ask(f"Type the name of the study ({place.batch.study_id}) to publish it: ")
+    except EOFError:
+        typed = ""
+    if typed.strip() != place.batch.study_id:
+        raise InputError("not published: the name of the study was not typed")
+
+
+def offer_of(args: argparse.Namespace, batch: Batch) -> study.Offer:
+    protocol = batch.protocol
+    title = args.title or protocol.texts.title
+    return study.Offer(
+        title, args.description or f"{title} One session per person.", args.reward or "", args.assignments or
+        protocol.assignments, args.minutes or protocol.limit_minutes, images_url=args.images_url.rstrip("/"),
+        page_url=args.page_url).check()
+
+
+def publish(args: argparse.Namespace, place: Place, requester: Callable[[], Requester]) -> str:
+    offer = offer_of(args, place.batch)
+    todo = study.parts(place.batch, offer)
+    price = study.cost(offer.reward, [part.assignments for part in todo])
+    if args.dry_run:
+        for part in todo:
+            write_text(place.folder / "dry-run" / f"{part.key}-{part.number}.xml",
+                       study.question(place.batch, offer, part))
+        return f"wrote {len(todo)} questions in {place.folder / 'dry-run'}; would cost at most ${price}"
+    for part in todo:
+        study.question(place.batch, offer, part)  # too large a page is found before the first call
+    client = requester()
+    if client.production:
+        confirm(place, price, len(todo))
+        balance = Decimal(client.call("GetAccountBalance")["AvailableBalance"])
+        if balance < price:
+            raise InputError(f"the account holds ${balance}, publishing needs up to ${price}")
+    manifest = study.Manifest.begin(place.manifest, place.batch, offer, client.environment)
+    made = study.publish(client, place.batch, offer, manifest)
+    return f"{client.environment}: {made} HITs made, {len(todo)} in all, at most ${price}\nmanifest {place.manifest}"
+
+
+def collect(args: argparse.Namespace, place: Place, requester: Callable[[], Requester]) -> str:
+    client = requester()
+    records = study.collect(client, study.Manifest.read(place.manifest, client), place.assignments)
+    return (f"{len(records)} assignments in {place.assignments} (raw worker ids: keep it to yourself)\n"
+            f"import them: python -m human_study.collect --run {args.run} --protocol {place.batch.folder.name} "
+            f"{place.assignments}")
+
+
+def pay(args: argparse.Namespace, place: Place, requester: Callable[[], Requester]) -> str:
+    file = place.folder / "pay-list.csv"
+    rows = _payable(args, place)
+    write_text(file, rows.to_csv(index=False))
+    return f"wrote {file}: {int(rows['accepted'].sum())} of {len(rows)} assignments accepted"
+
+
+def _payable(args: argparse.Namespace, place: Place) -> pd.DataFrame:
+    reward = read_json(place.manifest)["offer"]["reward"]
+    return study.pay_list(read_responses(args.responses or place.batch.folder / RESPONSES), reward)
+
+
+def approve(args: argparse.Namespace, place: Place, requester: Callable[[], Requester]) -> str:
+    rows = _payable(args, place)
+    done, left = study.approve(requester(), rows)
+    text = f"{done} assignments approved"
+    return text + (f"; decide yourself about {', '.join(left)} (see the pay list)" if left else "")
+
+
+def reject(args: argparse.Namespace, place: Place, requester: Callable[[], Requester]) -> str:
+    if not args.assignment:
+        raise InputError("--assignment ID is needed")
+    study.reject(requester(), args.assignment, args.feedback)
+    return f"{args.assignment} rejected"
+
+
+def close(args: argparse.Namespace, place: Place, requester: Callable[[], Requester]) -> str:
+    client = requester()
+    return f"{study.close(client, study.Manifest.read(place.manifest, client))} HITs taken off the market"
+
+
+ACTIONS = {"publish": publish, "collect": collect, "pay": pay, "approve": approve, "reject": reject, "close": close}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m human_study.mturk", description=__doc__.splitlines()[0])
+    parser.add_argument("action", choices=ACTIONS)
+    parser.add_argument("--run", required=True)
+    parser.add_argument("--protocol", help="which study of the run, where it has several")
+    parser.add_argument("--production", action="store_true", help="the real site, for real money (default: sandbox)")
+    parser.add_argument("--dry-run", action="store_true", help="publish: write the XML of every question, call nothing")
+    parser.add_argument("--reward", help="publish: dollars per HIT, such as 1.50")
+    parser.add_argument("--images-url", default="", help="publish: https address of the study's public/images")
+    parser.add_argument("--page-url", default="", help="publish: https panel link of the study server instead")
+    parser.add_argument("--assignments", type=int, help="publish: workers per HIT (default: the protocol's)")
+    parser.add_argument("--minutes", type=int, help="publish: time allowed (default: the protocol's)")
+    parser.add_argument("--title")
+    parser.add_argument("--description")
+    parser.add_argument("--responses", type=Path, help="pay, approve: table of responses (default: the study's)")
+    parser.add_argument("--assignment", default="", help="reject: which one")
+    parser.add_argument("--feedback", default="", help="reject: reason, sent to the worker")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = _parser()
+    args = parser.parse_args(argv)
+    with one_line_errors(parser.prog):
+        print(ACTIONS[args.action](args, Place.of(args), lambda: connect(args.production)))
+
+
+if __name__ == "__main__":
+    main()
