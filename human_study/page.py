@@ -108,9 +108,9 @@ def table_template(batch: Batch) -> str:
 def hit_document(batch: Batch, hit_id: str, images_url: str) -> str:
     """The page of one HIT with its pictures' addresses filled in, for MTurk's HTMLQuestion."""
     own = batch.hits[hit_id]
-    trials = [[f"{images_url}/{trial.left_asset}.png", f"{images_url}/{trial.right_asset}.png",
-               *([trial.exposure_req_ms] if batch.protocol.timed else [])] for trial in own]
-    config = page_config(batch.protocol, own, route="form", trials=trials)
+    trials = [[trial.left_asset, trial.right_asset, *([trial.exposure_req_ms] if batch.protocol.timed else [])]
+              for trial in own]
+    config = page_config(batch.protocol, own, route="form", trials=trials, images_url=images_url)
     return render_document(config, fields=len(own))
 
 

@@ -124,10 +124,12 @@ class ServerTransport {
 class FormTransport {
   constructor(config) {
     this.host = document.getElementById("study");
-    // cells of shorter tasks are empty; a placeholder that was not filled in means that the table is another one's
+    // trials hold addresses, or names where images_url is given; cells of shorter tasks are empty
+    const address = (name) => (config.images_url ? config.images_url + "/" + name + ".png" : name);
     this.trials = config.trials
-      .map(([left, right, ms], i) => ({ left, right, ms: Number(ms) || null, practice: i < config.practice }))
-      .filter((trial) => trial.left && !trial.left.startsWith("$"));
+      .filter(([left]) => left)
+      .map(([left, right, ms], i) => ({ left: address(left), right: address(right), ms: Number(ms) || null,
+        practice: i < config.practice }));
     const first = this.trials.length ? this.trials[0].left : "";
     this.name = ["study", location.pathname, parameter("assignmentId"), first].join(":");
     this.kept = storage.get(this.name) || { records: [], shown: -1 };
