@@ -167,7 +167,7 @@ def plan_text(plan: Plan, protocol: Protocol) -> str:
     for cell in plan.cells:
         lines.append(f"{cell.condition:<40} {cell.exposure_ms or '-':>6} {cell.judgments:>9} {cell.workers:>7} "
                      f"{cell.images:>6} {100 * cell.naive_width:>6.1f}% {100 * cell.width:>8.1f}%")
-    lines += ["", "naive: width of Wilson's 95 % interval; clustered: of the two-way (worker and image) interval expected"]
+    lines += ["", "naive: width of Wilson's 95 % interval; clustered: of the two-way (worker, image) interval expected"]
     return "\n".join([*lines, *(f"warning: {text}" for text in warnings(plan, protocol))]) + "\n"
 
 
