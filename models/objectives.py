@@ -20,6 +20,13 @@ class Batch:
     photo: Tensor
     labels: Tensor
 
+    def parts(self, count: int) -> list["Batch"]:
+        """The batch in `count` parts of equal size, B a multiple of it."""
+        if count == 1:
+            return [self]
+        split = (tensor.chunk(count) for tensor in (self.layout, self.photo, self.labels))
+        return [Batch(*part) for part in zip(*split, strict=True)]
+
 
 class Objective(nn.Module):
     """Named loss terms of a generator; owns its adversary where it has one.
@@ -76,18 +83,20 @@ class LayerWeights(nn.Module):
         self.register_buffer("sums", torch.zeros(len(layers)))
         self.register_buffer("seen", torch.zeros((), dtype=torch.long))
         self.register_buffer("frozen", torch.tensor(not self.calibrated))
+        self.mean_over_ranks: Callable[[Tensor], Tensor] = lambda value: value  # set by the harness in a group
 
     def weigh(self, terms: dict[str, Tensor], magnitudes: Tensor) -> dict[str, Tensor]:
         """terms times their lambdas. magnitudes: [L] detached mean of each term, for the calibration."""
         if not self.frozen:
-            self.seen += 1
-            if self.seen > self.calibrate_at - self._window():
+            if self.seen >= self.calibrate_at - self._window():
                 self.sums += magnitudes
             if self.calibrate_at == 0:
+                self.sums.copy_(self.mean_over_ranks(self.sums))
                 self._freeze()
         return {layer: weight * terms[layer] for layer, weight in zip(self.layers, self.lambdas.unbind(), strict=True)}
 
     def after_step(self, step: int, mean_over_ranks: Callable[[Tensor], Tensor]) -> None:
+        self.seen.fill_(step)
         if self.calibrated and self.calibrate_at > 0 and step == self.calibrate_at:
             self.sums.copy_(mean_over_ranks(self.sums))
             self._freeze()

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic_core import PydanticCustomError
 
 from data.errors import InputError, nearest
 
@@ -47,7 +48,7 @@ class SegmenterConfig(Section):
 
 
 class TrainingConfig(Section):
-    """One budget for every method. `overrides` in the preset changes optimiser settings of a method, never its budget."""
+    """One budget for every method. `overrides` changes optimiser settings of a method, never its budget."""
 
     images_seen: int = Field(3000, ge=1)
     batch: int = Field(4, ge=1)
@@ -59,6 +60,20 @@ class TrainingConfig(Section):
     log_every: int = Field(10, ge=1)  # steps
     samples_every: int = Field(250, ge=1)  # steps between pictures of fixed validation layouts
     workers: int = Field(0, ge=0)  # data loading processes
+    start_from: str | None = None  # checkpoint, or run directory with one of the same method: all but the last layer
+    trainable: str | int = "all"  # or: only the last n modules and the last layer
+    accumulate: int = Field(1, ge=1)  # parts of a batch that go through the network one after another; saves memory
+    activation_checkpointing: bool = False  # modules compute their activations again in the backward pass
+    cache_photo_features_gb: float = Field(0.0, ge=0)  # memory for the perceptual features of photographs seen before
+    compile: Literal["default", "reduce-overhead", "max-autotune"] | None = None  # torch.compile; the 2nd: CUDA graphs
+    group_timeout: float = Field(7200.0, gt=0)  # seconds that processes wait for one another, e.g. for the judge
+
+    @field_validator("trainable")
+    @classmethod
+    def _all_or_number(cls, value: str | int) -> str | int:
+        if value != "all" and (not isinstance(value, int) or value < 1):
+            raise PydanticCustomError("trainable", "expected all, or a number of modules from 1")
+        return value
 
 
 class OptimiserOverride(Section):
@@ -89,7 +104,8 @@ class LabelJudgeConfig(Section):
 
 
 class ScoreConfig(Section):
-    metrics: list[str] = ["segmentation", "distances", "cost"]  # keys of evaluation.METRICS
+    metrics: list[str] = ["segmentation", "distances", "diversity", "modes", "reference", "cost", "differences",
+                          "agreement", "effects"]  # keys of METRICS and COMPARISONS in evaluation.scores
     bootstrap: int = Field(2000, ge=100)  # resamples behind every interval
     extractors: list[ExtractorConfig] = [ExtractorConfig()]
     judge: LabelJudgeConfig = LabelJudgeConfig()

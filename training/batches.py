@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from data.pairs import PairDataset
+from data.views import Cached
 from models.layers import one_hot
 from models.objectives import Batch
 
@@ -54,6 +55,8 @@ class PairTensors(Dataset):
 
 def loader(dataset: PairDataset, batches: Sampler[list[int]], workers: int, pin: bool) -> DataLoader:
     """Batches of (photos uint8 [B, 3, H, W], layouts uint8 [B, H, W]). Draws nothing from torch's global generator."""
+    if workers and isinstance(dataset, Cached):
+        dataset.fill()  # once, before the workers are forked, which then share it
     return DataLoader(PairTensors(dataset), batch_sampler=batches, num_workers=workers, pin_memory=pin,
                       generator=torch.Generator().manual_seed(0), persistent_workers=False)
 

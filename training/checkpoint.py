@@ -17,10 +17,13 @@ def save(path: Path, content: dict[str, Any]) -> None:
         torch.save(content, temporary)
 
 
-def load(path: Path) -> dict[str, Any]:
-    """Tensors and plain values only, on the CPU. Raises InputError for a file that is missing or no checkpoint."""
+def load(path: Path, mapped: bool = False) -> dict[str, Any]:
+    """Tensors and plain values only, on the CPU. Raises InputError for a file that is missing or no checkpoint.
+
+    mapped: tensors stay in the file until they are used.
+    """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except FileNotFoundError:
         raise InputError(f"{path}: no such checkpoint") from None
     except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:

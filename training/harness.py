@@ -17,11 +17,14 @@ from data.errors import InputError
 from data.files import write_png
 from data.pairs import PairDataset
 from models.layers import one_hot
-from models.objectives import Batch, Objective
+from models.objectives import Objective
 from presets.schema import TrainingConfig
 from training import checkpoint
 from training.batches import ShuffledBatches, loader, to_device
+from training.group import Group
 from training.logs import TrainingLog, TrainingProgress
+from training.memory import recompute_activations
+from training.step import TrainingStep
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -104,12 +107,15 @@ def _load_own(task: Task) -> dict[str, Any]:
     return saved
 
 
-def fit(task: Task, method: Trainable, dataset: PairDataset, fabric: Fabric) -> None:
+def fit(task: Task, method: Trainable, dataset: PairDataset, fabric: Fabric, group: Group | None = None) -> None:
     """Train until the budget is used up; start from the folder's checkpoint where there is one.
 
-    method: built from the seed by the caller. Raises Interrupted after Ctrl-C or SIGTERM (state saved) and InputError
-    when a loss is not finite or the GPU's memory is too small; the last good checkpoint stays.
+    method: built from the seed by the caller. group: of the processes that `fabric` spans, None where there is one.
+    Raises Interrupted after Ctrl-C or SIGTERM (state saved) and InputError when a loss is not finite, the GPU's memory
+    is too small, or a process of the group is lost; the last good checkpoint stays.
     """
+    group = group or Group()
+    _check_batch(task.config, group)
     state = _start(task, method, fabric)
     steps, config = steps_of(task.config), task.config
     if state.step >= steps:
@@ -118,32 +124,41 @@ def fit(task: Task, method: Trainable, dataset: PairDataset, fabric: Fabric) -> 
     progress = TrainingProgress(task.title, steps, state.step, fabric.is_global_zero)
     batches = ShuffledBatches(len(dataset), config.batch, task.seed, state.step, steps, fabric.global_rank,
                               fabric.world_size)
-    step = TrainingStep(state, config, fabric)
+    step = TrainingStep(method.generator, method.objective, state.optimiser, state.adversary_optimiser, config, fabric)
     saved_at = time.monotonic()
     try:
-        with stop_signal() as stop:
+        with stop_signal() as stop, group.watched():
             for photos, layouts in loader(dataset, batches, config.workers, fabric.device.type == "cuda"):
                 started = time.monotonic()
-                terms = step(to_device(photos, layouts, len(dataset.labels), fabric.device))
+                parts = to_device(photos, layouts, len(dataset.labels), fabric.device).parts(config.accumulate)
+                terms = step(parts, _learning_rate(config, state.step))
                 state.step += 1
-                method.objective.after_step(state.step, lambda value: fabric.all_reduce(value, reduce_op="mean"))
-                _record(task, state, terms, log, progress)
+                method.objective.after_step(state.step, step.mean_over_ranks)
+                _record(task, state, terms, log, progress, group)
                 state.seconds += time.monotonic() - started
                 if task.samples is not None and state.step % config.samples_every == 0 and log:
                     write_samples(task, state, fabric, len(dataset.labels))
-                stopping = stop.is_set()
-                if stopping or time.monotonic() - saved_at > config.checkpoint_seconds or state.step == steps:
-                    _save_checked(task, state, terms, fabric)
+                stopping, due = group.any(stop.is_set(), time.monotonic() - saved_at > config.checkpoint_seconds)
+                if stopping or due or state.step == steps:
+                    _save_checked(task, state, terms, group)
                     saved_at = time.monotonic()
                 if stopping and state.step < steps:
                     raise Interrupted
     except torch.OutOfMemoryError as error:
         raise InputError(f"{task.title}: the GPU's memory is too small for a batch of {config.batch} at this size; set "
-                         "training.batch lower, or training.precision=bf16") from error
+                         "training.activation_checkpointing=true, training.accumulate higher, training.precision=bf16 "
+                         "or training.batch lower") from error
     finally:
         progress.close()
         if log:
             log.close()
+
+
+def _check_batch(config: TrainingConfig, group: Group) -> None:
+    if config.batch % (group.size * config.accumulate):
+        raise InputError(f"training.batch={config.batch} cannot be shared equally by {group.size} process(es) with "
+                         f"training.accumulate={config.accumulate}; set it to a multiple of "
+                         f"{group.size * config.accumulate}")
 
 
 def _start(task: Task, method: Trainable, fabric: Fabric) -> State:
@@ -156,84 +171,39 @@ def _start(task: Task, method: Trainable, fabric: Fabric) -> State:
     for network in method.objective.networks().values():
         network.to(fabric.device, **memory)
     method.generator.to(fabric.device, **memory)
+    if task.config.activation_checkpointing:
+        recompute_activations(method.generator)
+    if task.config.compile:
+        method.generator.compile(mode=task.config.compile)
     settings = {"lr": task.config.lr, "betas": tuple(task.config.betas), "eps": 1e-8, "fused": True}
-    state = State(method, torch.optim.Adam(method.generator.parameters(), **settings), None)
+    learning = [parameter for parameter in method.generator.parameters() if parameter.requires_grad]
+    state = State(method, torch.optim.Adam(learning, **settings), None)
     if method.objective.adversary is not None:
         state.adversary_optimiser = torch.optim.Adam(method.objective.adversary.parameters(), **settings)
     torch.manual_seed(task.seed)  # whatever was drawn before, training draws from here
     if saved:
         state.restore(saved)
+    if fabric.global_rank > 0:  # noise of its own, also after a resume: the checkpoint holds the first process's state
+        torch.manual_seed(task.seed + state.step * fabric.world_size + fabric.global_rank)
     return state
 
 
-class TrainingStep:
-    """One optimiser step on one batch: adversary first (on detached images), then the generator."""
-
-    def __init__(self, state: State, config: TrainingConfig, fabric: Fabric):
-        self.state, self.config, self.fabric = state, config, fabric
-        self.objective = state.method.objective
-        self.generator, self.optimiser = fabric.setup(state.method.generator, state.optimiser)
-        self.generator.train()
-        self.objective.train()
-        self.adversary = self.objective.adversary
-        if self.adversary is not None:
-            self.adversary_optimiser = fabric.setup_optimizers(state.adversary_optimiser)
-
-    def __call__(self, batch: Batch) -> dict[str, Tensor]:
-        self._set_learning_rate()
-        with self.fabric.autocast():
-            images = self.objective.synthesize(self.generator, batch)
-        terms = self._adversary_step(batch, images.detach()) if self.adversary is not None else {}
-        with self._frozen_adversary(), self.fabric.autocast():
-            generator_terms = self.objective.generator_terms(batch, images)
-        self.optimiser.zero_grad()
-        total = sum(generator_terms.values())
-        self.fabric.backward(total)
-        self.optimiser.step()
-        return {"total": total.detach(), **_detached(generator_terms), **terms}
-
-    def _adversary_step(self, batch: Batch, images: Tensor) -> dict[str, Tensor]:
-        with self.fabric.autocast():
-            terms = self.objective.adversary_terms(batch, images)
-        self.adversary_optimiser.zero_grad()
-        self.fabric.backward(sum(terms.values()))
-        if self.fabric.world_size > 1:  # small network, used in two losses: averaged by hand instead of by DDP's hooks
-            for parameter in self.adversary.parameters():
-                parameter.grad = self.fabric.all_reduce(parameter.grad, reduce_op="mean")
-        self.adversary_optimiser.step()
-        return {f"adversary {name}": value for name, value in _detached(terms).items()}
-
-    @contextmanager
-    def _frozen_adversary(self) -> Iterator[None]:
-        if self.adversary is not None:
-            self.adversary.requires_grad_(False)
-        yield
-        if self.adversary is not None:
-            self.adversary.requires_grad_(True)
-
-    def _set_learning_rate(self) -> None:
-        """Constant, then falling linearly to 0 over the last `lr_decay` of the budget."""
-        steps = steps_of(self.config)
-        decay = self.config.lr_decay * steps
-        left = steps - self.state.step
-        lr = self.config.lr * (min(1.0, left / decay) if decay else 1.0)
-        optimisers = (self.state.optimiser, self.state.adversary_optimiser)
-        for group in (group for optimiser in optimisers if optimiser for group in optimiser.param_groups):
-            group["lr"] = lr
-
-
-def _detached(terms: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {name: value.detach() for name, value in terms.items()}
+def _learning_rate(config: TrainingConfig, step: int) -> float:
+    """Constant, then falling linearly to 0 over the last `lr_decay` of the budget."""
+    steps = steps_of(config)
+    decay = config.lr_decay * steps
+    return config.lr * (min(1.0, (steps - step) / decay) if decay else 1.0)
 
 
 def _record(task: Task, state: State, terms: dict[str, Tensor], log: TrainingLog | None,
-            progress: TrainingProgress) -> None:
-    """Means of the loss terms over `log_every` steps go to the log."""
+            progress: TrainingProgress, group: Group) -> None:
+    """Means of the loss terms over `log_every` steps and all processes go to the log."""
     for name, value in terms.items():
         state.window[name] = state.window.get(name, 0.0) + value
     if state.step % task.config.log_every:
         return
-    means = {name: float(value) / task.config.log_every for name, value in state.window.items()}
+    sums = group.mean({name: float(value) for name, value in state.window.items()})
+    means = {name: value / task.config.log_every for name, value in sums.items()}
     state.window = {}
     _refuse_nonfinite(task, state.step, means)
     progress.update(state.step, means["total"])
@@ -241,13 +211,13 @@ def _record(task: Task, state: State, terms: dict[str, Tensor], log: TrainingLog
         log.add(state.step, state.step * task.config.batch, state.seconds, means)
 
 
-def _save_checked(task: Task, state: State, terms: dict[str, Tensor], fabric: Fabric) -> None:
+def _save_checked(task: Task, state: State, terms: dict[str, Tensor], group: Group) -> None:
     """A checkpoint with broken weights would replace the last good one, so the loss is looked at first."""
-    _refuse_nonfinite(task, state.step, {name: float(value) for name, value in terms.items()})
-    state.window = {name: float(value) for name, value in state.window.items()}
-    if fabric.is_global_zero:
+    _refuse_nonfinite(task, state.step, group.mean({name: float(value) for name, value in terms.items()}))
+    state.window = group.mean({name: float(value) for name, value in state.window.items()})
+    if group.leads:
         state.save(task)
-    fabric.barrier()
+    group.barrier()
 
 
 def _refuse_nonfinite(task: Task, step: int, terms: dict[str, float]) -> None:

@@ -22,8 +22,10 @@ from models.segmentation import CrossEntropy, Describe, DilatedNet, PerceptualTr
 from models.vgg_files import load_perceptual
 from presets.schema import Preset, TrainingConfig
 from training import checkpoint
-from training.fabric import make_fabric, resolve_device, resolve_precision
+from training.fabric import make_fabric, resolve_device, resolve_precision, solo_fabric
+from training.group import Group
 from training.harness import CHECKPOINT, Task, fit, is_finished
+from training.start import freeze_all_but_last, read_source, source_file, source_key, take_over
 
 SAMPLES = 4  # validation layouts of which pictures are written during training
 
@@ -43,7 +45,13 @@ class Suite:
 
     @cached_property
     def fabric(self) -> Fabric:
-        return make_fabric(self.device, resolve_precision(self.preset.training.precision, self.device))
+        config = self.preset.training
+        return make_fabric(self.device, resolve_precision(config.precision, self.device), config.group_timeout)
+
+    @cached_property
+    def group(self) -> Group:
+        """The processes that torchrun started for this run, or this one alone."""
+        return Group(self.fabric, self.preset.training.group_timeout)
 
     @cached_property
     def train(self) -> PairDataset:
@@ -89,18 +97,22 @@ class Suite:
 
     def _network(self, role: str, build: Callable[[], nn.Module], budget: TrainingConfig,
                  objective: type[CrossEntropy] = CrossEntropy) -> nn.Module:
-        """Train on photographs and layouts of the train split, then freeze."""
+        """Train on photographs and layouts of the train split, then freeze.
+
+        In a group one process does it, so that what comes out does not depend on how many there are.
+        """
         seed = derived_seed(self.preset.seed, role)
         torch.manual_seed(seed)
         network = build()
         key = fingerprint(self._data_key(), role, getattr(self.preset, role).model_dump(), seed)
         description = {"role": role, "classes": self.classes}
+        budget = budget.model_copy(update={"workers": self.preset.training.workers})
         task = Task(role, self.network_folder(role), budget, seed, description, key)
-        if is_finished(task):
-            network.load_state_dict(checkpoint.load(task.folder / CHECKPOINT)["generator"])
-        else:
+        if self.group.leads and not is_finished(task):
             trainable = SimpleNamespace(generator=network, objective=objective(self.classes))
-            fit(task, trainable, self.train, self.fabric)
+            fit(task, trainable, self.train, solo_fabric(self.device, budget.precision))
+        self.group.barrier()
+        network.load_state_dict(checkpoint.load(task.folder / CHECKPOINT)["generator"])
         return network.requires_grad_(False).eval()
 
     def _data_key(self) -> dict[str, Any]:
@@ -124,8 +136,11 @@ class Suite:
         spec = method_spec(name, self.preset)
         method = self.build(spec)
         task = self._method_task(spec, method)
-        if not is_finished(task):
-            fit(task, method, self.train, self.fabric)
+        finished = is_finished(task)
+        self.group.barrier()  # nobody may see the checkpoint finished before everybody has looked
+        if not finished:
+            self._begin(spec, method, task.config)
+            fit(task, method, self.train, self.fabric, self.group)
         saved = checkpoint.load(task.folder / CHECKPOINT)
         networks = method.objective.networks()
         return {
@@ -152,8 +167,21 @@ class Suite:
         described = {"spec": asdict(spec), "classes": self.classes, "size": list(self.size),
                      "images": method.objective.images, "labels": self.val.labels.to_json()}
         shaping = config.model_dump(include={"images_seen", "batch", "lr", "betas", "lr_decay", "precision"})
+        shaping |= config.model_dump(include={"trainable", "accumulate"}, exclude_defaults=True)
+        if source := self._source(spec, config):
+            shaping["start"] = source_key(read_source(source))
         key = fingerprint(asdict(replace(spec, title="")), shaping, seed, self._data_key(), networks)
         return Task(spec.title, self.method_folder(spec.name), config, seed, described, key, self._samples)
+
+    def _source(self, spec: MethodSpec, config: TrainingConfig) -> Path | None:
+        """The checkpoint of another run that the method's training starts from."""
+        return source_file(config.start_from, spec.name, CHECKPOINT) if config.start_from else None
+
+    def _begin(self, spec: MethodSpec, method: Method, config: TrainingConfig) -> None:
+        """What precedes the first step: weights of a coarser network, and which modules learn."""
+        if source := self._source(spec, config):
+            take_over(method.generator, self.val.labels.to_json(), read_source(source), source)
+        freeze_all_but_last(method.generator, config.trainable, spec.title)
 
     @cached_property
     def _samples(self) -> Tensor:

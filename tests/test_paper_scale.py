@@ -1,0 +1,225 @@
+"""What the presets at the paper's size need: start weights, frozen modules, parts of a batch, less memory."""
+
+import copy
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from lightning_fabric import Fabric
+
+from baselines.methods import build_method, method_spec
+from data.errors import InputError
+from data.labels import LabelSpace
+from data.pairs import Pair
+from models.crn import CRN
+from models.objectives import Batch, Content
+from models.perceptual import PerceptualNet
+from presets.schema import Preset, TrainingConfig
+from training import checkpoint
+from training.harness import CHECKPOINT
+from training.memory import recompute_activations
+from training.step import TrainingStep
+from training.suite import Suite
+
+NAMES = ["road", "car", "sky", "void"]
+
+
+class Noise:
+    """Twelve pairs of noise."""
+
+    def __init__(self, size=(16, 32), names=NAMES):
+        self.size = size
+        self.labels = LabelSpace(names, [(i, i, i) for i in range(len(names))])
+
+    def __len__(self):
+        return 12
+
+    def name(self, index):
+        return f"{index:05d}"
+
+    def __getitem__(self, index):
+        rng = np.random.default_rng(index)
+        layout = rng.integers(0, len(self.labels.names), self.size, dtype=np.uint8)
+        return Pair(self.name(index), rng.integers(0, 255, (3, *self.size), dtype=np.uint8), layout)
+
+
+def suite(folder, size=(16, 32), widths=(8, 6, 4), names=NAMES, **training) -> Suite:
+    settings = {"images_seen": 8, "batch": 2, "precision": "float32", "checkpoint_seconds": 0.0, **training}
+    preset = Preset.model_validate({
+        "data": {"dataset": "street", "size": list(size)}, "training": settings,
+        "perceptual": {"width": 0.04, "images_seen": 8}, "generators": {"crn": {"widths": list(widths)}},
+        "objectives": {"content": {"calibrate_at": 2}}})
+    made = Suite(preset, folder)
+    made.__dict__.update(train=Noise(size, names), val=Noise(size, names))  # cached properties: this test's datasets
+    return made
+
+
+def trained(folder, name="image_space") -> dict[str, torch.Tensor]:
+    return checkpoint.load(folder / "methods" / name / CHECKPOINT)["generator"]
+
+
+@pytest.fixture(scope="module")
+def coarse(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("coarse")
+    suite(folder).train_method("image_space")
+    return folder
+
+
+# --- training.start_from and training.trainable -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("whole_run", [True, False])
+def test_a_finer_network_starts_from_all_but_the_last_layer(tmp_path, coarse, whole_run):
+    source = coarse if whole_run else coarse / "methods" / "image_space" / CHECKPOINT
+    fine = suite(tmp_path, size=(32, 64), widths=(8, 6, 4, 3), start_from=str(source), lr=1e-12)
+    fine.train_method("image_space")
+    before, after = trained(coarse), trained(tmp_path)
+    shared = [key for key in before if not key.startswith("to_images")]
+    assert len(shared) == 18 and all(torch.allclose(before[key], after[key], atol=1e-9) for key in shared)
+    assert {key.split(".")[1] for key in after.keys() - before.keys()} == {"3"}  # the new module, fresh
+    fresh = suite(tmp_path, size=(32, 64), widths=(8, 6, 4, 3)).build(method_spec("image_space", fine.preset))
+    for key in ("to_images.weight", "blocks.3.conv1.0.weight"):
+        assert torch.allclose(after[key], fresh.generator.state_dict()[key], atol=1e-9)
+
+
+def test_only_the_last_modules_learn(tmp_path, coarse):
+    fine = suite(tmp_path, size=(32, 64), widths=(8, 6, 4, 3), start_from=str(coarse), trainable=2)
+    fine.train_method("image_space")
+    before, after = trained(coarse), trained(tmp_path)
+    for key in before.keys() - {"to_images.weight", "to_images.bias"}:
+        assert torch.equal(before[key], after[key]) == (key.split(".")[1] in "01"), key
+    saved = checkpoint.load(tmp_path / "methods" / "image_space" / CHECKPOINT)
+    assert len(saved["optimiser"]["state"]) == 2 * 6 + 2  # per module 2 x (conv, scale, shift); weight and bias
+
+
+def test_the_start_shapes_the_result(tmp_path, coarse):
+    suite(tmp_path / "a", start_from=str(coarse)).train_method("image_space")
+    with pytest.raises(InputError, match="made with other settings"):
+        suite(tmp_path / "a").train_method("image_space")
+    moved = tmp_path / "moved.pt"
+    moved.write_bytes((coarse / "methods" / "image_space" / CHECKPOINT).read_bytes())
+    suite(tmp_path / "a", start_from=str(moved)).train_method("image_space")  # same weights elsewhere: finished
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"widths": (8, 5, 4)}, r"blocks\.1\.conv1\.0\.weight is \[6, 12, 3, 3\] there and \[5, 12, 3, 3\] here"),
+    ({"size": (8, 16), "widths": (8, 6)}, r"blocks\.2\.\S+ is \S+ \S+ 3, 3\] there and absent here"),
+    ({"names": ["road", "car", "void"]}, "4 classes there, 3 here"),
+    ({"names": ["road", "tree", "sky", "void"]}, "class 1 is 'car' there and 'tree' here"),
+    ({"trainable": 4}, r"trainable=4: Image-space loss has 3 modules"),
+])
+def test_what_does_not_fit_is_named(tmp_path, coarse, change, message):
+    with pytest.raises(InputError, match=message):
+        suite(tmp_path, start_from=str(coarse), **change).train_method("image_space")
+
+
+def test_start_weights_that_are_none(tmp_path, coarse):
+    with pytest.raises(InputError, match="no such checkpoint"):
+        suite(tmp_path, start_from=str(coarse)).train_method("crn")  # that run has no method crn
+    unfinished = checkpoint.load(coarse / "methods" / "image_space" / CHECKPOINT) | {"step": 1}
+    checkpoint.save(tmp_path / "stopped.pt", unfinished)
+    with pytest.raises(InputError, match="stopped at step 1 of 4"):
+        suite(tmp_path, start_from=str(tmp_path / "stopped.pt")).train_method("image_space")
+    with pytest.raises(InputError, match="no chain of refinement modules"):
+        suite(tmp_path, trainable=1).train_method("unet+image_space")
+
+
+# --- parts of a batch, activations computed again ---------------------------------------------------------------
+
+
+def batch_of(count: int, size=(16, 32)) -> Batch:
+    rng = torch.Generator().manual_seed(1)
+    labels = torch.randint(0, 4, (count, *size), generator=rng)
+    layout = torch.nn.functional.one_hot(labels, 4).permute(0, 3, 1, 2).float()
+    return Batch(layout, torch.rand(count, 3, *size, generator=rng) * 2 - 1, labels)
+
+
+def one_step(method, parts: int, steps: int = 1):
+    """Terms of the last step and the generator's gradients."""
+    config = TrainingConfig(accumulate=parts, lr=1e-3)
+    optimiser = torch.optim.SGD(method.generator.parameters(), lr=1.0)
+    adversary = method.objective.adversary
+    other = torch.optim.SGD(adversary.parameters(), lr=1e-3) if adversary is not None else None
+    fabric = Fabric(accelerator="cpu", devices=1)
+    step = TrainingStep(method.generator, method.objective, optimiser, other, config, fabric)
+    for number in range(1, steps + 1):
+        terms = step(batch_of(4).parts(parts), 1e-4)
+        method.objective.after_step(number, lambda value: value)
+    return terms, [parameter.grad.clone() for parameter in method.generator.parameters()]
+
+
+def content_method():
+    torch.manual_seed(0)
+    perceptual = PerceptualNet.at_width(0.1).freeze()
+    return SimpleNamespace(generator=CRN(4, (16, 32), 1, [8, 8, 8]), objective=Content(perceptual, calibrate_at=2))
+
+
+@pytest.mark.parametrize("parts", [2, 4])
+def test_parts_of_a_batch_give_the_whole_batch_s_terms_and_gradients(parts):
+    whole, gradients = one_step(content_method(), 1, steps=3)  # the lambdas are calibrated after the second step
+    divided, summed = one_step(content_method(), parts, steps=3)
+    assert whole.keys() == divided.keys()
+    for name in whole:
+        torch.testing.assert_close(divided[name], whole[name], rtol=1e-5, atol=1e-6)
+    for a, b in zip(summed, gradients, strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-5 * float(b.abs().max()))
+
+
+def test_an_adversary_sees_the_images_that_the_generator_is_judged_on():
+    preset = Preset.model_validate({"generators": {"pix2pix": {"width": 4}}, "objectives": {"gan": {"patch_width": 4}}})
+    torch.manual_seed(0)
+    method = build_method(method_spec("pix2pix", preset), 4, (32, 64))
+    objective, seen = method.objective, {"adversary": [], "generator": []}
+    for side, images in seen.items():
+        terms = getattr(objective, f"{side}_terms")
+
+        def spy(part, shown, terms=terms, images=images):
+            images.append(shown.detach().clone())
+            return terms(part, shown)
+        setattr(objective, f"{side}_terms", spy)
+    config = TrainingConfig(accumulate=2)
+    optimisers = [torch.optim.SGD(net.parameters(), lr=0.1) for net in (method.generator, objective.adversary)]
+    step = TrainingStep(method.generator, objective, *optimisers, config, Fabric(accelerator="cpu", devices=1))
+    step(batch_of(4, (32, 64)).parts(2), 1e-4)
+    assert len(seen["adversary"]) == len(seen["generator"]) == 2  # noise is dropout: drawn again, and the same
+    assert all(torch.equal(a, b) for a, b in zip(seen["adversary"], seen["generator"], strict=True))
+
+
+def test_a_batch_must_divide(tmp_path):
+    with pytest.raises(InputError, match=r"training.batch=2 cannot be shared equally .*accumulate=3"):
+        suite(tmp_path, accumulate=3).train_method("image_space")
+
+
+@pytest.mark.parametrize("name", ["crn", "encoder_decoder", "recombinator", "full_resolution", "pix2pix",
+                                  "gan_segmentation"])
+def test_activations_computed_again_change_nothing(name):
+    small = {"width": 4}
+    preset = Preset.model_validate({"generators": {
+        "crn": {"widths": [8, 8, 8]}, "unet": small, "recombinator": small, "pix2pix": small, "dcgan": small,
+        "full_resolution": {"width": 4, "layers": 3}}})
+    torch.manual_seed(0)
+    generator = build_method(method_spec(name.replace("gan_segmentation", "dcgan+image_space"), preset), 4, (16, 32),
+                             PerceptualNet.at_width(0.1)).generator
+    saving = copy.deepcopy(generator)
+    recompute_activations(saving)
+    gradients = []
+    for network in (generator, saving):
+        torch.manual_seed(1)
+        network(batch_of(2).layout).square().mean().backward()
+        gradients.append([parameter.grad for parameter in network.parameters()])
+    assert generator.state_dict().keys() == saving.state_dict().keys()
+    assert all(torch.equal(a, b) for a, b in zip(*gradients, strict=True))
+
+
+def test_activations_computed_again_take_less_memory():
+    kept = {}
+    for saving in (False, True):
+        network = CRN(4, (32, 64), 1, [8, 8, 8, 8])
+        if saving:
+            recompute_activations(network)
+        sizes = []
+        with torch.autograd.graph.saved_tensors_hooks(lambda t, sizes=sizes: sizes.append(t.numel()) or t, lambda t: t):
+            network(batch_of(2, (32, 64)).layout)
+        kept[saving] = sum(sizes)
+    assert kept[True] < 0.5 * kept[False]

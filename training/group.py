@@ -1,0 +1,106 @@
+"""The processes of one run: agreement between them, and one message where one of them is lost.
+
+Tensors travel by DDP. The words here (stop, save, wait) go over a gloo group of their own: that costs the GPU nothing,
+and a process that died is noticed at once, where NCCL would wait for its timeout.
+"""
+
+import datetime
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from lightning_fabric import Fabric
+
+from data.errors import InputError
+
+SIGNS_OF_LOSS = ("connection closed by peer", "connection reset", "connection refused", "timed out", "broken pipe",
+                 "connection was likely closed", "socket")
+
+
+class LostProcess(InputError):
+    """Another process of the group ended or went silent; nothing can go on without it."""
+
+
+class Group:
+    """rank of this process among `size`. Alone, every method returns at once.
+
+    timeout: seconds to wait for the others; a process that ended is noticed without waiting.
+    """
+
+    def __init__(self, fabric: Fabric | None = None, timeout: float = 7200.0):
+        self.rank = fabric.global_rank if fabric else 0
+        self.size = fabric.world_size if fabric else 1
+        if self.size > 1:
+            self._gloo = dist.new_group(backend="gloo", timeout=datetime.timedelta(seconds=timeout))
+
+    @property
+    def leads(self) -> bool:
+        return self.rank == 0
+
+    def any(self, *flags: bool) -> list[bool]:
+        """Each flag as it stands when one process raised it, the same answer in every process."""
+        if self.size == 1:
+            return list(flags)
+        votes = torch.tensor(flags, dtype=torch.uint8)
+        with self.watched():
+            dist.all_reduce(votes, dist.ReduceOp.MAX, group=self._gloo)
+        return votes.bool().tolist()
+
+    def mean(self, values: dict[str, float]) -> dict[str, float]:
+        """Mean over the processes of each value; all give the same names in the same order."""
+        if self.size == 1:
+            return values
+        sums = torch.tensor(list(values.values()), dtype=torch.float64)
+        with self.watched():
+            dist.all_reduce(sums, group=self._gloo)
+        return dict(zip(values, (sums / self.size).tolist(), strict=True))
+
+    def barrier(self) -> None:
+        """Wait until every process is here."""
+        self.any(False)
+
+    @contextmanager
+    def watched(self) -> Iterator[None]:
+        """Errors of the network inside mean that a process is gone: raised as LostProcess."""
+        try:
+            yield
+        except RuntimeError as error:
+            if self.size == 1 or not _shows_loss(error):
+                raise
+            raise LostProcess(f"a process of the group of {self.size} is lost or did not answer, so all of them stop; "
+                              "the last checkpoints are kept: start the same command again to go on") from error
+
+
+def _shows_loss(error: RuntimeError) -> bool:
+    text = str(error).lower()
+    return isinstance(error, dist.DistError) or any(sign in text for sign in SIGNS_OF_LOSS)
+
+
+def first_to_speak() -> bool:
+    """Whether this is the first process of the group that reports an error, so that the user reads one message.
+
+    Asks the store of torchrun's agent, which outlives the processes; where that is gone too, everybody may speak.
+    """
+    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+        return True
+    address, port = os.environ.get("MASTER_ADDR", "localhost"), int(os.environ.get("MASTER_PORT", 0))
+    attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    try:
+        store = dist.TCPStore(address, port, is_master=False, wait_for_workers=False,
+                              timeout=datetime.timedelta(seconds=5))
+        return store.add(f"reported errors, attempt {attempt}", 1) == 1
+    except (RuntimeError, ValueError):
+        return True
+
+
+@contextmanager
+def one_voice() -> Iterator[None]:
+    """Let one process report an InputError; the others that fail with it end without a word."""
+    try:
+        yield
+    except InputError:
+        if first_to_speak():
+            raise
+        raise SystemExit(2) from None
