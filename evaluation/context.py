@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Protocol
 
@@ -23,7 +23,8 @@ SCORING = 1  # raise when a formula changes, so that stored scores are made agai
 
 
 class LabelJudge(Protocol):
-    """A network that labels images. `features` (float [N, D]) exists where its features serve a distance."""
+    """A network that labels images. `features` (float [N, D]) exists where its features serve a distance, and
+    `predict_with_features` (both results) where one pass can give both."""
 
     protocol: dict[str, Any]  # name, sha256 of its weights, input size, resize, ...
 
@@ -127,7 +128,9 @@ def as_json(numbers: np.ndarray) -> list[float | None]:
     return [float(number) if np.isfinite(number) else None for number in np.ravel(numbers)]
 
 
+@lru_cache(maxsize=1)
 def versions() -> dict[str, str]:
+    """Versions of the packages that numbers depend on."""
     found = {}
     for package in ("torch", "torch_fidelity", "numpy", "pillow"):
         try:

@@ -109,20 +109,17 @@ def kernel_distance(x: np.ndarray, y: np.ndarray, size: int | None = None, subse
     if size > min(len(x), len(y)):
         raise InputError(f"kernel distance: subsets of {size} images, but the sets have {len(x)} and {len(y)}; lower "
                          "score.kernel_subset_size")
-    xx, yy, xy = polynomial_kernel(x, x), polynomial_kernel(y, y), polynomial_kernel(x, y)
+    in_x, in_y = np.zeros((subsets, len(x))), np.zeros((subsets, len(y)))
     rng = np.random.RandomState(seed)
-    values = []
-    for _ in range(subsets):
-        i = rng.choice(len(x), size, replace=False)
-        j = rng.choice(len(y), size, replace=False)
-        values.append(_mmd(xx[np.ix_(i, i)], yy[np.ix_(j, j)], xy[np.ix_(i, j)]))
-    return float(np.mean(values))
-
-
-def _mmd(xx: np.ndarray, yy: np.ndarray, xy: np.ndarray) -> float:
-    n, m = len(xx), len(yy)
-    within = (xx.sum() - np.trace(xx)) / (n * (n - 1)) + (yy.sum() - np.trace(yy)) / (m * (m - 1))
-    return within - 2 * xy.sum() / (n * m)
+    for s in range(subsets):
+        in_x[s, rng.choice(len(x), size, replace=False)] = 1
+        in_y[s, rng.choice(len(y), size, replace=False)] = 1
+    xx, yy, xy = polynomial_kernel(x, x), polynomial_kernel(y, y), polynomial_kernel(x, y)
+    np.fill_diagonal(xx, 0)
+    np.fill_diagonal(yy, 0)
+    within = (in_x @ xx * in_x).sum(axis=1) + (in_y @ yy * in_y).sum(axis=1)
+    across = (in_x @ xy * in_y).sum(axis=1)
+    return float(np.mean(within / (size * (size - 1)) - 2 * across / size**2))
 
 
 def kernel_terms(x: np.ndarray, y: np.ndarray, size: int | None = None, seed: int = ENGINE_SEED) -> Terms:

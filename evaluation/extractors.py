@@ -24,7 +24,8 @@ def build_judge(config: ExtractorConfig, judge: Any, device: str) -> Extractor:
     module = judge if isinstance(judge, nn.Module) else None
     maps = getattr(judge, "maps", None)
     return Extractor(config.label or "judge", network, {"judge": judge.protocol}, device=device, module=module,
-                     maps=None if maps is None else lambda images: maps(images.to(torch.uint8)))
+                     maps=None if maps is None else lambda images: maps(images.to(torch.uint8)),
+                     judge=judge if hasattr(judge, "predict_with_features") else None)
 
 
 EXTRACTORS: dict[str, Callable[[ExtractorConfig, Any, str], Extractor]] = {

@@ -45,6 +45,7 @@ class Extractor:
     official_fid: bool = False
     maps: Callable[[torch.Tensor], list[torch.Tensor]] | None = None
     pooled_maps: bool = False  # the features are the means of the last map over space: one pass gives both
+    judge: Any = None  # the judge whose features these are, when it gives classes and features in one pass
     resizes_itself: bool = False  # the network takes the uint8 images and applies the named resize inside
     full: dict[str, Any] = field(init=False)
 
@@ -99,11 +100,18 @@ class FeatureConsumer:
 
     def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
         b, k = batch.images.shape[:2]
-        if self.extractor.pooled_maps:
+        if self.extractor.judge is not None:
+            found = {FEATURES: judge_pass(batch, self.extractor.judge)[1].cpu()}
+        elif self.extractor.pooled_maps:
             found = {FEATURES: image_maps(batch, self.extractor)[-1].mean(dim=(2, 3)).float().cpu()}
         else:
             found = self.extractor(batch.images.flatten(0, 1))
         return {name: features.numpy().reshape(b, k, -1) for name, features in found.items()}
+
+
+def judge_pass(batch: Batch, judge: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """Classes [B K, H, W] and features [B K, D] of all images of a batch, made once for all consumers."""
+    return batch.share("judge", lambda: judge.predict_with_features(batch.images.flatten(0, 1)))
 
 
 def image_maps(batch: Batch, extractor: Extractor) -> list[torch.Tensor]:

@@ -35,12 +35,17 @@ class TrainedJudge(nn.Module):
 
     @torch.no_grad()
     def predict(self, images: Tensor) -> Tensor:
-        found = []
-        for batch in images.split(BATCH):
-            logits = self.network(self._pictures(batch))
-            logits[:, self.void] = -torch.inf
-            found.append(logits.argmax(1).to(torch.uint8))
-        return torch.cat(found)
+        return torch.cat([self._classes(self.network(self._pictures(batch))) for batch in images.split(BATCH)])
+
+    def _classes(self, logits: Tensor) -> Tensor:
+        logits[:, self.void] = -torch.inf
+        return logits.argmax(1).to(torch.uint8)
+
+    @torch.no_grad()
+    def predict_with_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """What `predict` and `features` give, in one pass."""
+        found = [self.network.with_features(self._pictures(batch)) for batch in images.split(BATCH)]
+        return torch.cat([self._classes(logits) for logits, _ in found]), torch.cat([f.float() for _, f in found])
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:

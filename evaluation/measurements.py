@@ -5,10 +5,12 @@ bytes of the method's images and of the dataset, the weights, the resize. Change
 """
 
 import os
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Protocol
+from zipfile import BadZipFile
 
 import numpy as np
 import torch
@@ -118,7 +120,7 @@ class Measurements:
                     return False
                 self._loaded[method, consumer.key] = {name: stored[name] for name in stored.files if name != "key"}
                 return True
-        except (OSError, ValueError, KeyError, EOFError):  # none yet, or not whole: measure again
+        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error):  # none yet, or damaged: measure again
             return False
 
     def _key(self, method: str, consumer: Consumer) -> str:

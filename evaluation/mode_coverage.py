@@ -208,7 +208,7 @@ def same_street(run: RunDirectory) -> Street | None:
     """The renderer behind the run's photographs; None when it does not give the run's first photograph."""
     config = run.config()["config"]
     names = run.layouts()
-    street = Street("val", run.layout(names[0]).shape, len(names), config.get("seed", 0))
+    street = Street("val", run.layout(names[0]).shape, len(names), config.get("data", {}).get("seed", 0))
     first = street[0]
     photo = read_image(run.photo_file(names[0])).transpose(2, 0, 1)
     return street if np.array_equal(first.photo, photo) else None

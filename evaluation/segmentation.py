@@ -10,10 +10,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 
 from data.errors import InputError
 from data.files import fingerprint
 from evaluation.context import LabelJudge, Work, as_json, scored_rows
+from evaluation.features import judge_pass
 from evaluation.intervals import Statistic, percentile_interval
 from evaluation.measurements import Batch
 
@@ -138,8 +140,13 @@ class JudgeConsumer:
         return fingerprint("confusion", self.judge.protocol, self.classes)
 
     def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
-        prediction = self.judge.predict(batch.images[:, 0]).cpu().numpy()
+        prediction = self._predict(batch).cpu().numpy()
         return {"confusion": confusion_matrices(prediction, batch.layouts, self.classes)}
+
+    def _predict(self, batch: Batch) -> torch.Tensor:
+        if hasattr(self.judge, "predict_with_features"):
+            return judge_pass(batch, self.judge)[0].unflatten(0, batch.images.shape[:2])[:, 0]
+        return self.judge.predict(batch.images[:, 0])
 
 
 def consumers(work: Work) -> list[JudgeConsumer]:

@@ -66,16 +66,27 @@ class ResidualNet(nn.Module):
         return levels
 
     def forward(self, pictures: Tensor) -> Tensor:
-        levels = self._levels(pictures)
+        return self._decode(self._levels(pictures), pictures.shape[-2:])
+
+    def _decode(self, levels: list[Tensor], size: tuple[int, int]) -> Tensor:
         x = self.lateral[-1](levels[-1])
         for lateral, level in zip(reversed(self.lateral[:-1]), reversed(levels[:-1]), strict=True):
             x = lateral(level) + F.interpolate(x, size=level.shape[-2:], mode="nearest")
         logits = self.classify(self.smooth(x))
-        return F.interpolate(logits, size=pictures.shape[-2:], mode="bilinear", align_corners=False)
+        return F.interpolate(logits, size=size, mode="bilinear", align_corners=False)
 
     def features(self, pictures: Tensor) -> Tensor:
         """[N, 3, H, W] in [-1, 1] -> [N, 12 * width], the two deepest stages averaged over the picture."""
-        return torch.cat([level.mean((2, 3)) for level in self._levels(pictures)[2:]], 1)
+        return self._pool(self._levels(pictures))
+
+    def with_features(self, pictures: Tensor) -> tuple[Tensor, Tensor]:
+        """What `forward` and `features` give, in one pass."""
+        levels = self._levels(pictures)
+        return self._decode(levels, pictures.shape[-2:]), self._pool(levels)
+
+    @staticmethod
+    def _pool(levels: list[Tensor]) -> Tensor:
+        return torch.cat([level.mean((2, 3)) for level in levels[2:]], 1)
 
 
 class CrossEntropy(Objective):

@@ -146,7 +146,8 @@ def street_run(tmp_path_factory):
     write_json(run.dataset / "modes.json", modes)
     for name, k in (("one", 1), ("grey", 1), ("many", 4)):
         run.write_method(Method(name, name, images_per_layout=k))
-    write_json(run.path / "run.json", {"config": {"methods": ["one", "grey", "many"], "seed": 5}, "versions": {}})
+    write_json(run.path / "run.json", {"config": {"methods": ["one", "grey", "many"], "data": {"seed": 5}},
+                                       "versions": {}})
     return run
 
 

@@ -1,0 +1,189 @@
+"""Scoring a run: what is written, what is skipped, what is measured again."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from data.errors import InputError
+from data.files import write_png
+from evaluation.context import Context, Work
+from evaluation.cost import flops, measure, write_cost
+from evaluation.measurements import Measurements
+from evaluation.rundir import FLOOR, PHOTOS
+from evaluation.scores import COMPARISONS, METRICS, score_run, scored_inputs
+from evaluation.segmentation import confusion_matrices, statistics
+from presets.schema import ScoreConfig
+
+EVERYTHING = [*METRICS, *COMPARISONS]
+
+
+@pytest.fixture
+def context(tiny_judge):
+    return Context(tiny_judge, bootstrap=200)
+
+
+def calls_of(judge):
+    """Counts the images that the judge sees."""
+    seen = []
+    predict = judge.predict
+    judge.predict = lambda images: seen.append(len(images)) or predict(images)
+    return seen
+
+
+def test_every_number_has_protocol_and_interval(tiny_run, context):
+    score_run(tiny_run, context, EVERYTHING)
+    scores = tiny_run.scores()
+    assert {score.metric for score in scores} >= {"segmentation", "distances", "diversity", "reference", "cost",
+                                                  "differences", "agreement"}
+    for score in scores:
+        assert score.values and {"N", "interval", "versions", "dataset", "inputs"} <= set(score.protocol)
+        for value in score.values:
+            assert np.isfinite(value.value)
+            assert value.interval or value.interval_note, f"{score.metric} {value.name} is a bare number"
+    segmentation = tiny_run.scores("segmentation")
+    assert {score.method for score in segmentation} == {PHOTOS, "crn", "crn_diversity", "pix2pix", "image_space"}
+    assert segmentation[0].protocol["judge"]["sha256"] == "ab" * 32
+    assert list(segmentation[0].details["IoU per class"]) == ["road", "building", "car"]
+    assert len(segmentation[0].per_image["mIoU"]) == 12
+
+
+def test_segmentation_is_the_judge_on_the_files(tiny_run, context, tiny_judge):
+    score_run(tiny_run, context, ["segmentation"])
+    names = tiny_run.layouts()
+    photos = np.stack([np.asarray(Measurements(tiny_run)._read(PHOTOS, [name]).photos)[0] for name in names])
+    prediction = tiny_judge.predict(torch.from_numpy(photos)).numpy()
+    truth = np.stack([tiny_run.layout(name) for name in names])
+    expected = statistics(confusion_matrices(prediction, truth, 4))
+    oracle = next(score for score in tiny_run.scores("segmentation") if score.method == PHOTOS)
+    for name, statistic in expected.items():
+        assert oracle.value(name).value == pytest.approx(statistic.value())
+
+
+def test_floor_is_written_with_its_own_n(tiny_run, context):
+    context.train_photos = lambda: np.random.default_rng(0).integers(0, 256, (20, 3, 32, 64), dtype=np.uint8)
+    score_run(tiny_run, context, ["distances"])
+    floor = next(score for score in tiny_run.scores("distances") if score.method == FLOOR)
+    assert floor.protocol["N"] == 6 and "halves" in floor.protocol["floor"]
+    assert floor.value("FD-judge").value > 0
+    assert floor.value("FD-judge, train against val").value > floor.value("FD-judge").value
+    assert all(score.method != PHOTOS for score in tiny_run.scores("distances"))
+
+
+def test_second_call_measures_and_writes_nothing(tiny_run, context, tiny_judge):
+    score_run(tiny_run, context, EVERYTHING)
+    seen = calls_of(tiny_judge)
+    files = {file: file.stat().st_mtime_ns for file in tiny_run.path.rglob("*") if file.is_file()}
+    score_run(tiny_run, context, EVERYTHING)
+    assert seen == []
+    assert files == {file: file.stat().st_mtime_ns for file in tiny_run.path.rglob("*") if file.is_file()}
+
+
+def test_one_changed_image_is_measured_again_and_only_its_method(tiny_run, context, tiny_judge):
+    """The engine's own cache, keyed by name, would return the stale value here."""
+    score_run(tiny_run, context, ["segmentation", "distances"])
+    before = {score.method: score.values for score in tiny_run.scores("distances")}
+    seen, inputs = calls_of(tiny_judge), scored_inputs(tiny_run, context)
+    write_png(tiny_run.image_file("crn", "00001"), np.zeros((32, 64, 3), np.uint8))
+    assert scored_inputs(tiny_run, context) != inputs
+    score_run(tiny_run, context, ["segmentation", "distances"])
+    assert sum(seen) == 12
+    after = {score.method: score.values for score in tiny_run.scores("distances")}
+    assert {method for method in before if before[method] != after[method]} == {"crn"}
+
+
+def test_another_judge_or_seed_is_not_served_from_the_cache(tiny_run, context, tiny_judge):
+    score_run(tiny_run, context, ["segmentation"])
+    first = tiny_run.scores("segmentation")[0]
+    tiny_judge.head.bias.data += torch.tensor([5.0, 0, 0])
+    tiny_judge.protocol = tiny_judge.protocol | {"sha256": "cd" * 32}
+    score_run(tiny_run, context, ["segmentation"])
+    second = tiny_run.scores("segmentation")[0]
+    assert first.values != second.values
+    context.seed = 1
+    score_run(tiny_run, context, ["segmentation"])
+    third = tiny_run.scores("segmentation")[0]
+    assert third.value("mIoU").value == second.value("mIoU").value
+    assert third.value("mIoU").interval != second.value("mIoU").interval
+
+
+def test_a_damaged_cache_is_made_again(tiny_run, context):
+    score_run(tiny_run, context, ["segmentation"])
+    before = tiny_run.scores("segmentation")
+    for file in (tiny_run.path / "cache").rglob("*.npz"):
+        file.write_bytes(file.read_bytes()[:100])
+    for score in before:
+        tiny_run.score_file("segmentation", score.method).unlink()
+    score_run(tiny_run, context, ["segmentation"])
+    assert tiny_run.scores("segmentation") == before
+
+
+def test_all_networks_see_an_image_in_one_pass(tiny_run, context):
+    work = Work(tiny_run, context)
+    reads = []
+    read = work.measurements._read
+    work.measurements._read = lambda method, names: reads.append((method, tuple(names))) or read(method, names)
+    consumers = [consumer for metric in METRICS.values() for consumer in metric.consumers(work)]
+    work.measurements.collect(work.measurements.rows(), consumers)
+    assert len(consumers) > 4 and len(reads) == len(set(reads))
+
+
+def test_scores_do_not_depend_on_batches_or_the_order_of_files(tiny_run, context, monkeypatch):
+    score_run(tiny_run, context, ["distances", "segmentation"])
+    before = [score.values for score in tiny_run.scores()]
+    for folder in ("cache", "scores"):
+        for file in (tiny_run.path / folder).rglob("*.*"):
+            file.unlink()
+    monkeypatch.setattr("evaluation.measurements.BATCH_PIXELS", 5 * 32 * 64)
+    score_run(tiny_run, context, ["distances", "segmentation"])
+    for one, other in zip(before, [score.values for score in tiny_run.scores()], strict=True):
+        assert [v.value for v in one] == pytest.approx([v.value for v in other], rel=1e-4)
+
+
+def test_unknown_metric_missing_judge_and_too_few_images(tiny_run, context):
+    with pytest.raises(InputError, match="unknown metric 'segmentaton': did you mean 'segmentation'"):
+        score_run(tiny_run, context, ["segmentaton"])
+    with pytest.raises(InputError, match="need a judge"):
+        score_run(tiny_run, Context(), ["segmentation"])
+    for name in tiny_run.layouts()[4:]:
+        (tiny_run.dataset / "layouts" / f"{name}.png").unlink()
+        for method in tiny_run.methods():
+            tiny_run.image_file(method.name, name).unlink()
+    with pytest.raises(InputError, match="at least 8 images, the run has 4"):
+        score_run(tiny_run, context, ["distances"])
+
+
+def test_defaults_are_scored_when_no_metric_is_named(tiny_run, context):
+    context.options = ScoreConfig(metrics=["reference"])
+    score_run(tiny_run, context)
+    assert {score.metric for score in tiny_run.scores()} == {"reference"}
+
+
+def test_score_files_are_plain_json(tiny_run, context):
+    score_run(tiny_run, context, EVERYTHING)
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+    for file in (tiny_run.path / "scores").rglob("*.json"):
+        json.loads(file.read_text(), parse_constant=refuse)
+
+
+def test_flops_by_hand():
+    conv = nn.Conv2d(3, 8, 3, padding=1, bias=False)
+    x = torch.zeros(1, 3, 10, 12)
+    assert flops(lambda: conv(x)) == 2 * 3 * 8 * 9 * 10 * 12
+
+
+def test_cost_of_a_method(tiny_run, context):
+    network = nn.Sequential(nn.Conv2d(4, 8, 1), nn.Conv2d(8, 3, 1))
+    cost = measure(network, torch.zeros(1, 4, 6, 6), repeats=2)
+    assert cost.parameters == 4 * 8 + 8 + 8 * 3 + 3
+    assert cost.flops == 2 * 36 * (4 * 8 + 8 * 3) and cost.seconds > 0
+    write_cost(tiny_run, "crn", cost)
+    score_run(tiny_run, context, ["cost"])
+    scores = {score.method: score for score in tiny_run.scores("cost")}
+    assert scores["crn"].value("FLOPs per image").value == cost.flops
+    assert scores["crn"].protocol["threads"] == cost.threads
+    assert scores["pix2pix"].value("FLOPs per image") is None and scores["pix2pix"].value("parameters").value == 1000
