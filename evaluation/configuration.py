@@ -14,10 +14,11 @@ FREE = ("data.path", *(f"training.{key}" for key in (  # start_from: the weights
     "cache_photo_features_gb", "group_timeout")))
 
 
-def claim_run(folder: Path, preset: Preset, versions: dict[str, str]) -> None:
+def claim_run(folder: Path, preset: Preset, name: str, versions: dict[str, str]) -> None:
     """Write run.json, or check that the folder was made with the same shaping configuration.
 
-    Methods of earlier calls stay listed. Raises InputError naming what differs, and for a folder of something else.
+    name: of the preset, for readers. Methods of earlier calls stay listed. Raises InputError naming what differs, and
+    for a folder of something else.
     """
     file = folder / "run.json"
     config = preset.model_dump()
@@ -29,7 +30,7 @@ def claim_run(folder: Path, preset: Preset, versions: dict[str, str]) -> None:
         versions = before["versions"] | versions
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: not empty and not a run directory (no run.json); give another --out")
-    write_json(file, {"config": config, "versions": versions})
+    write_json(file, {"preset": name, "config": config, "versions": versions})
 
 
 def _refuse_difference(folder: Path, before: dict, now: dict) -> None:
@@ -38,8 +39,8 @@ def _refuse_difference(folder: Path, before: dict, now: dict) -> None:
     if different:
         shown = "; ".join(f"{key} was {old.get(key)!r}, now {new.get(key)!r}" for key in different[:5])
         more = f" and {len(different) - 5} more" if len(different) > 5 else ""
-        raise InputError(f"{folder}: made with another configuration: {shown}{more}. Give another --out, go on with the "
-                         "old values, or delete the folder")
+        raise InputError(f"{folder}: made with another configuration: {shown}{more}. Give another --out, go on with "
+                         "the old values, or delete the folder")
 
 
 def _flat(value: Any, prefix: str = "") -> dict[str, Any]:
