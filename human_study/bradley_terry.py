@@ -81,12 +81,14 @@ def identifiability(cells: Cells, methods: Sequence[str]) -> str:
 
 
 def _extreme(beats: np.ndarray, groups: np.ndarray) -> int:
-    """A method of a group that the rest never beat, or, where it is all but the rest, of the group that never wins."""
-    for group in np.unique(groups):
+    """A method of the smallest group that the rest never beat or that never beats the rest."""
+    def extreme(group: int) -> bool:
         inside = groups == group
-        if not beats[~inside][:, inside].any() or not beats[inside][:, ~inside].any():
-            return int(np.flatnonzero(inside)[0])
-    return 0
+        return not beats[~inside][:, inside].any() or not beats[inside][:, ~inside].any()
+
+    found = min((group for group in np.unique(groups) if extreme(group)),
+                key=lambda group: ((groups == group).sum(), np.flatnonzero(groups == group)[0]))
+    return int(np.flatnonzero(groups == found)[0])
 
 
 def separated(cells: Cells) -> bool:

@@ -138,7 +138,7 @@ def _preference(a: str, b: str, exposure: float, group: pd.DataFrame, ties: str)
     share = clustered_share(*(counted[name].to_numpy() for name in ("outcome", "worker_id", "image_id")))
     row = from_counts(Counts(a, b, None if math.isinf(exposure) else exposure, int((outcome == 1).sum()), len(group)),
                       tied, ties)
-    notes = [share.missing] if share.missing else _few(share)
+    notes = [row.note] if not row.n else [share.missing] if share.missing else _few(share)
     shown = group["exposure_ms"].median()
     return replace(
         row, workers=group["worker_id"].nunique(), images=group["image_id"].nunique(),

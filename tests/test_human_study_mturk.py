@@ -205,7 +205,7 @@ def test_nested_parameters_are_checked(sandbox):
 
 
 def test_a_page_that_is_too_large_is_refused_before_any_call(batch):
-    offer = study.Offer("t", "d", "1.00", 1, 15, images_url="https://host/" + "x" * 20_000)
+    offer = study.Offer("t", "d", "1.00", 1, 15, images_url="https://host/" + "x" * 66_000)
     with pytest.raises(InputError, match="bytes"):
         study.question(batch, offer, study.parts(batch, offer)[0])
 
@@ -332,7 +332,7 @@ def test_dry_run_writes_the_xml_and_calls_nothing(batch, capsys, monkeypatch):
     files = sorted((batch.secret / "mturk" / "dry-run").glob("*.xml"))
     assert len(files) == len(batch.hits) and "at most $7.20" in capsys.readouterr().out
     text = files[0].read_text()
-    assert text.startswith("<HTMLQuestion") and "https://host/images/" in text
+    assert text.startswith("<HTMLQuestion") and "https://host/images" in text
     assert not any(name in text for name in ("pix2pix", "image_space", "crn_vs"))
 
 
