@@ -1,6 +1,6 @@
 """Analyse the responses of a study: tables, figures, report.
 
-    python -m human_study.analyze --run runs/street [--protocol NAME] [--responses FILE ...] [--out DIR]
+    python -m human_study.analyze --run runs/street [--protocol NAME] [--responses FILE ...] [--simulated] [--out DIR]
     python -m human_study.analyze --responses FILE ... --reference crn --out DIR     # without a run directory
     python -m human_study.analyze --counts FILE|figure-4 --out DIR                   # from counts of votes alone
 """
@@ -23,6 +23,7 @@ from human_study.responses import merge_responses, read_responses
 from human_study.write_up import methods_paragraph, report
 
 RESPONSES = "responses.csv"  # of a study folder: what human_study.collect writes and the server exports
+SIMULATED_RESPONSES = "simulated-responses.csv"  # of simulated workers, always apart
 
 
 def study_folder(run: RunDirectory, protocol: str | None) -> Path:
@@ -59,22 +60,23 @@ def identity_of(frame: pd.DataFrame, spec: dict) -> Identity:
                     table.platforms, spec["protocol"]["name"])
 
 
-def analyse_run(run: RunDirectory, protocol: str | None = None, responses: Sequence[Path] = (), ties: str = "half"
-                ) -> Analysis:
+def analyse_run(run: RunDirectory, protocol: str | None = None, responses: Sequence[Path] = (), ties: str = "half",
+                simulated: bool = False) -> Analysis:
     """Analysis of one study of a run. responses: tables to merge; none: the study's responses.csv or, where nothing
-    was collected from a platform, the study server's answers."""
+    was collected from a platform, the study server's answers. simulated: those of the simulated workers."""
     folder = study_folder(run, protocol)
     spec = specification(folder)
-    frame = _responses(folder, responses)
+    frame = _responses(folder, responses, simulated)
     titles = {method.name: method.title for method in run.methods()}
     return analyse(frame, spec["reference"], rules_of(spec, folder), ties, identity_of(frame, spec), titles)
 
 
-def _responses(folder: Path, files: Sequence[Path]) -> pd.DataFrame:
+def _responses(folder: Path, files: Sequence[Path], simulated: bool) -> pd.DataFrame:
     """The files given, else what was collected, else what the study server holds."""
-    if files or (folder / RESPONSES).exists():
-        return merge_responses([read_responses(file) for file in files or [folder / RESPONSES]])
-    return export_responses(folder)
+    collected = folder / (SIMULATED_RESPONSES if simulated else RESPONSES)
+    if files or collected.exists():
+        return merge_responses([read_responses(file) for file in files or [collected]])
+    return export_responses(folder, simulated)
 
 
 def rules_of(spec: dict, folder: Path) -> QualityRules:
@@ -155,7 +157,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--counts", metavar="FILE", help="counts of votes (CSV), or figure-4 for the paper's own")
     parser.add_argument("--reference", default="crn", help="without --run: the method preferences are given for")
     parser.add_argument("--ties", choices=TIES, default="half")
-    parser.add_argument("--out", type=Path, help="folder; default: analysis/ in the study's folder")
+    parser.add_argument("--simulated", action="store_true", help="analyse the simulated workers' answers")
+    parser.add_argument("--out", type=Path, help="folder; default: analysis/ (or simulated-analysis/) of the study")
     return parser
 
 
@@ -165,8 +168,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_line_errors(parser.prog):
         if args.run:
             run = RunDirectory.open(args.run)
-            analysis = analyse_run(run, args.protocol, args.responses, args.ties)
-            out = args.out or study_folder(run, args.protocol) / "analysis"
+            analysis = analyse_run(run, args.protocol, args.responses, args.ties, args.simulated)
+            name = "simulated-analysis" if analysis.identity.simulated else "analysis"
+            out = args.out or study_folder(run, args.protocol) / name
         elif args.out is None:
             raise InputError("--out DIR is needed without --run")
         elif args.counts:

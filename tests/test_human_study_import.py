@@ -7,8 +7,8 @@ import json
 import pytest
 
 from data.errors import InputError
+from human_study import analyze, legacy
 from human_study import collect as collecting
-from human_study import legacy
 from human_study.batch import PlannedTrial, read_batch
 from human_study.hits import write_batch
 from human_study.importers import asset_name, import_submissions, read_log
@@ -380,6 +380,20 @@ def test_collect_command_adds_and_replaces(tiny_run, written, tmp_path, capsys):
     assert frame.groupby("session_id")["submit_status"].first().to_dict() == {
         "mturk-A1": "approved", "mturk-A2": "submitted"}
     assert "later file" in (written.folder / "import-report.csv").read_text()
+
+
+def test_from_a_result_table_to_the_report(tiny_run, written, tmp_path, capsys):
+    rows = [result_row(written.hits, hit, f"A{hit}{w}", f"W{hit}{w}") for hit in range(2) for w in range(3)]
+    for row, n in zip(rows, range(len(rows)), strict=True):
+        row.update({name: "optionB" for i, name in enumerate(row) if name.startswith("Answer.") and (i + n) % 3})
+    write_csv(tmp_path / "1.csv", rows)
+    collecting.main(["--run", str(tiny_run.path), "--key-file", str(tmp_path / "key"), str(tmp_path / "1.csv")])
+    analyze.main(["--run", str(tiny_run.path)])
+    report = (written.folder / "analysis" / "report.md").read_text()
+    assert written.spec_sha256[:16] in report and "SIMULATED" not in report
+    assert "6 sessions" in capsys.readouterr().out
+    everything = json.loads((written.folder / "analysis" / "analysis.json").read_text())["preferences_all"]
+    assert sorted(one["n"] for one in everything) == [36, 36]
 
 
 def test_collect_command_without_a_usable_row_says_why(tiny_run, written, tmp_path, capsys):
