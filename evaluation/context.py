@@ -56,7 +56,7 @@ class Work:
 
     def __init__(self, run: RunDirectory, context: Context):
         self.run, self.context = run, context
-        self.measurements = Measurements(run)
+        self.measurements = Measurements(run, context.device)
         self._statistics: dict[tuple[str, str], dict[str, Statistic]] = {}
 
     @property

@@ -20,7 +20,8 @@ from data.files import atomic_path, fingerprint
 from evaluation.images import check_complete, content_hash, read_images, size_of, variants_of
 from evaluation.rundir import PHOTOS, RunDirectory
 
-BATCH_PIXELS = 1 << 18  # pixels decoded and passed through a network at once
+BATCH_PIXELS = 1 << 18  # pixels decoded and passed through a network at once: what a processor's cache likes
+CUDA_BATCH_PIXELS = 1 << 22
 FORMAT = 1  # raise when what consumers store changes its meaning
 
 
@@ -58,8 +59,9 @@ class Consumer(Protocol):
 class Measurements:
     """Results of consumers for the methods of a run; measured when first asked for, and only once per content."""
 
-    def __init__(self, run: RunDirectory):
+    def __init__(self, run: RunDirectory, device: str = "cpu"):
         self.run = run
+        self.batch_pixels = CUDA_BATCH_PIXELS if device.startswith("cuda") else BATCH_PIXELS
         self.layouts = run.layouts()
         self.size = size_of(run)
         self.methods = {method.name: method for method in run.methods()}
@@ -140,7 +142,7 @@ class Measurements:
     def batches(self, method: str) -> Iterator[Batch]:
         """The method's images in layout order; the next batch is decoded while the last one is being used."""
         per_layout = self.size[0] * self.size[1] * self.images_per_layout(method)
-        length = max(1, BATCH_PIXELS // per_layout)
+        length = max(1, self.batch_pixels // per_layout)
         chunks = [self.layouts[i : i + length] for i in range(0, len(self.layouts), length)]
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
             waiting = [pool.submit(self._read, method, chunk) for chunk in chunks[:2]]

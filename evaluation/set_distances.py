@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from data.errors import InputError
-from evaluation.context import Work
+from evaluation.context import Work, scored_rows
 from evaluation.distances import (
     ENGINE_SEED,
     KERNEL_SUBSETS,
@@ -41,27 +41,26 @@ def features(work: Work, method: str, consumer: FeatureConsumer, layer: str = FE
 
 
 def method_statistics(work: Work, method: str) -> dict[str, Statistic]:
-    """Scores of a method on all extractors; none for the photographs, which would be compared with themselves."""
-    if method == PHOTOS:
-        return {}
-    return work.statistics(METRIC, method, lambda: _compare_all(work, method))
+    """Scores of a method on all extractors; of the photographs, which would be compared with themselves, only IS."""
+    return work.statistics(METRIC, method, lambda: {
+        consumer.extractor.name(name): statistic for consumer in work.extractors
+        for name, statistic in _of_extractor(work, method, consumer).items()})
 
 
-def _compare_all(work: Work, method: str) -> dict[str, Statistic]:
-    return {name: statistic for consumer in work.extractors
-            for name, statistic in _compare(work, method, consumer).items()}
+def _of_extractor(work: Work, method: str, consumer: FeatureConsumer) -> dict[str, Statistic]:
+    found = {} if method == PHOTOS else _compare(work, method, consumer)
+    if LOGITS in work.measurements.get(method, consumer):
+        found["IS"] = Statistic.mean(inception_score(features(work, method, consumer, LOGITS)).per_image)
+    return found
 
 
 def _compare(work: Work, method: str, consumer: FeatureConsumer) -> dict[str, Statistic]:
-    options, extractor = work.context.options, consumer.extractor
+    options = work.context.options
     x, y = features(work, method, consumer), features(work, PHOTOS, consumer)
     precise, recalled = precision_recall(x, y, options.neighbours)
-    found = {"FD": Statistic.mean(frechet_terms(x, y).per_image, False),
-             "KD": Statistic.mean(kernel_terms(x, y, options.kernel_subset_size).per_image, False),
-             "precision": Statistic.mean(precise), "recall": Statistic.mean(recalled)}
-    if LOGITS in work.measurements.get(method, consumer):
-        found["IS"] = Statistic.mean(inception_score(features(work, method, consumer, LOGITS)).per_image)
-    return {extractor.name(name): statistic for name, statistic in found.items()}
+    return {"FD": Statistic.mean(frechet_terms(x, y).per_image, False),
+            "KD": Statistic.mean(kernel_terms(x, y, options.kernel_subset_size).per_image, False),
+            "precision": Statistic.mean(precise), "recall": Statistic.mean(recalled)}
 
 
 def protocol(work: Work) -> dict[str, Any]:
@@ -80,10 +79,9 @@ def score(work: Work) -> None:
     """Write the distances of every method, and the floor."""
     if work.n < LEAST_IMAGES:
         raise InputError(f"distances need at least {LEAST_IMAGES} images, the run has {work.n}")
-    for method in work.methods:
+    for method in scored_rows(work):
         inputs = work.inputs(METRIC, method, [protocol(work)])
-        if not work.stored(METRIC, method, inputs):
-            found = method_statistics(work, method)
+        if not work.stored(METRIC, method, inputs) and (found := method_statistics(work, method)):
             contributions = {name: s.per_image[:, 0] for name, s in found.items()}
             work.write(METRIC, method, inputs, work.values(found), protocol(work), contributions,
                        {"per image": "contribution of the layout; the mean is the score"})

@@ -220,6 +220,18 @@ def test_scores_on_squeezenet_have_their_own_name_and_the_engine_agrees(squeezen
     assert score.value("KD-SqueezeNet").value == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-3)
 
 
+def test_inception_scores_of_a_run(inception_file, tiny_run):
+    """All five scores on (random) Inception weights; the photographs have an Inception score of their own."""
+    config = ExtractorConfig(kind="inception", path=str(inception_file), sha256=sha256(inception_file), label="random")
+    for method in ("crn_diversity", "pix2pix", "image_space"):
+        (tiny_run.method_folder(method) / "method.json").unlink()
+    score_run(tiny_run, Context(bootstrap=200, options=ScoreConfig(extractors=[config])), ["distances"])
+    scores = {score.method: score for score in tiny_run.scores()}
+    assert {v.name for v in scores["crn"].values} == {f"{n}-random" for n in ("FD", "KD", "precision", "recall", "IS")}
+    assert [v.name for v in scores["photos"].values] == ["IS-random"]
+    assert scores["photos"].values[0].value == pytest.approx(1, abs=0.01)  # random logits say nothing
+
+
 # judges from outside
 
 

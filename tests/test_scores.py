@@ -1,16 +1,20 @@
 """Scoring a run: what is written, what is skipped, what is measured again."""
 
 import json
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import yaml
 from torch import nn
 
 from data.errors import InputError
 from data.files import write_png
 from evaluation.context import Context, Work
 from evaluation.cost import flops, measure, write_cost
+from evaluation.extractors import EXTRACTORS
 from evaluation.measurements import Measurements
 from evaluation.rundir import FLOOR, PHOTOS
 from evaluation.scores import COMPARISONS, METRICS, score_run, scored_inputs
@@ -168,6 +172,16 @@ def test_score_files_are_plain_json(tiny_run, context):
         raise AssertionError(f"{constant} is no JSON")
     for file in (tiny_run.path / "scores").rglob("*.json"):
         json.loads(file.read_text(), parse_constant=refuse)
+
+
+def test_configurations_in_the_documentation_are_valid():
+    text = (Path(__file__).parents[1] / "docs" / "scores.md").read_text()
+    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    scores = [ScoreConfig.model_validate(block["score"]) for block in blocks if "score" in block]
+    assert len(scores) == 2
+    assert {config.kind for config in scores[1].extractors} <= set(EXTRACTORS)
+    for name in EVERYTHING:
+        assert f"| `{name}` |" in text
 
 
 def test_flops_by_hand():
