@@ -2,10 +2,9 @@
 
 On scenes rendered in code they are known: the paint of each car (8 colours, drawn independently and uniformly) and the
 time of day (4). A method that makes one image can show one colour per car; k independent draws of the renderer show
-8 (1 - (7/8)^k) of them on average. Averaged, greyish cars count as the one paint they are nearest to.
-
-Paint looks different in different light, and a synthesized image chooses its own: its light is taken from the
-photograph whose mean colours, class by class, are nearest.
+8 (1 - (7/8)^k) of them on average. Paint looks different in different light, and a synthesized image chooses its own:
+its light is taken from the photograph whose mean colours, class by class, are nearest. A car whose colour is further
+from every paint than nearly all cars of the photographs are (averaged to grey, or noise) shows none of them.
 """
 
 from collections.abc import Sequence
@@ -16,7 +15,7 @@ import numpy as np
 import torch
 
 from data.files import fingerprint, read_image
-from data.street import CAR_COLOURS, MIN_CAR_PIXELS, TIMES_OF_DAY, Street, car_colour_of
+from data.street import CAR_COLOURS, MIN_CAR_PIXELS, TIMES_OF_DAY, Street, seen_colours
 from evaluation.context import Work
 from evaluation.images import read_images
 from evaluation.intervals import Statistic
@@ -26,7 +25,8 @@ from evaluation.rundir import PHOTOS, RunDirectory, Value
 METRIC = "modes"
 REDRAWN_LAYOUTS = 40  # layouts drawn again by the renderer for the photographs' row
 CHUNK = 64
-COLOURS, TIMES = "car colours covered", "times of day covered"
+COLOURS, PAINTED, TIMES = "car colours covered", "cars in a known colour", "times of day covered"
+TOLERATED = 0.95  # share of the photographs' own cars that is near enough to a paint
 
 
 def expected_coverage(modes: int, k: int) -> float:
@@ -55,8 +55,9 @@ def nearest_by_class(means: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 @dataclass
 class ModesConsumer:
-    """Measures {"colours": int16 [B, K, cars], "times": int16 [B, K]}: indices into CAR_COLOURS and TIMES_OF_DAY; -1
-    for a car that the layout does not have or shows too small to read."""
+    """Measures {"distances": float32 [B, K, cars, 8], "times": int16 [B, K]}: how far a car's colour is from each paint
+    of CAR_COLOURS as that light shows it (0..442), NaN for a car that the layout does not have or shows too small to
+    read; index into TIMES_OF_DAY."""
 
     run: RunDirectory
     dataset: str  # hash, because lights are looked up in the photographs
@@ -68,7 +69,7 @@ class ModesConsumer:
 
     @property
     def key(self) -> str:
-        return fingerprint("modes", self.dataset, MIN_CAR_PIXELS, list(CAR_COLOURS))
+        return fingerprint("distances to paints", self.dataset, MIN_CAR_PIXELS, list(CAR_COLOURS))
 
     @cached_property
     def _ignored(self) -> list[int]:
@@ -98,7 +99,8 @@ class ModesConsumer:
     def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
         known, known_means = self._known
         b, k = batch.images.shape[:2]
-        colours, times = np.full((b, k, self._most_cars), -1, np.int16), np.empty((b, k), np.int16)
+        distances = np.full((b, k, self._most_cars, len(CAR_COLOURS)), np.nan, np.float32)
+        times = np.empty((b, k), np.int16)
         instances = [read_image(self.run.dataset / "instances" / f"{name}.png", "L") for name in batch.names]
         for u in range(k):
             images = batch.images[:, u].numpy()
@@ -106,15 +108,12 @@ class ModesConsumer:
             for i, name in enumerate(batch.names):
                 light = known[lights[i]]
                 times[i, u] = TIMES_OF_DAY.index(light["time_of_day"])
-                colours[i, u] = self._read(images[i], instances[i], self.modes[name] | {"light": light["light"]})
-        return {"colours": colours, "times": times}
-
-    def _read(self, image: np.ndarray, instances: np.ndarray, modes: dict) -> np.ndarray:
-        found = np.full(self._most_cars, -1, np.int16)
-        for car, known in enumerate(modes["cars"]):
-            if known["pixels"] >= MIN_CAR_PIXELS:
-                found[car] = list(CAR_COLOURS).index(car_colour_of(image, instances, car, modes))
-        return found
+                for car, about in enumerate(self.modes[name]["cars"]):
+                    if about["pixels"] >= MIN_CAR_PIXELS:
+                        seen = np.median(images[i][:, instances[i] == car + 1], axis=1)
+                        paints = seen_colours(light["light"], about["distance"])
+                        distances[i, u, car] = np.linalg.norm(paints - seen, axis=1)
+        return {"distances": distances, "times": times}
 
 
 def distinct(values: np.ndarray) -> np.ndarray:
@@ -128,11 +127,23 @@ def _mean_of_cars(means: np.ndarray) -> np.ndarray:
     return np.divide(means[..., 0], means[..., 1], out=np.full(means.shape[:-1], np.nan), where=means[..., 1] > 0)
 
 
-def statistics(colours: np.ndarray, times: np.ndarray) -> dict[str, Statistic]:
-    """Coverage, each in 0..1, from the arrays of ModesConsumer."""
-    there = colours[:, 0] >= 0
-    shares = np.where(there, distinct(colours) / len(CAR_COLOURS), 0).sum(axis=-1)
-    return {COLOURS: Statistic(np.stack([shares, there.sum(axis=-1)], axis=-1).astype(np.float64), _mean_of_cars),
+def tolerance(distances: np.ndarray) -> float:
+    """How far from its nearest paint a car may be, from the photographs' own distances [N, 1, cars, 8]."""
+    nearest = distances.min(axis=-1)
+    return float(np.quantile(nearest[np.isfinite(nearest)], TOLERATED)) if np.isfinite(nearest).any() else 0.0
+
+
+def statistics(distances: np.ndarray, times: np.ndarray, tolerated: float) -> dict[str, Statistic]:
+    """Coverage and the share of cars in a known colour, each in 0..1, from the arrays of ModesConsumer."""
+    there = np.isfinite(distances[:, 0, :, 0])
+    shown = (distances == distances.min(axis=-1, keepdims=True)) & (distances <= tolerated)  # [N, K, cars, 8]
+    covered, painted = shown.any(axis=1).mean(axis=-1), shown.any(axis=-1).mean(axis=1)
+
+    def of_cars(shares: np.ndarray) -> Statistic:
+        sums = np.stack([np.where(there, shares, 0).sum(axis=-1), there.sum(axis=-1)], axis=-1)
+        return Statistic(sums.astype(np.float64), _mean_of_cars)
+
+    return {COLOURS: of_cars(covered), PAINTED: of_cars(painted),
             TIMES: Statistic.mean(distinct(times) / len(TIMES_OF_DAY))}
 
 
@@ -155,13 +166,20 @@ def consumers(work: Work) -> list[ModesConsumer]:
 def method_statistics(work: Work, method: str) -> dict[str, Statistic]:
     if method == PHOTOS or not known_modes(work):
         return {}
-    return work.statistics(METRIC, method, lambda: statistics(**work.measurements.get(method, _consumer(work))))
+    return work.statistics(METRIC, method, lambda: statistics(
+        **work.measurements.get(method, _consumer(work)), tolerated=_tolerated(work)))
+
+
+def _tolerated(work: Work) -> float:
+    return tolerance(work.measurements.get(PHOTOS, _consumer(work))["distances"])
 
 
 def protocol(work: Work) -> dict:
     return {"modes": f"{len(CAR_COLOURS)} car colours, {len(TIMES_OF_DAY)} times of day",
             "cars": f"with at least {MIN_CAR_PIXELS} painted pixels; the nearest paint of their median colour, in the "
-                    "light of the photograph with the nearest mean colours per class"}
+                    "light of the photograph with the nearest mean colours per class",
+            "known colour": f"no further from a paint than {TOLERATED:.0%} of the photographs' cars: "
+                            f"{_tolerated(work):.1f} of 255 (RGB, Euclidean)"}
 
 
 def score(work: Work) -> None:
@@ -197,9 +215,9 @@ def _score_renderer(work: Work) -> None:
     chosen = np.unique(np.linspace(0, work.n - 1, min(work.n, REDRAWN_LAYOUTS)).astype(int))
     parts = [_consumer(work)(_redrawn(work, street, index, k)) for index in chosen]
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    statistics_ = statistics(**found)
+    read = statistics(**found, tolerated=_tolerated(work))
     note = f"mean over {len(chosen)} layouts"
-    values = [Value(name, s.value(), None, note, True) for name, s in statistics_.items() if np.isfinite(s.value())]
+    values = [Value(name, s.value(), None, note, True) for name, s in read.items() if np.isfinite(s.value())]
     work.write(METRIC, PHOTOS, inputs, values + _expected(k), protocol(work) | {
         "k": k, "N": len(chosen), "photographs": f"{k} independent draws of the renderer for each layout"})
 
