@@ -114,11 +114,10 @@ class Analysis:
     titles: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-able; NaN becomes null."""
+        """JSON-able, without the worker report; NaN becomes null."""
         content = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "workers"}
         content["rules"] = self.rules.model_dump()
         content["margin"] = MARGIN
-        content["workers"] = None if self.workers is None else self.workers.to_dict("records")
         return _plain(content)
 
 

@@ -144,7 +144,7 @@ def summary(analysis: Analysis) -> str:
     """A few lines for the terminal."""
     rows = [f"{tables.pair_title(analysis, row):<40} {tables.exposure_title(row.exposure_ms):>10} "
             f"{tables.percent(row.share):>6} % {tables.percent_interval(row.clustered or row.naive):>14} n={row.n} "
-            f"{row.verdict}" for row in analysis.preferences]
+            f"{tables.verdict(analysis, row)}" for row in analysis.preferences]
     return "\n".join([analysis.identity.line(), *analysis.notes, *rows])
 
 

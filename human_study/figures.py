@@ -86,7 +86,10 @@ def method_figure(analysis: Analysis) -> Figure | None:
 def _marked(figure: Figure, analysis: Analysis) -> Figure:
     """The identity of the study under the figure and, on simulated data, across it."""
     figure.tight_layout(rect=(0, 0.05, 1, 1))
-    figure.text(0.01, 0.01, analysis.identity.line(), fontsize=5.5, color="grey")
+    clustered = all(row.clustered for row in analysis.preferences)
+    bars = "Bars: 95 %, clustered by worker and image. " if clustered else \
+        "Bars: 95 %, where no clustered interval exists as if judgments were independent. "
+    figure.text(0.01, 0.01, bars + analysis.identity.line(), fontsize=5.5, color="grey")
     if analysis.identity.simulated:
         figure.text(0.5, 0.5, "SIMULATED", fontsize=44, color="red", alpha=0.18, rotation=25, ha="center", va="center")
     return figure

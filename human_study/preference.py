@@ -56,15 +56,24 @@ class Preference:
     note: str = ""
 
     @property
+    def equivalent(self) -> bool:
+        return self.p_equivalent_holm is not None and self.p_equivalent_holm < ALPHA
+
+    @property
+    def preferred(self) -> str | None:
+        """The method that is preferred by the clustered test, Holm-adjusted over all rows of the table."""
+        if self.equivalent or self.p_clustered_holm is None or self.p_clustered_holm >= ALPHA:
+            return None
+        return self.a if self.share > 0.5 else self.b
+
+    @property
     def verdict(self) -> str:
-        """What the clustered tests, Holm-adjusted over all rows of the table, allow to say."""
+        """What the clustered tests allow to say."""
         if self.p_clustered_holm is None:
             return "no clustered test"
-        if self.p_equivalent_holm is not None and self.p_equivalent_holm < ALPHA:
+        if self.equivalent:
             return f"equivalent within {MARGIN * 100:g} points"
-        if self.p_clustered_holm < ALPHA:
-            return f"{self.a if self.share > 0.5 else self.b} preferred"
-        return "undecided"
+        return f"{self.preferred} preferred" if self.preferred else "undecided"
 
 
 def judgments(frame: pd.DataFrame, reference: str, all_answers: bool = False) -> pd.DataFrame:

@@ -51,6 +51,10 @@ def pair_title(analysis: Analysis, row: Preference) -> str:
     return f"{title(analysis, row.a)} > {title(analysis, row.b)}"
 
 
+def verdict(analysis: Analysis, row: Preference) -> str:
+    return f"{title(analysis, row.preferred)} preferred" if row.preferred else row.verdict
+
+
 def paper_value(row: Preference) -> float | None:
     """The paper's share for the same pair and exposure on Cityscapes."""
     return published_preference(row.a, row.b, row.exposure_ms)
@@ -99,7 +103,7 @@ def preference_table(analysis: Analysis, rows: Sequence[Preference] | None = Non
         [pair_title(analysis, row), exposure_title(row.exposure_ms), str(row.n), str(row.ties),
          str(row.workers or "–"), str(row.images or "–"), percent(row.share), percent_interval(row.clustered),
          percent_interval(row.naive), p_value(row.p_clustered_holm), p_value(row.p_exact_holm),
-         p_value(row.p_equivalent_holm), row.verdict, row.note]
+         p_value(row.p_equivalent_holm), verdict(analysis, row), row.note]
         for row in (analysis.preferences if rows is None else rows)]
 
 
