@@ -8,6 +8,7 @@ import json
 import sqlite3
 from collections.abc import Sequence
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
@@ -48,6 +49,7 @@ def _row(batch: Batch, session: Session, trial: PlannedTrial, record: dict) -> d
     return {"study_id": batch.study_id, "spec_sha256": batch.spec_sha256, "platform": session.platform,
             "batch_id": trial.batch_id, "hit_id": trial.hit_id, "hit_index": trial.hit_index,
             "assignment_id": session.assignment_id or session.session_id, "session_id": session.session_id,
+            "session_started": datetime.fromtimestamp(session.started, UTC).isoformat(timespec="seconds"),
             "worker_id": session.worker_id, "trial_index": trial.trial_index, "trial_id": trial.trial_id,
             "block": trial.block, "image_id": trial.image_id, "condition": trial.condition, "layout": "side_by_side",
             "left_method": trial.left_method, "right_method": trial.right_method, "left_asset": trial.left_asset,
@@ -61,7 +63,8 @@ def release(frame: pd.DataFrame) -> pd.DataFrame:
     """The table for publication: workers and sessions numbered, no platform ids, clock times or browsers."""
     numbered = {name: frame[name].map({value: f"{prefix}{i:04d}" for i, value in enumerate(
         sorted(frame[name].dropna().unique()), 1)}) for name, prefix in (("worker_id", "w"), ("session_id", "s"))}
-    empty = dict.fromkeys(("assignment_id", "onset_ts", "response_ts", "user_agent_family"))
+    empty = dict.fromkeys(("assignment_id", "session_started", "onset_ts", "response_ts",
+                           "user_agent_family"))
     coarse = {name: (frame[name] / RT_STEP_MS).round() * RT_STEP_MS for name in ("rt_ms", "rt_from_offset_ms")}
     return make_responses(frame.assign(**numbered, **empty, **coarse))
 
