@@ -1,5 +1,6 @@
 """Figures of the analysis: preference over exposure as in the paper's Figure 4, preference by method as in Table 1."""
 
+import textwrap
 from pathlib import Path
 
 from matplotlib.axes import Axes
@@ -85,11 +86,11 @@ def method_figure(analysis: Analysis) -> Figure | None:
 
 def _marked(figure: Figure, analysis: Analysis) -> Figure:
     """The identity of the study under the figure and, on simulated data, across it."""
-    figure.tight_layout(rect=(0, 0.05, 1, 1))
+    figure.tight_layout(rect=(0, 0.06, 1, 1))
     clustered = all(row.clustered for row in analysis.preferences)
     bars = "Bars: 95 %, clustered by worker and image. " if clustered else \
         "Bars: 95 %, where no clustered interval exists as if judgments were independent. "
-    figure.text(0.01, 0.01, bars + analysis.identity.line(), fontsize=5.5, color="grey")
+    figure.text(0.01, 0.01, textwrap.fill(bars + analysis.identity.line(), 130), fontsize=5.5, color="grey")
     if analysis.identity.simulated:
         figure.text(0.5, 0.5, "SIMULATED", fontsize=44, color="red", alpha=0.18, rotation=25, ha="center", va="center")
     return figure

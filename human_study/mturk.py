@@ -111,6 +111,8 @@ def pay(args: argparse.Namespace, place: Place, requester: Callable[[], Requeste
 
 
 def _payable(args: argparse.Namespace, place: Place) -> pd.DataFrame:
+    if not place.manifest.exists():
+        raise InputError(f"{place.manifest}: nothing was published in the {place.environment} yet")
     reward = read_json(place.manifest)["offer"]["reward"]
     return study.pay_list(read_responses(args.responses or place.batch.folder / RESPONSES), reward)
 

@@ -132,6 +132,9 @@ class Manifest:
 
     @classmethod
     def read(cls, file: Path, requester: Requester) -> "Manifest":
+        """Raises InputError when nothing was published, or on the other site."""
+        if not file.exists():
+            raise InputError(f"{file}: nothing was published in the {requester.environment} yet")
         content = read_json(file)
         if content["environment"] != requester.environment:
             raise InputError(f"{file}: published in the {content['environment']}, this is the {requester.environment}")

@@ -317,6 +317,8 @@ def test_manifest_of_another_offer_or_site_is_refused(batch, manifest):
         study.Manifest.begin(manifest.file, batch, OFFER, "production")
     with pytest.raises(InputError, match="published in the sandbox"):
         study.Manifest.read(manifest.file, requester(PRODUCTION))
+    with pytest.raises(InputError, match="nothing was published"):
+        study.Manifest.read(manifest.file.with_name("none.json"), requester())
 
 
 def command(batch, *more: str) -> list[str]:
