@@ -18,6 +18,7 @@ from evaluation.rundir import RunDirectory
 from human_study.batch import Batch, PlannedTrial, database_file, read_batch
 from human_study.page import client_version
 from human_study.responses import make_responses, write_responses
+from human_study.site import KIOSK
 from human_study.store import FIELDS, Session
 
 STATUS = {"running": "incomplete", "finished": "submitted", "withdrawn": "withdrawn"}
@@ -46,9 +47,10 @@ def export_responses(study: Path | Batch, simulated: bool = False) -> pd.DataFra
 
 
 def _row(batch: Batch, session: Session, trial: PlannedTrial, record: dict) -> dict:
+    assignment = session.session_id if session.assignment_id in ("", KIOSK) else session.assignment_id
     return {"study_id": batch.study_id, "spec_sha256": batch.spec_sha256, "platform": session.platform,
             "batch_id": trial.batch_id, "hit_id": trial.hit_id, "hit_index": trial.hit_index,
-            "assignment_id": session.assignment_id or session.session_id, "session_id": session.session_id,
+            "assignment_id": assignment, "session_id": session.session_id,
             "session_started": datetime.fromtimestamp(session.started, UTC).isoformat(timespec="seconds"),
             "worker_id": session.worker_id, "trial_index": trial.trial_index, "trial_id": trial.trial_id,
             "block": trial.block, "image_id": trial.image_id, "condition": trial.condition, "layout": "side_by_side",

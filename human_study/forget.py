@@ -29,7 +29,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not file.exists():
             raise InputError(f"{file}: no answers were collected")
         key = load_key(args.key_file or default_key_file(batch.study_id, batch.spec_sha256), run.path, create=False)
-        count = Store(file, batch, key).forget(args.platform, args.worker)
+        store = Store(file, batch, key)
+        count = store.forget(args.platform, args.worker)
+        store.close()
         if not count:
             raise InputError(f"nobody of platform {args.platform} with this id took part in {batch.study_id}")
         print(f"deleted {count} session; tables exported before still hold its rows: export again")

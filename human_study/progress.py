@@ -37,7 +37,7 @@ def progress(store: Store) -> dict:
                 "abandoned": now - session.seen > ABANDONED_S}
                for session in sessions if session.status == "running"]
     return {"study": store.batch.study_id, "specification": store.batch.spec_sha256, "simulated": store.simulated,
-            "places": len(store.batch.hits) * store.assignments, "finished": len(finished), "running": running,
+            "places": store.places, "finished": len(finished), "running": running,
             "invited": sum(session.status == "invited" for session in sessions),
             "withdrawn": sum(session.status == "withdrawn" for session in sessions), "answers": sum(done.values()),
             "median_minutes": round(statistics.median(minutes), 1) if minutes else None}

@@ -149,6 +149,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     # no access log: it would hold the links
     uvicorn.run(create_app(site), host=args.host, port=args.port, log_level="warning", access_log=False,
                 server_header=False)
+    store.close()
 
 
 if __name__ == "__main__":

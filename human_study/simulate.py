@@ -25,7 +25,7 @@ from scipy.special import expit, logit
 from data.errors import InputError, nearest, one_line_errors
 from data.files import write_json
 from evaluation.rundir import RunDirectory
-from human_study.batch import Batch, PlannedTrial
+from human_study.batch import Batch, PlannedTrial, database_file
 from human_study.design import generator
 from human_study.export import export_responses
 from human_study.hits import add_batch_arguments
@@ -175,6 +175,12 @@ def simulate(store: Store, workers: Mapping[str, int], truth: Truth, seed: int =
     for kind in workers:
         if kind not in KINDS:
             raise InputError(f"unknown kind of simulated worker '{kind}': {nearest(kind, KINDS)}")
+    if store.sessions():
+        raise InputError(f"{store.batch.study_id}: simulated workers took this study already; delete "
+                         f"{database_file(store.batch.folder, simulated=True)} to begin again")
+    if sum(workers.values()) > store.places:
+        raise InputError(f"{sum(workers.values())} simulated workers, but the study has {store.places} places; "
+                         "give --set hits=N or assignments=N")
     names = [(kind, f"{kind}-{i}") for kind, count in workers.items() for i in range(count)]
     with running(lambda port: make_site(store, "127.0.0.1", port)) as site:
         asyncio.run(_everybody(site, names, truth, seed, at_once))
@@ -226,6 +232,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         write_responses(frame, batch.folder / "simulated-responses.csv")
         write_json(batch.folder / "simulated-truth.json",
                    asdict(truth) | {"workers": kinds_by_worker(store, workers), "seed": args.seed})
+        store.close()
         print(f"wrote {batch.folder / 'simulated-responses.csv'}: {len(frame)} trials (platform sim)")
 
 

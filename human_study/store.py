@@ -92,6 +92,11 @@ class Store:
                                  + ("the key is not the one it was begun with)" if name == "key" else
                                     f"{found[name]}, not {value})"))
 
+    @property
+    def places(self) -> int:
+        """How many workers the study takes."""
+        return len(self.batch.hits) * self.assignments
+
     def close(self) -> None:
         self._db.close()
 

@@ -371,6 +371,8 @@ def test_kiosk(make):
     assert len(keys) == 2  # everybody a session of his own
     someone = Participant(client, "/study").consent()
     assert someone.all() == {"code": "", "after": f"/k/{token}"}
+    frame = export_responses(client.app.state.site.store.batch)
+    assert frame["assignment_id"].equals(frame["session_id"])
 
 
 def test_prolific(make):

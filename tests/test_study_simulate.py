@@ -13,12 +13,12 @@ from human_study.simulate import KINDS, Truth, kinds_by_worker, parse_truth, sim
 
 pytest.importorskip("playwright", reason="needs playwright")
 pytestmark = pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
-WORKERS = {"attentive": 5, "lapsing": 1, "left-clicker": 1, "bot": 1}
+WORKERS = {"attentive": 3, "lapsing": 1, "left-clicker": 1, "bot": 1}
 
 
 @pytest.fixture
 def store(tiny_run, tmp_path):
-    settings = ["test_trials=8", "sentinels=3", "instruction_checks=1", "practice=1", "hits=8"]
+    settings = ["test_trials=8", "sentinels=3", "instruction_checks=1", "practice=1", "hits=6"]
     batch = write_batch(tiny_run, load_protocol("lab", settings), ["pix2pix", "image_space"], "crn")
     made = open_store(tiny_run, batch, tmp_path / "k" / "study.key", simulated=True)
     yield made
@@ -28,7 +28,7 @@ def store(tiny_run, tmp_path):
 def test_known_truth_is_recovered(store):
     truth = Truth({"crn_vs_pix2pix": 0.999, "crn_vs_image_space": 0.001}, care=1.0)
     frame = simulate(store, WORKERS, truth)
-    assert set(frame["platform"]) == {"sim"} and len(frame) == 8 * 13
+    assert set(frame["platform"]) == {"sim"} and len(frame) == 6 * 13
     assert set(frame["submit_status"]) == {"submitted"} and frame["exposure_req_ms"].isna().all()
     kind = frame["worker_id"].map(kinds_by_worker(store, WORKERS))
     assert kind.value_counts().to_dict() == {name: 13 * count for name, count in WORKERS.items()}
@@ -39,6 +39,8 @@ def test_known_truth_is_recovered(store):
     assert frame.loc[kind == "left-clicker", "chosen"].eq("left").all()
     assert (frame["rt_ms"] > 0).all() and set(frame["input_device"]) == {"keyboard", "mouse"}
     assert (frame["visible_fraction"] == 1).all() and (frame["img_css_w"] == 400).all()
+    with pytest.raises(InputError, match="took this study already"):
+        simulate(store, WORKERS, truth)
     rules = QualityRules(use_min_median_rt_ms=None, use_max_fast=None)
     judged = apply_rules(frame, rules)
     used = judged[judged["used"].fillna(False)]
@@ -60,6 +62,8 @@ def test_answer_probabilities(store):
 def test_refusals(store, tiny_run, tmp_path):
     with pytest.raises(InputError, match="did you mean 'attentive'"):
         simulate(store, {"atentive": 1}, Truth())
+    with pytest.raises(InputError, match="7 simulated workers, but the study has 6 places"):
+        simulate(store, {"bot": 7}, Truth())
     people = open_store(tiny_run, store.batch, tmp_path / "k" / "study.key")
     with pytest.raises(InputError, match="never into people's"):
         simulate(people, {"bot": 1}, Truth())
