@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 from PIL import Image
 
 from data.errors import InputError
@@ -62,6 +63,22 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: no such file") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid JSON ({error})") from None
+
+
+def read_yaml(path: Path, what: str) -> dict[str, Any]:
+    """A mapping of keys to values; empty for an empty file. what: the file's purpose, for the messages.
+
+    Raises InputError when the file is missing, is not YAML, or holds something else than a mapping.
+    """
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file ({what})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())[:200]})") from None
+    if values is not None and not isinstance(values, dict):
+        raise InputError(f"{path}: a mapping of keys to values is expected ({what}), got {type(values).__name__}")
+    return values or {}
 
 
 def write_png(path: Path, image: np.ndarray) -> None:

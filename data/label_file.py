@@ -15,10 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from data.errors import InputError, nearest
+from data.files import read_yaml
 from data.labels import LabelSpace
 
 RAW_IDS = 1 << 16  # label maps have at most 16 bits
@@ -59,14 +59,7 @@ def read_label_file(file: Path, raw_names: Mapping[str, int] | None = None) -> L
 
 
 def _validated(file: Path) -> _LabelFile:
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{file}: no such file; it names the classes (keys names, colours, raw_ids)") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: not valid YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(values, dict):
-        raise InputError(f"{file}: expected keys (names, colours, raw_ids), got {type(values).__name__}")
+    values = read_yaml(file, "it names the classes: keys names, colours, raw_ids")
     try:
         return _LabelFile.model_validate(values)
     except ValidationError as error:

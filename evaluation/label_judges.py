@@ -11,11 +11,10 @@ from typing import Any
 
 import torch
 import torch.nn.functional as functional
-import yaml
 from torch import nn
 
 from data.errors import InputError, nearest
-from data.files import sha256
+from data.files import read_yaml, sha256
 from data.labels import LabelSpace
 from evaluation.resize import resize
 from evaluation.transformers_models import load_pretrained, model_hash, preprocessing, require_transformers
@@ -146,7 +145,7 @@ def exported_judge(config: LabelJudgeConfig, labels: LabelSpace, device: str = "
 
 
 def _description(file: Path) -> dict[str, Any]:
-    values = _read_yaml(file)
+    values = read_yaml(file, "the YAML that describes the judge")
     for key in values:
         if key not in KEYS:
             raise InputError(f"{file}: unknown key '{key}': {nearest(str(key), KEYS)}")
@@ -171,18 +170,6 @@ def _mapping(given: Mapping[Any, Any], labels: LabelSpace, file: Path) -> dict[i
     if missing := [name for i, name in enumerate(labels.names[:-1]) if i not in mapping.values()]:
         raise InputError(f"{file}: labels: no class of the network for {', '.join(missing)}")
     return mapping
-
-
-def _read_yaml(file: Path) -> dict[str, Any]:
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except FileNotFoundError:
-        raise InputError(f"{file}: no such file (the YAML that describes the judge)") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: not valid YAML ({' '.join(str(error).split())[:120]})") from None
-    if not isinstance(values, dict):
-        raise InputError(f"{file}: a mapping of keys to values is expected")
-    return values
 
 
 def _load_exported(file: Path, device: str) -> Callable[[torch.Tensor], torch.Tensor]:

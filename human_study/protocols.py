@@ -12,7 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from data.errors import InputError, nearest
-from data.files import fingerprint
+from data.files import fingerprint, read_yaml
 from human_study.quality import QualityRules
 
 BLURRED = "blurred-photos"  # anchor made from the photographs: always worse than they are, independent of any method
@@ -178,14 +178,7 @@ def load_protocol(name_or_file: str, settings: Sequence[str] = ()) -> Protocol:
 
 
 def _read(file: Path) -> dict:
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except FileNotFoundError:
-        raise InputError(f"{file}: no such protocol file; presets: {', '.join(PROTOCOLS)}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: not valid YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(values, dict):
-        raise InputError(f"{file}: a protocol is a mapping of keys to values, got {type(values).__name__}")
+    values = read_yaml(file, f"a protocol; presets: {', '.join(PROTOCOLS)}")
     if values.get("extends") is not None and "name" not in values:
         values["name"] = file.stem  # a changed protocol never goes under the name of the preset
     return values

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from pydantic_core import PydanticCustomError
 
 from data.errors import InputError, nearest
+from data.files import read_yaml
 
 PRESET_FOLDER = Path(__file__).parent
 
@@ -171,14 +172,7 @@ def _read(name_or_file: str, seen: tuple[str, ...]) -> dict:
                              "(or give the path of a .yaml file)")
     if str(file) in seen:
         raise InputError(f"{file}: presets extend each other in a circle")
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except FileNotFoundError:
-        raise InputError(f"{file}: no such preset file") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: not valid YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(values, dict):
-        raise InputError(f"{file}: a preset is a mapping of keys to values, got {type(values).__name__}")
+    values = read_yaml(file, "a preset")
     if parent := values.get("extends"):
         values = _merge(_read(parent, (*seen, str(file))), values)
     return values

@@ -245,13 +245,13 @@ def test_mistakes_in_labels_yaml(tmp_path, changes, words):
 
 
 def test_broken_yaml_and_missing_file(tmp_path):
-    with pytest.raises(InputError, match="no such file; it names the classes"):
+    with pytest.raises(InputError, match=r"no such file \(it names the classes"):
         read_label_file(tmp_path / "labels.yaml")
     (tmp_path / "labels.yaml").write_text("names: [a, b")
     with pytest.raises(InputError, match="not valid YAML"):
         read_label_file(tmp_path / "labels.yaml")
     (tmp_path / "labels.yaml").write_text("- road\n- void\n")
-    with pytest.raises(InputError, match="expected keys .* got list"):
+    with pytest.raises(InputError, match="a mapping of keys to values is expected .* got list"):
         read_label_file(tmp_path / "labels.yaml")
 
 

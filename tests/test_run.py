@@ -139,7 +139,7 @@ def test_a_stopped_run_goes_on_to_the_same_images(smoke, tmp_path, number):
     (["--all", "--set", "score.metrics=[fid]"], "unknown metric 'fid'"),
     (["--all", "--images", "mine"], "expected NAME=FOLDER"),
     ([], "nothing to do"),
-    (["--all", "--preset", "nowhere/file.yaml"], "no such preset file")])
+    (["--all", "--preset", "nowhere/file.yaml"], "no such file (a preset)")])
 def test_unknown_names_and_keys(capsys, tmp_path, args, message):
     assert message in fails(capsys, *args, "--out", tmp_path / "run")
     assert not (tmp_path / "run").exists()
