@@ -76,7 +76,7 @@ def huggingface_judge(config: LabelJudgeConfig, labels: LabelSpace, device: str 
     folder = _model_folder(config.path)
     model = load_pretrained(transformers.AutoModelForSemanticSegmentation, folder).to(device)
     names = {int(i): name for i, name in model.config.id2label.items()}
-    renamed = _read_yaml(Path(config.description)) if config.description else {}
+    renamed = read_yaml(Path(config.description), "names of the classes") if config.description else {}
     mapping = map_names(names, labels, renamed, str(folder))
     mean, std, size = preprocessing(folder)
     return MappedJudge(lambda x: model(pixel_values=x).logits, mapping, model.config.model_type, model_hash(folder),

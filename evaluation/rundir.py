@@ -50,7 +50,7 @@ class Method:
 
 @dataclass
 class Value:
-    """One number with its interval. `interval` is a 95 % interval or None where `interval_note` says why there is none."""
+    """One number with its interval. `interval`: 95 %, or None where `interval_note` says why there is none."""
 
     name: str  # e.g. "mIoU", "FD-judge"
     value: float

@@ -231,7 +231,7 @@ def test_balance_is_exact_for_odd_counts():
     ("lab", ["exposures_ms=[125, 125]"], "different positive"),
     ("lab", ["anchor=under-test"], "belongs to design unlimited-tables"),
     ("crn2017-unlimited", ["exposures_ms=[125]"], "no time limit"),
-    ("none.yaml", [], "no such file (a protocol"),
+    ("none.yaml", [], r"no such file \(a protocol"),
 ])
 def test_wrong_protocols(name, settings, message):
     with pytest.raises(InputError, match=message) as error:
