@@ -21,7 +21,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch  # noqa: E402
 
-from baselines.methods import METHODS, check_preset_options, method_spec
+from baselines.methods import METHODS, OBJECTIVES, check_preset_options, method_spec
 from data import DATASETS
 from data.errors import InputError, nearest, one_line_errors
 from data.files import fingerprint, read_json, write_json
@@ -226,8 +226,8 @@ def make_preset(args: argparse.Namespace) -> Preset:
         if name not in METRICS and name not in COMPARISONS:
             raise InputError(f"unknown metric '{name}' in score.metrics: {nearest(name, [*METRICS, *COMPARISONS])}")
     for name in preset.overrides:
-        if name not in preset.methods and name not in METHODS:
-            raise InputError(f"unknown key 'overrides.{name}': {nearest(name, [*METHODS, *preset.methods])}")
+        if name not in (known := [*METHODS, *OBJECTIVES, *preset.methods]):
+            raise InputError(f"unknown key 'overrides.{name}': {nearest(name, known)}")
     return preset
 
 

@@ -96,7 +96,8 @@ class RunDirectory:
         """An existing run. Raises InputError when there is none."""
         run = cls(Path(path))
         if not run.path.is_dir():
-            raise InputError(f"{path}: no such run directory; make one with python -m evaluation.run --all --out {path}")
+            raise InputError(f"{path}: no such run directory; make one with "
+                             f"python -m evaluation.run --all --out {path}")
         if not (run.path / "run.json").exists():
             raise InputError(f"{path}: not a run directory (no run.json in it)")
         return run

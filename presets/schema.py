@@ -49,7 +49,7 @@ class SegmenterConfig(Section):
 
 
 class TrainingConfig(Section):
-    """One budget for every method. `overrides` changes optimiser settings of a method, never its budget."""
+    """One budget for every method. `overrides` changes optimiser settings, never the budget."""
 
     images_seen: int = Field(3000, ge=1)
     batch: int = Field(4, ge=1)
@@ -134,7 +134,7 @@ class Preset(Section):
     judge: SegmenterConfig = SegmenterConfig()
     segmenter: SegmenterConfig = SegmenterConfig()
     training: TrainingConfig = TrainingConfig()
-    overrides: dict[str, OptimiserOverride] = {}  # by method name
+    overrides: dict[str, OptimiserOverride] = {}  # by objective or method name; the method's wins
     generators: dict[str, dict[str, Any]] = {}  # constructor options by generator name
     objectives: dict[str, dict[str, Any]] = {}  # constructor options by objective name
     score: ScoreConfig = ScoreConfig()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from baselines.methods import OBJECTIVES, method_spec
 from data.errors import InputError
 from data.labels import LabelSpace
 from data.pairs import Pair
@@ -191,3 +192,16 @@ def test_networks_of_losses_and_the_judge_share_nothing(tmp_path):
     made = suite(tmp_path)
     made.preset.judge.images_seen = 8
     assert type(made.judge) not in {type(made.perceptual), type(made.segmenter)}
+
+
+def test_settings_come_from_the_preset_the_objective_then_the_overrides(tmp_path):
+    made = suite(tmp_path, lr=0.5)
+    made.preset = Preset.model_validate({**made.preset.model_dump(), "overrides": {"gan": {"lr": 0.2},
+                                                                                   "crn+gan": {"lr": 0.1}}})
+    def lr_of(name):
+        spec = method_spec(name, made.preset)
+        return made.training_config(spec, OBJECTIVES[spec.objective].optimiser)
+    assert lr_of("crn").lr == 0.5
+    assert (lr_of("gan_segmentation").lr, lr_of("gan_segmentation").betas) == (2e-4, [0.5, 0.999])
+    assert (lr_of("pix2pix").lr, lr_of("pix2pix").betas) == (0.2, [0.5, 0.999])
+    assert lr_of("crn+gan").lr == 0.1

@@ -120,9 +120,11 @@ class Suite:
         return self.preset.data.model_dump(exclude={"path", "val"})
 
     def training_config(self, spec: MethodSpec, objective_defaults: dict[str, Any]) -> TrainingConfig:
-        """The preset's training section, then the objective's usual optimiser, then the preset's override."""
-        override = self.preset.overrides.get(spec.name)
-        own = override.model_dump(exclude_none=True) if override else {}
+        """The preset's training section, then the objective's usual optimiser, then the preset's overrides."""
+        own: dict[str, Any] = {}
+        for key in (spec.objective, spec.name):
+            if key in self.preset.overrides:
+                own |= self.preset.overrides[key].model_dump(exclude_none=True)
         return self.preset.training.model_copy(update={**objective_defaults, **own})
 
     def build(self, spec: MethodSpec) -> Method:
