@@ -1,6 +1,10 @@
 """Fixtures shared by all tests."""
 
+import os
 import shutil
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch starts its threads: tiny networks are fastest on one
+
 from pathlib import Path
 
 import numpy as np
