@@ -17,7 +17,7 @@ from evaluation.rundir import FLOOR, PHOTOS, Method, RunDirectory, Score, Value
 from human_study.analysis import analyse_counts
 from human_study.analyze import write_analysis
 from human_study.published import Counts
-from reports import export, figures, pictures, published, tables
+from reports import contact_sheet, export, figures, pictures, published, tables
 from reports.formatting import duration, latex_escape, number_format
 from reports.report import write_report
 
@@ -461,3 +461,19 @@ def test_report_in_a_browser(read_only_run, report, tmp_path, browser_page):
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     assert not failures
     assert all(url.startswith(("file:", "data:")) for url in asked)
+
+
+def test_contact_sheet_holds_exact_pixels(scored_run, tmp_path):
+    out = tmp_path / "sheet.png"
+    assert contact_sheet.main(["--run", str(scored_run.path), "--out", str(out), "--layouts", "00003"]) == 0
+    sheet, photo = read_image(out), read_image(scored_run.photo_file("00003"))
+    scale = 256 // photo.shape[1]
+    x, y = contact_sheet.GAP * 2 + photo.shape[1] * scale, contact_sheet.TITLE
+    shown = sheet[y : y + photo.shape[0] * scale, x : x + photo.shape[1] * scale]
+    assert np.array_equal(shown, photo.repeat(scale, 0).repeat(scale, 1))
+
+
+def test_contact_sheet_of_an_unknown_layout(scored_run, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        contact_sheet.main(["--run", str(scored_run.path), "--out", str(tmp_path / "x.png"), "--layouts", "nowhere"])
+    assert "no layout named nowhere" in capsys.readouterr().err
