@@ -21,7 +21,7 @@ from data.errors import InputError
 from data.files import read_image, sha256, write_text
 from evaluation.rundir import PHOTOS, RunDirectory
 from human_study.design import INSTRUCTION
-from human_study.protocols import BLURRED
+from human_study.protocols import BLURRED, Texts
 
 BLUR_FACTOR = 16  # the anchor keeps one pixel of 16 x 16
 
@@ -73,7 +73,8 @@ def source_hashes(run: RunDirectory, keys: Iterable[Key]) -> dict[Key, str]:
         return dict(zip(files, pool.map(sha256, files.values()), strict=True))
 
 
-def write_assets(run: RunDirectory, folder: Path, hashes: dict[Key, str], keys: list[Key], secret: str) -> list[Asset]:
+def write_assets(run: RunDirectory, folder: Path, hashes: dict[Key, str], keys: list[Key], secret: str,
+                 texts: Texts) -> list[Asset]:
     """Encode every picture into `folder` (replaced as a whole).
 
     Raises InputError when a picture is broken or has another size than the photographs.
@@ -84,7 +85,7 @@ def write_assets(run: RunDirectory, folder: Path, hashes: dict[Key, str], keys: 
     size = read_image(run.photo_file(next(i for m, i in keys if m not in INSTRUCTION))).shape[:2]
 
     def encode(key: Key) -> Asset:
-        content, name = _png(_pixels(run, key, size)), opaque(secret, "asset", *key)
+        content, name = _png(_pixels(run, key, size, texts)), opaque(secret, "asset", *key)
         (staging / f"{name}.png").write_bytes(content)
         digest = hashlib.sha256(content).hexdigest()
         return Asset(name, digest, *key, size[1], size[0], _relative(run, key), hashes.get(key, ""))
@@ -125,11 +126,11 @@ def _relative(run: RunDirectory, key: Key) -> str:
     return str(file.relative_to(run.path)) if file else ""
 
 
-def _pixels(run: RunDirectory, key: Key, size: tuple[int, int]) -> np.ndarray:
+def _pixels(run: RunDirectory, key: Key, size: tuple[int, int], texts: Texts) -> np.ndarray:
     """uint8 [H, W, 3]"""
     method, image_id = key
     if method in INSTRUCTION:
-        return instruction_picture(image_id.removeprefix("choose-"), size)
+        return instruction_picture(texts.choose_left if image_id == "choose-left" else texts.choose_right, size)
     image = read_image(source_file(run, key))
     if image.shape[:2] != size:
         raise InputError(f"{source_file(run, key)}: {image.shape[1]} x {image.shape[0]} pixels, but the photographs "
@@ -144,10 +145,9 @@ def blurred(photo: np.ndarray) -> np.ndarray:
     return np.asarray(image.resize(small, Image.Resampling.BOX).resize(image.size, Image.Resampling.BICUBIC))
 
 
-def instruction_picture(side: str, size: tuple[int, int]) -> np.ndarray:
-    """uint8 [H, W, 3]: a picture that says which side to choose."""
+def instruction_picture(text: str, size: tuple[int, int]) -> np.ndarray:
+    """uint8 [H, W, 3]: a picture that says which side to choose, in up to four lines."""
     image = Image.new("RGB", (size[1], size[0]), (236, 236, 236))
-    text = f"Choose the\n{side.upper()}\npicture"
     font = ImageFont.load_default(max(6, round(min(size[0] / 4.5, size[1] / 7))))
     ImageDraw.Draw(image).multiline_text((size[1] / 2, size[0] / 2), text, (20, 20, 20), font, "mm", 1, "center")
     return np.asarray(image)

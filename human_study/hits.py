@@ -29,7 +29,7 @@ from human_study.batch import PLAN_COLUMNS, Batch, database_file, read_assets, r
 from human_study.design import Cast, Hit, Trial, draw
 from human_study.matlab import PUBLISHED
 from human_study.page import table_template
-from human_study.protocols import BLURRED, UNDER_TEST, Protocol, load_protocol
+from human_study.protocols import BLURRED, UNDER_TEST, Protocol, Texts, load_protocol
 
 Rng = Literal["numpy", "matlab"]
 
@@ -53,7 +53,7 @@ def write_batch(run: RunDirectory, protocol: str | Protocol, methods: Sequence[s
     spec = _spec(protocol, cast, study_id, seed, rng, hashes)
     folder = Path(out) if out else run.study / protocol.name
     _keep_answers(folder, spec)
-    assets = _pictures_on_disk(run, folder, spec, hashes, keys)
+    assets = _pictures_on_disk(run, folder, spec, hashes, keys, protocol.texts)
     _refuse_identical(hits, assets)
     _write_plan(folder, spec, hits, assets)
     _write_tables(folder, protocol, hits, assets, images_url)
@@ -117,16 +117,19 @@ def _spec(protocol: Protocol, cast: Cast, study_id: str, seed: int, rng: str, ha
 
 
 def _keep_answers(folder: Path, spec: dict) -> None:
-    """People's answers can only be read with the plan they were given to."""
+    """People's answers can only be read with the plan they were given to; simulated ones are made again."""
     written = folder / "secret" / "spec.json"
-    for file in (database_file(folder, simulated) for simulated in (False, True)):
-        if file.exists() and written.exists() and read_json(written)["spec_sha256"] != spec["spec_sha256"]:
-            raise InputError(f"{file}: answers were collected with other settings or images; keep that folder under "
-                             "another name, or write the new batch elsewhere with --out")
+    if not written.exists() or read_json(written)["spec_sha256"] == spec["spec_sha256"]:
+        return
+    if (file := database_file(folder)).exists():
+        raise InputError(f"{file}: answers were collected with other settings or images; keep that folder under "
+                         "another name, or write the new batch elsewhere with --out")
+    for file in folder.glob(f"secret/{database_file(folder, simulated=True).name}*"):
+        file.unlink()
 
 
 def _pictures_on_disk(run: RunDirectory, folder: Path, spec: dict, hashes: dict[Key, str],
-                      keys: list[Key]) -> dict[Key, Asset]:
+                      keys: list[Key], texts: Texts) -> dict[Key, Asset]:
     """Keep the pictures of an earlier call with the same specification, otherwise write them."""
     images, written = folder / "public" / "images", folder / "secret" / "spec.json"
     if written.exists() and read_json(written).get("spec_sha256") == spec["spec_sha256"]:
@@ -134,7 +137,7 @@ def _pictures_on_disk(run: RunDirectory, folder: Path, spec: dict, hashes: dict[
         if intact(assets, images):
             return {asset.key: asset for asset in assets}
     written.unlink(missing_ok=True)  # an interrupted call leaves no batch that looks complete
-    assets = write_assets(run, images, hashes, keys, spec["spec_sha256"])
+    assets = write_assets(run, images, hashes, keys, spec["spec_sha256"], texts)
     write_table(assets, folder / "secret" / "assets.csv")
     return {asset.key: asset for asset in assets}
 

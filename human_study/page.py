@@ -74,7 +74,8 @@ def page_config(protocol: Protocol, hit: list[PlannedTrial], **route: Any) -> di
     shown = [trial for trial in hit if trial.block == "test"]
     minutes = seconds(protocol, [trial.exposure_req_ms for trial in hit]) / 60
     checks = sum(trial.sentinel in ("perceptual", "instruction") for trial in shown)
-    return {"texts": protocol.texts.model_dump(mode="json"), "timed": protocol.timed, "delay_ms": protocol.delay_ms,
+    texts = protocol.texts.model_dump(mode="json", exclude={"choose_left", "choose_right"})
+    return {"texts": texts, "timed": protocol.timed, "delay_ms": protocol.delay_ms,
             "mask": protocol.mask, "min_onset_gap_ms": protocol.min_onset_gap_ms, "width": protocol.width,
             "height": protocol.height, "gap": protocol.gap, "min_viewport": list(protocol.min_viewport),
             "allow_touch": protocol.allow_touch, "consent_version": consent_version(protocol),

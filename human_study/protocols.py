@@ -51,6 +51,8 @@ class Texts(Frozen):
     right: str = "Right"
     left_alt: str = "left picture"
     right_alt: str = "right picture"
+    choose_left: str = "Choose the\nLEFT\npicture"  # written in the pictures of an instruction check
+    choose_right: str = "Choose the\nRIGHT\npicture"
     agree: str = "I have read this and agree to take part"
     vision: str = "I see well enough to compare pictures (with glasses or lenses if needed)"
     withdraw: str = "Withdraw"

@@ -376,7 +376,7 @@ def test_unequal_missing_and_identical_images(tiny_run):
 def test_pictures_made_here():
     photo = np.random.default_rng(0).integers(0, 256, (64, 128, 3), dtype=np.uint8)
     assert blurred(photo).shape == photo.shape and blurred(photo).std() < photo.std() / 2
-    left, right = (instruction_picture(side, (64, 128)) for side in ("left", "right"))
+    left, right = (instruction_picture(text, (64, 128)) for text in ("Choose the\nLEFT", "Choose the\nRIGHT"))
     assert left.shape == (64, 128, 3) and not np.array_equal(left, right)
 
 

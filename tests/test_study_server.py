@@ -627,6 +627,14 @@ def test_answers_outlive_a_new_batch(make, tiny_run):
     write_batch(tiny_run, load_protocol("lab", SMALL), None, "crn")  # the same one is fine
 
 
+def test_simulated_answers_are_made_again(make, tiny_run):
+    client = make(simulated=True)
+    join(client).consent().all()
+    client.app.state.site.store.close()
+    batch = write_batch(tiny_run, load_protocol("lab", [*SMALL, "hits=5"]), None, "crn")
+    assert not list(batch.secret.glob("simulated.sqlite*"))
+
+
 # --- command line ----------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("arguments, message", [
@@ -650,4 +658,8 @@ def test_addresses(make):
     check_address("0.0.0.0", "https://study.example.org", True)
     store = make().app.state.site.store
     site = make_site(store, "0.0.0.0", 8700, "https://study.example.org")
+    page = TestClient(create_app(site), base_url="https://study.example.org").get(f"/k/{site.token('kiosk')}")
+    assert page.status_code == 200
+    link = f"/s/{store.invite('local')[1]}"
+    assert "secure" in TestClient(create_app(site), base_url=site.origins[0]).get(link).headers["set-cookie"].lower()
     assert site.origins[0] == "https://study.example.org" and "study.example.org" in site.hosts and site.secure
