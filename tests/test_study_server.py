@@ -459,8 +459,9 @@ def persistently(url, key, action, body):
         time.sleep(0.05)
 
 
-def test_killed_between_answer_and_reply(tiny_run, key_file):
+def test_killed_between_answer_and_reply(tiny_run, key_file, request):
     server = Server(tiny_run, key_file, "--participants", "4", "--assignments", "4").start()
+    request.addfinalizer(lambda: server.process.kill())  # also when the test fails
     with open(tiny_run.study / "crn2017-unlimited" / "secret" / "links.csv") as file:
         links = [line.split(",")[1].strip() for line in file][1:]
     keys = {link: config_of(HTTP.get(link).text)["key"] for link in links}
