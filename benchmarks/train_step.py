@@ -234,9 +234,10 @@ def _cpu_name() -> str:
 
 
 def table(results: dict) -> str:
-    lines = [f"{results['machine']['name']}, {results['machine']['threads']} thread(s), torch "
-             f"{results['machine']['torch']}; {results['preset']} at {results['size'][0]}x{results['size'][1]}, batch "
-             f"{results['batch']}; matrix rate {results['matrix_tflop_per_s']:.3g} TFLOP/s ({results['matrix_dtype']}), {results['clock']} time"]
+    where, (height, width) = results["machine"], results["size"]
+    lines = [f"{where['name']}, {where['threads']} thread(s), torch {where['torch']}, {results['clock']} time",
+             f"{results['preset']} at {height}x{width}, batch {results['batch']}; matrix rate "
+             f"{results['matrix_tflop_per_s']:.3g} TFLOP/s ({results['matrix_dtype']})"]
     heads = (("ms", 9), ("img/s", 8), ("TFLOP/s", 9), ("of rate", 9), ("x naive", 9), ("saved MB", 10), ("peak MB", 9))
     for method, part in results["methods"].items():
         work = f"{part['tflop_per_step']:.4g} TFLOP per step" if part["tflop_per_step"] else "work not counted"

@@ -3,6 +3,7 @@
     python -m evaluation.run --all                                        street scenes rendered in code, runs/street
     python -m evaluation.run --all --preset camvid --data PATH            photographs
     python -m evaluation.run --stages score,report --images mine=FOLDER   score images made by any other system
+    torchrun --nproc-per-node 8 -m evaluation.run --all ...               the same on eight GPUs
 
 Running the same command again repeats no finished work; a stopped one goes on where it was.
 """
@@ -19,7 +20,7 @@ from pathlib import Path
 # barrier make small networks train ten times slower.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-import torch  # noqa: E402
+import torch
 
 from baselines.methods import METHODS, OBJECTIVES, check_preset_options, method_spec
 from data import DATASETS
@@ -38,6 +39,7 @@ from evaluation.synthesis import is_synthesized, synthesize
 from human_study.hits import write_batch
 from presets.schema import Preset, load_preset, preset_names
 from reports.report import write_report
+from training.group import is_first_process, one_voice
 from training.harness import Interrupted
 from training.suite import Suite
 
@@ -54,22 +56,26 @@ class Job:
 
     def dataset(self) -> None:
         """Validation photos and layouts as files."""
-        if not is_written(self.run, self.preset.data):
+        if self.suite.group.leads and not is_written(self.run, self.preset.data):
             write_dataset(self.run, self.preset.data, self.suite.train, self.suite.val)
             say(f"{len(self.run.layouts())} validation pairs in {self.run.dataset}")
+        self.suite.group.barrier()
 
     def train(self) -> None:
         """Every method of the preset, on the one harness, each with the same budget."""
         for name in self.preset.methods:
             about = Method(**self.suite.train_method(name))
-            self.run.write_method(about)
+            if self.suite.group.leads:
+                self.run.write_method(about)
             say(f"{about.title}: {about.images_seen} images seen, {about.training_seconds:.0f} s")
 
     def synthesize(self) -> None:
         """Every method's images of the same validation layouts."""
         for name in self.preset.methods:
-            if not is_synthesized(self.run, name, self.preset.seed):
-                synthesize(self.run, name, self.preset.seed, self.suite.device)
+            done = is_synthesized(self.run, name, self.preset.seed)
+            self.suite.group.barrier()  # nobody may see the marker before everybody has looked
+            if not done:
+                synthesize(self.run, name, self.preset.seed, self.suite.device, self.suite.group)
                 say(f"{name}: images in {self.run.method_folder(name) / 'images'}")
 
     def score(self) -> None:
@@ -148,19 +154,29 @@ STAGES: dict[str, Callable[[Job], None]] = {
 }
 
 
+TOGETHER = ("dataset", "train", "synthesize")  # the processes of a group share these; the rest is the first one's
+
+
 def say(text: str) -> None:
-    print(f"  {text}", flush=True)
+    """One process of a group speaks for all."""
+    if is_first_process():
+        print(f"  {text}", flush=True)
 
 
 def run_stages(job: Job, stages: list[str]) -> None:
     """The dataset, then the stages asked for, each with its time."""
     for name, stage in [("dataset", Job.dataset), *((name, STAGES[name]) for name in stages)]:
-        print(f"[{name}]", flush=True)
+        if name not in TOGETHER and not job.suite.leave_group():
+            return
+        if is_first_process():
+            print(f"[{name}]", flush=True)
         started = time.perf_counter()
         stage(job)
-        print(f"[{name}] done in {time.perf_counter() - started:.1f} s", flush=True)
-    print(f"\nReport:  {job.run.report / 'index.html'}\n"
-          f"App:     streamlit run reports/app.py -- --run {job.run.path}")
+        if is_first_process():
+            print(f"[{name}] done in {time.perf_counter() - started:.1f} s", flush=True)
+    if job.suite.leave_group():
+        print(f"\nReport:  {job.run.report / 'index.html'}\n"
+              f"App:     streamlit run reports/app.py -- --run {job.run.path}")
 
 
 def parse_stages(text: str) -> list[str]:
@@ -236,7 +252,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.list:
         print(listing())
         return 0
-    with one_line_errors("evaluation.run"):
+    with one_line_errors("evaluation.run"), one_voice():
         if not args.all and not args.stages:
             raise InputError("nothing to do: give --all, or --stages with some of " + ",".join(STAGES))
         stages = list(STAGES) if args.all else parse_stages(args.stages)
@@ -245,10 +261,14 @@ def main(argv: list[str] | None = None) -> int:
         out = Path(args.out or Path("runs") / Path(args.preset).stem)
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
         job = Job(preset, out, images)
-        claim_run(out, preset, Path(args.preset).stem, versions())
+        if job.suite.group.leads:
+            claim_run(out, preset, Path(args.preset).stem, versions())
+        job.suite.group.barrier()
         try:
             run_stages(job, stages)
         except (Interrupted, KeyboardInterrupt):
+            if not is_first_process():
+                return 130
             command = shlex.join(["python", "-m", "evaluation.run", *(sys.argv[1:] if argv is None else argv)])
             print(f"\nstopped; the state is saved in {out}. Go on with the same command:\n  {command}", file=sys.stderr)
             return 130

@@ -9,6 +9,7 @@ from data.files import fingerprint, read_json, sha256, write_json, write_png
 from evaluation.cost import measure, write_cost
 from evaluation.rundir import RunDirectory
 from models.layers import one_hot
+from training.group import Group
 from training.harness import CHECKPOINT, to_uint8
 from training.suite import derived_seed, load_generator
 
@@ -26,27 +27,33 @@ def is_synthesized(run: RunDirectory, method: str, seed: int) -> bool:
     return marker.exists() and read_json(marker)["fingerprint"] == synthesis_key(run, method, seed)
 
 
-def synthesize(run: RunDirectory, method: str, seed: int, device: str = "cpu") -> None:
+def synthesize(run: RunDirectory, method: str, seed: int, device: str = "cpu", group: Group | None = None) -> None:
     """Write images/ (and variants/ where the method makes several) of every layout, and what one image costs.
 
-    Noise of methods that draw some is seeded per batch of layouts: the same checkpoint gives the same pictures.
+    Noise of methods that draw some is seeded per batch of layouts: the same checkpoint gives the same pictures. The
+    processes of a group share the batches.
     """
+    group = group or Group()
     generator, described = load_generator(run.method_folder(method))
     generator = generator.to(device, memory_format=torch.channels_last)
     names = run.layouts()
-    for batch, images in _batches(run, generator, described["classes"], names, derived_seed(seed, method), device):
+    starts = range(group.rank * BATCH, len(names), group.size * BATCH)
+    batches = [names[first : first + BATCH] for first in starts]
+    for batch, images in _batches(run, generator, described["classes"], batches, derived_seed(seed, method), device):
         for name, pictures in zip(batch, images, strict=True):
             _write(run, method, name, pictures)
+    group.barrier()
+    if not group.leads:
+        return
     layout = one_hot(_layouts(run, names[:1]).to(device), described["classes"])
     write_cost(run, method, measure(generator, layout))
     write_json(run.method_folder(method) / MARKER, {"fingerprint": synthesis_key(run, method, seed)})
 
 
-def _batches(run: RunDirectory, generator: nn.Module, classes: int, names: list[str], seed: int,
-             device: str) -> Iterator[tuple[list[str], Tensor]]:
+def _batches(run: RunDirectory, generator: nn.Module, classes: int, batches: list[list[str]],
+             seed: int, device: str) -> Iterator[tuple[list[str], Tensor]]:
     """Names and their images, uint8 [b, K, 3, H, W] on the CPU."""
-    for first in range(0, len(names), BATCH):
-        batch = names[first : first + BATCH]
+    for batch in batches:
         torch.manual_seed(derived_seed(seed, batch[0]))
         with torch.no_grad():
             images = generator(one_hot(_layouts(run, batch).to(device), classes))

@@ -8,6 +8,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy, SingleDeviceStrategy
 
 from data.errors import InputError
+from training.group import group_size
 
 PRECISIONS = {"float32": "32-true", "bf16": "bf16-mixed"}
 
@@ -41,7 +42,7 @@ def make_fabric(device: str, precision: str, timeout: float = 7200.0) -> Fabric:
     timeout: seconds to wait for the other processes of the group. A group over plain DDP: the largest network of the
     suite has 98.7M parameters, 1.6 GB with Adam's state, so sharding it over GPUs would save next to nothing.
     """
-    world = int(os.environ.get("WORLD_SIZE", 1))
+    world = group_size()
     if world == 1:
         fabric = Fabric(accelerator=device, precision=PRECISIONS[precision], devices=1)
     else:

@@ -19,6 +19,15 @@ SIGNS_OF_LOSS = ("connection closed by peer", "connection reset", "connection re
                  "connection was likely closed", "socket")
 
 
+def group_size() -> int:
+    """Number of processes that torchrun started, 1 without it."""
+    return int(os.environ.get("WORLD_SIZE", 1))
+
+
+def is_first_process() -> bool:
+    return int(os.environ.get("RANK", 0)) == 0
+
+
 class LostProcess(InputError):
     """Another process of the group ended or went silent; nothing can go on without it."""
 
@@ -61,6 +70,12 @@ class Group:
         """Wait until every process is here."""
         self.any(False)
 
+    def leave(self) -> None:
+        """Wait for the others, then let go of each other."""
+        if self.size > 1:
+            self.barrier()
+            dist.destroy_process_group()
+
     @contextmanager
     def watched(self) -> Iterator[None]:
         """Errors of the network inside mean that a process is gone: raised as LostProcess."""
@@ -83,7 +98,7 @@ def first_to_speak() -> bool:
 
     Asks the store of torchrun's agent, which outlives the processes; where that is gone too, everybody may speak.
     """
-    if int(os.environ.get("WORLD_SIZE", 1)) == 1:
+    if group_size() == 1:
         return True
     address, port = os.environ.get("MASTER_ADDR", "localhost"), int(os.environ.get("MASTER_PORT", 0))
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")

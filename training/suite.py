@@ -23,7 +23,7 @@ from models.vgg_files import load_perceptual
 from presets.schema import Preset, TrainingConfig
 from training import checkpoint
 from training.fabric import make_fabric, resolve_device, resolve_precision, solo_fabric
-from training.group import Group
+from training.group import Group, group_size
 from training.harness import CHECKPOINT, Task, fit, is_finished
 from training.start import freeze_all_but_last, read_source, source_file, source_key, take_over
 
@@ -51,7 +51,14 @@ class Suite:
     @cached_property
     def group(self) -> Group:
         """The processes that torchrun started for this run, or this one alone."""
-        return Group(self.fabric, self.preset.training.group_timeout)
+        return Group(self.fabric, self.preset.training.group_timeout) if group_size() > 1 else Group()
+
+    def leave_group(self) -> bool:
+        """End of what the processes share. The first one (for which this is true) goes on alone."""
+        leads = self.group.leads
+        self.group.leave()
+        self.group = Group()
+        return leads
 
     @cached_property
     def train(self) -> PairDataset:
