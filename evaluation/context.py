@@ -57,7 +57,7 @@ class Work:
     def __init__(self, run: RunDirectory, context: Context):
         self.run, self.context = run, context
         self.measurements = Measurements(run, context.device)
-        self._statistics: dict[tuple[str, str], dict[str, Statistic]] = {}
+        self._made: dict[Any, Any] = {}
 
     @property
     def n(self) -> int:
@@ -84,9 +84,13 @@ class Work:
 
     def statistics(self, metric: str, method: str, make: Callable[[], dict[str, Statistic]]) -> dict[str, Statistic]:
         """What `make` gives, made once for each metric and method."""
-        if (metric, method) not in self._statistics:
-            self._statistics[metric, method] = make()
-        return self._statistics[metric, method]
+        return self.once((metric, method), make)
+
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What `make` gives, made once for this scoring."""
+        if key not in self._made:
+            self._made[key] = make()
+        return self._made[key]
 
     def inputs(self, metric: str, method: str, keys: Sequence[Any]) -> str:
         """Fingerprint of everything that a score of `method` is made from; `keys`: what is special to the metric."""

@@ -6,9 +6,10 @@ bytes of the method's images and of the dataset, the weights, the resize. Change
 
 import os
 import zlib
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from zipfile import BadZipFile
 
@@ -29,7 +30,8 @@ FORMAT = 1  # raise when what consumers store changes its meaning
 class Batch:
     """Some layouts with their photographs and the K images of one method. uint8: [B,H,W], [B,3,H,W], [B,K,3,H,W].
 
-    shared: what one consumer computed and another may use for the same batch.
+    shared: what one consumer computed and another may use for the same batch. of_photos: likewise of the photographs
+    alone, for all methods.
     """
 
     names: Sequence[str]
@@ -37,12 +39,19 @@ class Batch:
     photos: torch.Tensor
     images: torch.Tensor
     shared: dict[str, Any] = field(default_factory=dict)
+    of_photos: dict[str, Any] = field(default_factory=dict)
 
     def share(self, key: str, make: Callable[[], Any]) -> Any:
         """What `make` gives, made once for this batch."""
         if key not in self.shared:
             self.shared[key] = make()
         return self.shared[key]
+
+    def share_of_photos(self, key: str, make: Callable[[], Any]) -> Any:
+        """What `make` gives, made once for these photographs."""
+        if key not in self.of_photos:
+            self.of_photos[key] = make()
+        return self.of_photos[key]
 
 
 class Consumer(Protocol):
@@ -103,11 +112,21 @@ class Measurements:
         return self._loaded[method, consumer.key]
 
     def collect(self, methods: Sequence[str], consumers: Sequence[Consumer]) -> None:
-        """Make sure that all consumers have seen all methods, reading each method's images at most once."""
-        for method in methods:
-            missing = [consumer for consumer in consumers if not self._load(method, consumer)]
-            if missing:
-                self._measure(method, missing)
+        """Make sure that all consumers have seen all methods, reading each image at most once."""
+        missing = {method: [c for c in consumers if not self._load(method, c)] for method in methods}
+        missing = {method: found for method, found in missing.items() if found}
+        parts: dict[str, list[list[dict[str, np.ndarray]]]] = {m: [[] for _ in found] for m, found in missing.items()}
+        for method, batch in self.batches(list(missing)):
+            for part, consumer in zip(parts[method], missing[method], strict=True):
+                part.append(consumer(batch))
+        for method, found in missing.items():
+            for part, consumer in zip(parts[method], found, strict=True):
+                self._keep(method, consumer, {name: np.concatenate([p[name] for p in part]) for name in part[0]})
+
+    def _keep(self, method: str, consumer: Consumer, arrays: dict[str, np.ndarray]) -> None:
+        with atomic_path(self._file(method, consumer)) as temporary, open(temporary, "wb") as file:
+            np.savez(file, key=self._key(method, consumer), **arrays)
+        self._loaded[method, consumer.key] = arrays
 
     def _file(self, method: str, consumer: Consumer):
         return self.run.path / "cache" / consumer.name / f"{method}.npz"
@@ -128,39 +147,33 @@ class Measurements:
     def _key(self, method: str, consumer: Consumer) -> str:
         return fingerprint(FORMAT, self.content(method), consumer.key)
 
-    def _measure(self, method: str, consumers: Sequence[Consumer]) -> None:
-        parts: list[list[dict[str, np.ndarray]]] = [[] for _ in consumers]
-        for batch in self.batches(method):
-            for part, consumer in zip(parts, consumers, strict=True):
-                part.append(consumer(batch))
-        for part, consumer in zip(parts, consumers, strict=True):
-            arrays = {name: np.concatenate([piece[name] for piece in part]) for name in part[0]}
-            with atomic_path(self._file(method, consumer)) as temporary, open(temporary, "wb") as file:
-                np.savez(file, key=self._key(method, consumer), **arrays)
-            self._loaded[method, consumer.key] = arrays
-
-    def batches(self, method: str) -> Iterator[Batch]:
-        """The method's images in layout order; the next batch is decoded while the last one is being used."""
-        per_layout = self.size[0] * self.size[1] * self.images_per_layout(method)
-        length = max(1, self.batch_pixels // per_layout)
+    def batches(self, methods: Sequence[str]) -> Iterator[tuple[str, Batch]]:
+        """Every method's images of some layouts, then of the next ones, in layout order; the photographs are read once
+        for all methods. The next batch is decoded while the last one is being used."""
+        length = max(1, self.batch_pixels // (self.size[0] * self.size[1]))
         chunks = [self.layouts[i : i + length] for i in range(0, len(self.layouts), length)]
+        wanted = ((method, chunk) for chunk in map(self._chunk, chunks) for method in methods)
         with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
-            waiting = [pool.submit(self._read, method, chunk) for chunk in chunks[:2]]
-            for i in range(len(chunks)):
-                batch = waiting.pop(0).result()
-                if i + 2 < len(chunks):
-                    waiting.append(pool.submit(self._read, method, chunks[i + 2]))
-                yield batch
+            waiting: deque = deque()
+            for method, chunk in wanted:
+                waiting.append((method, pool.submit(self._read, method, chunk)))
+                if len(waiting) > 2:
+                    method, batch = waiting.popleft()
+                    yield method, batch.result()
+            for method, batch in waiting:
+                yield method, batch.result()
 
-    def _read(self, method: str, names: list[str]) -> Batch:
-        photos = read_images([self.run.photo_file(name) for name in names], self.size)
+    def _chunk(self, names: Sequence[str]) -> Batch:
+        """The photographs as a batch of their own."""
+        photos = torch.from_numpy(read_images([self.run.photo_file(name) for name in names], self.size))
+        return Batch(names, np.stack([self._layout(name) for name in names]), photos, photos[:, None])
+
+    def _read(self, method: str, chunk: Batch) -> Batch:
         if method == PHOTOS:
-            images = photos[:, None]
-        else:
-            files = [file for name in names for file in self._files(method, name)]
-            images = read_images(files, self.size).reshape(len(names), -1, 3, *self.size)
-        layouts = np.stack([self._layout(name) for name in names])
-        return Batch(names, layouts, torch.from_numpy(photos), torch.from_numpy(images))
+            return chunk
+        files = [file for name in chunk.names for file in self._files(method, name)]
+        images = read_images(files, self.size).reshape(len(chunk.names), -1, 3, *self.size)
+        return replace(chunk, images=torch.from_numpy(images), shared={}, of_photos=chunk.shared)
 
     def _layout(self, name: str) -> np.ndarray:
         layout = self.run.layout(name)

@@ -148,14 +148,12 @@ def statistics(distances: np.ndarray, times: np.ndarray, tolerated: float) -> di
 
 
 def _consumer(work: Work) -> ModesConsumer:
-    if not hasattr(work, "_modes"):
-        work._modes = ModesConsumer(work.run, work.measurements.dataset_hash())
-    return work._modes
+    return work.once("modes consumer", lambda: ModesConsumer(work.run, work.measurements.dataset_hash()))
 
 
 def known_modes(work: Work) -> bool:
     """Whether the run's scenes were rendered in code, so that their modes are known."""
-    modes = work.run.modes()
+    modes = _consumer(work).modes
     return bool(modes) and all("light" in m for m in modes.values()) and (work.run.dataset / "instances").is_dir()
 
 
@@ -171,10 +169,13 @@ def method_statistics(work: Work, method: str) -> dict[str, Statistic]:
 
 
 def _tolerated(work: Work) -> float:
-    return tolerance(work.measurements.get(PHOTOS, _consumer(work))["distances"])
+    return work.once("tolerated", lambda: tolerance(work.measurements.get(PHOTOS, _consumer(work))["distances"]))
 
 
 def protocol(work: Work) -> dict:
+    """Empty where there are no known modes."""
+    if not known_modes(work):
+        return {}
     return {"modes": f"{len(CAR_COLOURS)} car colours, {len(TIMES_OF_DAY)} times of day",
             "cars": f"with at least {MIN_CAR_PIXELS} painted pixels; the nearest paint of their median colour, in the "
                     "light of the photograph with the nearest mean colours per class",

@@ -57,7 +57,7 @@ class PerceptualConsumer:
     @torch.inference_mode()
     def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
         b, k = batch.images.shape[:2]
-        photo = self.embed(batch.photos)
+        photo = batch.share_of_photos(self.key, lambda: self.embed(batch.photos))
         flat = self.embed_images(batch) if self.embed_images else self.embed(batch.images.flatten(0, 1))
         images = [[m.unflatten(0, (b, k))[:, u] for m in flat] for u in range(k)]
         found = {TO_PHOTO: torch.stack([self.compare(maps, photo) for maps in images], dim=1)}
@@ -69,12 +69,14 @@ class PerceptualConsumer:
 
 def perceptual_consumers(work: Work) -> list[PerceptualConsumer]:
     """One for every configured extractor that has feature maps, and LPIPS where it is configured."""
-    if not hasattr(work, "_perceptual"):
-        found = [_of_extractor(c.extractor) for c in work.extractors if c.extractor.maps is not None]
-        if work.context.options.lpips:
-            found.append(build_lpips(Path(work.context.options.lpips), work.context.device))
-        work._perceptual = found
-    return work._perceptual
+    return work.once("perceptual consumers", lambda: _build_consumers(work))
+
+
+def _build_consumers(work: Work) -> list[PerceptualConsumer]:
+    found = [_of_extractor(c.extractor) for c in work.extractors if c.extractor.maps is not None]
+    if work.context.options.lpips:
+        found.append(build_lpips(Path(work.context.options.lpips), work.context.device))
+    return found
 
 
 def _of_extractor(extractor: Extractor) -> PerceptualConsumer:

@@ -15,7 +15,7 @@ from data.files import write_png
 from evaluation.context import Context, Work
 from evaluation.cost import flops, measure, write_cost
 from evaluation.extractors import EXTRACTORS
-from evaluation.measurements import Measurements
+from evaluation.images import read_images
 from evaluation.rundir import FLOOR, PHOTOS
 from evaluation.scores import COMPARISONS, METRICS, score_run, scored_inputs
 from evaluation.segmentation import confusion_matrices, statistics
@@ -57,7 +57,7 @@ def test_every_number_has_protocol_and_interval(tiny_run, context):
 def test_segmentation_is_the_judge_on_the_files(tiny_run, context, tiny_judge):
     score_run(tiny_run, context, ["segmentation"])
     names = tiny_run.layouts()
-    photos = np.stack([np.asarray(Measurements(tiny_run)._read(PHOTOS, [name]).photos)[0] for name in names])
+    photos = read_images([tiny_run.photo_file(name) for name in names], (32, 64))
     prediction = tiny_judge.predict(torch.from_numpy(photos)).numpy()
     truth = np.stack([tiny_run.layout(name) for name in names])
     expected = statistics(confusion_matrices(prediction, truth, 4))
@@ -124,14 +124,16 @@ def test_a_damaged_cache_is_made_again(tiny_run, context):
     assert tiny_run.scores("segmentation") == before
 
 
-def test_all_networks_see_an_image_in_one_pass(tiny_run, context):
+def test_all_networks_see_an_image_in_one_pass(tiny_run, context, monkeypatch):
+    opened = []
+    def counting(files, size):
+        opened.extend(files)
+        return read_images(files, size)
+    monkeypatch.setattr("evaluation.measurements.read_images", counting)
     work = Work(tiny_run, context)
-    reads = []
-    read = work.measurements._read
-    work.measurements._read = lambda method, names: reads.append((method, tuple(names))) or read(method, names)
     consumers = [consumer for metric in METRICS.values() for consumer in metric.consumers(work)]
     work.measurements.collect(work.measurements.rows(), consumers)
-    assert len(consumers) > 4 and len(reads) == len(set(reads))
+    assert len(consumers) > 4 and len(opened) == len(set(opened)) == 12 * (1 + 3 + 3)
 
 
 def test_scores_do_not_depend_on_batches_or_the_order_of_files(tiny_run, context, monkeypatch):
