@@ -222,8 +222,8 @@ def parser() -> argparse.ArgumentParser:
                      help="score a folder of PNG files named like the layouts as one more method (repeatable)")
     how.add_argument("--device", choices=["auto", "cpu", "cuda"], help="default: the preset's (auto)")
     how.add_argument("--seed", type=int, metavar="N", help="default: the preset's (0)")
-    how.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
-                     help="any key of the preset, for example training.images_seen=6000 (repeatable)")
+    how.add_argument("--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE", dest="settings",
+                     help="any keys of the preset, for example training.images_seen=6000 training.lr=0.001")
     return usage
 
 

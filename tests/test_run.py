@@ -10,11 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
+from baselines.methods import build_generator, method_spec
 from data.files import read_json
-from evaluation.run import main, parser
+from evaluation.run import main, make_preset, parser
 from evaluation.rundir import FLOOR, PHOTOS, RunDirectory
+from presets.schema import preset_names
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -196,3 +199,14 @@ def test_run_json_holds_configuration_and_versions(smoke):
     assert content["config"]["training"]["images_seen"] == 64
     assert {"torch", "python"} <= set(content["versions"])
 
+
+
+@pytest.mark.parametrize("name", preset_names())
+def test_every_preset_is_valid_and_its_methods_can_be_built(name):
+    preset = make_preset(parser().parse_args(["--all", "--preset", name, "--set", "seed=1", "training.batch=1"]))
+    assert (preset.seed, preset.training.batch) == (1, 1)
+    assert preset.study.reference in preset.methods
+    for method in preset.methods:
+        spec = method_spec(method, preset)
+        with torch.device("meta"):
+            build_generator(spec, classes=20, size=tuple(preset.data.size))
