@@ -115,6 +115,8 @@ class Measurements:
         """Make sure that all consumers have seen all methods, reading each image at most once."""
         missing = {method: [c for c in consumers if not self._load(method, c)] for method in methods}
         missing = {method: found for method, found in missing.items() if found}
+        if not missing:
+            return
         parts: dict[str, list[list[dict[str, np.ndarray]]]] = {m: [[] for _ in found] for m, found in missing.items()}
         for method, batch in self.batches(list(missing)):
             for part, consumer in zip(parts[method], missing[method], strict=True):

@@ -134,6 +134,9 @@ def test_all_networks_see_an_image_in_one_pass(tiny_run, context, monkeypatch):
     consumers = [consumer for metric in METRICS.values() for consumer in metric.consumers(work)]
     work.measurements.collect(work.measurements.rows(), consumers)
     assert len(consumers) > 4 and len(opened) == len(set(opened)) == 12 * (1 + 3 + 3)
+    for consumer in consumers:
+        work.measurements.get("crn", consumer)
+    assert len(opened) == 12 * (1 + 3 + 3)
 
 
 def test_scores_do_not_depend_on_batches_or_the_order_of_files(tiny_run, context, monkeypatch):
