@@ -2,9 +2,14 @@
 
 import pytest
 import torch
+from torch.utils.flop_counter import FlopCounterMode
 
 from baselines.methods import GENERATORS, build_generator, check_preset_options, method_spec
+from benchmarks.memory_growth import counted_memory
+from benchmarks.train_step import counted_work
+from models.perceptual import PerceptualNet
 from presets.schema import load_preset
+from training.start import freeze_all_but_last
 
 PAIRS = {"cityscapes-256p": 2975, "nyu-256p": 1200}
 
@@ -30,7 +35,7 @@ def test_crn_at_256p_has_the_paper_s_parameters(method, images, parameters):
     assert sum(p.numel() for p in generator.parameters()) == parameters
 
 
-@pytest.mark.parametrize("preset", PAIRS)
+@pytest.mark.parametrize("preset", [*PAIRS, "cityscapes-256p-matched", "camvid-192p"])
 @pytest.mark.parametrize("generator", GENERATORS)
 def test_every_generator_gives_the_preset_s_size(preset, generator):
     preset = load_preset(preset)
@@ -39,3 +44,62 @@ def test_every_generator_gives_the_preset_s_size(preset, generator):
     with torch.device("meta"):
         images = build_generator(spec, 20, (height, width)).eval()(torch.empty(1, 20, height, width))
     assert images.shape == (1, 1, 3, height, width)
+
+
+def built(preset, method):
+    with torch.device("meta"):
+        return build_generator(method_spec(method, preset), 20, tuple(preset.data.size), 1)
+
+
+def parameters(network) -> int:
+    return sum(p.numel() for p in network.parameters() if p.requires_grad)
+
+
+@pytest.mark.parametrize("name, epochs, trainable, count", [
+    ("cityscapes-512p", 20, "all", 98_622_851), ("cityscapes-1024p", 5, 2, 98_674_531)])
+def test_the_paper_s_steps_to_higher_resolution(name, epochs, trainable, count):
+    preset = load_preset(name)
+    check_preset_options(preset)
+    assert preset.training.images_seen == epochs * 2975 and preset.training.batch == 1
+    assert preset.training.trainable == trainable and preset.training.lr == 1e-4
+    generator = built(preset, "crn")
+    assert parameters(generator) == count
+    freeze_all_but_last(generator, trainable, "CRN")
+    last_two = 760_832 + 51_968 + 3 * 33
+    assert parameters(generator) == (count if trainable == "all" else last_two)
+
+
+def test_baselines_at_their_published_sizes():
+    preset = load_preset("cityscapes-256p")
+    assert parameters(built(preset, "full_resolution")) == pytest.approx(5.36e6, rel=0.01)
+    assert parameters(built(preset, "encoder_decoder")) == pytest.approx(31.0e6, rel=0.01)
+    assert parameters(built(preset, "pix2pix")) == pytest.approx(54.4e6, rel=0.01)
+    assert preset.objectives["gan"] == {"patch_layers": 3, "patch_width": 64, "l1": 100.0}
+    override = preset.overrides["pix2pix"]
+    assert (override.lr, override.betas, override.lr_decay) == (2e-4, [0.5, 0.999], 0.5)
+
+
+@pytest.mark.parametrize("method", [
+    "encoder_decoder", "recombinator", "full_resolution", "pix2pix", "gan_segmentation"])
+def test_matched_baselines_have_crn_s_capacity(method):
+    preset = load_preset("cityscapes-256p-matched")
+    check_preset_options(preset)
+    assert parameters(built(preset, method)) == pytest.approx(97_863_171, rel=0.01)
+
+
+@pytest.mark.parametrize("preset, tflop", [
+    ("cityscapes-256p", 6.73), ("cityscapes-512p", 10.0), ("cityscapes-1024p", 14.1)])
+def test_counted_work_of_a_training_step(preset, tflop):
+    assert counted_work(load_preset(preset), "crn", 1) == pytest.approx(tflop, rel=0.005)
+
+
+def test_vgg_forward_costs_what_is_known():
+    with torch.device("meta"), FlopCounterMode(display=False) as counter:
+        PerceptualNet.at_width(1.0)(torch.empty(1, 3, 256, 512))
+    assert counter.get_total_flops() / 1e9 == pytest.approx(97.1, rel=0.005)
+
+
+def test_1024_rows_fit_the_memory_of_the_gpus_named_in_the_note():
+    preset = load_preset("cityscapes-1024p")
+    for again, limit_gb in ((False, 80), (True, 24)):
+        assert sum(counted_memory(preset, "crn", 1, again, 2).values()) / 1024 < 0.75 * limit_gb

@@ -1,0 +1,60 @@
+"""The training benchmark: both ports compute the same, every row is measured, tables hold what they say."""
+
+import json
+
+import pytest
+
+from benchmarks import memory_growth, train_step
+from benchmarks.train_step import NAIVE, Row, compare, variants
+from presets.schema import load_preset
+
+TINY = ["data.size=[16, 32]", "generators.crn.widths=[8, 6, 4]", "perceptual.width=0.05"]
+
+
+def test_naive_port_and_harness_give_the_same_loss_and_gradients():
+    preset = load_preset("street", TINY)
+    for variant in variants("cpu", None):
+        naive = Row(NAIVE, preset, "crn", 2, "cpu")
+        result = compare(naive, Row(variant, preset, "crn", 2, "cpu"))
+        assert result["same"] and result["gradient_relative_difference"] < result["tolerance"], variant.name
+
+
+def test_a_wrong_port_is_noticed():
+    preset = load_preset("street", TINY)
+    other = Row(NAIVE, preset, "crn", 2, "cpu")
+    other.method.generator.blocks[0].conv1[0].weight.data *= 1.1
+    other.method.generator.to_images.weight.data *= 1.1
+    assert not compare(Row(NAIVE, preset, "crn", 2, "cpu"), other)["same"]
+
+
+def test_table_and_json_of_the_command(tmp_path, capsys):
+    out = tmp_path / "table.json"
+    code = train_step.main(["--preset", "smoke", "--size", "16", "32", "--batch", "2", "--methods", "crn,image_space",
+                            "--device", "cpu", "--threads", "1", "--seconds", "0.1", "--out", str(out)])
+    shown, stored = capsys.readouterr().out, json.loads(out.read_text())
+    assert code == 0 and "naive float32 port" in shown and stored["machine"]["name"] in shown
+    rows = stored["methods"]["crn"]["rows"]
+    assert len(rows) >= 7 and all(row["ms"] > 0 and row["saved_mb"] > 0 for row in rows)
+    work = stored["methods"]["crn"]["tflop_per_step"]
+    for row in rows:
+        assert row["tflop_per_s"] == pytest.approx(work / row["ms"] * 1e3)
+        assert row["images_per_s"] == pytest.approx(2e3 / row["ms"])
+    assert rows[0]["times_naive"] == 1
+
+
+def test_growth_with_resolution_and_batch(capsys):
+    small, large = memory_growth.count(32, 1, 0.05), memory_growth.count(64, 1, 0.05)
+    both = memory_growth.count(32, 2, 0.05)
+    assert both["tflop"] == pytest.approx(2 * small["tflop"])
+    assert both["activations_mb"] == pytest.approx(2 * small["activations_mb"], rel=0.02)
+    assert large["activations_mb"] > 2 * small["activations_mb"]
+    assert small["activations_computed_again_mb"] < small["activations_mb"]
+    assert memory_growth.main(["--rows", "32", "--batch", "1", "2", "--width", "0.05", "--seconds", "0.1",
+                               "--device", "cpu"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 3
+
+
+def test_rows_that_are_no_grid_are_refused(capsys):
+    with pytest.raises(SystemExit) as stop:
+        memory_growth.main(["--rows", "100", "--count"])
+    assert stop.value.code == 2 and "4 doubled at most 8 times" in capsys.readouterr().err
