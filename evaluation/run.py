@@ -29,13 +29,13 @@ from data.files import fingerprint, read_json, write_json
 from evaluation.configuration import claim_run
 from evaluation.context import Context, versions
 from evaluation.dataset import is_written, write_dataset
+from evaluation.executor import EXECUTORS, synthesize_method
 from evaluation.images import add_images
 from evaluation.judge import load_judge
 from evaluation.label_judges import build_judge
 from evaluation.leaks import check_shared_weights
 from evaluation.rundir import Method, RunDirectory
 from evaluation.scores import COMPARISONS, METRICS, score_run, scored_inputs
-from evaluation.synthesis import is_synthesized, synthesize
 from human_study.hits import write_batch
 from presets.schema import Preset, load_preset, preset_names
 from reports.report import write_report
@@ -47,10 +47,11 @@ from training.suite import Suite
 class Job:
     """One call of the main job: its preset, its run directory, and the networks it trains."""
 
-    def __init__(self, preset: Preset, out: Path, images: list[tuple[str, str]]):
+    def __init__(self, preset: Preset, out: Path, images: list[tuple[str, str]], executor: str = "local"):
         self.preset, self.images = preset, images
         self.run = RunDirectory(out)
         self.suite = Suite(preset, out)
+        self.executor = EXECUTORS[executor](self.suite)
 
     # --- the stages, in order -----------------------------------------------------------------------------------
 
@@ -63,19 +64,16 @@ class Job:
 
     def train(self) -> None:
         """Every method of the preset, on the one harness, each with the same budget."""
-        for name in self.preset.methods:
-            about = Method(**self.suite.train_method(name))
+        for _, described in self.executor.train(self.preset.methods):
+            about = Method(**described)
             if self.suite.group.leads:
                 self.run.write_method(about)
             say(f"{about.title}: {about.images_seen} images seen, {about.training_seconds:.0f} s")
 
     def synthesize(self) -> None:
         """Every method's images of the same validation layouts."""
-        for name in self.preset.methods:
-            done = is_synthesized(self.run, name, self.preset.seed)
-            self.suite.group.barrier()  # nobody may see the marker before everybody has looked
-            if not done:
-                synthesize(self.run, name, self.preset.seed, self.suite.device, self.suite.group)
+        for name, new in self.executor.map(synthesize_method, self.preset.methods):
+            if new:
                 say(f"{name}: images in {self.run.method_folder(name) / 'images'}")
 
     def score(self) -> None:
@@ -116,17 +114,19 @@ class Job:
 
     def _context(self) -> Context:
         config = self.preset.score
+        in_losses = {}
+        for name in self.preset.methods:
+            in_losses |= self.suite.loss_networks(name)
         if config.judge.kind == "trained":
             network = self.suite.judge
-            for name in sorted(set(self.preset.methods)):
-                method = self.suite.loss_networks(name)
-                check_shared_weights("the judge", network, method)
+            check_shared_weights("the judge", network, in_losses)
             judge = load_judge(network, self.run.labels(), self.suite.size, self.preset.judge.images_seen,
                                self.suite.device)
         else:
             judge = build_judge(config.judge, self.run.labels(), self.suite.device)
         return Context(judge=judge, device=self.suite.device, bootstrap=config.bootstrap, seed=self.preset.seed,
-                       options=config, reference=self.preset.study.reference, train_photos=self.suite.train_photos)
+                       options=config, reference=self.preset.study.reference, train_photos=self.suite.train_photos,
+                       loss_networks=in_losses)
 
     def _images_key(self, methods: list[str]) -> list:
         markers = [self.run.method_folder(name) / "synthesis.json" for name in methods]
@@ -221,6 +221,9 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--images", action="append", default=[], metavar="NAME=FOLDER",
                      help="score a folder of PNG files named like the layouts as one more method (repeatable)")
     how.add_argument("--device", choices=["auto", "cpu", "cuda"], help="default: the preset's (auto)")
+    how.add_argument("--executor", choices=EXECUTORS, default="local",
+                     help="ray: train and synthesize each method as a task of a Ray cluster (RAY_ADDRESS) or of this "
+                          "machine; default: local, one after another")
     how.add_argument("--seed", type=int, metavar="N", help="default: the preset's (0)")
     how.add_argument("--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE", dest="settings",
                      help="any keys of the preset, for example training.images_seen=6000 training.lr=0.001")
@@ -260,7 +263,7 @@ def main(argv: list[str] | None = None) -> int:
         preset = make_preset(args)
         out = Path(args.out or Path("runs") / Path(args.preset).stem)
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
-        job = Job(preset, out, images)
+        job = Job(preset, out, images, args.executor)
         if job.suite.group.leads:
             claim_run(out, preset, Path(args.preset).stem, versions())
         job.suite.group.barrier()
