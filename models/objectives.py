@@ -14,18 +14,24 @@ from models.losses import IMAGE, Features
 
 @dataclass
 class Batch:
-    """layout: one-hot float [B, C, H, W]. photo: float [B, 3, H, W] in [-1, 1]. labels: int64 [B, H, W]."""
+    """layout: one-hot float [B, C, H, W]. photo: float [B, 3, H, W] in [-1, 1]. labels: int64 [B, H, W].
+
+    items: positions [B] in the training set, where known.
+    """
 
     layout: Tensor
     photo: Tensor
     labels: Tensor
+    items: list[int] | None = None
 
     def parts(self, count: int) -> list["Batch"]:
         """The batch in `count` parts of equal size, B a multiple of it."""
         if count == 1:
             return [self]
-        split = (tensor.chunk(count) for tensor in (self.layout, self.photo, self.labels))
-        return [Batch(*part) for part in zip(*split, strict=True)]
+        split = zip(*(tensor.chunk(count) for tensor in (self.layout, self.photo, self.labels)), strict=True)
+        size = len(self.photo) // count
+        return [Batch(*part, self.items[i * size : (i + 1) * size] if self.items else None)
+                for i, part in enumerate(split)]
 
 
 class Objective(nn.Module):
@@ -118,6 +124,7 @@ class PerceptualObjective(Objective):
         super().__init__()
         self._perceptual = [perceptual]  # in a list: frozen and shared, so neither saved nor moved with this module
         self.weights = LayerWeights([IMAGE, *perceptual.taps], lambdas, calibrate_at, total)
+        self.photo_cache: Callable[..., Features] | None = None  # see training.feature_cache
 
     def networks(self) -> dict[str, nn.Module]:
         return {"perceptual": self._perceptual[0]}
@@ -128,7 +135,10 @@ class PerceptualObjective(Objective):
 
     def photo_features(self, batch: Batch) -> Features:
         with torch.no_grad():
-            return self.features(batch.photo)
+            if self.photo_cache is None or batch.items is None:
+                return self.features(batch.photo)
+            kept = self.photo_cache(self._perceptual[0], batch.photo, batch.items)
+            return {IMAGE: (batch.photo + 1) * 127.5, **kept}
 
     def after_step(self, step: int, mean_over_ranks: Callable[[Tensor], Tensor]) -> None:
         self.weights.after_step(step, mean_over_ranks)

@@ -17,6 +17,7 @@ from models.objectives import Batch, Content
 from models.perceptual import PerceptualNet
 from presets.schema import Preset, TrainingConfig
 from training import checkpoint
+from training.feature_cache import PhotoFeatureCache
 from training.harness import CHECKPOINT
 from training.memory import recompute_activations
 from training.step import TrainingStep
@@ -223,3 +224,56 @@ def test_activations_computed_again_take_less_memory():
             network(batch_of(2, (32, 64)).layout)
         kept[saving] = sum(sizes)
     assert kept[True] < 0.5 * kept[False]
+
+
+# --- features of photographs ------------------------------------------------------------------------------------
+
+
+def test_cached_features_change_no_result_and_are_shared_by_methods(tmp_path):
+    suite(tmp_path / "plain", images_seen=24).train_method("crn")
+    cached = suite(tmp_path / "cached", images_seen=24, cache_photo_features_gb=1.0)
+    looked = []
+    cached.perceptual.register_forward_hook(lambda network, inputs, _: looked.append(len(inputs[0])))
+    cached.train_method("crn")
+    assert looked.count(1) == 12 and looked.count(2) == 12  # each photograph once in two epochs; every batch of images
+    a, b = trained(tmp_path / "plain", "crn"), trained(tmp_path / "cached", "crn")
+    for key in a:
+        torch.testing.assert_close(a[key], b[key], rtol=1e-4, atol=1e-5)
+    looked.clear()
+    cached.train_method("unet+content")
+    assert looked.count(1) == 0 and looked.count(2) == 12
+
+
+def test_a_stopped_run_goes_on_with_the_same_features(tmp_path):
+    settings = {"images_seen": 24, "cache_photo_features_gb": 1.0}
+    suite(tmp_path / "whole", **settings).train_method("crn")
+    stopped = suite(tmp_path / "stopped", **settings)
+    stopped.loss_networks("crn")
+    read, photo = [], stopped.train.__class__.__getitem__
+
+    class Ends(Noise):
+        def __getitem__(self, index):
+            read.append(index)
+            if len(read) == 9:
+                raise KeyboardInterrupt
+            return photo(self, index)
+    stopped.__dict__["train"] = Ends()
+    with pytest.raises(KeyboardInterrupt):
+        stopped.train_method("crn")
+    suite(tmp_path / "stopped", **settings).train_method("crn")
+    a, b = trained(tmp_path / "whole", "crn"), trained(tmp_path / "stopped", "crn")
+    assert all(torch.equal(a[key], b[key]) for key in a)
+
+
+def test_the_cache_keeps_to_its_memory():
+    network = PerceptualNet.at_width(0.1).freeze()
+    photos = torch.rand(4, 3, 16, 32)
+    one = sum(value.numel() * 4 for value in network(photos[:1]).values())
+    cache = PhotoFeatureCache(2.5 * one / 2**30)
+    first = cache(network, photos, [5, 6, 7, 8])
+    for layer, value in network(photos).items():
+        torch.testing.assert_close(first[layer], value)
+    looked = []
+    network.register_forward_hook(lambda *_: looked.append(1))
+    cache(network, photos, [5, 6, 7, 8])
+    assert len(looked) == 2

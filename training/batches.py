@@ -40,7 +40,7 @@ class ShuffledBatches(Sampler[list[int]]):
 
 
 class PairTensors(Dataset):
-    """A PairDataset as (photo uint8 [3, H, W], layout uint8 [H, W]) tensors."""
+    """A PairDataset as (photo uint8 [3, H, W], layout uint8 [H, W], position) for a loader."""
 
     def __init__(self, dataset: PairDataset):
         self.dataset = dataset
@@ -48,22 +48,25 @@ class PairTensors(Dataset):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
-        pair = self.dataset[index]
-        return torch.from_numpy(pair.photo.copy()), torch.from_numpy(pair.layout.copy())  # cached pairs are read-only
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, int]:
+        pair = self.dataset[index]  # a cached one is read-only
+        return torch.from_numpy(pair.photo.copy()), torch.from_numpy(pair.layout.copy()), index
 
 
 def loader(dataset: PairDataset, batches: Sampler[list[int]], workers: int, pin: bool) -> DataLoader:
-    """Batches of (photos uint8 [B, 3, H, W], layouts uint8 [B, H, W]). Draws nothing from torch's global generator."""
+    """Batches of (photos uint8 [B, 3, H, W], layouts uint8 [B, H, W], positions [B]).
+
+    Draws nothing from torch's global generator.
+    """
     if workers and isinstance(dataset, Cached):
         dataset.fill()  # once, before the workers are forked, which then share it
     return DataLoader(PairTensors(dataset), batch_sampler=batches, num_workers=workers, pin_memory=pin,
                       generator=torch.Generator().manual_seed(0), persistent_workers=False)
 
 
-def to_device(photos: Tensor, layouts: Tensor, classes: int, device: torch.device) -> Batch:
+def to_device(photos: Tensor, layouts: Tensor, items: Tensor, classes: int, device: torch.device) -> Batch:
     """uint8 travels; floats and the one-hot layout are made on the device."""
     photos = photos.to(device, non_blocking=True)
     layouts = layouts.to(device, non_blocking=True)
     photo = (photos.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
-    return Batch(one_hot(layouts, classes), photo, layouts.long())
+    return Batch(one_hot(layouts, classes), photo, layouts.long(), items.tolist())

@@ -99,6 +99,15 @@ def is_finished(task: Task) -> bool:
     return file.exists() and _load_own(task)["step"] >= steps_of(task.config)
 
 
+def is_complete(folder: Path) -> bool:
+    """Whether a folder holds a checkpoint at the end of its own budget, whoever's it is."""
+    file = folder / CHECKPOINT
+    if not file.exists():
+        return False
+    saved = checkpoint.load(file)
+    return saved["step"] >= saved["steps"]
+
+
 def _load_own(task: Task) -> dict[str, Any]:
     saved = checkpoint.load(task.folder / CHECKPOINT)
     if saved["fingerprint"] != task.fingerprint:
@@ -128,9 +137,9 @@ def fit(task: Task, method: Trainable, dataset: PairDataset, fabric: Fabric, gro
     saved_at = time.monotonic()
     try:
         with stop_signal() as stop, group.watched():
-            for photos, layouts in loader(dataset, batches, config.workers, fabric.device.type == "cuda"):
+            for pairs in loader(dataset, batches, config.workers, fabric.device.type == "cuda"):
                 started = time.monotonic()
-                parts = to_device(photos, layouts, len(dataset.labels), fabric.device).parts(config.accumulate)
+                parts = to_device(*pairs, len(dataset.labels), fabric.device).parts(config.accumulate)
                 terms = step(parts, _learning_rate(config, state.step))
                 state.step += 1
                 method.objective.after_step(state.step, step.mean_over_ranks)

@@ -17,12 +17,14 @@ from data import open_dataset
 from data.errors import InputError
 from data.files import fingerprint
 from data.pairs import PairDataset
+from models.objectives import PerceptualObjective
 from models.perceptual import PerceptualNet, weights_sha256
 from models.segmentation import CrossEntropy, Describe, DilatedNet, PerceptualTrainee, ResidualNet
 from models.vgg_files import load_perceptual
 from presets.schema import Preset, TrainingConfig
 from training import checkpoint
 from training.fabric import make_fabric, resolve_device, resolve_precision, solo_fabric
+from training.feature_cache import PhotoFeatureCache
 from training.group import Group, group_size
 from training.harness import CHECKPOINT, Task, fit, is_finished
 from training.start import freeze_all_but_last, read_source, source_file, source_key, take_over
@@ -186,11 +188,20 @@ class Suite:
         """The checkpoint of another run that the method's training starts from."""
         return source_file(config.start_from, spec.name, CHECKPOINT) if config.start_from else None
 
+    @cached_property
+    def photo_features(self) -> PhotoFeatureCache:
+        """What the methods of this run share: the photographs, and the network that looks at them."""
+        return PhotoFeatureCache(self.preset.training.cache_photo_features_gb)
+
     def _begin(self, spec: MethodSpec, method: Method, config: TrainingConfig) -> None:
         """What precedes the first step: weights of a coarser network, and which modules learn."""
         if source := self._source(spec, config):
             take_over(method.generator, self.val.labels.to_json(), read_source(source), source)
         freeze_all_but_last(method.generator, config.trainable, spec.title)
+        if config.cache_photo_features_gb:
+            for module in method.objective.modules():
+                if isinstance(module, PerceptualObjective):
+                    module.photo_cache = self.photo_features
 
     @cached_property
     def _samples(self) -> Tensor:
