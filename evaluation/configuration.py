@@ -30,7 +30,9 @@ def claim_run(folder: Path, preset: Preset, name: str, versions: dict[str, str])
         versions = before["versions"] | versions
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: not empty and not a run directory (no run.json); give another --out")
-    write_json(file, {"preset": name, "config": config, "versions": versions})
+    content = {"preset": name, "config": config, "versions": versions}
+    if not file.exists() or before != content:
+        write_json(file, content)
 
 
 def _refuse_difference(folder: Path, before: dict, now: dict) -> None:

@@ -1,44 +1,23 @@
-"""Where the work on each method runs: in this process, one after another, or as tasks of a Ray cluster.
+"""Where the work on each method runs: here one after another, in several processes, or as tasks of a Ray cluster.
 
 On Ray, every node needs this package and the run directory at the same path (a shared file system). A task whose
 worker is lost runs again, there or elsewhere, and goes on from its checkpoint.
 """
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from baselines.methods import method_spec, needed_networks
 from data.errors import InputError
-from evaluation.rundir import RunDirectory
-from evaluation.synthesis import is_synthesized, synthesize
+from evaluation.processes import ProcessExecutor
+from evaluation.tasks import Task, TaskExecutor, train_method
 from presets.schema import Preset
+from training.group import group_size
 from training.harness import Interrupted
 from training.suite import Suite
 
 ATTEMPTS = 4  # of a task whose worker is lost
-
-Task = Callable[[Suite, str], Any]
-
-
-def train_method(suite: Suite, name: str) -> dict[str, Any]:
-    return suite.train_method(name)
-
-
-def train_network(suite: Suite, role: str) -> None:
-    """role: "perceptual", "segmenter" or "judge"."""
-    getattr(suite, role)
-
-
-def synthesize_method(suite: Suite, name: str) -> bool:
-    """Whether there was anything left to do."""
-    run, seed = RunDirectory(suite.folder), suite.preset.seed
-    done = is_synthesized(run, name, seed)
-    suite.group.barrier()  # nobody may see the marker before everybody has looked
-    if not done:
-        synthesize(run, name, seed, suite.device, suite.group)
-    return not done
-
 
 class LocalExecutor:
     """One after another in this process."""
@@ -54,8 +33,11 @@ class LocalExecutor:
         """(name, result) as they are done. Raises what the task raises."""
         return ((name, task(self.suite, name)) for name in names)
 
+    def close(self) -> None:
+        """Nothing to let go of."""
 
-class RayExecutor:
+
+class RayExecutor(TaskExecutor):
     """Tasks of the cluster that RAY_ADDRESS names, or of this machine alone without it.
 
     Each task takes one GPU where the cluster has any (and the preset does not say cpu), and a CPU core for itself and
@@ -67,7 +49,8 @@ class RayExecutor:
             import ray
         except ImportError:
             raise InputError("--executor ray needs Ray: pip install 'semantic-image-synthesis-suite[ray]'") from None
-        self.ray, self.preset, self.folder = ray, suite.preset, suite.folder.resolve()
+        super().__init__(suite)
+        self.ray = ray
         if not ray.is_initialized():
             ray.init(log_to_driver=False, logging_level="error")
         gpus = ray.cluster_resources().get("GPU", 0)
@@ -76,15 +59,6 @@ class RayExecutor:
         self.options = {"num_gpus": 1 if gpus and suite.preset.device != "cpu" else 0,
                         "num_cpus": 1 + suite.preset.training.workers,
                         "max_retries": ATTEMPTS - 1, "retry_exceptions": [Interrupted]}
-
-    def train(self, methods: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-        """First the networks that losses share and the judge, each once; then every method."""
-        roles = set().union(*(needed_networks(method_spec(name, self.preset)) for name in methods))
-        made = {"perceptual"} if self.preset.perceptual.source != "trained" else set()
-        judge = {"judge"} if self.preset.score.judge.kind == "trained" else set()
-        for _ in self.map(train_network, sorted((roles | judge) - made)):
-            pass
-        return self.map(train_method, methods)
 
     def map(self, task: Task, names: list[str]) -> Iterator[tuple[str, Any]]:
         """As LocalExecutor.map. Raises InputError when a worker is lost too often."""
@@ -114,4 +88,18 @@ def _run_task(task: Task, preset: dict[str, Any], folder: str, name: str) -> Any
     return task(Suite(Preset.model_validate(preset), Path(folder)), name)
 
 
-EXECUTORS: dict[str, type[LocalExecutor | RayExecutor]] = {"local": LocalExecutor, "ray": RayExecutor}
+EXECUTORS: dict[str, Callable[[Suite], LocalExecutor | TaskExecutor]] = {
+    "local": LocalExecutor, "processes": ProcessExecutor, "ray": RayExecutor}
+
+
+def make_executor(name: str, suite: Suite, jobs: int | None = None) -> LocalExecutor | TaskExecutor:
+    """name: a key of EXECUTORS, or "auto": processes on a CPU with several cores, else local.
+
+    jobs: number of processes; 1 means local.
+    """
+    if name == "auto":
+        alone = suite.device == "cpu" and group_size() == 1 and (os.cpu_count() or 1) > 1
+        name = "processes" if alone else "local"
+    if name == "processes":
+        return ProcessExecutor(suite, jobs) if jobs != 1 else LocalExecutor(suite)
+    return EXECUTORS[name](suite)

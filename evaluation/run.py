@@ -11,31 +11,29 @@ Running the same command again repeats no finished work; a stopped one goes on w
 import argparse
 import os
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-
-# Before torch starts its threads: waiting threads sleep. On a machine with other work, threads that spin at every
-# barrier make small networks train ten times slower.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import torch
 
 from baselines.methods import METHODS, OBJECTIVES, check_preset_options, method_spec
 from data import DATASETS
 from data.errors import InputError, nearest, one_line_errors
-from data.files import fingerprint, read_json, write_json
+from data.files import fingerprint, read_json, sha256, write_json
 from evaluation.configuration import claim_run
 from evaluation.context import Context, versions
 from evaluation.dataset import is_written, write_dataset
-from evaluation.executor import EXECUTORS, synthesize_method
+from evaluation.executor import EXECUTORS, make_executor
 from evaluation.images import add_images
 from evaluation.judge import load_judge
 from evaluation.label_judges import build_judge
 from evaluation.leaks import check_shared_weights
 from evaluation.rundir import Method, RunDirectory
 from evaluation.scores import COMPARISONS, METRICS, score_run, scored_inputs
+from evaluation.tasks import synthesize_method
 from human_study.hits import write_batch
 from presets.schema import Preset, load_preset, preset_names
 from reports.report import write_report
@@ -47,11 +45,12 @@ from training.suite import Suite
 class Job:
     """One call of the main job: its preset, its run directory, and the networks it trains."""
 
-    def __init__(self, preset: Preset, out: Path, images: list[tuple[str, str]], executor: str = "local"):
+    def __init__(self, preset: Preset, out: Path, images: list[tuple[str, str]], executor: str = "auto",
+                 jobs: int | None = None):
         self.preset, self.images = preset, images
         self.run = RunDirectory(out)
         self.suite = Suite(preset, out)
-        self.executor = EXECUTORS[executor](self.suite)
+        self.executor = make_executor(executor, self.suite, jobs)
 
     # --- the stages, in order -----------------------------------------------------------------------------------
 
@@ -104,7 +103,7 @@ class Job:
 
     def report(self) -> None:
         """One page with tables, figures and pictures, and the tables as CSV and LaTeX."""
-        inputs = fingerprint([(str(file), file.stat().st_mtime_ns) for file in sorted(self._report_inputs())])
+        inputs = fingerprint([(str(file), sha256(file)) for file in sorted(self._report_inputs())])
         if self._changed("report", inputs):
             write_report(self.run)
             self._done("report", inputs)
@@ -221,9 +220,11 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--images", action="append", default=[], metavar="NAME=FOLDER",
                      help="score a folder of PNG files named like the layouts as one more method (repeatable)")
     how.add_argument("--device", choices=["auto", "cpu", "cuda"], help="default: the preset's (auto)")
-    how.add_argument("--executor", choices=EXECUTORS, default="local",
-                     help="ray: train and synthesize each method as a task of a Ray cluster (RAY_ADDRESS) or of this "
-                          "machine; default: local, one after another")
+    how.add_argument("--executor", choices=["auto", *EXECUTORS], default="auto",
+                     help="where each method is trained and synthesizes: here one after another (local), in processes "
+                          "of one thread (processes), or as tasks of a Ray cluster (ray: RAY_ADDRESS, or this machine "
+                          "alone); default: processes on a CPU with several cores, else local")
+    how.add_argument("--jobs", type=int, metavar="N", help="number of processes; default: one per core, at most 4")
     how.add_argument("--seed", type=int, metavar="N", help="default: the preset's (0)")
     how.add_argument("--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE", dest="settings",
                      help="any keys of the preset, for example training.images_seen=6000 training.lr=0.001")
@@ -263,7 +264,8 @@ def main(argv: list[str] | None = None) -> int:
         preset = make_preset(args)
         out = Path(args.out or Path("runs") / Path(args.preset).stem)
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
-        job = Job(preset, out, images, args.executor)
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped like by Ctrl-C: what is running is saved
+        job = Job(preset, out, images, args.executor, args.jobs)
         if job.suite.group.leads:
             claim_run(out, preset, Path(args.preset).stem, versions())
         job.suite.group.barrier()
@@ -273,8 +275,10 @@ def main(argv: list[str] | None = None) -> int:
             if not is_first_process():
                 return 130
             command = shlex.join(["python", "-m", "evaluation.run", *(sys.argv[1:] if argv is None else argv)])
+            job.executor.close()
             print(f"\nstopped; the state is saved in {out}. Go on with the same command:\n  {command}", file=sys.stderr)
             return 130
+        job.executor.close()
     return 0
 
 

@@ -161,7 +161,10 @@ class RunDirectory:
         return [found[name] for name in [*configured, *sorted(set(found) - set(configured))]]
 
     def write_method(self, method: Method) -> None:
-        write_json(self.method_folder(method.name) / "method.json", asdict(method))
+        """Write method.json, unless it says the same already."""
+        file = self.method_folder(method.name) / "method.json"
+        if not file.exists() or read_json(file) != asdict(method):
+            write_json(file, asdict(method))
 
     def score_file(self, metric: str, method: str) -> Path:
         return self.path / "scores" / metric / f"{method}.json"

@@ -10,8 +10,9 @@ import torch
 
 from data.errors import InputError
 from evaluation.dataset import write_dataset
-from evaluation.executor import LocalExecutor, RayExecutor, synthesize_method
+from evaluation.executor import LocalExecutor, RayExecutor
 from evaluation.rundir import RunDirectory
+from evaluation.tasks import synthesize_method
 from presets.schema import Preset
 from training import checkpoint
 from training.harness import CHECKPOINT

@@ -1,6 +1,7 @@
 """The main job through its command line: the smoke preset end to end, a second call, stops, and bad input."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -210,3 +211,14 @@ def test_every_preset_is_valid_and_its_methods_can_be_built(name):
         spec = method_spec(method, preset)
         with torch.device("meta"):
             build_generator(spec, classes=20, size=tuple(preset.data.size))
+
+
+def test_processes_give_the_images_of_one_process(smoke, tmp_path):
+    folder = tmp_path / "alone"
+    done = run("--stages", "train,synthesize", "--preset", "smoke", "--device", "cpu", "--out", folder,
+               "--methods", "crn,pix2pix", "--executor", "local", env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    for method in ("crn", "pix2pix"):
+        for layout in smoke.layouts():
+            assert RunDirectory(folder).image_file(method, layout).read_bytes() == \
+                smoke.image_file(method, layout).read_bytes()

@@ -1,6 +1,7 @@
 """What a training run leaves for people to watch: a CSV log, TensorBoard events, a progress bar."""
 
 import csv
+import multiprocessing
 import sys
 import time
 from pathlib import Path
@@ -48,13 +49,14 @@ class TrainingLog:
 
 
 class TrainingProgress:
-    """A progress bar with loss and time left on a terminal; a line every 15 seconds where output goes to a file."""
+    """A progress bar with loss and time left on a terminal; a line every 15 seconds where output goes to a file, or
+    where several processes share the terminal."""
 
     def __init__(self, title: str, steps: int, done: int, visible: bool = True):
         self.title, self.steps, self.done, self.first = title, steps, done, done
         self.started = self.printed = time.monotonic()
         self.bar = None
-        if visible and sys.stderr.isatty():
+        if visible and sys.stderr.isatty() and multiprocessing.parent_process() is None:
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
                        TextColumn("{task.fields[loss]}"))
             self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
