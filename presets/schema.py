@@ -42,7 +42,7 @@ class PerceptualConfig(Section):
 class SegmenterConfig(Section):
     """A segmentation network trained by the run on the train split: the judge, and the one in GAN + segmentation."""
 
-    width: int = Field(24, ge=4)
+    width: int = Field(24, ge=8)
     images_seen: int = Field(2000, ge=1)
     batch: int = Field(8, ge=1)
     lr: float = Field(2e-3, gt=0)
