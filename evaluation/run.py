@@ -77,6 +77,7 @@ class Job:
 
     def score(self) -> None:
         """All metrics of the preset, for every method, the real photographs, and real against real."""
+        self.executor.close()  # processes that wait hold memory
         for name, folder in self.images:
             add_images(self.run, name, folder)
         context = self._context()
