@@ -22,10 +22,12 @@ C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 
 
 def psnr(image: np.ndarray, photo: np.ndarray) -> np.ndarray:
-    """Peak signal-to-noise ratio in dB of uint8 [N, 3, H, W], over all channels: [N]; infinite for equal images."""
+    """Peak signal-to-noise ratio in dB of uint8 [N, 3, H, W], over all channels: [N].
+
+    Equal images count as differing in one value by one level, the least that 8 bits can: infinity has no mean.
+    """
     error = np.square(image.astype(np.float64) - photo).mean(axis=(1, 2, 3))
-    with np.errstate(divide="ignore"):
-        return 10 * np.log10(255**2 / error)
+    return 10 * np.log10(255**2 / np.maximum(error, 1 / image[0].size))
 
 
 def ssim(image: np.ndarray, photo: np.ndarray) -> np.ndarray:
@@ -66,7 +68,7 @@ def method_statistics(work: Work, method: str) -> dict[str, Statistic]:
 
 
 def protocol(work: Work) -> dict[str, str]:
-    return {"warning": WARNING, "PSNR": "dB, over RGB", "SSIM": "luminance (Rec. 601), 11x11 Gaussian window",
+    return {"warning": WARNING, "PSNR": "dB, over RGB; equal images as if one value differed by one level", "SSIM": "luminance (Rec. 601), 11x11 Gaussian window",
             "compared with": "the photograph of the same layout; first image of a method that makes several"}
 
 

@@ -70,7 +70,7 @@ def test_psnr_by_hand():
     image = photo.copy()
     image[0] += 10
     assert psnr(image, photo)[0] == pytest.approx(10 * np.log10(65025 / 100))
-    assert np.isinf(psnr(image, photo)[1])
+    assert psnr(image, photo)[1] == pytest.approx(10 * np.log10(65025 * 3 * 16 * 16))  # equal: the finite best
 
 
 def test_ssim_equals_the_definition_window_by_window():
@@ -204,5 +204,5 @@ def test_diversity_and_reference_scores(street_run, tiny_judge):
     assert len(diversity["many"].per_image["pairwise pixels"]) == 24
     reference = {score.method: score for score in street_run.scores("reference")}
     assert reference["grey"].value("PSNR").value > reference["many"].value("PSNR").value
-    assert reference["one"].value("PSNR") is None and reference["one"].value("SSIM").value == pytest.approx(1)
+    assert reference["one"].value("PSNR").value > 80 and reference["one"].value("SSIM").value == pytest.approx(1)
     assert "optimises" in reference["grey"].protocol["warning"]
