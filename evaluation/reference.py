@@ -68,7 +68,8 @@ def method_statistics(work: Work, method: str) -> dict[str, Statistic]:
 
 
 def protocol(work: Work) -> dict[str, str]:
-    return {"warning": WARNING, "PSNR": "dB, over RGB; equal images as if one value differed by one level", "SSIM": "luminance (Rec. 601), 11x11 Gaussian window",
+    return {"warning": WARNING, "PSNR": "dB, over RGB; equal images as if one value differed by one level",
+            "SSIM": "luminance (Rec. 601), 11x11 Gaussian window",
             "compared with": "the photograph of the same layout; first image of a method that makes several"}
 
 
