@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from platform import python_version
 from typing import Any, Protocol
 
 import numpy as np
@@ -134,8 +135,8 @@ def as_json(numbers: np.ndarray) -> list[float | None]:
 
 @lru_cache(maxsize=1)
 def versions() -> dict[str, str]:
-    """Versions of the packages that numbers depend on."""
-    found = {}
+    """Versions of Python and of the packages that numbers depend on."""
+    found = {"python": python_version()}
     for package in ("torch", "torch_fidelity", "numpy", "pillow"):
         try:
             found[package] = version(package)

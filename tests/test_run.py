@@ -198,7 +198,7 @@ def test_list_and_help_read_well(capsys):
 def test_run_json_holds_configuration_and_versions(smoke):
     content = json.loads((smoke.path / "run.json").read_text())
     assert content["config"]["training"]["images_seen"] == 64
-    assert {"torch", "python"} <= set(content["versions"])
+    assert {"python", "torch", "torch_fidelity", "numpy", "pillow"} == set(content["versions"])
 
 
 
