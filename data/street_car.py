@@ -40,17 +40,18 @@ PROFILES = {
 class Mesh:
     """F planar faces in drawing order. vertices [V, 3], face after face; face [V]: the face each belongs to.
 
-    counts [F]: corners; materials [F]; detail [F]: height of the car in supersamples from which the face is drawn;
-    normals [F, 3], outward; offsets [F] = normal . any point of the face.
+    counts [F]: corners; detail [F]: height of the car in supersamples from which the face is drawn; normals [F, 3],
+    outward; offsets [F] = normal . any point of the face; rows [F, 11]: the faces as rows of a Drawing's table, in
+    local axes and without owner and distance.
     """
 
     vertices: np.ndarray
     face: np.ndarray
     counts: np.ndarray
-    materials: np.ndarray
     detail: np.ndarray
     normals: np.ndarray
     offsets: np.ndarray
+    rows: np.ndarray
     half_width: float
     half_length: float
     height: float
@@ -156,9 +157,11 @@ def _mesh(p: Profile) -> Mesh:
         part(build, p)
     normals, counts = np.array(build.normals), np.array([len(f) for f in build.faces])
     offsets = (normals * np.array([f[0] for f in build.faces])).sum(1)
+    height = p.cabin[2][1]
+    rows = np.zeros((len(counts), 11))
+    rows[:, 0], rows[:, 4], rows[:, 5:8] = build.materials, height, normals
     return Mesh(np.concatenate(build.faces), np.repeat(np.arange(len(counts)), counts), counts,
-                np.array(build.materials, dtype=float), np.array(build.detail), normals, offsets,
-                p.half_width, max(abs(z) for z, _ in p.body), p.cabin[2][1])
+                np.array(build.detail), normals, offsets, rows, p.half_width, max(abs(z) for z, _ in p.body), height)
 
 
 MESHES = {kind: _mesh(profile) for kind, profile in PROFILES.items()}

@@ -246,13 +246,12 @@ def _car(canvas: Canvas, i: int, car: Car) -> None:
         return
     seen = mesh.normals @ (turn @ (-car.x, view.height, -car.z)) > mesh.offsets
     seen &= mesh.detail <= view.focal * mesh.height / car.z
-    faces = np.flatnonzero(seen)
-    rows = np.zeros((len(faces), len(COLUMNS)))
-    rows[:, 0], rows[:, 1], rows[:, 2], rows[:, 4] = mesh.materials[faces], i, car.z, mesh.height
-    rows[:, 5:8] = mesh.normals[faces] @ turn
+    rows = mesh.rows[seen]
+    rows[:, 1], rows[:, 2] = i, car.z
+    rows[:, 5:8] = rows[:, 5:8] @ turn
     points = mesh.vertices @ turn
     points += (car.x, 0, car.z)
-    canvas.extend(points[seen[mesh.face]], mesh.counts[faces].tolist(), rows.tobytes())
+    canvas.extend(points[seen[mesh.face]], mesh.counts[seen].tolist(), rows.tobytes())
 
 
 def _blobs(count: int, corners: int, rough: float) -> np.ndarray:
@@ -372,7 +371,7 @@ def labels_of(drawing: Drawing) -> tuple[np.ndarray, np.ndarray]:
     material = drawing.table["material"].astype(np.intp)
     painted = np.where(material == Material.PAINT, drawing.table["owner"] + 1, 0).astype(np.uint8)
     first, (mixed, quarters) = drawing.parts[::2, ::2], drawing.mixed
-    layout, instances = CLASS_OF[material][first], painted[first]
+    layout, instances = CLASS_OF[material].take(first), painted.take(first)
     np.put(layout, mixed, _vote(CLASS_OF[material][quarters]))
     np.put(instances, mixed, _vote(painted[quarters]))
     instances[layout != CAR] = 0

@@ -73,8 +73,10 @@ def look_up_smooth(tile: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray
     """As look_up, but bilinear: for noise that is looked at from near by."""
     left, low = np.floor(u), np.floor(v)
     s, t = u - left, v - low
-    first = look_up(tile, left, low) * (1 - s) + look_up(tile, left + 1, low) * s
-    second = look_up(tile, left, low + 1) * (1 - s) + look_up(tile, left + 1, low + 1) * s
+    column, row = left.astype(np.intp) & (TILE - 1), low.astype(np.intp) & (TILE - 1)
+    right, start, above = (column + 1) & (TILE - 1), row * TILE, ((row + 1) & (TILE - 1)) * TILE
+    first = tile.take(start + column) * (1 - s) + tile.take(start + right) * s
+    second = tile.take(above + column) * (1 - s) + tile.take(above + right) * s
     return first * (1 - t) + second * t
 
 

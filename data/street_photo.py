@@ -195,6 +195,8 @@ def _mark(world: World, look: Appearance, colours: np.ndarray, ground: Ground, r
         white[inside] = stripe(x[inside] - np.floor(x[inside]) - .5, .25, pixel[inside])
     for cover, colour in ((white, (225, 225, 220)), (yellow, (225, 175, 50))):
         seen = np.flatnonzero(cover)
+        if not len(seen):
+            continue
         worn = np.clip(.82 + .12 * look_up(noise_tile(.8), x[seen] * 20, z[seen] * 8), 0, 1)
         target = (np.array(colour, np.float32) * look.light.gain * look.light.flat)[:, None]
         colours[:, seen] += (target - colours[:, seen]) * (cover[seen] * worn)
@@ -233,7 +235,8 @@ def _shadows(drawing: Drawing, light: Light) -> np.ndarray:
         polygons.append(([(x0, z0), (x1, z0), (x1, z1), (x0, z1)], 90))
     image = Image.new("L", drawing.parts.shape[::-1], 0)
     if polygons:
-        corners = np.array([c for points, _ in polygons for x, z in points for c in (x, 0, z)]).reshape(-1, 3)
+        corners = np.zeros((sum(len(p) for p, _ in polygons), 3))
+        corners[:, ::2] = [corner for points, _ in polygons for corner in points]
         fill_polygons(image, drawing.view.project(corners), [len(p) for p, _ in polygons], [d for _, d in polygons])
     return 1 - np.asarray(image.reduce(SUPERSAMPLING)).ravel() * np.float32(1 / 255)
 

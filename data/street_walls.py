@@ -50,10 +50,11 @@ class Walls:
         lit: float32 [3, N]; owner: int [N], building; u along the wall and v above the ground in metres; du, dv: metres
         per sample.
         """
-        values = self._values.take(owner, axis=1)
+        table = self._values.copy()
+        table[10:].reshape(2, 3, -1)[:] *= (light.gain * np.float32(light.ambient))[:, None]
+        values = table.take(owner, axis=1)
         cell, floor, ground, top, shop, wide, high, grain, seed_u, seed_v = values[:10]
-        brightness = (light.gain * np.float32(light.ambient))[:, None]
-        trim, sign = values[10:13] * brightness, values[13:] * brightness
+        trim, sign = values[10:13], values[13:]
         above = v - ground
         upper = above > 0
         floor = np.where(upper, floor, ground)
@@ -68,11 +69,14 @@ class Walls:
         edge = np.maximum(stripe(v - top + .25, .25, dv), stripe(above + .1, .1, dv) * .5)
         frame = stripe(across, wide + .1, du) * stripe(up, high + .1, dv) * fits
         lit += (trim - lit) * np.maximum(edge, frame)
-        lit += (sign - lit) * (stripe(above + .55, .3, dv) * values[4])
-        chance = look_up(hash_tile(), column_index * 7 + seed_u, row_index * 13 + seed_v + upper * 5)
+        lit += (sign - lit) * (stripe(above + .55, .3, dv) * shop)
         pane = stripe(across, wide, du) * stripe(up, high, dv) * fits
         pane *= 1 - .8 * stripe(across, .035, du)  # mullion
-        lit += (_glass(light, chance, v, shop) - lit) * pane
+        seen = np.flatnonzero(pane)
+        window = column_index * 7 + seed_u, row_index * 13 + seed_v + upper * 5
+        chance = look_up(hash_tile(), window[0][seen], window[1][seen])
+        behind = lit[:, seen]
+        lit[:, seen] = behind + (_glass(light, chance, v[seen], shop[seen]) - behind) * pane[seen]
 
 
 def _masonry(grain: np.ndarray, u: np.ndarray, v: np.ndarray, dv: np.ndarray) -> np.ndarray:
