@@ -24,6 +24,9 @@ Opener = Callable[["DataConfig", str, int], PairDataset]
 def _rendered(module: str, name: str) -> Opener:
     """Scenes rendered in code: NAME(split, size, count, seed)."""
     def open_(config: "DataConfig", split: str, seed: int) -> PairDataset:
+        if config.path is not None:
+            raise InputError(f"data.path: dataset '{config.dataset}' is rendered in code and reads no folder; "
+                             "did you mean --preset camvid?")
         count = getattr(config, split)
         if count is None:
             raise InputError(f"data.{split}: dataset '{config.dataset}' is rendered in code and has no end; "
@@ -61,7 +64,8 @@ def open_dataset(config: "DataConfig", split: str, seed: int, cache_bytes: int =
     Photographs: `config.train` / `config.val` take that many pairs evenly spread over the sorted names; None takes
     all. seed: of scenes rendered in code, unused by photographs. Pairs are kept in memory after their first reading
     where the whole split fits `cache_bytes`.
-    Raises InputError for an unknown dataset (with the nearest name), a missing path, more pairs than there are.
+    Raises InputError for an unknown dataset (with the nearest name), a missing path, a path that
+    nothing would read, more pairs than there are.
     """
     if config.dataset not in DATASETS:
         raise InputError(f"unknown dataset '{config.dataset}': {nearest(config.dataset, DATASETS)}")

@@ -3,15 +3,16 @@
 import hashlib
 import json
 import os
+import struct
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import yaml
-from PIL import Image
+from PIL import Image, ImageMode, ImageOps
 
 from data.errors import InputError
 
@@ -56,11 +57,13 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Raises InputError when the file is missing or is not JSON."""
+    """Raises InputError when the file is missing, cannot be read or is not JSON."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
+    except OSError as error:
+        raise InputError(f"{path}: a JSON file is expected ({error.strerror})") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid JSON ({error})") from None
 
@@ -68,12 +71,14 @@ def read_json(path: Path) -> Any:
 def read_yaml(path: Path, what: str) -> dict[str, Any]:
     """A mapping of keys to values; empty for an empty file. what: the file's purpose, for the messages.
 
-    Raises InputError when the file is missing, is not YAML, or holds something else than a mapping.
+    Raises InputError when the file is missing, cannot be read, is not YAML, or holds something else than a mapping.
     """
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file ({what})") from None
+    except OSError as error:
+        raise InputError(f"{path}: a YAML file is expected ({what}; {error.strerror})") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())[:200]})") from None
     if values is not None and not isinstance(values, dict):
@@ -88,25 +93,52 @@ def write_png(path: Path, image: np.ndarray) -> None:
 
 
 def read_image(path: Path, mode: str = "RGB") -> np.ndarray:
-    """Read a PNG or JPEG as uint8 [H, W, 3] (mode RGB) or [H, W] (mode L: the stored ids, palettes not applied).
+    """Read a PNG or JPEG.
 
-    Raises InputError naming the file when it is missing, truncated or no image.
+    mode RGB: a photograph as uint8 [H, W, 3], turned as its EXIF orientation says.
+    mode L: a label map [H, W] of the stored ids, palettes not applied; uint8, or what the file needs: bool for 1 bit,
+    uint16 or int32 for 16 bits, int32 for 32.
+    Raises InputError naming the file when it is missing, truncated, too large, no image, a photograph of more than 8
+    bits per channel or a label map of several channels.
     """
     try:
         with Image.open(path) as image:
-            if mode == "L":
-                return _as_ids(image, path)
-            return np.asarray(image.convert(mode))
+            return _as_ids(image, path) if mode == "L" else _as_photo(image, path)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except (OSError, SyntaxError, ValueError) as error:
         raise InputError(f"{path}: broken or truncated image ({error})") from None
+    except Image.DecompressionBombError as error:
+        raise InputError(f"{path}: too large for an image ({error})") from None
+
+
+def _as_photo(image: Image.Image, path: Path) -> np.ndarray:
+    bits = png_bit_depth(path) or 8 * np.dtype(ImageMode.getmode(image.mode).typestr).itemsize
+    if bits > 8:  # Pillow would clip greyscale to white and cut colours without a word
+        raise InputError(f"{path}: 8 bits per channel expected, this file has {bits}")
+    image.load()
+    with suppress(AttributeError, struct.error, SyntaxError, TypeError, ValueError):  # damaged EXIF, sound pixels
+        ImageOps.exif_transpose(image, in_place=True)
+    return np.asarray(image.convert("RGB"))
 
 
 def _as_ids(image: Image.Image, path: Path) -> np.ndarray:
     if image.mode not in ("L", "P", "1", "I", "I;16"):
         raise InputError(f"{path}: a label map has one channel of class ids, this file has mode {image.mode}")
+    if image.mode == "L":  # Pillow stretches greyscale of 2 and 4 bits to 0..255
+        return np.asarray(image) // {2: 85, 4: 17}.get(png_bit_depth(path), 1)
     return np.asarray(image)
+
+
+def png_bit_depth(path: Path) -> int | None:
+    """Bits per channel (of a palette image: per index) that a PNG stores, 1, 2, 4, 8 or 16; None for other files.
+
+    Pillow's mode does not say it: RGB of 16 bits opens as RGB, greyscale of 2 bits as L.
+    """
+    with open(path, "rb") as file:
+        header = file.read(25)  # signature 8, length 4, "IHDR" 4, width 4, height 4, bit depth 1
+    is_png = len(header) == 25 and header.startswith(b"\x89PNG\r\n\x1a\n") and header[12:16] == b"IHDR"
+    return header[24] if is_png else None
 
 
 def sha256(path: Path) -> str:

@@ -49,7 +49,7 @@ def read_label_file(file: Path, raw_names: Mapping[str, int] | None = None) -> L
     Raises InputError for a missing file, broken YAML, an unknown or wrong key, ids given to two classes.
     """
     content = _validated(file)
-    colours = content.colours or palette(len(content.names))
+    colours = palette(len(content.names)) if content.colours is None else content.colours
     try:
         raw_to_class = _mapping(content, raw_names)
         labels = LabelSpace(tuple(content.names), tuple((r, g, b) for r, g, b in colours), raw_to_class)

@@ -4,6 +4,7 @@
 or, exported,
     FOLDER/photos/0001.png ...          FOLDER/layouts/0001.png ...          FOLDER/labels.yaml
 
+The split goes by these numbers, so the names are 0001 to 1449.
 The paper does not say how many classes it uses, so labels.yaml says it (see data/label_file.py): its raw_ids are the
 ids 0..894 of the label maps (0 is unlabelled) or, for the .mat file, the class names stored in it; `unlisted: void`
 sends every other id to void. The .mat file needs the package h5py. Depth is not used.
@@ -60,6 +61,7 @@ def open_split(folder: Path, split: str, size: tuple[int, int]) -> PhotoPairs | 
         return MatPairs(file, indices, labels, size)
     files = match_folders(folder / "photos", folder / "layouts", CONTENTS)
     _check_total(len(files), folder)
+    _check_names([file.name for file in files], folder / "photos")
     return PhotoPairs([files[i] for i in indices], read_label_file(folder / "labels.yaml").labels, size)
 
 
@@ -67,6 +69,14 @@ def _check_total(number: int, where: Path) -> None:
     if number != TOTAL:
         raise InputError(f"{where}: {number} pairs, but the split of the labelled NYUv2 set counts {TOTAL}; for other "
                          "pairs use the dataset 'folder'")
+
+
+def _check_names(names: list[str], where: Path) -> None:
+    """Unpadded numbers sort as text (1, 10, 100), and numbers from 0 are shifted: both would give another split."""
+    for number, name in enumerate(names, 1):
+        if name != f"{number:04d}":
+            raise InputError(f"{where}: '{name}' where '{number:04d}' is expected; the split of the labelled NYUv2 set "
+                             f"goes by the names 0001 to {TOTAL:04d}")
 
 
 def _open(file: Path) -> Any:

@@ -27,12 +27,16 @@ class PhotoPairs:
     """A PairDataset over files. Photographs are resized with antialiased bicubic, layouts by nearest neighbour.
 
     Both are stretched to `size` where its aspect ratio differs from the file's, as the paper does.
+    Raises InputError for a label map in a lossy format.
     """
 
     def __init__(self, files: Sequence[FilePair], labels: LabelSpace, size: tuple[int, int]):
         self.files = list(files)
         self.labels = labels
         self.size = (int(size[0]), int(size[1]))
+        for file in self.files:
+            if file.layout.suffix.lower() in LOSSY_SUFFIXES:
+                raise InputError(f"{file.layout}: lossy compression changes class ids; expected layouts as PNG")
 
     def __len__(self) -> int:
         return len(self.files)
@@ -116,11 +120,7 @@ def match_folders(photo_folder: Path, layout_folder: Path, contents: str) -> lis
     """Pairs of two flat folders whose files have the same stems."""
     require_folder(photo_folder, contents)
     require_folder(layout_folder, contents)
-    layouts = images_by_name(layout_folder)
-    for file in layouts.values():
-        if file.suffix.lower() in LOSSY_SUFFIXES:
-            raise InputError(f"{file}: lossy compression changes class ids; expected layouts as PNG")
-    return match(images_by_name(photo_folder), layouts, photo_folder, layout_folder)
+    return match(images_by_name(photo_folder), images_by_name(layout_folder), photo_folder, layout_folder)
 
 
 def read_lines(file: Path) -> list[str]:

@@ -1,7 +1,9 @@
 """Datasets of photographs: what they read, how they resize, and the one line they answer bad input with."""
 
+import struct
 import subprocess
 import sys
+import zlib
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from PIL import Image
 import data
 from data import camvid, cityscapes, nyu, open_dataset
 from data.errors import InputError
-from data.files import write_json, write_png
+from data.files import png_bit_depth, read_image, read_json, read_yaml, write_json, write_png
 from data.folder import in_val
 from data.label_file import palette, read_label_file
 from data.photographs import make_pair
@@ -59,6 +61,20 @@ def small_camvid(tmp_path):
     for split, names in (("train", ["t1", "t2"]), ("val", ["v1"])):
         write_pairs(tmp_path / split, tmp_path / f"{split}annot", names, range(12))
     return tmp_path
+
+
+def write_raw_png(path, samples, bits, colour_type=0):
+    """A PNG of any bit depth, which Pillow does not write. samples: [H, W] grey, [H, W, 3] for colour type 2."""
+    def chunk(kind, content):
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    def row(values):
+        digits = "".join(f"{value:0{bits}b}" for value in values.ravel())
+        return b"\0" + bytes(int(digits[i:i + 8].ljust(8, "0"), 2) for i in range(0, len(digits), 8))
+
+    header = struct.pack(">IIBBBBB", samples.shape[1], samples.shape[0], bits, colour_type, 0, 0, 0)
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+                     + chunk(b"IDAT", zlib.compress(b"".join(map(row, samples)))) + chunk(b"IEND", b""))
 
 
 def error_line(dataset, path, split="train", read=False):
@@ -153,6 +169,8 @@ def test_street_is_opened_by_the_registry():
     assert len(dataset) == 2 and dataset[0].photo.shape == (3, 32, 64)
     with pytest.raises(InputError, match="rendered in code and has no end"):
         open_dataset(DataConfig(dataset="street", train=None), "train", seed=1)
+    with pytest.raises(InputError, match="data.path: dataset 'street' .* reads no folder; did you mean --preset"):
+        open_dataset(DataConfig(dataset="street", path="../CamVid"), "train", seed=1)
 
 
 def test_rooms_that_only_read_pairs_never_load_torch():
@@ -214,6 +232,42 @@ def test_palette_label_maps_keep_their_ids(own_pairs):
     np.testing.assert_array_equal(open_dataset(config("folder", own_pairs), "train", seed=0)[0].layout, ids)
 
 
+@pytest.mark.parametrize("bits", [1, 2, 4, 8, 16])
+def test_greyscale_label_maps_of_any_depth_keep_their_ids(tmp_path, bits):
+    file = tmp_path / "a.png"
+    ids = np.random.default_rng(0).integers(0, 1 << bits, (5, 7))  # 7 does not fill the last byte of a row
+    write_raw_png(file, ids, bits)
+    assert png_bit_depth(file) == bits
+    np.testing.assert_array_equal(read_image(file, "L"), ids)
+
+
+def test_four_bit_palette_label_maps_keep_their_ids(tmp_path):
+    file = tmp_path / "a.png"
+    ids = layout(range(16))
+    image = Image.fromarray(ids, mode="P")
+    image.putpalette(list(range(48)))
+    image.save(file, bits=4)
+    assert png_bit_depth(file) == 4
+    np.testing.assert_array_equal(read_image(file, "L"), ids)
+
+
+def test_depth_is_a_matter_of_png_files_only(tmp_path):
+    Image.fromarray(photo(0)).save(tmp_path / "a.jpg")
+    (tmp_path / "empty.png").write_bytes(b"")
+    assert png_bit_depth(tmp_path / "a.jpg") is png_bit_depth(tmp_path / "empty.png") is None
+
+
+@pytest.mark.parametrize("damaged", [False, True])
+def test_photographs_are_turned_as_their_exif_says(tmp_path, damaged):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # orientation: the camera was held upright
+    exif[0x9003] = "2017:10:22 12:00:00"
+    block = exif.tobytes()
+    file, pixels = tmp_path / "a.png", photo(0, (4, 6))
+    Image.fromarray(pixels).save(file, exif=block[:12] if damaged else block)
+    np.testing.assert_array_equal(read_image(file), pixels if damaged else np.rot90(pixels, -1))
+
+
 def test_a_run_directory_s_dataset_folder_is_a_folder_dataset(tiny_run):
     names = set()
     for split in ("train", "val"):
@@ -227,6 +281,7 @@ def test_a_run_directory_s_dataset_folder_is_a_folder_dataset(tiny_run):
     ({"colors": []}, "unknown key 'colors': did you mean 'colours'?"),
     ({"names": ["road", "car"], "colours": [[0, 0, 0], [1, 1, 1]]}, "last class must be 'void', got 'car'"),
     ({"colours": [[0, 0, 0]]}, "3 names but 1 colours"),
+    ({"colours": []}, "3 names but 0 colours"),
     ({"colours": [[0, 0, 256]] * 3}, "key 'colours.0.2'"),
     ({"names": ["road", True, "void"]}, "key 'names.1'"),
     ({"raw_ids": {"road": 1, "car": [2, 1]}}, "raw id 1 belongs to two classes, 'road' and 'car'"),
@@ -253,6 +308,12 @@ def test_broken_yaml_and_missing_file(tmp_path):
     (tmp_path / "labels.yaml").write_text("- road\n- void\n")
     with pytest.raises(InputError, match="a mapping of keys to values is expected .* got list"):
         read_label_file(tmp_path / "labels.yaml")
+
+
+def test_a_folder_in_place_of_a_file(tmp_path):
+    for read in (read_json, lambda path: read_yaml(path, "a preset")):
+        with pytest.raises(InputError, match="file is expected .*Is a directory"):
+            read(tmp_path)
 
 
 def test_palette_has_a_colour_for_every_class():
@@ -315,19 +376,37 @@ def test_label_ids_outside_the_label_space(own_pairs):
 @pytest.mark.parametrize("kind", ["photos", "layouts"])
 def test_truncated_files_are_named(own_pairs, kind):
     file = own_pairs / kind / "train" / "b.png"
-    file.write_bytes(file.read_bytes()[:60])
-    message = error_line("folder", own_pairs, read=True)
-    assert str(file) in message and "truncated" in message
+    for left in (60, 0):
+        file.write_bytes(file.read_bytes()[:left])
+        message = error_line("folder", own_pairs, read=True)
+        assert str(file) in message and "truncated" in message
 
 
 def test_lossy_layouts_coloured_layouts_and_twins(own_pairs):
-    Image.fromarray(layout((0, 1))).save(own_pairs / "layouts" / "train" / "x.jpg")
-    assert "x.jpg: lossy compression changes class ids" in error_line("folder", own_pairs)
-    (own_pairs / "layouts" / "train" / "x.jpg").unlink()
+    lossy = own_pairs / "layouts" / "train" / "a.jpg"
+    lossy.with_suffix(".png").rename(lossy)
+    assert "a.jpg: lossy compression changes class ids" in error_line("folder", own_pairs)
+    lossy.unlink()
     write_png(own_pairs / "layouts" / "train" / "a.png", photo(0))
     assert "a.png: a label map has one channel" in error_line("folder", own_pairs, read=True)
     Image.fromarray(photo(0)).save(own_pairs / "photos" / "val" / "d.jpg")
     assert "have the same name 'd'" in error_line("folder", own_pairs, "val")
+
+
+def test_photographs_of_more_than_eight_bits_are_refused(own_pairs):
+    file = own_pairs / "photos" / "train" / "a.png"
+    write_png(file, photo(0)[..., 0].astype(np.uint16) << 8)
+    assert error_line("folder", own_pairs, read=True) == f"{file}: 8 bits per channel expected, this file has 16"
+    write_raw_png(file, photo(0).astype(int) << 8, 16, colour_type=2)
+    assert error_line("folder", own_pairs, read=True) == f"{file}: 8 bits per channel expected, this file has 16"
+    file.unlink()
+    Image.fromarray(photo(0)[..., 0].astype(np.float32)).save(file.with_suffix(".tif"))
+    assert "a.tif: 8 bits per channel expected, this file has 32" in error_line("folder", own_pairs, read=True)
+
+
+def test_images_too_large_to_be_meant(own_pairs, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", SIZE[0] * SIZE[1] // 3)
+    assert "photos/train/a.png: too large for an image" in error_line("folder", own_pairs, read=True)
 
 
 def test_more_pairs_than_there_are(own_pairs):
@@ -354,6 +433,13 @@ def test_camvid_with_png_or_jpeg_photographs_and_with_or_without_lists(small_cam
 def test_a_camvid_list_chooses_pairs(small_camvid):
     (small_camvid / "train.txt").write_text("/SegNet/CamVid/train/t2.png /SegNet/CamVid/trainannot/t2.png\n")
     assert [pair.name for pair in open_dataset(config("camvid", small_camvid), "train", seed=0)] == ["t2"]
+
+
+def test_a_camvid_list_takes_no_lossy_layouts(small_camvid):
+    lossy = small_camvid / "trainannot" / "t1.jpg"
+    lossy.with_suffix(".png").rename(lossy)
+    (small_camvid / "train.txt").write_text("train/t1.png trainannot/t1.png\n")
+    assert "trainannot/t1.jpg: lossy compression" in error_line("camvid", small_camvid)
 
 
 @pytest.mark.parametrize("line, words", [
@@ -533,6 +619,17 @@ def test_nyu_exported_to_folders(tmp_path, short_nyu):
     for kind in ("photos", "layouts"):
         (tmp_path / kind / "0003.png").unlink()
     assert "4 pairs, but the split" in error_line("nyu", tmp_path)
+
+
+@pytest.mark.parametrize("names, wrong, right", [
+    (["1", "2", "3", "4", "5"], "1", "0001"),
+    (["0000", "0001", "0002", "0003", "0004"], "0000", "0001"),
+    (["0001", "0002", "0003", "0004", "0006"], "0006", "0005"),
+])
+def test_nyu_exported_under_names_of_another_order(tmp_path, short_nyu, names, wrong, right):
+    write_pairs(tmp_path / "photos", tmp_path / "layouts", names, (21, 157))
+    (tmp_path / "labels.yaml").write_text(yaml.safe_dump(NYU_LABELS))
+    assert f"photos: '{wrong}' where '{right}' is expected" in error_line("nyu", tmp_path)
 
 
 def test_nyu_counts_of_the_paper():
