@@ -1,7 +1,8 @@
 """Which work is paid (`accepted`) and which judgments are analysed (`used`): rules fixed in the study's specification.
 
 The two are apart on purpose: who finishes is paid unless explicit instructions were ignored; what perceptual checks,
-speed or side habits say about the care taken only decides what is analysed. Every row not used says why.
+speed or side habits say about the care taken only decides what is analysed. Every row not used says why. A trial that
+could not be judged (`excused`) never counts against anybody.
 """
 
 import numpy as np
@@ -22,7 +23,7 @@ class QualityRules(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    pay_min_answered: float = Field(1.0, ge=0, le=1)  # share of a session's trials answered
+    pay_min_answered: float = Field(1.0, ge=0, le=1)  # share of a session's trials answered or excused
     pay_max_instruction_failures: int | None = Field(1, ge=0)  # explicit instructions answered wrongly
     use_min_sentinels: float = Field(0.9, ge=0, le=1)  # share of perceptual sentinels answered rightly, and
     use_sentinel_guess_alpha: float | None = Field(0.05, gt=0, lt=1)  # so many that a guesser passes at most so often
@@ -136,7 +137,8 @@ def _wrong_exposure(frame: pd.DataFrame, tolerance: float | None) -> pd.Series:
 def session_checks(frame: pd.DataFrame, rules: QualityRules) -> dict:
     """{"reasons": {rule: ids of the sessions that break it}, "refused": ids not to be paid, "summary": one row each}.
 
-    Practice trials and trials without an answer do not count, except that an unanswered sentinel is failed.
+    Practice trials and trials without an answer do not count, except that an unanswered sentinel is failed unless it
+    is excused.
     """
     summary = session_summary(frame, rules)
     least = summary["sentinels"].map({n: sentinels_needed(n, rules) for n in summary["sentinels"].unique()})
@@ -151,7 +153,7 @@ def session_checks(frame: pd.DataFrame, rules: QualityRules) -> dict:
         "repeat_worker": summary["earlier_session"] & rules.use_one_session_per_worker,
         "instructions_ignored": summary["instructions_failed"] > _limit(rules.pay_max_instruction_failures, np.inf),
     }
-    unpaid = broken["instructions_ignored"] | (summary["answered_share"] < rules.pay_min_answered)
+    unpaid = broken["instructions_ignored"] | (summary["settled_share"] < rules.pay_min_answered)
     return {"reasons": {name: set(summary.index[mask]) for name, mask in broken.items()},
             "refused": set(summary.index[unpaid]), "summary": summary}
 
@@ -167,26 +169,34 @@ def sentinels_needed(n: int, rules: QualityRules) -> int:
     return by_share if alpha is None else max(by_share, sentinel_threshold(n, alpha))
 
 
+def excused(frame: pd.DataFrame) -> pd.Series:
+    """bool [n]: trials that gave nothing to judge: a picture was missing, or the page ended the trial because it lost
+    the focus or was reloaded."""
+    unanswered = frame["chosen"].eq("none") & frame["focus_lost"].fillna(False).astype(bool)
+    return unanswered | frame["asset_error"].fillna(False).astype(bool)
+
+
 def session_summary(frame: pd.DataFrame, rules: QualityRules) -> pd.DataFrame:
     """One row per session_id: counts that the rules and the worker report look at."""
     test = frame[frame["block"].eq("test")]
     session = test["session_id"]
     answered = test["chosen"].isin(("left", "right"))
-    checks = test["sentinel"].eq("perceptual")
+    counted = ~excused(test)
+    checks = test["sentinel"].eq("perceptual") & counted
     ok = test["sentinel_ok"].fillna(False).astype(bool)
-    repeats = test["sentinel"].eq("repeat")
+    repeats = test["sentinel"].eq("repeat") & counted
     timed_answer = answered & test["rt_ms"].notna()
     columns = {
-        "trials": session.notna(), "shown_answered": test["chosen"].ne("none"),
+        "trials": session.notna(), "settled": test["chosen"].ne("none") | ~counted,
         "answers": answered, "left": test["chosen"].eq("left"),
         "sentinels": checks, "sentinels_right": checks & ok,
-        "instructions_failed": test["sentinel"].eq("instruction") & ~ok,
+        "instructions_failed": test["sentinel"].eq("instruction") & counted & ~ok,
         "repeats": repeats, "repeats_alike": repeats & ok,
         "timed_answers": timed_answer, "fast": timed_answer & test["rt_ms"].lt(rules.use_fast_rt_ms),
     }
     counts = pd.DataFrame({name: mask.astype(np.int64) for name, mask in columns.items()})
     summary = counts.groupby(session, observed=True).sum()
-    summary["answered_share"] = summary.pop("shown_answered") / summary["trials"]
+    summary["settled_share"] = summary.pop("settled") / summary["trials"]
     summary["left_share"] = summary["left"] / summary["answers"].where(summary["answers"] > 0)
     summary["repeat_consistency"] = summary["repeats_alike"] / summary["repeats"].where(summary["repeats"] > 0)
     summary["fast_share"] = summary["fast"] / summary["timed_answers"].where(summary["timed_answers"] > 0)

@@ -165,6 +165,16 @@ def test_answers_missing_cost_the_pay():
     assert lenient["accepted"].all()
 
 
+@pytest.mark.parametrize("why", [{"asset_error": True}, {"focus_lost": True}])
+def test_what_could_not_be_judged_costs_nobody_the_pay(why):
+    gone = why | {"chosen": "none"}
+    frame = ruled(changed(session(), lambda row: row["trial_index"] in (2, 5), **gone))  # 5 is a sentinel
+    assert frame["accepted"].all() and frame["used"].sum() == 26 and "sentinels_failed" not in reasons(frame)
+    check = {"sentinel": "instruction", "left_method": "instruction-obeyed", "right_method": "instruction-ignored",
+             "condition": "instruction-obeyed_vs_instruction-ignored", "sentinel_answer": "left"}
+    assert ruled(changed(session(), lambda row: row["trial_index"] in (3, 7), **check, **gone))["accepted"].all()
+
+
 def test_what_a_platform_has_decided_stays():
     wrong = {"chosen": "none"}
     assert ruled(session(submit_status="approved", **wrong))["accepted"].all()
