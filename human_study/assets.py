@@ -4,8 +4,11 @@ A method must not be recognisable from anything but the picture itself: names ar
 the same encoder without compression, so that smooth and detailed pictures have the same number of bytes.
 """
 
+import csv
 import hashlib
 import hmac
+import io
+import os
 import shutil
 import struct
 import zlib
@@ -21,9 +24,10 @@ from data.errors import InputError
 from data.files import read_image, sha256, write_text
 from evaluation.rundir import PHOTOS, RunDirectory
 from human_study.design import INSTRUCTION
-from human_study.protocols import BLURRED, Texts
+from human_study.protocols import BLURRED, Protocol, Texts
 
 BLUR_FACTOR = 16  # the anchor keeps one pixel of 16 x 16
+SHARPNESS = 2  # stored pixels per point on the screen: what dense displays show; more only takes time to load
 
 Key = tuple[str, str]  # (method, image_id)
 
@@ -74,8 +78,8 @@ def source_hashes(run: RunDirectory, keys: Iterable[Key]) -> dict[Key, str]:
 
 
 def write_assets(run: RunDirectory, folder: Path, hashes: dict[Key, str], keys: list[Key], secret: str,
-                 texts: Texts) -> list[Asset]:
-    """Encode every picture into `folder` (replaced as a whole).
+                 protocol: Protocol) -> list[Asset]:
+    """Encode every picture into `folder` (replaced as a whole), at most twice as large as it is shown.
 
     Raises InputError when a picture is broken or has another size than the photographs.
     """
@@ -85,10 +89,12 @@ def write_assets(run: RunDirectory, folder: Path, hashes: dict[Key, str], keys: 
     size = read_image(run.photo_file(next(i for m, i in keys if m not in INSTRUCTION))).shape[:2]
 
     def encode(key: Key) -> Asset:
-        content, name = _png(_pixels(run, key, size, texts)), opaque(secret, "asset", *key)
-        (staging / f"{name}.png").write_bytes(content)
-        digest = hashlib.sha256(content).hexdigest()
-        return Asset(name, digest, *key, size[1], size[0], _relative(run, key), hashes.get(key, ""))
+        image = reduced(_pixels(run, key, size, protocol.texts), SHARPNESS * protocol.width)
+        content, file = _png(image), staging / f"{opaque(secret, 'asset', *key)}.png"
+        file.write_bytes(content)
+        os.utime(file, (0, 0))  # servers send the time in headers, and files are written method by method
+        return Asset(file.stem, hashlib.sha256(content).hexdigest(), *key, image.shape[1], image.shape[0],
+                     _relative(run, key), hashes.get(key, ""))
 
     with ThreadPoolExecutor() as pool:
         assets = list(pool.map(encode, keys))
@@ -98,8 +104,9 @@ def write_assets(run: RunDirectory, folder: Path, hashes: dict[Key, str], keys: 
 
 
 def write_table(assets: list[Asset], file: Path) -> None:
-    lines = [",".join(COLUMNS), *(",".join(map(str, astuple(asset))) for asset in assets)]
-    write_text(file, "\n".join(lines) + "\n")
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *map(astuple, assets)])
+    write_text(file, text.getvalue())
 
 
 def asset_from_row(row: dict[str, str]) -> Asset:
@@ -136,6 +143,14 @@ def _pixels(run: RunDirectory, key: Key, size: tuple[int, int], texts: Texts) ->
         raise InputError(f"{source_file(run, key)}: {image.shape[1]} x {image.shape[0]} pixels, but the photographs "
                          f"have {size[1]} x {size[0]}: another size would tell the method")
     return blurred(image) if method == BLURRED else image
+
+
+def reduced(image: np.ndarray, width: int) -> np.ndarray:
+    """uint8 [H, W, 3] -> the same, at most `width` pixels wide."""
+    if image.shape[1] <= width:
+        return image
+    size = width, max(1, round(width * image.shape[0] / image.shape[1]))
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
 
 
 def blurred(photo: np.ndarray) -> np.ndarray:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal
 
 from data.errors import InputError, nearest, one_line_errors
-from data.files import fingerprint, read_json, write_bytes, write_json, write_text
+from data.files import fingerprint, read_image, read_json, write_bytes, write_json, write_text
 from evaluation.rundir import PHOTOS, RunDirectory
 from human_study.assets import (
     Asset,
@@ -29,7 +29,7 @@ from human_study.batch import PLAN_COLUMNS, Batch, database_file, read_assets, r
 from human_study.design import Cast, Hit, Trial, draw
 from human_study.matlab import PUBLISHED
 from human_study.page import table_template
-from human_study.protocols import BLURRED, UNDER_TEST, Protocol, Texts, load_protocol
+from human_study.protocols import BLURRED, UNDER_TEST, Protocol, load_protocol
 
 Rng = Literal["numpy", "matlab"]
 
@@ -43,7 +43,7 @@ def write_batch(run: RunDirectory, protocol: str | Protocol, methods: Sequence[s
     the protocol's. images_url: where the pictures will be served from, without the last slash.
     Raises InputError for unknown, identical or too few methods, an anchor that is tested, too few or unequal images.
     """
-    protocol = load_protocol(protocol) if isinstance(protocol, str) else protocol
+    protocol = fitted(run, load_protocol(protocol) if isinstance(protocol, str) else protocol)
     cast = choose_cast(run, protocol, methods, reference, anchor)
     study_id = _study_id(run, protocol, cast, seed)
     _check_url(images_url)
@@ -53,7 +53,7 @@ def write_batch(run: RunDirectory, protocol: str | Protocol, methods: Sequence[s
     spec = _spec(protocol, cast, study_id, seed, rng, hashes)
     folder = Path(out) if out else run.study / protocol.name
     _keep_answers(folder, spec)
-    assets = _pictures_on_disk(run, folder, spec, hashes, keys, protocol.texts)
+    assets = _pictures_on_disk(run, folder, spec, hashes, keys, protocol)
     _refuse_identical(hits, assets)
     _write_plan(folder, spec, hits, assets)
     _write_tables(folder, protocol, hits, assets, images_url)
@@ -61,6 +61,12 @@ def write_batch(run: RunDirectory, protocol: str | Protocol, methods: Sequence[s
     batch = read_batch(folder)
     write_text(folder / "public" / "template.html", table_template(batch))
     return batch
+
+
+def fitted(run: RunDirectory, protocol: Protocol) -> Protocol:
+    """The protocol for the run's pictures. Raises InputError, see Protocol.fitted."""
+    layouts = run.layouts()
+    return protocol.fitted(read_image(run.photo_file(layouts[0])).shape[:2]) if layouts else protocol
 
 
 def _study_id(run: RunDirectory, protocol: Protocol, cast: Cast, seed: int) -> str:
@@ -129,7 +135,7 @@ def _keep_answers(folder: Path, spec: dict) -> None:
 
 
 def _pictures_on_disk(run: RunDirectory, folder: Path, spec: dict, hashes: dict[Key, str],
-                      keys: list[Key], texts: Texts) -> dict[Key, Asset]:
+                      keys: list[Key], protocol: Protocol) -> dict[Key, Asset]:
     """Keep the pictures of an earlier call with the same specification, otherwise write them."""
     images, written = folder / "public" / "images", folder / "secret" / "spec.json"
     if written.exists() and read_json(written).get("spec_sha256") == spec["spec_sha256"]:
@@ -137,7 +143,7 @@ def _pictures_on_disk(run: RunDirectory, folder: Path, spec: dict, hashes: dict[
         if intact(assets, images):
             return {asset.key: asset for asset in assets}
     written.unlink(missing_ok=True)  # an interrupted call leaves no batch that looks complete
-    assets = write_assets(run, images, hashes, keys, spec["spec_sha256"], texts)
+    assets = write_assets(run, images, hashes, keys, spec["spec_sha256"], protocol)
     write_table(assets, folder / "secret" / "assets.csv")
     return {asset.key: asset for asset in assets}
 

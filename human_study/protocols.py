@@ -17,6 +17,8 @@ from human_study.quality import QualityRules
 
 BLURRED = "blurred-photos"  # anchor made from the photographs: always worse than they are, independent of any method
 UNDER_TEST = "under-test"  # sentinels show the photograph against the method under test, as in 2017
+DISTORTION = 0.02  # of the pictures' shape on the screen; less is not seen
+AROUND = 180  # points that the page needs above and below the pictures
 
 
 class Frozen(BaseModel):
@@ -99,7 +101,7 @@ class Protocol(Frozen):
     mask: Literal["grey", "noise"] = "noise"
     min_onset_gap_ms: int = Field(334, ge=334)  # fewer than 3 flashes per second (WCAG 2.3.1)
     width: int = Field(400, ge=16)  # of one picture on the screen, CSS pixels
-    height: int = Field(200, ge=16)
+    height: int | None = Field(None, ge=16)  # None: as the pictures' shape asks
     gap: int = Field(40, ge=0)
     min_viewport: tuple[int, int] = (900, 500)
     allow_touch: bool = True
@@ -120,13 +122,26 @@ class Protocol(Frozen):
             raise ValueError("exposures_ms are different positive numbers of milliseconds")
         if self.anchor == UNDER_TEST and self.design != "unlimited-tables":
             raise ValueError(f"anchor '{UNDER_TEST}' belongs to design unlimited-tables")
-        if self.min_viewport[0] < 2 * self.width + self.gap or self.min_viewport[1] < self.height:
+        if self.min_viewport[0] < 2 * self.width + self.gap or self.min_viewport[1] < (self.height or 0):
             raise ValueError("min_viewport is smaller than two pictures and the gap between them")
         return self
 
     @property
     def timed(self) -> bool:
         return bool(self.exposures_ms)
+
+    def fitted(self, shape: tuple[int, int]) -> "Protocol":
+        """This protocol for pictures of `shape` (height, width in pixels), with their height on the screen.
+
+        Raises InputError where a height that was set would distort them by more than 2 %.
+        """
+        natural = self.width * shape[0] / shape[1]
+        height = self.height or round(natural)
+        if abs(height / natural - 1) > DISTORTION:
+            raise InputError(f"protocol {self.name}: pictures of {shape[1]} x {shape[0]} pixels would be distorted at "
+                             f"{self.width} x {height}; leave height out, or set height={round(natural)}")
+        viewport = (self.min_viewport[0], max(self.min_viewport[1], height + AROUND))
+        return validate({**self.model_dump(), "height": height, "min_viewport": viewport}, f"protocol {self.name}")
 
     def sha256(self) -> str:
         return fingerprint(self.model_dump(mode="json", exclude={"extends"}))

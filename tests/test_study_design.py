@@ -373,6 +373,34 @@ def test_unequal_missing_and_identical_images(tiny_run):
         write_batch(tiny_run, "crn2017-unlimited", None, "crn")
 
 
+def test_pictures_keep_their_shape_on_the_screen(tiny_run):
+    lab = PROTOCOLS["lab"]
+    assert [lab.fitted(shape).height for shape in ((64, 128), (96, 128), (256, 320))] == [200, 300, 320]
+    assert lab.fitted((64, 128)).min_viewport == lab.min_viewport and lab.fitted((9, 9)).min_viewport == (900, 580)
+    assert lab.fitted((64, 128)).sha256() == load_protocol("lab", ["height=200"]).sha256()  # the same study
+    for height in (197, 203):
+        assert load_protocol("lab", [f"height={height}"]).fitted((64, 128)).height == height
+    with pytest.raises(InputError, match="128 x 96 pixels would be distorted at 400 x 200.*height=300"):
+        load_protocol("lab", ["height=200"]).fitted((96, 128))
+    for layout in tiny_run.layouts():
+        for method in (PHOTOS, "crn", "pix2pix"):
+            write_png(tiny_run.image_file(method, layout), np.random.default_rng(len(layout + method)).integers(
+                0, 255, (48, 64, 3), dtype=np.uint8))
+    settings = ["test_trials=2", "sentinels=1", "practice=0", "width=24", "hits=1"]
+    batch = write_batch(tiny_run, load_protocol("lab", settings), ["pix2pix"], "crn")
+    assert batch.protocol.height == 18
+    assert {(asset.width, asset.height) for asset in batch.assets.values()} == {(48, 36)}  # twice what is shown
+    assert {Image.open(batch.image(asset)).size for asset in batch.assets} == {(48, 36)}
+    write_batch(tiny_run, load_protocol("lab", settings), ["pix2pix"], "crn")  # kept, not made again
+
+
+def test_a_layout_may_have_a_comma_in_its_name(tiny_run):
+    for file in tiny_run.path.rglob("00003.png"):
+        file.rename(file.with_name("a, b.png"))
+    batch = write_batch(tiny_run, "crn2017-unlimited", None, "crn")
+    assert "a, b" in {asset.image_id for asset in batch.assets.values()}
+
+
 def test_pictures_made_here():
     photo = np.random.default_rng(0).integers(0, 256, (64, 128, 3), dtype=np.uint8)
     assert blurred(photo).shape == photo.shape and blurred(photo).std() < photo.std() / 2
