@@ -15,12 +15,13 @@ from data.errors import InputError
 from data.files import fingerprint, read_json
 from evaluation.extractors import build_extractors
 from evaluation.features import FeatureConsumer
-from evaluation.intervals import Statistic, percentile_interval, resample_counts
+from evaluation.intervals import UNDEFINED, Statistic, percentile_interval, resample_counts
 from evaluation.measurements import Measurements
+from evaluation.merge import COMPARED
 from evaluation.rundir import PHOTOS, RunDirectory, Score, Value
 from presets.schema import ScoreConfig
 
-SCORING = 1  # raise when a formula changes, so that stored scores are made again
+SCORING = 2  # raise when a formula changes, so that stored scores are made again
 
 
 class LabelJudge(Protocol):
@@ -58,6 +59,7 @@ class Work:
     def __init__(self, run: RunDirectory, context: Context):
         self.run, self.context = run, context
         self.measurements = Measurements(run, context.device)
+        self.current: set[str] = set()  # inputs of all scores that this run has as it is now
         self._made: dict[Any, Any] = {}
 
     @property
@@ -70,7 +72,19 @@ class Work:
 
     @cached_property
     def counts(self) -> np.ndarray:
-        return resample_counts(self.n, self.context.bootstrap, self.context.seed)
+        """Raises InputError when a block is more than half of the layouts: the resamples would hardly differ."""
+        block = self.context.options.block
+        if block > max(1, self.n // 2):
+            raise InputError(f"score.block: intervals cannot be had from blocks of {block} of {self.n} layouts; choose "
+                             f"1 to {max(1, self.n // 2)}")
+        return resample_counts(self.n, self.context.bootstrap, self.context.seed, block)
+
+    @property
+    def resampling(self) -> str:
+        """How layouts are drawn for intervals, for protocols."""
+        block = self.context.options.block
+        drawn = "one by one" if block == 1 else f"in circular blocks of {block} in the order of their names"
+        return f"{self.context.bootstrap} resamples of the layouts, drawn {drawn}, seed {self.context.seed}"
 
     @cached_property
     def extractors(self) -> list[FeatureConsumer]:
@@ -96,7 +110,15 @@ class Work:
     def inputs(self, metric: str, method: str, keys: Sequence[Any]) -> str:
         """Fingerprint of everything that a score of `method` is made from; `keys`: what is special to the metric."""
         content = self.measurements.content(method) if method in self.measurements.rows() else None
-        return fingerprint(SCORING, metric, method, content, self.context.bootstrap, self.context.seed, list(keys))
+        inputs = fingerprint(SCORING, metric, method, content, self.resampling, list(keys))
+        self.current.add(inputs)
+        return inputs
+
+    def images_of(self, metric: str, method: str) -> dict[str, str]:
+        """What a score was made of: a hash of its method's images, of everybody's for one that compares methods."""
+        rows = self.measurements.rows()
+        own = [method] if method in rows else [PHOTOS]
+        return {row: self.measurements.content(row) for row in (rows if metric in COMPARED else own)}
 
     def stored(self, metric: str, method: str, inputs: str) -> bool:
         """Whether this very score stands in the run directory already."""
@@ -110,21 +132,20 @@ class Work:
             value = statistic.value()
             if np.isfinite(value):
                 interval = percentile_interval(statistic.replicates(self.counts))
-                note = "" if interval else "not defined in most resamples"
+                note = "" if interval else UNDEFINED
                 values.append(Value(name, value, interval, note, statistic.higher_is_better))
         return values
 
     def write(self, metric: str, method: str, inputs: str, values: list[Value], protocol: dict[str, Any],
               per_image: Mapping[str, np.ndarray] | None = None, details: dict[str, Any] | None = None) -> None:
         images = {name: as_json(numbers) for name, numbers in (per_image or {}).items()}
-        self.run.write_score(Score(metric, method, values, self.protocol() | protocol | {"inputs": inputs}, images,
-                                   details or {}))
+        made_of = {"images": self.images_of(metric, method), "inputs": inputs}
+        self.run.write_score(Score(metric, method, values, self.protocol() | protocol | made_of, images, details or {}))
 
     def protocol(self) -> dict[str, Any]:
         """What holds for all scores of the run."""
         return {"N": self.n, "image size": list(self.measurements.size), "dtype of the metric": "float64",
-                "interval": f"95 %, percentile bootstrap over layouts, {self.context.bootstrap} resamples, "
-                            f"seed {self.context.seed}",
+                "interval": f"95 %, percentile bootstrap, {self.resampling}",
                 "dataset": self.measurements.dataset_hash(), "versions": versions()}
 
 
@@ -135,9 +156,9 @@ def as_json(numbers: np.ndarray) -> list[float | None]:
 
 @lru_cache(maxsize=1)
 def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that numbers depend on."""
+    """Versions of Python and of the packages that numbers depend on, as far as they are installed."""
     found = {"python": python_version()}
-    for package in ("torch", "torch_fidelity", "numpy", "pillow"):
+    for package in ("torch", "torchvision", "torch_fidelity", "numpy", "scipy", "pillow", "transformers", "lpips"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:

@@ -98,7 +98,8 @@ def add_images(run: RunDirectory, name: str, folder: str | Path) -> Method:
 
     The files are copied byte for byte; left alone when they are there already, replaced when they have changed.
     <layout>_1.png ... <layout>_k.png for every layout gives k images per layout. Raises InputError for a name that is
-    taken by a trained method, and for every kind of unfit file at once, with what to do about each.
+    taken by a trained method or is another method's title, and for every kind of unfit file at once, with what to do
+    about each.
     """
     _check_name(run, name)
     folder = Path(folder)
@@ -119,6 +120,10 @@ def _check_name(run: RunDirectory, name: str) -> None:
     if not NAME_PATTERN.fullmatch(name) or name in (PHOTOS, FLOOR):
         raise InputError(f"--images {name}=...: a method's name is letters, digits and _ . + - (not {PHOTOS}, {FLOOR})")
     taken = next((m for m in run.methods() if m.name == name), None)
+    titled = next((m for m in [*run.methods(), *run.merged_methods()] if m.title == name and m.name != name), None)
+    if titled:
+        raise InputError(f"--images {name}=...: '{name}' is what tables call the method '{titled.name}'; choose "
+                         "another name")
     trained = (run.method_folder(name) / "checkpoint.pt").exists() or (taken and taken.kind != "images")
     if trained:
         raise InputError(f"--images {name}=...: '{name}' is a method trained by this run; choose another name")
@@ -165,11 +170,17 @@ def _kind_of(file: Path, expected: set[str], size: tuple[int, int]) -> str | Non
             image.load()
             if image.format != "PNG":
                 return "format"
-            if image.mode != "RGB":
+            if image.mode != "RGB" or _bit_depth(file) != 8:
                 return "mode"
             return None if (image.height, image.width) == tuple(size) else "size"
     except (OSError, SyntaxError, ValueError):
         return "broken"
+
+
+def _bit_depth(file: Path) -> int:
+    """Bits of one channel, from the PNG's header: Pillow opens 16-bit RGB as if it had 8."""
+    with open(file, "rb") as content:
+        return content.read(25)[24]
 
 
 def _there_already(run: RunDirectory, method: Method, files: dict[str, list[Path]]) -> bool:

@@ -23,7 +23,7 @@ from evaluation.rundir import PHOTOS, RunDirectory
 
 BATCH_PIXELS = 1 << 18  # pixels decoded and passed through a network at once: what a processor's cache likes
 CUDA_BATCH_PIXELS = 1 << 22
-FORMAT = 1  # raise when what consumers store changes its meaning
+FORMAT = 2  # raise when what consumers store changes its meaning
 
 
 @dataclass(frozen=True)

@@ -34,10 +34,10 @@ def antialias_bilinear(images: torch.Tensor, size: Size) -> torch.Tensor:
 
 
 def pil_bicubic(images: torch.Tensor, size: Size) -> torch.Tensor:
-    """Pillow's antialiased bicubic on floating-point channels: clean-fid's clean."""
+    """Pillow's antialiased bicubic on floating-point channels, clipped to 0..255: clean-fid's clean."""
     planes = images.cpu().numpy().astype(np.float32).reshape(-1, *images.shape[2:])
     resized = [np.asarray(Image.fromarray(plane).resize((size[1], size[0]), Image.BICUBIC)) for plane in planes]
-    stacked = np.stack(resized).reshape(*images.shape[:2], *size)
+    stacked = np.stack(resized).clip(0, 255).reshape(*images.shape[:2], *size)
     return torch.from_numpy(stacked).to(images.device)
 
 
@@ -48,7 +48,7 @@ FILTERS: dict[str, Callable[[torch.Tensor, Size], torch.Tensor]] = {
 
 
 def resize(images: torch.Tensor, name: str, size: Sequence[int] | None) -> torch.Tensor:
-    """uint8 [N, 3, H, W] -> float32 [N, 3, h, w], 0..255 (bicubic may overshoot). Unknown filter: InputError."""
+    """uint8 [N, 3, H, W] -> float32 [N, 3, h, w], 0..255. Unknown filter: InputError."""
     if name not in FILTERS:
         raise InputError(f"unknown resize filter '{name}': {nearest(name, FILTERS)}")
     if name != "none" and size is None:

@@ -9,12 +9,13 @@ Running the same command again repeats no finished work; a stopped one goes on w
 """
 
 import argparse
+import json
 import os
 import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import torch
@@ -35,10 +36,12 @@ from evaluation.rundir import Method, RunDirectory
 from evaluation.scores import COMPARISONS, METRICS, score_run, scored_inputs
 from evaluation.tasks import synthesize_method
 from human_study.hits import write_batch
+from human_study.protocols import load_protocol
 from presets.schema import Preset, load_preset, preset_names
 from reports.report import write_report
 from training.group import is_first_process, one_voice
 from training.harness import Interrupted
+from training.progress import Display
 from training.suite import Suite
 
 
@@ -49,7 +52,8 @@ class Job:
                  jobs: int | None = None):
         self.preset, self.images = preset, images
         self.run = RunDirectory(out)
-        self.suite = Suite(preset, out)
+        self.display = Display()
+        self.suite = Suite(preset, out, self.display.show)
         self.executor = make_executor(executor, self.suite, jobs)
 
     # --- the stages, in order -----------------------------------------------------------------------------------
@@ -81,15 +85,16 @@ class Job:
         for name, folder in self.images:
             add_images(self.run, name, folder)
         context = self._context()
-        if self._changed("score", scored_inputs(self.run, context)):
-            score_run(self.run, context, self.preset.score.metrics)
-            self._done("score", scored_inputs(self.run, context))
+        inputs = scored_inputs(self.run, context)
+        if self._changed("score", inputs):
+            self._done("score", inputs, score_run(self.run, context, self.preset.score.metrics))
         say(f"scores in {self.run.path / 'scores'}")
 
     def study(self) -> None:
         """The A/B task batch for people."""
         config = self.preset.study
         methods = [method.name for method in self.run.methods()]
+        folder = self.run.study / config.protocol
         if config.reference not in methods:
             say(f"no study: its reference method '{config.reference}' is not in this run")
             return
@@ -97,15 +102,15 @@ class Job:
             say("no study: it compares at least two methods")
             return
         inputs = fingerprint(config.model_dump(), self.preset.seed, methods, self._images_key(methods))
-        if self._changed("study", inputs):
+        if self._changed("study", inputs) or not (folder / "secret" / "spec.json").exists():
             write_batch(self.run, config.protocol, None, config.reference, config.anchor, self.preset.seed)
             self._done("study", inputs)
-        say(f"A/B tasks in {self.run.study / config.protocol}")
+        say(f"A/B tasks in {folder}")
 
     def report(self) -> None:
         """One page with tables, figures and pictures, and the tables as CSV and LaTeX."""
         inputs = fingerprint([(str(file), sha256(file)) for file in sorted(self._report_inputs())])
-        if self._changed("report", inputs):
+        if self._changed("report", inputs) or not (self.run.report / "index.html").exists():
             write_report(self.run)
             self._done("report", inputs)
         say(f"report: {self.run.report / 'index.html'}")
@@ -129,20 +134,27 @@ class Job:
                        loss_networks=in_losses)
 
     def _images_key(self, methods: list[str]) -> list:
-        markers = [self.run.method_folder(name) / "synthesis.json" for name in methods]
-        return [read_json(marker) if marker.exists() else name for marker, name in zip(markers, methods, strict=True)]
+        """What identifies the pictures of these methods: of what made them, or their bytes where others made them."""
+        markers = {name: self.run.method_folder(name) / "synthesis.json" for name in methods}
+        return [read_json(marker) if marker.exists() else
+                [name, *(sha256(self.run.image_file(name, layout)) for layout in self.run.layouts())]
+                for name, marker in markers.items()]
 
     def _report_inputs(self) -> list[Path]:
-        patterns = ("run.json", "scores/*/*.json", "methods/*/*.json", "methods/*/log.csv", "study/*/*.json",
-                    "study/*/*/*.json")
+        patterns = ("run.json", "scores/*.json", "scores/*/*.json", "methods/*/*.json", "methods/*/log.csv",
+                    "study/*/*.json", "study/*/*/*.json", "study/*/responses.csv")
         return [file for pattern in patterns for file in self.run.path.glob(pattern)]
 
     def _changed(self, stage: str, inputs: str) -> bool:
+        """Whether a stage has not been done with these inputs, or a file that it made is gone."""
         marker = self.run.path / "stages" / f"{stage}.json"
-        return not marker.exists() or read_json(marker)["inputs"] != inputs
+        done = read_json(marker) if marker.exists() else {}
+        made = done.get("files", [])
+        return done.get("inputs") != inputs or not all((self.run.path / file).exists() for file in made)
 
-    def _done(self, stage: str, inputs: str) -> None:
-        write_json(self.run.path / "stages" / f"{stage}.json", {"inputs": inputs})
+    def _done(self, stage: str, inputs: str, files: Sequence[Path] = ()) -> None:
+        listed = [str(file.relative_to(self.run.path)) for file in files]
+        write_json(self.run.path / "stages" / f"{stage}.json", {"inputs": inputs, "files": listed})
 
 
 STAGES: dict[str, Callable[[Job], None]] = {
@@ -174,9 +186,14 @@ def run_stages(job: Job, stages: list[str]) -> None:
         stage(job)
         if is_first_process():
             print(f"[{name}] done in {time.perf_counter() - started:.1f} s", flush=True)
-    if job.suite.leave_group():
-        print(f"\nReport:  {job.run.report / 'index.html'}\n"
-              f"App:     streamlit run reports/app.py -- --run {job.run.path}")
+    if job.suite.leave_group() and (page := job.run.report / "index.html").exists():
+        print(f"\nReport:  {page}\nApp:     {interpreter()} -m streamlit run reports/app.py -- --run {job.run.path}")
+
+
+def interpreter() -> str:
+    """This Python as one would type it here: nobody need have activated its environment."""
+    python, here = Path(sys.executable), Path.cwd()
+    return shlex.quote(str(python.relative_to(here) if python.is_relative_to(here) else python))
 
 
 def parse_stages(text: str) -> list[str]:
@@ -187,11 +204,16 @@ def parse_stages(text: str) -> list[str]:
     return [name for name in STAGES if name in names]  # always in their own order
 
 
-def parse_images(items: list[str]) -> list[tuple[str, str]]:
+def parse_images(items: list[str], methods: list[str]) -> list[tuple[str, str]]:
+    """What can be said of --images before any work starts. methods: of the preset."""
     pairs = [item.partition("=")[::2] for item in items]
     for item, (name, folder) in zip(items, pairs, strict=True):
         if not name or not folder:
             raise InputError(f"--images {item}: expected NAME=FOLDER")
+        if name in methods:
+            raise InputError(f"--images {item}: '{name}' is a method of this preset; choose another name")
+        if not Path(folder).is_dir():
+            raise InputError(f"--images {item}: {folder}: no such folder")
     return pairs
 
 
@@ -235,7 +257,7 @@ def parser() -> argparse.ArgumentParser:
 def make_preset(args: argparse.Namespace) -> Preset:
     """The preset with the command line's changes, every name in it checked before any work starts."""
     settings = list(args.settings)
-    settings += [f"data.path={args.data}"] if args.data else []
+    settings += [f"data.path={json.dumps(args.data)}"] if args.data else []
     settings += [f"seed={args.seed}"] if args.seed is not None else []
     settings += [f"device={args.device}"] if args.device else []
     settings += [f"methods=[{args.methods}]"] if args.methods else []
@@ -246,6 +268,7 @@ def make_preset(args: argparse.Namespace) -> Preset:
     for name in preset.score.metrics:
         if name not in METRICS and name not in COMPARISONS:
             raise InputError(f"unknown metric '{name}' in score.metrics: {nearest(name, [*METRICS, *COMPARISONS])}")
+    load_protocol(preset.study.protocol)
     for name in preset.overrides:
         if name not in (known := [*METHODS, *OBJECTIVES, *preset.methods]):
             raise InputError(f"unknown key 'overrides.{name}': {nearest(name, known)}")
@@ -261,22 +284,24 @@ def main(argv: list[str] | None = None) -> int:
         if not args.all and not args.stages:
             raise InputError("nothing to do: give --all, or --stages with some of " + ",".join(STAGES))
         stages = list(STAGES) if args.all else parse_stages(args.stages)
-        images = parse_images(args.images)
         preset = make_preset(args)
+        images = parse_images(args.images, preset.methods)
         out = Path(args.out or Path("runs") / Path(args.preset).stem)
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
+        command = shlex.join(["python", "-m", "evaluation.run", *(sys.argv[1:] if argv is None else argv)])
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped like by Ctrl-C: what is running is saved
         job = Job(preset, out, images, args.executor, args.jobs)
+        _ = job.suite.train, job.suite.val  # a folder is claimed only for data that can be opened
         if job.suite.group.leads:
-            claim_run(out, preset, Path(args.preset).stem, versions())
+            claim_run(out, preset, Path(args.preset).stem, versions(), command)
         job.suite.group.barrier()
         try:
             run_stages(job, stages)
         except (Interrupted, KeyboardInterrupt):
             if not is_first_process():
                 return 130
-            command = shlex.join(["python", "-m", "evaluation.run", *(sys.argv[1:] if argv is None else argv)])
             job.executor.close()
+            job.display.close()
             print(f"\nstopped; the state is saved in {out}. Go on with the same command:\n  {command}", file=sys.stderr)
             return 130
         job.executor.close()

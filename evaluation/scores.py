@@ -1,12 +1,12 @@
 """The table of metrics, and scoring a run with them. A new metric is one file and one line in METRICS."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from data.errors import InputError, nearest
-from data.files import fingerprint, sha256
+from data.files import fingerprint, read_json, sha256
 from evaluation import (
     agreement,
     cost,
@@ -22,6 +22,7 @@ from evaluation import (
 from evaluation.context import SCORING, Context, Work
 from evaluation.intervals import Statistic
 from evaluation.measurements import Consumer
+from evaluation.preferences import preference_files
 from evaluation.rundir import RunDirectory
 
 
@@ -53,11 +54,11 @@ METRICS: dict[str, Metric] = {
 COMPARISONS = {"differences": differences.score, "agreement": agreement.score, "effects": effects.score}
 
 
-def score_run(run: RunDirectory, context: Context, metrics: Sequence[str] = ()) -> None:
-    """Write scores/<metric>/<method>.json for the metrics named (default: context.options.metrics).
+def score_run(run: RunDirectory, context: Context, metrics: Sequence[str] = ()) -> list[Path]:
+    """Write scores/<metric>/<method>.json for the metrics named (default: context.options.metrics); returns the files.
 
-    Scores whose inputs have not changed are kept. All networks see an image in one pass. Raises InputError for an
-    unknown metric, missing or unfit images, and for a leak (see leaks.py).
+    Scores whose inputs have not changed are kept, those that no longer hold are deleted. All networks see an image in
+    one pass. Raises InputError for an unknown metric, missing or unfit images, and for a leak (see leaks.py).
     """
     chosen = list(dict.fromkeys(metrics or context.options.metrics))
     for name in chosen:
@@ -66,14 +67,35 @@ def score_run(run: RunDirectory, context: Context, metrics: Sequence[str] = ()) 
     work = Work(run, context)
     plain = {name: METRICS[name] for name in chosen if name in METRICS}
     check_leaks(work, plain)
-    consumers = [consumer for metric in plain.values() for consumer in metric.consumers(work)]
-    work.measurements.collect(work.measurements.rows(), consumers)
+    work.measurements.collect(work.measurements.rows(), _consumers(work, plain))
     for metric in plain.values():
         metric.score(work)
     compared = {name: metric.statistics for name, metric in plain.items() if metric.statistics}
     for name in chosen:
         if name in COMPARISONS:
             COMPARISONS[name](work, compared, lambda method: _comparison_inputs(work, plain, method))
+    return [file for name in [*METRICS, *COMPARISONS] for file in _standing(work, name, name in chosen)]
+
+
+def _consumers(work: Work, metrics: dict[str, Metric]) -> list[Consumer]:
+    return [consumer for metric in metrics.values() for consumer in metric.consumers(work)]
+
+
+def _standing(work: Work, metric: str, scored: bool) -> Iterator[Path]:
+    """The files that this call found or made, where the metric was scored. Deletes those that no longer hold: of a
+    metric that was scored all others, of another metric those of images that have changed. Merged rows stay."""
+    for file in sorted((work.run.path / "scores" / metric).glob("*.json")):
+        protocol = read_json(file)["protocol"]
+        if scored and protocol.get("inputs") in work.current:
+            yield file
+        elif "merged from" not in protocol and (scored or not _same_images(work, protocol.get("images"))):
+            file.unlink()
+
+
+def _same_images(work: Work, made_of: dict[str, str] | None) -> bool:
+    rows = work.measurements.rows()
+    return bool(made_of) and all(row in rows and work.measurements.content(row) == digest
+                                 for row, digest in made_of.items())
 
 
 def _comparison_inputs(work: Work, metrics: dict[str, Metric], method: str) -> str:
@@ -99,10 +121,11 @@ def check_leaks(work: Work, metrics: dict[str, Metric]) -> None:
 def scored_inputs(run: RunDirectory, context: Context) -> str:
     """One fingerprint of everything that the scores of a run are made from, for a stage that asks whether to start."""
     work = Work(run, context)
+    plain = {name: METRICS[name] for name in context.options.metrics if name in METRICS}
     known = [run.method_folder(method) / "cost.json" for method in work.methods] + [run.dataset / "train.json"]
-    known += [Path(context.options.preferences)] if context.options.preferences else []
+    known += preference_files(run, context.options.preferences).values()
     return fingerprint(SCORING, [work.measurements.content(row) for row in work.measurements.rows()],
                        [asdict(method) for method in work.measurements.methods.values()],
                        [sha256(file) for file in known if file.exists()], context.options.model_dump(),
                        context.bootstrap, context.seed, context.reference,
-                       context.judge.protocol if context.judge else None)
+                       [consumer.key for consumer in _consumers(work, plain)])

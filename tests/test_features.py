@@ -43,9 +43,13 @@ def test_filters_differ():
             assert (a - b).abs().mean() > 0.1
 
 
-def test_pil_bicubic_is_pillows_on_float_channels():
-    plane = Image.fromarray(IMAGES[1, 2].numpy().astype(np.float32)).resize((21, 15), Image.BICUBIC)
-    assert (resize(IMAGES, "pil-bicubic", (15, 21))[1, 2].numpy() == np.asarray(plane)).all()
+def test_pil_bicubic_is_pillows_on_float_channels_without_its_overshoot():
+    edge = torch.zeros(1, 3, 40, 56, dtype=torch.uint8)
+    edge[..., 20:] = 255
+    for images, n, c in ((IMAGES, 1, 2), (edge, 0, 0)):
+        plane = Image.fromarray(images[n, c].numpy().astype(np.float32)).resize((21, 15), Image.BICUBIC)
+        assert (resize(images, "pil-bicubic", (15, 21))[n, c].numpy() == np.asarray(plane).clip(0, 255)).all()
+    assert np.asarray(plane).min() < 0 and np.asarray(plane).max() > 255  # what clean-fid cuts off
 
 
 def test_unknown_filter_and_missing_size():

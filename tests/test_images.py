@@ -2,6 +2,8 @@
 
 import json
 import shutil
+import struct
+import zlib
 
 import numpy as np
 import pytest
@@ -84,7 +86,20 @@ def test_every_unfit_file_is_listed_with_what_to_do(tiny_run, folder):
     assert not tiny_run.method_folder("theirs").exists()
 
 
-@pytest.mark.parametrize("name", ["crn", "photos", "../x", "", "a b"])
+def test_16_bit_png_is_refused_though_pillow_reads_it_as_8(tiny_run, folder):
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 64, 32, 16, 2, 0, 0, 0)
+    pixels = zlib.compress(32 * (b"\0" + 64 * 3 * b"\1\0"))
+    file = folder / "00007.png"
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b""))
+    assert Image.open(file).mode == "RGB"
+    with pytest.raises(InputError, match=r"not 8-bit RGB: 1 \(00007.png\)"):
+        add_images(tiny_run, "theirs", folder)
+
+
+@pytest.mark.parametrize("name", ["crn", "photos", "../x", "", "a b", "CRN"])
 def test_names_that_cannot_be(tiny_run, folder, name):
     with pytest.raises(InputError, match="--images"):
         add_images(tiny_run, name, folder)
@@ -223,6 +238,10 @@ def test_into_a_run(scored_run, table):
     assert merge.into_run(scored_run, other) == ["oasis"]
     found = next(score for score in scored_run.scores("distances") if score.method == "oasis")
     assert found.protocol["merged from"] == "run"
+    assert [method.name for method in scored_run.merged_methods()] == ["oasis"]
+    merge.into_run(scored_run, renamed(table, "pix2pix", "spade"))
+    assert [method.name for method in scored_run.merged_methods()] == ["oasis", "spade"]
+    assert "oasis" in merge.export_table(scored_run)["methods"]
 
 
 def test_seeds(table, tmp_path, capsys):

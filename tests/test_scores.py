@@ -2,24 +2,26 @@
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import yaml
+from safetensors.torch import save_file
 from torch import nn
 
 from data.errors import InputError
-from data.files import write_png
+from data.files import write_json, write_png
 from evaluation.context import Context, Work
 from evaluation.cost import flops, measure, write_cost
 from evaluation.extractors import EXTRACTORS
 from evaluation.images import read_images
-from evaluation.rundir import FLOOR, PHOTOS
+from evaluation.rundir import FLOOR, PHOTOS, Score, Value
 from evaluation.scores import COMPARISONS, METRICS, score_run, scored_inputs
 from evaluation.segmentation import confusion_matrices, statistics
-from presets.schema import ScoreConfig
+from presets.schema import ExtractorConfig, ScoreConfig
 
 EVERYTHING = [*METRICS, *COMPARISONS]
 
@@ -111,6 +113,55 @@ def test_another_judge_or_seed_is_not_served_from_the_cache(tiny_run, context, t
     third = tiny_run.scores("segmentation")[0]
     assert third.value("mIoU").value == second.value("mIoU").value
     assert third.value("mIoU").interval != second.value("mIoU").interval
+
+
+def files_of(run):
+    return {str(file.relative_to(run.path / "scores")) for file in (run.path / "scores").rglob("*.json")}
+
+
+def test_scores_of_another_reference_and_of_people_no_longer_asked_are_deleted(tiny_run, context, tmp_path):
+    preferences = [{"layout": "00001", "preferred": a, "other": b} for a, b in
+                   (("crn", "pix2pix"), ("pix2pix", "image_space"), ("crn", "image_space"))]
+    write_json(tmp_path / "people.json", preferences)
+    context.options = ScoreConfig(metrics=["reference", "differences", "agreement"],
+                                  preferences=str(tmp_path / "people.json"))
+    score_run(tiny_run, context)
+    assert {"differences/pix2pix.json", "agreement/human-study.json"} <= files_of(tiny_run)
+    context.options.preferences, context.reference = None, "pix2pix"
+    score_run(tiny_run, context)
+    found = files_of(tiny_run)
+    assert "differences/crn.json" in found
+    assert not {"differences/pix2pix.json", "agreement/human-study.json"} & found
+
+
+def test_scores_of_images_that_are_gone_are_deleted_whatever_is_scored(tiny_run, context):
+    score_run(tiny_run, context, ["reference", "differences", "distances"])
+    tiny_run.write_score(Score("reference", "theirs", [Value("PSNR", 9.0)], {"merged from": "elsewhere"}))
+    write_png(tiny_run.image_file("crn", "00001"), np.zeros((32, 64, 3), np.uint8))
+    shutil.rmtree(tiny_run.method_folder("image_space"))
+    score_run(tiny_run, context, ["distances"])
+    assert files_of(tiny_run) == {"reference/crn_diversity.json", "reference/pix2pix.json", "reference/theirs.json",
+                                  "distances/crn.json", "distances/crn_diversity.json", "distances/pix2pix.json",
+                                  f"distances/{FLOOR}.json"}
+
+
+def test_the_files_of_a_scoring_are_named(tiny_run, context):
+    files = score_run(tiny_run, context, ["reference", "differences"])
+    assert {str(file.relative_to(tiny_run.path / "scores")) for file in files} == files_of(tiny_run)
+    assert score_run(tiny_run, context, ["reference", "differences"]) == files
+
+
+def test_overwritten_weights_are_another_input(tiny_run, tmp_path, tiny_judge):
+    def write(value):
+        save_file({"features.0.weight": torch.full((64, 3, 3, 3), value), "features.0.bias": torch.zeros(64)}, file)
+
+    file = tmp_path / "vgg19.safetensors"
+    write(1.0)
+    options = ScoreConfig(metrics=["distances"], extractors=[ExtractorConfig(kind="vgg19", path=str(file))])
+    inputs = scored_inputs(tiny_run, Context(options=options))
+    assert scored_inputs(tiny_run, Context(options=options)) == inputs
+    write(2.0)
+    assert scored_inputs(tiny_run, Context(options=options)) != inputs
 
 
 def test_a_damaged_cache_is_made_again(tiny_run, context):
