@@ -14,11 +14,12 @@ FREE = ("data.path", *(f"training.{key}" for key in (  # start_from: the weights
     "cache_photo_features_gb", "group_timeout")))
 
 
-def claim_run(folder: Path, preset: Preset, name: str, versions: dict[str, str]) -> None:
+def claim_run(folder: Path, preset: Preset, name: str, versions: dict[str, str], command: str) -> None:
     """Write run.json, or check that the folder was made with the same shaping configuration.
 
-    name: of the preset, for readers. Methods of earlier calls stay listed. Raises InputError naming what differs, and
-    for a folder of something else.
+    name: of the preset, for readers. Methods of earlier calls stay listed. command: what was typed; that of the first
+    call is kept, because later ones may ask for one stage only. Raises InputError naming what differs, and for a
+    folder of something else.
     """
     file = folder / "run.json"
     config = preset.model_dump()
@@ -28,9 +29,10 @@ def claim_run(folder: Path, preset: Preset, name: str, versions: dict[str, str])
         methods = [*before["config"]["methods"], *config["methods"]]
         config["methods"] = list(dict.fromkeys(methods))
         versions = before["versions"] | versions
+        command = before.get("command", command)
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: not empty and not a run directory (no run.json); give another --out")
-    content = {"preset": name, "config": config, "versions": versions}
+    content = {"preset": name, "command": command, "config": config, "versions": versions}
     if not file.exists() or before != content:
         write_json(file, content)
 

@@ -9,14 +9,14 @@
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 from data.errors import InputError, one_line_errors
 from data.files import read_json, write_json
 from evaluation.intervals import over_seeds
-from evaluation.rundir import RunDirectory, Score
+from evaluation.rundir import Method, RunDirectory, Score
 
 FORMAT = "semantic-image-synthesis scores 1"
 COMPARED = ("differences", "agreement", "effects")  # made of other scores of one run; they do not travel
@@ -28,8 +28,8 @@ def export_table(run: RunDirectory) -> dict[str, Any]:
     scores = [asdict(score) for score in run.scores() if score.metric not in COMPARED]
     if not scores:
         raise InputError(f"{run.path}: no scores to export; run the stage score first")
-    table = {"format": FORMAT, "run": run.path.name, "methods": {m.name: asdict(m) for m in run.methods()},
-             "scores": scores}
+    methods = [*run.methods(), *run.merged_methods()]
+    table = {"format": FORMAT, "run": run.path.name, "methods": {m.name: asdict(m) for m in methods}, "scores": scores}
     return json.loads(json.dumps(table))  # lists for tuples, as in a table that was read
 
 
@@ -41,15 +41,18 @@ def read_table(file: Path) -> dict[str, Any]:
     try:
         for content in table["scores"]:
             Score.from_json(content)
+        for about in table["methods"].values():
+            Method(**about)
     except (KeyError, TypeError) as error:
-        raise InputError(f"{file}: a score is not complete ({error})") from None
+        raise InputError(f"{file}: a score or a method is not complete ({error})") from None
     return table
 
 
 def merge_tables(tables: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """One table of several. Equal scores are kept once. Raises InputError when two tables give one score differently,
     or when a metric's protocols differ in what they were measured on or with."""
-    merged: dict[str, Any] = {"format": FORMAT, "run": tables[0]["run"], "methods": {}, "scores": []}
+    runs = " + ".join(dict.fromkeys(table["run"] for table in tables))
+    merged: dict[str, Any] = {"format": FORMAT, "run": runs, "methods": {}, "scores": []}
     seen: dict[tuple[str, str], dict] = {}
     for table in tables:
         merged["methods"] |= {name: m for name, m in table["methods"].items() if name not in merged["methods"]}
@@ -88,7 +91,15 @@ def into_run(run: RunDirectory, table: dict[str, Any]) -> list[str]:
     for content in theirs:
         content["protocol"]["merged from"] = table["run"]
         run.write_score(Score.from_json(content))
-    return sorted({content["method"] for content in theirs})
+    names = sorted({content["method"] for content in theirs})
+    known = {method.name: asdict(method) for method in run.merged_methods()}
+    write_json(run.merged_file, known | {name: _merged_method(table, name) for name in names})
+    return names
+
+
+def _merged_method(table: dict[str, Any], name: str) -> dict[str, Any]:
+    about = Method(**table["methods"].get(name, {"name": name, "title": name}))
+    return asdict(replace(about, notes=[*about.notes, f"scores of the run {table['run']}; no images in this one"]))
 
 
 def summarise_seeds(tables: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -100,11 +111,13 @@ def summarise_seeds(tables: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
         raise InputError("at least two tables (training seeds) are needed for a spread")
     columns = [{(s["metric"], s["method"], v["name"]): v["value"] for s in table["scores"] for v in s["values"]}
                for table in tables]
+    about = {(s["metric"], s["method"], v["name"]): {key: v.get(key) for key in ("unit", "higher_is_better")}
+             for s in tables[0]["scores"] for v in s["values"]}
     rows = []
     for key in columns[0]:
         if all(key in column for column in columns):
             found = over_seeds([column[key] for column in columns])
-            rows.append(dict(zip(("metric", "method", "value"), key, strict=True)) | asdict(found))
+            rows.append(dict(zip(("metric", "method", "value"), key, strict=True)) | about[key] | asdict(found))
     return rows
 
 

@@ -7,6 +7,8 @@ TABLE_1: dict[str, dict[str, float]] = {
     "nyu": {"image_space": 91.4, "gan_segmentation": 82.3, "pix2pix": 77.2, "encoder_decoder": 71.2,
             "full_resolution": 65.8},
 }
+TITLES = {"image_space": "Image-space loss", "gan_segmentation": "GAN + semantic segmentation", "pix2pix": "pix2pix",
+          "encoder_decoder": "Encoder-decoder", "full_resolution": "Full-resolution network"}
 REFERENCE = "crn"
 
 

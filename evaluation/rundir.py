@@ -13,6 +13,8 @@
     methods/<name>/variants/<layout>_<u>.png  (k > 1) all k images, u = 1..k; images/ holds u = 1
     methods/<name>/log.csv                  step, images, seconds, loss terms
     scores/<metric>/<method>.json           see Score; the method may also be PHOTOS or FLOOR
+    scores/methods.json                     {name: Method} of methods that other runs scored (evaluation.merge into)
+    scores/seeds.json                       spread over training seeds (evaluation.merge seeds)
     study/                                  HIT tables, pages, responses, analysis
     report/                                 index.html, tables, figures
 """
@@ -159,6 +161,16 @@ class RunDirectory:
         found = {file.parent.name: Method(**read_json(file)) for file in files if (file.parent / "images").is_dir()}
         configured = [name for name in self.config()["config"]["methods"] if name in found]
         return [found[name] for name in [*configured, *sorted(set(found) - set(configured))]]
+
+    @property
+    def merged_file(self) -> Path:
+        return self.path / "scores" / "methods.json"
+
+    def merged_methods(self) -> list[Method]:
+        """Methods that have scores from other runs and no images here, by name: rows of tables, nothing else."""
+        found = read_json(self.merged_file) if self.merged_file.exists() else {}
+        own = {method.name for method in self.methods()}
+        return [Method(**about) for name, about in sorted(found.items()) if name not in own]
 
     def write_method(self, method: Method) -> None:
         """Write method.json, unless it says the same already."""

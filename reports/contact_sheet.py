@@ -13,19 +13,22 @@ from PIL import Image, ImageDraw, ImageFont
 from data.errors import InputError, one_line_errors
 from data.files import read_image, write_png
 from evaluation.rundir import PHOTOS, RunDirectory
-from reports.pictures import evenly_spaced
+from reports import pictures
 
 GAP, TITLE, FONT = 6, 22, 13  # pixels
 
 
 def contact_sheet(run: RunDirectory, layouts: list[str], columns: int = 4) -> np.ndarray:
-    """uint8 [H, W, 3]: a row of pictures per layout, `columns` to a line; layout and photo first. Pixels are exact."""
+    """uint8 [H, W, 3]: a row of pictures per layout, `columns` to a line; layout and photo first. Pixels are exact.
+
+    Raises InputError for a run without layouts.
+    """
+    height, width = pictures.image_size(run)
     methods = run.methods()
     titles = ["Layout", "Photo", *(method.title for method in methods)]
     blocks = [[run.labels().colourise(run.layout(name)),
                *(read_image(run.image_file(method, name)) for method in (PHOTOS, *(m.name for m in methods)))]
               for name in layouts]
-    height, width = blocks[0][0].shape[:2]
     scale = max(1, 256 // width)
     height, width = height * scale, width * scale
     lines = -(-len(titles) // columns)
@@ -48,7 +51,7 @@ def chosen_layouts(run: RunDirectory, text: str) -> list[str]:
     if text.isdecimal() and text not in names:
         if int(text) < 1:
             raise InputError(f"--layouts {text}: expected a number above 0, or names of layouts")
-        return evenly_spaced(names, int(text))
+        return pictures.evenly_spaced(names, int(text))
     wanted = [name.strip() for name in text.split(",")]
     if missing := [name for name in wanted if name not in names]:
         raise InputError(f"{run.dataset / 'layouts'}: no layout named {', '.join(missing)}")

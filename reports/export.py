@@ -8,22 +8,23 @@ from data.files import write_text
 from evaluation.rundir import RunDirectory
 from reports import tables
 from reports.formatting import MISSING, arrow, latex_escape
+from reports.seeds import seeds_table
 from reports.tables import Column, Row, ScoreTable
 
 
 def export(run: RunDirectory, folder: Path) -> list[Path]:
     """Write every table of the run into `folder`; gives the files written. Nothing for a run without scores."""
-    methods, scores = run.methods(), run.scores()
+    methods, scores = [*run.methods(), *run.merged_methods()], run.scores()
     score_tables = {"scores": tables.main_table(methods, scores),
                     "differences": tables.differences_table(methods, scores),
-                    **tables.whole_run_tables(methods, scores)}
+                    "seeds": seeds_table(run), **tables.whole_run_tables(methods, scores)}
     files: dict[str, str] = {}
     for name, table in score_tables.items():
         if table.columns:
             files |= {f"{name}.csv": table.frame().to_csv(index=False), f"{name}.tex": latex_table(table)}
     for name, table in tables.per_class_tables(methods, scores).items():
-        stem = file_stem(name)
-        files |= {f"{stem}.csv": table.values.to_csv(index_label="method"), f"{stem}.tex": latex_frame(table.values)}
+        stem, frame = file_stem(name), table.titled()
+        files |= {f"{stem}.csv": frame.to_csv(index_label="method"), f"{stem}.tex": latex_frame(frame)}
     for name, text in files.items():
         write_text(folder / name, text)
     return [folder / name for name in files]

@@ -166,12 +166,12 @@ def per_class(frame: pd.DataFrame, name: str) -> Figure | None:
 
 def training_curves(run: RunDirectory) -> Figure | None:
     """A panel per method with every logged loss term, as a running median: terms of two methods are not comparable."""
-    logs = {m.title: log for m in run.methods() if (log := read_log(run, m.name)) is not None}
+    logs = [(m.title, log) for m in run.methods() if (log := read_log(run, m.name)) is not None]
     if not logs:
         return None
     with matplotlib.rc_context(STYLE):
         figure, axes = _panels(len(logs), 3, WIDTH, 2.7)
-        for axis, (title, log) in zip(axes, logs.items(), strict=True):
+        for axis, (title, log) in zip(axes, logs, strict=True):
             _curve_panel(axis, title, log)
     return figure
 

@@ -49,11 +49,11 @@ def _environment() -> jinja2.Environment:
 
 def _figures(run: RunDirectory, folder: Path) -> dict[str, Markup]:
     """Every figure the run has something for, as inline SVG in the colours of the page; also as files."""
-    methods, scores = run.methods(), run.scores()
+    methods, scores = [*run.methods(), *run.merged_methods()], run.scores()
     main = tables.main_table(methods, scores)
     made = {"scores": figures.scores(main), "trade-off": figures.trade_off(main),
             "training": figures.training_curves(run)}
-    made |= {f"class {name}": figures.per_class(table.values, name)
+    made |= {f"class {name}": figures.per_class(table.titled(), name)
              for name, table in tables.per_class_tables(methods, scores).items()}
     texts = {name: figures.svg(figure) for name, figure in made.items() if figure is not None}
     for name, text in texts.items():

@@ -1,45 +1,54 @@
 """What the report says, as plain data for its template: facts of the run, tables, protocols, published values."""
 
 import json
-import shlex
 from pathlib import Path
 from typing import Any
 
+from data.errors import InputError
 from data.files import read_json
+from evaluation.images import check_complete
+from evaluation.published_order import TITLES
 from evaluation.rundir import PHOTOS, Method, RunDirectory, Score
 from human_study.published import SOURCE as PAPER
 from human_study.published import TABLE_1, published_preference
-from presets.schema import preset_names
 from reports import published, tables
+from reports.commands import commands, without_images
 from reports.formatting import MISSING, duration
+from reports.seeds import seeds_table
+
+CONDITIONAL = ("modes", "differences", "agreement", "effects")  # metrics that many a run can have no score of
 
 
 def context(run: RunDirectory) -> dict[str, Any]:
     """Everything in the report that is not a picture."""
     methods, scores, record = run.methods(), run.scores(), run.config()
-    table = tables.main_table(methods, scores)
-    whole_run = tables.whole_run_tables(methods, scores)
+    rows = [*methods, *run.merged_methods()]
+    table = tables.main_table(rows, scores)
+    whole_run = tables.whole_run_tables(rows, scores)
     config = record["config"]
     return {
         "title": run.path.resolve().name,
         "facts": facts(run, record, methods, scores),
         "methods": methods,
+        "rows": rows,
         "duration": duration,
         "table": table,
         "interval_notes": interval_notes(scores),
-        "per_class": tables.per_class_tables(methods, scores),
+        "oracle_notes": oracle_notes(scores),
+        "per_class": tables.per_class_tables(rows, scores),
         "differences": tables.differences_table(methods, scores),
-        "reference_values": tables.reference_values(methods, scores),
+        "seeds": seeds_table(run),
+        "reference_values": tables.reference_values(rows, scores),
         "agreement": whole_run.pop("agreement", None),
         "whole_run": {tables.metric_title(metric): found for metric, found in whole_run.items()},
         "warnings": tables.warnings(scores),
-        "problems": problems(config, methods, scores, table),
+        "problems": problems(run, scores, table) + tables.stale_scores(rows, scores),
         "doubts": doubts(table),
         "legend": legend(run),
-        "protocols": protocols(methods, scores),
-        "published": published_table(config["data"]["dataset"], methods, scores),
+        "protocols": protocols(rows, scores),
+        "published": published_table(config["data"]["dataset"], rows, scores),
         "caution": published.CAUTION,
-        "preferences": preferences(methods),
+        "preferences": preferences(),
         "studies": studies(run, methods),
         "commands": commands(run),
         "config_text": json.dumps(record, indent=2, ensure_ascii=False),
@@ -64,16 +73,30 @@ def facts(run: RunDirectory, record: dict, methods: list[Method], scores: list[S
     return [(label, text) for label, text in found if text != MISSING]
 
 
-def problems(config: dict, methods: list[Method], scores: list[Score], table: tables.ScoreTable) -> list[str]:
+def problems(run: RunDirectory, scores: list[Score], table: tables.ScoreTable) -> list[str]:
     """What a reader expects and this run has not, one line each."""
-    present = {method.name for method in methods}
-    lines = [f"no images: {name} is configured but has not been synthesized" for name in config["methods"]
-             if name not in present]
+    methods = run.methods()
+    lines = [f"no images: {name} is configured but has not been synthesized" for name in without_images(run)]
+    lines += [line for method in methods for line in _incomplete(run, method)]
     if not table.columns:
         lines.append("not scored: this run has no scores yet")
     elif PHOTOS not in {score.method for score in scores}:
         lines.append("not scored: the photographs (oracle row) are missing, so the judge itself is not checked")
-    return lines + table.missing() + tables.stale_scores(methods, scores)
+    return lines + _unscored(run, scores) + tables.missing(methods, scores)
+
+
+def _unscored(run: RunDirectory, scores: list[Score]) -> list[str]:
+    asked = run.config()["config"].get("score", {}).get("metrics", [])
+    absent = [name for name in asked if name not in (*CONDITIONAL, *(score.metric for score in scores))]
+    return [f"not scored: {name} is in score.metrics, and has no scores" for name in absent if scores]
+
+
+def _incomplete(run: RunDirectory, method: Method) -> list[str]:
+    try:
+        check_complete(run, method)
+    except InputError as error:
+        return [f"images of {method.title} do not fit the layouts: {error}"]
+    return []
 
 
 def doubts(table: tables.ScoreTable) -> list[str]:
@@ -92,6 +115,12 @@ def interval_notes(scores: list[Score]) -> dict[str, list[str]]:
             if value.interval is None and value.name not in found.setdefault(value.interval_note or "not given", []):
                 found[value.interval_note or "not given"].append(value.name)
     return {note: names for note, names in found.items() if names}
+
+
+def oracle_notes(scores: list[Score]) -> list[str]:
+    """What the row of the photographs is for metrics in which it is not the photographs themselves."""
+    return [f"{tables.metric_title(s.metric)}: the row of the photographs is {s.protocol['photographs']}, scored like "
+            "a method’s images" for s in scores if s.method == PHOTOS and "photographs" in s.protocol]
 
 
 def legend(run: RunDirectory) -> list[tuple[str, str]]:
@@ -165,12 +194,11 @@ def _own_protocol(scores: list[Score]) -> str:
     return "; ".join(shown) or "see the protocol of every number"
 
 
-def preferences(methods: list[Method]) -> dict[str, Any]:
+def preferences() -> dict[str, Any]:
     """The paper's Table 1: percent of comparisons in which people chose CRN's image over the column's method."""
     columns = list(next(iter(TABLE_1.values())))
-    titles = {method.name: method.title for method in methods}
     names = {"cityscapes": "Cityscapes", "nyu": "NYU"}
-    return {"columns": [titles.get(name, name.replace("_", " ")) for name in columns], "source": PAPER,
+    return {"columns": [TITLES[name] for name in columns], "source": PAPER,
             "rows": [(names.get(dataset, dataset), [row[name] for name in columns])
                      for dataset, row in TABLE_1.items()]}
 
@@ -209,14 +237,3 @@ def _percent(share: float | None) -> str:
 
 def _percents(interval: list[float] | None) -> str:
     return MISSING if interval is None else f"[{_percent(interval[0])}, {_percent(interval[1])}]"
-
-
-def commands(run: RunDirectory) -> dict[str, str]:
-    """Command lines that go on with this run."""
-    path, data = shlex.quote(str(run.path)), run.config()["config"]["data"].get("path")
-    name = run.path.resolve().name
-    preset = name if name in preset_names() else "PRESET"  # the default folder of a preset is called like it
-    job = f"python -m evaluation.run --preset {preset}" + (f" --data {shlex.quote(data)}" if data else "")
-    return {"app": f"streamlit run reports/app.py -- --run {path}", "all": f"{job} --all --out {path}",
-            "study": f"{job} --stages study,report --out {path}",
-            "analyze": f"python -m human_study.analyze --run {path}"}

@@ -3,7 +3,8 @@
 Names of metrics decide only the order and the headings; values, units, directions and intervals come from the files.
 """
 
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -58,13 +59,13 @@ Position = tuple[str, str]  # row name, column key
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """marked: cells to highlight. notes: short text below a value, such as a p-value."""
+    """marked: cells to highlight. extras: further numbers of cells by kind, a key of EXTRAS."""
 
     rows: list[Row]
     columns: list[Column]
     cells: Mapping[Position, Value] = field(repr=False)
     marked: frozenset[Position] = frozenset()
-    notes: Mapping[Position, str] = field(default_factory=dict)
+    extras: Mapping[str, Mapping[Position, float]] = field(default_factory=dict)
 
     def cell(self, row: Row, column: Column) -> Value | None:
         return self.cells.get((row.name, column.key))
@@ -73,7 +74,10 @@ class ScoreTable:
         return (row.name, column.key) in self.marked
 
     def note(self, row: Row, column: Column) -> str:
-        return self.notes.get((row.name, column.key), "")
+        """The further numbers of a cell, as short text to stand below its value."""
+        place = row.name, column.key
+        return ", ".join(EXTRAS[kind](numbers[place], column) for kind, numbers in self.extras.items()
+                         if place in numbers)
 
     def groups(self) -> list[tuple[str, list[Column]]]:
         """Columns by metric, with the metric's heading."""
@@ -89,12 +93,14 @@ class ScoreTable:
         return replace(self, columns=[column for column in self.columns if column.metric == metric])
 
     def frame(self) -> pd.DataFrame:
-        """Numbers at full precision, one row per row: columns `metric/value`, `... low`, `... high`."""
+        """Numbers at full precision, one row per row: columns `metric/value`, `... low`, `... high`, `... p`."""
         records = []
         for row in self.rows:
             record: dict[str, Any] = {"name": row.name, "title": row.title, "reference": row.reference}
             for column in self.columns:
                 record |= _numbers(column.key, self.cell(row, column))
+                record |= {f"{column.key} {kind}": numbers.get((row.name, column.key))
+                           for kind, numbers in self.extras.items()}
             records.append(record)
         return pd.DataFrame(records)
 
@@ -108,15 +114,6 @@ class ScoreTable:
                            and (value := self.cell(row, column)) and value.value >= oracle.value]
                 found += [(column, oracle, reached)] if reached else []
         return found
-
-    def missing(self) -> list[str]:
-        """One line per method and metric that other methods have and it has not."""
-        lines = []
-        for metric in dict.fromkeys(column.metric for column in self.columns):
-            keys = [column.key for column in self.columns if column.metric == metric]
-            lines += [f"not scored: {row.title} has no {metric} score" for row in self.rows
-                      if not row.reference and not any((row.name, key) in self.cells for key in keys)]
-        return lines
 
 
 def metric_title(metric: str) -> str:
@@ -136,7 +133,11 @@ def _numbers(key: str, value: Value | None) -> dict[str, float | None]:
 
 
 def table_rows(methods: Iterable[Method]) -> list[Row]:
-    return [Row(m.name, m.title) for m in methods] + [Row(n, t, True) for n, t in REFERENCE_ROWS.items()]
+    """A row per method, then the reference rows. A title that two methods share is followed by the name."""
+    methods = list(methods)
+    shared = Counter(method.title for method in methods)
+    return [Row(m.name, m.title if shared[m.title] == 1 else f"{m.title} ({m.name})") for m in methods] + [
+        Row(name, title, True) for name, title in REFERENCE_ROWS.items()]
 
 
 def main_table(methods: list[Method], scores: list[Score]) -> ScoreTable:
@@ -154,7 +155,7 @@ def differences_table(methods: list[Method], scores: list[Score]) -> ScoreTable:
     p = {(s.method, c.key): number for s in scores for c in table.columns
          if (number := _holm(s.details.get("tests", {}), c.name)) is not None}
     return replace(table, marked=frozenset(place for place, number in p.items() if number < SIGNIFICANT),
-                   notes={place: p_text(number) for place, number in p.items()})
+                   extras={"p": p})
 
 
 def _holm(tests: Mapping[str, Mapping[str, float | None]], difference: str) -> float | None:
@@ -164,6 +165,13 @@ def _holm(tests: Mapping[str, Mapping[str, float | None]], difference: str) -> f
 
 def p_text(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
+
+
+EXTRAS: dict[str, Callable[[float, Column], str]] = {
+    "p": lambda p, column: p_text(p),
+    "spread": lambda spread, column: f"spread {column.format(spread)}",
+    "n": lambda n, column: f"{n} seeds",
+}
 
 
 def _table(methods: list[Method], scores: list[Score]) -> ScoreTable:
@@ -192,8 +200,13 @@ def _columns(scores: list[Score]) -> list[Column]:
     for score in scores:
         for value in score.values:
             found.setdefault((score.metric, value.name), []).append(value)
-    return [Column(metric, name, values[0].unit, values[0].higher_is_better, number_format(v.value for v in values))
+    return [Column(metric, name, values[0].unit, values[0].higher_is_better, number_format(_written(values)))
             for (metric, name), values in found.items()]
+
+
+def _written(values: Iterable[Value]) -> list[float | None]:
+    """Every number that stands in the cells of these values."""
+    return [number for value in values for number in (value.value, *(value.interval or ()))]
 
 
 def reference_values(methods: list[Method], scores: list[Score]) -> dict[str, list[tuple[str, str]]]:
@@ -231,18 +244,29 @@ def _whole_run(methods: list[Method], scores: list[Score]) -> list[Score]:
 
 def _transposed(scores: list[Score]) -> ScoreTable:
     cells = {(v.name, f"{s.metric}/{s.method}"): v for s in scores for v in s.values if v.value is not None}
-    columns = [Column(s.metric, s.method, "", None, number_format(v.value for v in s.values)) for s in scores
-               if s.values]
-    notes = {(name, f"{s.metric}/{s.method}"): p_text(p) for s in scores
-             for name, p in s.details.get("p", {}).items() if p is not None}
+    columns = [Column(s.metric, s.method, "", None, number_format(_written(s.values))) for s in scores if s.values]
+    p = {(name, f"{s.metric}/{s.method}"): number for s in scores
+         for name, number in s.details.get("p", {}).items() if number is not None}
     rows = [Row(name, name) for name in dict.fromkeys(v.name for s in scores for v in s.values)]
-    return ScoreTable(rows, columns, cells, notes=notes)
+    return ScoreTable(rows, columns, cells, extras={"p": p} if p else {})
 
 
 def warnings(scores: list[Score]) -> list[str]:
     """What the protocols of the scores warn of, each once."""
     return list(dict.fromkeys(f"{metric_title(s.metric)}: {s.protocol['warning']}" for s in scores
                               if isinstance(s.protocol.get("warning"), str)))
+
+
+def missing(methods: list[Method], scores: list[Score]) -> list[str]:
+    """One line per method and metric that other methods have a score file of and it has not.
+
+    A file without values is an answer too: images made elsewhere have no cost.
+    """
+    there = {(s.metric, s.method) for s in scores}
+    metrics = [name for name in metric_order(scores) if name not in COMPARISONS
+               and any((name, method.name) in there for method in methods)]
+    return [f"not scored: {row.title} has no {metric} score" for metric in metrics for row in table_rows(methods)
+            if not row.reference and (metric, row.name) not in there]
 
 
 def stale_scores(methods: list[Method], scores: list[Score]) -> list[str]:
@@ -265,26 +289,35 @@ def _by_metric_order(scores: list[Score]) -> list[Score]:
 
 @dataclass(frozen=True)
 class ClassTable:
-    """Rows are methods (index: title), columns classes; values NaN where a class has none. intervals: text or ""."""
+    """Both frames: a line per row (index: its name), columns classes; values NaN where a class has none, intervals
+    text or ""."""
 
+    rows: list[Row]
     values: pd.DataFrame
     intervals: pd.DataFrame
+
+    def titled(self) -> pd.DataFrame:
+        """The values, for readers."""
+        return self.values.rename(index={row.name: row.title for row in self.rows})
 
 
 def per_class_tables(methods: list[Method], scores: list[Score]) -> dict[str, ClassTable]:
     """Detail name -> table. Intervals come from the detail of the same name followed by ", interval"."""
-    titles = {row.name: row.title for row in table_rows(methods)}
-    order = list(titles)
-    found: dict[str, dict[str, tuple[dict, dict]]] = {}
+    rows = {row.name: row for row in table_rows(methods)}
+    order = list(rows)
+    found: dict[str, dict[Row, tuple[dict, dict]]] = {}
     for score in sorted(_of_methods(methods, scores), key=lambda s: order.index(s.method)):
         for name, detail in score.details.items():
             if name.lower().endswith(PER_CLASS) and isinstance(detail, dict):
-                found.setdefault(name, {})[titles[score.method]] = detail, score.details.get(f"{name}, interval", {})
-    return {name: _class_table(rows) for name, rows in found.items()}
+                intervals = score.details.get(f"{name}, interval", {})
+                found.setdefault(name, {})[rows[score.method]] = detail, intervals
+    return {name: _class_table(details) for name, details in found.items()}
 
 
-def _class_table(rows: dict[str, tuple[dict, dict]]) -> ClassTable:
-    values = pd.DataFrame.from_dict({title: detail for title, (detail, _) in rows.items()}, orient="index")
-    texts = [[f"[{pair[0]:.3f}, {pair[1]:.3f}]" if (pair := rows[title][1].get(name)) else ""
-              for name in values.columns] for title in values.index]
-    return ClassTable(values.astype(float), pd.DataFrame(texts, values.index, values.columns))
+def _class_table(details: dict[Row, tuple[dict, dict]]) -> ClassTable:
+    names = [row.name for row in details]
+    classes = list(dict.fromkeys(name for detail, _ in details.values() for name in detail))
+    values = [[detail.get(name) for name in classes] for detail, _ in details.values()]
+    texts = [[f"[{pair[0]:.3f}, {pair[1]:.3f}]" if (pair := intervals.get(name)) else "" for name in classes]
+             for _, intervals in details.values()]
+    return ClassTable(list(details), pd.DataFrame(values, names, classes, float), pd.DataFrame(texts, names, classes))

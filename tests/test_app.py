@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import os
 import re
 import shutil
@@ -19,8 +20,9 @@ import pytest
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
-from data.files import read_image
-from evaluation.rundir import Method
+from data.files import read_image, write_json
+from evaluation import merge
+from evaluation.rundir import Method, Score, Value
 from reports.app_pages.compare import per_image
 from reports.app_pages.text import plain
 
@@ -92,6 +94,20 @@ def test_scores_of_the_layout_and_of_the_methods(read_only_run, app):
     assert "Image-space loss" not in overall.index
 
 
+def test_rows_of_another_run_and_of_one_title_stand_apart(scored_run, app):
+    merge.into_run(scored_run, json.loads(json.dumps(merge.export_table(scored_run)).replace('"pix2pix"', '"oasis"')))
+    shutil.copytree(scored_run.method_folder("pix2pix"), scored_run.method_folder("theirs"))
+    scored_run.write_method(Method("theirs", "CRN", kind="images"))
+    scored_run.write_score(Score("segmentation", "theirs", [Value("mIoU", 0.1, higher_is_better=True)], {},
+                                 {"mIoU": [0.1] * 12}))
+    test = app("--run", str(scored_run.path), methods=["crn", "theirs"])
+    assert not errors(test)
+    own, overall = (frame.value for frame in test.dataframe)
+    assert own.loc["CRN (theirs)", "mIoU ↑"] == 0.1 != own.loc["CRN (crn)", "mIoU ↑"]
+    assert overall.loc["CRN (theirs)", "mIoU ↑"].startswith("0.100")
+    assert "oasis" in overall.index and "oasis" not in test.multiselect(key="methods").options
+
+
 def test_per_image_scores_of_another_number_of_layouts_are_left_out(read_only_run):
     scores = read_only_run.scores()
     assert per_image(scores, read_only_run.methods(), 0, len(read_only_run.layouts()) + 1).empty
@@ -152,6 +168,14 @@ def test_run_without_scores_says_so(tiny_run, app):
     test = app("--run", str(tiny_run.path))
     assert not errors(test)
     assert "Not scored yet" in test.info[0].value
+
+
+def test_commands_are_those_of_the_run(tiny_run, app):
+    record = tiny_run.config() | {"command": "python -m evaluation.run --all --set seed=1"}
+    write_json(tiny_run.path / "run.json", record)
+    assert "evaluation.run --all --set seed=1" in app("--run", str(tiny_run.path)).info[0].value.replace("\\", "")
+    shutil.rmtree(tiny_run.path / "methods")
+    assert "--all --set seed=1 --methods crn," in errors(app("--run", str(tiny_run.path)))[0]
 
 
 def test_missing_image_is_named_in_its_place(scored_run, app):

@@ -12,14 +12,18 @@ import pandas as pd
 import pytest
 
 from data.errors import InputError
-from data.files import read_image, write_png
+from data.files import read_image, write_json, write_png
+from evaluation import merge
 from evaluation.rundir import FLOOR, PHOTOS, Method, RunDirectory, Score, Value
 from human_study.analysis import analyse_counts
 from human_study.analyze import write_analysis
 from human_study.published import Counts
 from reports import contact_sheet, export, figures, pictures, published, tables
+from reports.commands import finish
 from reports.formatting import duration, latex_escape, number_format
 from reports.report import write_report
+from reports.seeds import seeds_table
+from reports.tables import Row
 
 VOID_TAGS = {"meta", "link", "img", "input", "br", "hr", "path", "use"}
 ODD = "odd <b>&\"'#%_name"  # a folder of images may bear any name that a file system takes
@@ -138,7 +142,68 @@ def test_ties_are_all_best_and_values_without_order_never(tiny_run):
     table = tables.main_table(tiny_run.methods(), tiny_run.scores())
     assert table.marked == {("crn", "new_metric/ordered"), ("pix2pix", "new_metric/ordered")}
     assert table.groups()[0][0] == "New metric"
-    assert table.missing() == ["not scored: CRN, diversity has no new_metric score"]
+    assert tables.missing(tiny_run.methods(), tiny_run.scores()) == [
+        "not scored: CRN, diversity has no new_metric score"]
+
+
+def test_a_score_without_values_is_not_missing(tiny_run):
+    for name, values in (("crn", [Value("parameters", 9.0, None, "exact count")]), ("crn_diversity", []),
+                         ("pix2pix", [])):
+        tiny_run.write_score(Score("cost", name, values, {}))
+    assert tables.missing(tiny_run.methods(), tiny_run.scores()) == ["not scored: Image-space loss has no cost score"]
+
+
+def test_scores_of_another_run_are_rows_without_images(scored_run):
+    other = json.loads(json.dumps(merge.export_table(scored_run)).replace('"pix2pix"', '"oasis"'))
+    merge.into_run(scored_run, other)
+    rows = [*scored_run.methods(), *scored_run.merged_methods()]
+    table = tables.main_table(rows, scored_run.scores())
+    oasis = next(row for row in table.rows if row.name == "oasis")
+    assert table.cell(oasis, table.columns[0]) == table.cell(Row("pix2pix", ""), table.columns[0])
+    page = page_of(write_report(scored_run))
+    assert "left out" not in page.text and "not scored" not in page.text
+    assert "oasis: scores of the run run; no images in this one" in page.text
+    assert not [image for image in page.images if "oasis" in image["src"]]
+
+
+def test_methods_of_one_title_keep_their_own_numbers(scored_run):
+    add_method(scored_run, "theirs", "CRN")
+    scored_run.write_score(Score("segmentation", "theirs", [Value("mIoU", 0.1)], {}, {"mIoU": [0.1] * 12},
+                                 {"IoU per class": {"road": 0.2}}))
+    methods, scores = scored_run.methods(), scored_run.scores()
+    classes = tables.per_class_tables(methods, scores)["IoU per class"]
+    assert list(classes.values["road"][["crn", "theirs"]]) == [0.9, 0.2]
+    assert {"CRN (crn)", "CRN (theirs)"} <= set(classes.titled().index)
+    assert {"CRN (crn)", "CRN (theirs)"} <= {row.title for row in tables.main_table(methods, scores).rows}
+    assert len(figures.training_curves(scored_run).axes) >= len(methods)
+    assert "0.200" in page_of(write_report(scored_run)).text
+
+
+def test_decimals_follow_the_intervals_too(scored_run):
+    tau = [Value("mIoU", 1.0, (1 / 3, 1.0)), Value("FD-judge", 1.0, (0.6, 1.0))]
+    scored_run.write_score(Score("agreement", "nyu", tau, {}))
+    for name in ("crn", "pix2pix"):
+        scored_run.write_score(Score("new_metric", name, [Value("share", 1.0, (0.25, 1.0))], {}))
+    methods, scores = scored_run.methods(), scored_run.scores()
+    whole, main = tables.whole_run_tables(methods, scores)["agreement"], tables.main_table(methods, scores)
+    assert tables.cell_text(whole.cell(whole.rows[0], whole.columns[0]), whole.columns[0]) == "1.000 [0.333, 1.000]"
+    assert tables.cell_text(main.cell(main.rows[0], main.columns[-1]), main.columns[-1]) == "1.000 [0.250, 1.000]"
+
+
+def test_spread_over_seeds_is_a_table(scored_run, tmp_path):
+    table = merge.export_table(scored_run)
+    other = json.loads(json.dumps(table).replace('"pix2pix"', '"oasis"'))
+    assert not seeds_table(scored_run).columns
+    write_json(scored_run.path / "scores" / "seeds.json", merge.summarise_seeds([table, table, other]))
+    found = seeds_table(scored_run)
+    assert [row.name for row in found.rows] == ["crn", "crn_diversity", "image_space", PHOTOS]
+    assert found.note(found.rows[0], found.columns[0]) == "spread 0.000, 3 seeds"
+    assert found.columns[0].higher_is_better
+    assert "Spread over training seeds" in page_of(write_report(scored_run)).text
+    assert "segmentation/mIoU spread" in pd.read_csv(scored_run.report / "tables" / "seeds.csv").columns
+    write_json(scored_run.path / "scores" / "seeds.json", [{"mean": 1}])
+    with pytest.raises(InputError, match="seeds.json: not made by"):
+        seeds_table(scored_run)
 
 
 def test_values_of_the_floor_alone_make_no_column(scored_run):
@@ -160,9 +225,10 @@ def test_differences_are_marked_by_the_corrected_p_value(scored_run):
     assert [row.name for row in table.rows] == ["pix2pix", "image_space"]
     assert table.marked == {("pix2pix", "differences/mIoU minus crn")}
     assert table.note(table.rows[0], table.columns[0]) == "p < 0.001"
+    assert table.frame()["differences/mIoU minus crn p"].tolist() == [0.0002, 0.2]
     main = tables.main_table(scored_run.methods(), scored_run.scores())
     assert "differences" not in {column.metric for column in main.columns}
-    assert not main.missing()
+    assert not tables.missing(scored_run.methods(), scored_run.scores())
 
 
 def test_scores_of_the_whole_run_are_tables_of_their_own(scored_run):
@@ -174,6 +240,7 @@ def test_scores_of_the_whole_run_are_tables_of_their_own(scored_run):
     assert [column.name for column in table.columns] == ["cityscapes", "nyu"]
     assert [table.cell(table.rows[0], column).value for column in table.columns] == [0.6, 0.2]
     assert table.note(table.rows[0], table.columns[0]) == "p = 0.250"
+    assert table.frame()["agreement/nyu p"].tolist() == [0.25]
     assert "agreement" not in {column.metric for column in tables.main_table(methods, scores).columns}
     assert not tables.stale_scores(methods, scores)
 
@@ -191,12 +258,11 @@ def test_per_class_table_with_intervals_and_an_absent_class(scored_run):
     score.details = {"IoU per class": {"road": 0.9, "car": None}, "IoU per class, interval": {"road": [0.85, 0.95]}}
     scored_run.write_score(score)
     table = tables.per_class_tables(scored_run.methods(), scored_run.scores())["IoU per class"]
-    title = {m.name: m.title for m in scored_run.methods()}[score.method]
-    assert table.values.loc[title, "road"] == 0.9
-    assert np.isnan(table.values.loc[title, "car"])
-    assert table.intervals.loc[title, "road"] == "[0.850, 0.950]"
-    assert table.intervals.loc[title, "car"] == ""
-    assert list(table.values.index)[-1] == "Photographs (oracle)"
+    assert table.values.loc[score.method, "road"] == 0.9
+    assert np.isnan(table.values.loc[score.method, "car"])
+    assert table.intervals.loc[score.method, "road"] == "[0.850, 0.950]"
+    assert table.intervals.loc[score.method, "car"] == ""
+    assert table.titled().index[-1] == table.rows[-1].title == "Photographs (oracle)"
 
 
 def test_exported_files_hold_the_same_numbers(scored_run, tmp_path):
@@ -344,7 +410,8 @@ def test_report_prints_the_numbers_and_protocols_of_the_files(read_only_run, rep
     for score in read_only_run.scores():
         for key, value in score.protocol.items():
             assert key in report.text and str(value) in report.text
-    for expected in ("99.7 %", "52.4", "104.7", "DRN-D-105", "no A/B batch", "CRN, diversity: 3 images per layout"):
+    for expected in ("99.7 %", "GAN + semantic segmentation", "52.4", "104.7", "DRN-D-105", "no A/B batch",
+                     "CRN, diversity: 3 images per layout"):
         assert expected.lower() in report.text.lower()
 
 
@@ -354,7 +421,7 @@ def test_report_of_a_run_without_scores_variants_and_logs(tiny_run):
     tiny_run.image_file("pix2pix", "00003").unlink()
     text = page_of(write_report(tiny_run)).text
     assert "not scored: this run has no scores yet" in text
-    assert "evaluation.run --preset PRESET --all" in text
+    assert "2 (00003_1.png" not in text and "1 (00003) of 12 layouts missing" in text
     assert "No training logs" in text
     assert "No numbers yet" in text
     assert text.count("no such image") == 6 * 3 + 1
@@ -380,6 +447,32 @@ def test_report_names_what_is_missing(scored_run):
     assert "not scored: CRN has no distances score" in text
     assert "the photographs (oracle row) are missing" in text
     assert "left out: scores/segmentation/image_space.json" in text
+
+
+def test_report_gives_the_command_that_made_the_run(tiny_run):
+    command = "python -m evaluation.run --stages train --preset presets/mine.yaml --set 'seed=1' --data 'a b'"
+    record = tiny_run.config() | {"command": command}
+    write_json(tiny_run.path / "run.json", record)
+    assert f"{command} --all" in page_of(write_report(tiny_run)).text
+    shutil.rmtree(tiny_run.method_folder("pix2pix"))
+    assert finish(tiny_run) == f"{command} --methods crn,crn_diversity,pix2pix,image_space --all"
+    write_json(tiny_run.path / "run.json", record | {"command": ""})
+    assert "To finish the run" not in page_of(write_report(tiny_run)).text
+
+
+def test_a_metric_that_nobody_scored_is_named(scored_run):
+    record = scored_run.config()
+    record["config"]["score"] = {"metrics": ["segmentation", "diversity", "modes"]}
+    write_json(scored_run.path / "run.json", record)
+    assert "not scored: diversity is in score.metrics, and has no scores" in page_of(write_report(scored_run)).text
+
+
+def test_the_renderers_row_is_not_called_photographs(scored_run):
+    for name in ("crn", PHOTOS):
+        told = {"photographs": "5 independent draws of the renderer for each layout"} if name == PHOTOS else {}
+        scored_run.write_score(Score("modes", name, [Value("car colours covered", 0.4)], told))
+    text = page_of(write_report(scored_run)).text
+    assert "Coverage of known modes: the row of the photographs is 5 independent draws of the renderer" in text
 
 
 def test_study_batch_and_analysis_are_shown(tiny_run):
@@ -471,6 +564,13 @@ def test_contact_sheet_holds_exact_pixels(scored_run, tmp_path):
     x, y = contact_sheet.GAP * 2 + photo.shape[1] * scale, contact_sheet.TITLE
     shown = sheet[y : y + photo.shape[0] * scale, x : x + photo.shape[1] * scale]
     assert np.array_equal(shown, photo.repeat(scale, 0).repeat(scale, 1))
+
+
+def test_contact_sheet_of_a_run_without_layouts(tiny_run, tmp_path, capsys):
+    shutil.rmtree(tiny_run.dataset / "layouts")
+    with pytest.raises(SystemExit):
+        contact_sheet.main(["--run", str(tiny_run.path), "--out", str(tmp_path / "x.png")])
+    assert "no layouts" in capsys.readouterr().err
 
 
 def test_contact_sheet_of_an_unknown_layout(scored_run, tmp_path, capsys):

@@ -14,6 +14,7 @@ from data.labels import LabelSpace
 from evaluation.rundir import PHOTOS, Method, RunDirectory, Score
 from reports import pictures, tables
 from reports.app_pages.text import plain
+from reports.commands import finish
 from reports.formatting import MISSING, arrow, number_format
 
 ZOOMS = {"1×": 1, "2×": 2, "3×": 3, "4×": 4}
@@ -25,8 +26,7 @@ def show(run: RunDirectory) -> None:
     layouts, methods, labels = run.layouts(), run.methods(), run.labels()
     size = pictures.image_size(run)
     if not methods:
-        raise InputError(f"{run.path}: no synthesized images yet; finish the run: "
-                         f"python -m evaluation.run --all --out {run.path}")
+        raise InputError(f"{run.path}: no synthesized images yet; {_to_finish(run)}")
     presence = _class_presence(str(run.path), len(labels), _newest(run.dataset / "layouts"))
     _restore(layouts, methods, labels, size[1])
     name, chosen = _controls(layouts, methods, labels, presence)
@@ -43,6 +43,10 @@ def show(run: RunDirectory) -> None:
         if method.images_per_layout > 1:
             _variants(run, name, method, size)
     _overall_scores(run, scores, layouts, methods, chosen)
+
+
+def _to_finish(run: RunDirectory) -> str:
+    return f"finish the run: {command}" if (command := finish(run)) else "finish the run"
 
 
 # --- choice of the view -----------------------------------------------------------------------------------------------
@@ -80,7 +84,7 @@ def _controls(layouts: list[str], methods: list[Method], labels: LabelSpace,
         wanted = [labels.names.index(name) for name in classes]
         matching = [name for name, row in zip(layouts, presence, strict=True) if row[wanted].all()]
         name = _layout_choice(matching, layouts)
-        titles = {method.name: method.title for method in methods}
+        titles = {row.name: row.title for row in tables.table_rows(methods) if not row.reference}
         names = st.multiselect("Methods (two or more)", list(titles), key="methods", format_func=titles.get)
         if len(names) < 2:
             st.info("Choose two or more methods to compare.")
@@ -193,10 +197,11 @@ def _layout_scores(scores: list[Score], layouts: list[str], name: str, chosen: l
 def _overall_scores(run: RunDirectory, scores: list[Score], layouts: list[str], methods: list[Method],
                     chosen: list[Method]) -> None:
     if not scores:
-        st.info("Not scored yet. To score, run python -m evaluation.run again with the stage score.")
+        st.info(plain(f"Not scored yet; {_to_finish(run)}"))
         return
     st.markdown(f"**Scores over all {len(layouts)} layouts**, with 95 % intervals")
-    st.dataframe(overall(methods, scores, chosen), width="stretch")
+    merged = run.merged_methods()  # they have no images to choose, and belong beside those that have
+    st.dataframe(overall([*methods, *merged], scores, [*chosen, *merged]), width="stretch")
     st.caption("Arrows point to the better side. The protocol of every number is in the report, "
                f"{plain(str(run.report / 'index.html'))}.")
 
@@ -212,16 +217,16 @@ def _read_scores(path: str, changed: float) -> list[Score]:
 
 def per_image(scores: list[Score], chosen: list[Method], position: int, count: int) -> pd.DataFrame:
     """Values of one layout, a row per method and the photograph; a score list of another length is left out."""
-    titles = {PHOTOS: "Photograph"} | {method.name: method.title for method in chosen}
+    titles = {PHOTOS: "Photograph"} | {row.name: row.title for row in tables.table_rows(chosen) if not row.reference}
     rows: dict[str, dict[str, float | None]] = {}
     for score in scores:
         for value_name, numbers in score.per_image.items():
             if score.method in titles and len(numbers) == count:
                 value = score.value(value_name)
                 heading = f"{value_name} {arrow(value.higher_is_better) if value else ''}".strip()
-                rows.setdefault(titles[score.method], {})[heading] = numbers[position]
+                rows.setdefault(score.method, {})[heading] = numbers[position]
     frame = pd.DataFrame.from_dict(rows, orient="index", dtype=float)
-    return frame.reindex([title for title in titles.values() if title in rows])
+    return frame.reindex([name for name in titles if name in rows]).rename(index=titles)
 
 
 def overall(methods: list[Method], scores: list[Score], chosen: list[Method]) -> pd.DataFrame:
