@@ -1,54 +1,73 @@
 """The metric "agreement": which automatic score puts the methods in the order in which people put them?
 
 For each score Kendall's tau-b between its order of the methods and a human order: the paper's Table 1, and the run's
-own human study where its preferences are given. The interval resamples layouts; the human order is taken as it is.
+own human study where its preferences are given. The interval resamples layouts, for a study those of the people's
+choices too; how tau scatters over other methods it cannot say, so the range that random orders give stands beside it.
 """
 
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from scipy import stats
 
-from data.errors import InputError
-from data.files import read_json, sha256
+from data.files import sha256
 from evaluation.context import Work
 from evaluation.differences import StatisticsOf, all_statistics
-from evaluation.intervals import Statistic, percentile_interval
+from evaluation.intervals import LEVEL, UNDEFINED, Statistic, holm, percentile_interval
+from evaluation.preferences import HumanOrder, Preference, order_of, preference_files, read_preferences
 from evaluation.published_order import TABLE_1, realism
 from evaluation.rundir import Value
 
 METRIC = "agreement"
 LEAST_METHODS = 3  # two methods have an order right or wrong by the toss of a coin
-STUDY = "human-study"
+UNCHANGED = "the order {} changed when layouts were resampled; says nothing about other methods"
 
 
 def kendall_tau(scores: np.ndarray, order: np.ndarray) -> np.ndarray:
-    """Kendall's tau-b of scores [..., M] with one order [M]: [...]; NaN where all scores are tied.
+    """Kendall's tau-b of scores [..., M] with an order [M] or orders [..., M]: [...]; NaN where all of one are tied.
 
     Equals scipy.stats.kendalltau, for many resamples at once.
     """
-    i, j = np.triu_indices(len(order), 1)
-    a, b = np.sign(scores[..., i] - scores[..., j]), np.sign(order[i] - order[j])
-    norm = np.sqrt((a != 0).sum(-1) * (b != 0).sum())
+    i, j = np.triu_indices(order.shape[-1], 1)
+    a, b = np.sign(scores[..., i] - scores[..., j]), np.sign(order[..., i] - order[..., j])
+    norm = np.sqrt((a != 0).sum(-1) * (b != 0).sum(-1))
     return np.divide((a * b).sum(-1), norm, out=np.full(norm.shape, np.nan), where=norm > 0)
+
+
+def random_range(methods: int) -> tuple[float, float]:
+    """The narrowest range around 0 that holds the tau of 95 % of all orders of so many methods without ties: exact.
+
+    An order of m methods is one of m - 1 with a method inserted, which adds 0 to m - 1 discordant pairs, all equally
+    often.
+    """
+    share = np.ones(1)  # of orders, by number of discordant pairs
+    for m in range(2, methods + 1):
+        share = np.convolve(share, np.full(m, 1 / m))
+    tau = np.abs(np.linspace(1, -1, len(share)))
+    widest = min(t for t in tau if share[tau <= t + 1e-9].sum() >= LEVEL)
+    return -float(widest), float(widest)
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """tau in -1..1 with interval; p: exact two-sided under independence; discordant: pairs of methods put otherwise."""
+    """tau in -1..1 with interval, or the note why there is none; p: exact two-sided under independence; random: 95 %
+    range of tau under random orders; discordant: pairs of methods put otherwise."""
 
     tau: float
     interval: tuple[float, float] | None
+    note: str
     p: float | None
+    random: tuple[float, float]
     discordant: list[tuple[str, str]]
 
 
-def agreement(statistics: Mapping[str, Statistic], human: Mapping[str, float], counts: np.ndarray) -> Agreement | None:
-    """One score of each method against a human order (higher: more realistic). None for fewer than three methods in
-    common, or a score without an order."""
+def agreement(statistics: Mapping[str, Statistic], human: Mapping[str, float], counts: np.ndarray,
+              resampled: Mapping[str, np.ndarray] | None = None) -> Agreement | None:
+    """One score of each method against a human order (higher: more realistic); resampled: the human order [R] in the
+    resamples of `counts`, where it changes with them. None for fewer than three methods in common, or a score without
+    an order."""
     methods = [method for method in human if method in statistics]
     if len(methods) < LEAST_METHODS or statistics[methods[0]].higher_is_better is None:
         return None
@@ -58,48 +77,24 @@ def agreement(statistics: Mapping[str, Statistic], human: Mapping[str, float], c
     if not np.isfinite(values).all() or len(set(values)) == 1:
         return None
     replicates = sign * np.stack([statistics[method].replicates(counts) for method in methods], axis=-1)
+    orders = np.stack([resampled[method] for method in methods], axis=-1) if resampled else order
+    interval, note = _interval(kendall_tau(replicates, orders))
     i, j = np.triu_indices(len(methods), 1)
     wrong = np.sign(values[i] - values[j]) * np.sign(order[i] - order[j]) < 0
     p = float(stats.kendalltau(values, order).pvalue)
-    return Agreement(float(kendall_tau(values, order)), percentile_interval(kendall_tau(replicates, order)),
-                     p if math.isfinite(p) else None,
+    return Agreement(float(kendall_tau(values, order)), interval, note, p if math.isfinite(p) else None,
+                     random_range(len(methods)),
                      [(methods[a], methods[b]) for a, b in zip(i[wrong], j[wrong], strict=True)])
 
 
-@dataclass(frozen=True)
-class Preference:
-    """`count` people preferred the image of one method to the other's, of the same layout."""
-
-    layout: str
-    preferred: str
-    other: str
-    count: float = 1.0
-
-
-def read_preferences(file: Path) -> list[Preference]:
-    """A JSON list of {"layout", "preferred", "other"[, "count"]}. Raises InputError naming the first bad entry."""
-    entries = read_json(file)
-    if not isinstance(entries, list) or not entries:
-        raise InputError(f"{file}: a list of preferences is expected, [{{layout, preferred, other}}, ...]")
-    try:
-        return [Preference(str(e["layout"]), str(e["preferred"]), str(e["other"]), float(e.get("count", 1)))
-                for e in entries]
-    except (TypeError, KeyError, ValueError, AttributeError):
-        wrong = next(i for i, e in enumerate(entries) if not isinstance(e, dict)
-                     or not {"layout", "preferred", "other"} <= set(e))
-        raise InputError(f"{file}: entry {wrong} needs layout, preferred and other, got {entries[wrong]}") from None
-
-
-def human_order(preferences: Sequence[Preference], methods: Sequence[str]) -> dict[str, float]:
-    """Percent of its comparisons (with any of `methods`) that each method won, averaged over its opponents."""
-    index = {method: i for i, method in enumerate(methods)}
-    wins = np.zeros((len(methods), len(methods)))
-    for p in preferences:
-        if p.preferred in index and p.other in index:
-            wins[index[p.preferred], index[p.other]] += p.count
-    total = wins + wins.T
-    share = np.divide(wins, total, out=np.full_like(wins, np.nan), where=total > 0)
-    return {method: float(100 * np.nanmean(share[i])) for method, i in index.items() if total[i].any()}
+def _interval(taus: np.ndarray) -> tuple[tuple[float, float] | None, str]:
+    """An interval without width would look like certainty: a note in its place."""
+    interval = percentile_interval(taus)
+    if interval is None:
+        return None, UNDEFINED
+    if interval[0] == interval[1]:
+        return None, UNCHANGED.format("never" if (taus == interval[0]).all() else "hardly ever")
+    return interval, ""
 
 
 def pairwise_agreement(preferences: Sequence[Preference], per_image: Mapping[str, np.ndarray], layouts: Sequence[str],
@@ -124,63 +119,68 @@ def _share(means: np.ndarray) -> np.ndarray:
 
 
 def score(work: Work, sources: Mapping[str, StatisticsOf], inputs_of: Callable[[str], str]) -> None:
-    """Write scores/agreement/<order>.json for each table of the paper and for the run's own study: one tau per score.
+    """Write scores/agreement/<order>.json for each table of the paper and for the run's own studies: a tau per score.
 
     An order with fewer than three methods of the run is left out.
     """
     everything = [inputs_of(method) for method in work.methods]
-    orders = {table: realism(table) for table in TABLE_1}
-    preferences = _preferences(work)
-    if preferences:
-        orders[STUDY] = human_order(preferences, work.methods)
-    for name, order in orders.items():
-        if len(set(order) & set(work.methods)) < LEAST_METHODS:
-            continue
-        inputs = work.inputs(METRIC, name, [everything, order, _preferences_hash(work) if name == STUDY else None])
-        if not work.stored(METRIC, name, inputs):
-            _write(work, sources, name, order, preferences if name == STUDY else [], inputs)
+    for order, key in _orders(work):
+        inputs = work.inputs(METRIC, order.name, [everything, order.realism, key])
+        if len(set(order.realism) & set(work.methods)) >= LEAST_METHODS and not work.stored(METRIC, order.name, inputs):
+            _write(work, sources, order, inputs)
 
 
-def _preferences(work: Work) -> list[Preference]:
-    path = work.context.options.preferences
-    return read_preferences(Path(path)) if path else []
+def _orders(work: Work) -> list[tuple[HumanOrder, str]]:
+    """Each with a hash of what it was made from beside the order itself."""
+    found = [(HumanOrder(table, f"Chen & Koltun, ICCV 2017, Table 1, {table}", realism(table)), "")
+             for table in TABLE_1]
+    for name, file in preference_files(work.run, work.context.options.preferences).items():
+        order = order_of(name, "the run's own human study, Bradley-Terry strengths (log odds)", read_preferences(file),
+                         work.measurements.layouts, work.methods)
+        found.append((order, sha256(file)))
+    return found
 
 
-def _preferences_hash(work: Work) -> str:
-    return sha256(Path(work.context.options.preferences))
-
-
-def _write(work: Work, sources: Mapping[str, StatisticsOf], name: str, order: dict[str, float],
-           preferences: list[Preference], inputs: str) -> None:
+def _write(work: Work, sources: Mapping[str, StatisticsOf], order: HumanOrder, inputs: str) -> None:
     table = {method: all_statistics(work, sources, method) for method in work.methods}
     names = dict.fromkeys(score for statistics in table.values() for score in statistics)
-    values, details = [], {"human order": order, "discordant pairs": {}, "p": {}}
-    for score_name in names:
-        of_methods = {method: s[score_name] for method, s in table.items() if score_name in s}
-        if found := agreement(of_methods, order, work.counts):
-            values.append(Value(score_name, found.tau, found.interval, higher_is_better=True))
-            details["discordant pairs"][score_name] = found.discordant
-            details["p"][score_name] = found.p
-        if preferences:
-            values += _per_image(work, preferences, score_name, of_methods)
-    work.write(METRIC, name, inputs, values, _protocol(name, order, work), details=details)
+    values, found, resampled = [], {}, order.resampled(work.counts)
+    for name in names:
+        of_methods = {method: s[name] for method, s in table.items() if name in s}
+        if one := agreement(of_methods, order.realism, work.counts, resampled):
+            found[name] = one
+            values.append(Value(name, one.tau, one.interval, one.note, higher_is_better=True))
+        values += _per_image(work, order.preferences, name, of_methods)
+    work.write(METRIC, order.name, inputs, values, _protocol(order, work), details=_details(order, found))
 
 
-def _per_image(work: Work, preferences: list[Preference], name: str, table: Mapping[str, Statistic]) -> list[Value]:
-    """Agreement image by image, for scores that are means over images."""
-    plain = {method: s.per_image[:, 0] for method, s in table.items() if s.per_image.shape[1] == 1}
+def _details(order: HumanOrder, found: dict[str, Agreement]) -> dict:
+    p = {name: one.p for name, one in found.items()}
+    tested = [name for name in p if p[name] is not None]
+    adjusted = holm([p[name] for name in tested])
+    return {"human order": order.realism, "discordant pairs": {name: one.discordant for name, one in found.items()},
+            "tau of random orders, 95 %": {name: one.random for name, one in found.items()},
+            "p": p, "p (Holm)": dict.fromkeys(p) | dict(zip(tested, adjusted, strict=True))}
+
+
+def _per_image(work: Work, preferences: Sequence[Preference], name: str, table: Mapping[str, Statistic]) -> list[Value]:
+    """Agreement image by image, for scores that an image has by itself."""
+    each = {method: s.each for method, s in table.items() if s.each is not None}
     orders = {s.higher_is_better for s in table.values()}
-    if not plain or orders & {None}:
+    if not preferences or not each or orders & {None}:
         return []
-    statistic = pairwise_agreement(preferences, plain, work.measurements.layouts, orders.pop())
+    statistic = pairwise_agreement(preferences, each, work.measurements.layouts, orders.pop())
     if statistic is None:
         return []
-    return [Value(f"{name}, per image", statistic.value(), percentile_interval(statistic.replicates(work.counts)),
-                  higher_is_better=True)]
+    interval = percentile_interval(statistic.replicates(work.counts))
+    return [Value(f"{name}, per image", statistic.value(), interval, "" if interval else UNDEFINED, True)]
 
 
-def _protocol(name: str, order: dict[str, float], work: Work) -> dict:
-    source = "the run's own human study" if name == STUDY else f"Chen & Koltun, ICCV 2017, Table 1, {name}"
-    methods = [method for method in order if method in work.methods]
-    return {"human order": source, "methods": methods, "statistic": "Kendall's tau-b",
-            "interval": f"95 %, {work.context.bootstrap} resamples of the layouts; the human order is held fixed"}
+def _protocol(order: HumanOrder, work: Work) -> dict:
+    held = "is held fixed" if order.wins is None else "is made again of the choices on the layouts drawn; the people " \
+                                                      "are the same"
+    protocol = {"human order": order.source, "methods": [m for m in order.realism if m in work.methods],
+                "statistic": "Kendall's tau-b",
+                "test": "exact, against independent orders; Holm over the scores of this human order",
+                "interval": f"95 %, {work.resampling}; the human order {held}"}
+    return protocol | ({"left out": list(order.notes)} if order.notes else {})

@@ -1,12 +1,15 @@
 """The metric "differences": every score of every method minus the reference method's, on the same layouts.
 
-Paired bootstrap over layouts; p-values of one score are corrected over the methods by Holm's procedure.
+Paired bootstrap over layouts; p-values of one score are corrected over the methods by Holm's procedure. They are about
+these checkpoints: what another training run would give is for several training seeds to say.
 """
 
 from collections.abc import Callable, Mapping
 
+import numpy as np
+
 from evaluation.context import Work
-from evaluation.intervals import Difference, Statistic, holm, paired_difference
+from evaluation.intervals import UNDEFINED, Difference, Statistic, holm, paired_difference
 from evaluation.rundir import Value
 
 METRIC = "differences"
@@ -31,17 +34,20 @@ def score(work: Work, sources: Mapping[str, StatisticsOf], inputs_of: Callable[[
     for method in others:
         corrected = {name: p for name, p in _corrected(found, others).items() if method in p}
         tests = {name: {"p": found[method][name].p, "p (Holm)": corrected[name][method]} for name in found[method]}
-        values = [Value(f"{name} minus {reference}", d.value, d.interval, higher_is_better=_better(work, sources, name))
-                  for name, d in found[method].items()]
+        values = [Value(f"{name} minus {reference}", d.value, d.interval, "" if d.interval else UNDEFINED,
+                        _better(work, sources, name)) for name, d in found[method].items()]
         work.write(METRIC, method, inputs[method], values, _protocol(reference, len(others)), details={"tests": tests})
 
 
 def _differences(work: Work, sources: Mapping[str, StatisticsOf], reference: str,
                  others: list[str]) -> dict[str, dict[str, Difference]]:
+    """Of the scores that both methods have; a score that is not defined for one of them has no difference."""
     base = all_statistics(work, sources, reference)
-    return {method: {name: paired_difference(statistic, base[name], work.counts)
-                     for name, statistic in all_statistics(work, sources, method).items() if name in base}
-            for method in others}
+    found = {method: {name: paired_difference(statistic, base[name], work.counts)
+                      for name, statistic in all_statistics(work, sources, method).items() if name in base}
+             for method in others}
+    return {method: {name: d for name, d in of_scores.items() if np.isfinite(d.value)}
+            for method, of_scores in found.items()}
 
 
 def _corrected(found: dict[str, dict[str, Difference]], others: list[str]) -> dict[str, dict[str, float]]:
@@ -59,5 +65,7 @@ def _better(work: Work, sources: Mapping[str, StatisticsOf], name: str) -> bool 
 
 
 def _protocol(reference: str, methods: int) -> dict:
-    return {"reference": reference, "test": "paired bootstrap over layouts, two-sided",
+    return {"reference": reference,
+            "test": "paired bootstrap over layouts, two-sided, of these checkpoints: one training seed each",
+            "Fréchet distances": "at this N, the bias at this N included; see the kernel distance, which has none",
             "correction": f"Holm over {methods} methods, for each score"}

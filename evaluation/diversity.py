@@ -26,9 +26,9 @@ def pairwise_distance(features: np.ndarray) -> np.ndarray:
     return np.linalg.norm(features[:, i] - features[:, j], axis=-1).mean(axis=1)
 
 
-def best_of_k(features: np.ndarray, photo: np.ndarray) -> np.ndarray:
-    """Smallest Euclidean distance of a layout's images [N, K, D] to its photograph [N, D]: [N]."""
-    return np.linalg.norm(features - photo[:, None], axis=-1).min(axis=1)
+def to_photo(features: np.ndarray, photo: np.ndarray) -> np.ndarray:
+    """Euclidean distances of a layout's images [N, K, D] to its photograph [N, D]: [N, K]."""
+    return np.linalg.norm(features - photo[:, None], axis=-1)
 
 
 def spread(photos: np.ndarray) -> float:
@@ -72,9 +72,18 @@ def _statistics(work: Work, method: str) -> dict[str, Statistic]:
     for consumer in [*perceptual_consumers(work), PixelConsumer()]:
         measured = work.measurements.get(method, consumer)
         label = getattr(consumer, "label", "pixels")
-        found[f"best-of-k {label}"] = Statistic.mean(measured[TO_PHOTO].min(axis=1), False)
+        found |= _best(measured[TO_PHOTO], label)
         if PAIRWISE in measured:
             found[f"pairwise {label}"] = Statistic.mean(measured[PAIRWISE])
+    return found
+
+
+def _best(distances: np.ndarray, label: str) -> dict[str, Statistic]:
+    """The best of the K images, distances [N, K], and the first one. Names say how many the best was chosen from: the
+    best of more is nearer whatever they are, so that methods may be compared at equal numbers only."""
+    found = {f"best-of-1 {label}": Statistic.of_images(distances[:, 0], False)}
+    if (k := distances.shape[1]) > 1:
+        found[f"best-of-{k} {label}"] = Statistic.mean(distances.min(axis=1), False)
     return found
 
 
@@ -83,7 +92,7 @@ def _of_features(work: Work, method: str, consumer: FeatureConsumer) -> dict[str
     photos = work.measurements.get(PHOTOS, consumer)[FEATURES][:, 0].astype(np.float64)
     unit = spread(photos) or 1.0
     label = consumer.extractor.label
-    found = {f"best-of-k distance-{label}": Statistic.mean(best_of_k(images, photos) / unit, False)}
+    found = _best(to_photo(images, photos) / unit, f"distance-{label}")
     if images.shape[1] > 1:
         found[f"pairwise distance-{label}"] = Statistic.mean(pairwise_distance(images) / unit)
     return found
@@ -95,6 +104,7 @@ def protocol(work: Work) -> dict[str, Any]:
                                 "two photographs of different layouts",
             "maps and LPIPS": {c.label: c.protocol for c in perceptual_consumers(work)},
             "pixels": "mean absolute difference of RGB, 0..1",
+            "best of k": "of the k images of a layout; best-of-1 is the first one",
             "pairwise": "mean over the pairs of the k images of a layout, then over layouts"}
 
 

@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+from scipy.sparse.csgraph import connected_components
 
 from data.errors import InputError
 from evaluation.context import Work
 from evaluation.differences import StatisticsOf, all_statistics
-from evaluation.intervals import Statistic, percentile_interval
+from evaluation.intervals import UNDEFINED, Statistic, percentile_interval
 from evaluation.rundir import Value
 
 METRIC = "effects"
@@ -55,16 +56,19 @@ def additive_effects(values: np.ndarray, cells: list[Cell], rows: list[str], col
     return Effects(rows_, columns_, coefficients[..., 0], np.sqrt(np.square(rest).mean(-1)))
 
 
-def grid_of(work: Work) -> dict[Cell, str]:
-    """Generator, objective -> method, of the methods that make one image per layout; the first of each cell."""
+def grid_of(work: Work) -> tuple[dict[Cell, str], list[str]]:
+    """Generator, objective -> method, of the methods that make one image per layout, the first of each cell; and the
+    methods of a smaller grid that shares no generator and no objective with this one."""
     grid: dict[Cell, str] = {}
     for method in work.measurements.methods.values():
         if method.generator and method.objective and method.images_per_layout == 1:
             grid.setdefault((method.generator, method.objective), method.name)
-    return _connected(grid)
+    grid = _crossed(grid)
+    kept = _largest_part(grid)
+    return kept, [method for cell, method in grid.items() if cell not in kept]
 
 
-def _connected(grid: dict[Cell, str]) -> dict[Cell, str]:
+def _crossed(grid: dict[Cell, str]) -> dict[Cell, str]:
     """Without generators and objectives that occur once: a lone cell says nothing about either."""
     while True:
         rows, columns = [cell[0] for cell in grid], [cell[1] for cell in grid]
@@ -72,6 +76,17 @@ def _connected(grid: dict[Cell, str]) -> dict[Cell, str]:
         if len(kept) == len(grid):
             return kept
         grid = kept
+
+
+def _largest_part(grid: dict[Cell, str]) -> dict[Cell, str]:
+    """The most cells that generators and objectives tie together, the first such part: effects exist within one part
+    only."""
+    if not grid:
+        return grid
+    cells = list(grid)
+    tied = np.array([[a[0] == b[0] or a[1] == b[1] for b in cells] for a in cells])
+    part = connected_components(tied)[1]
+    return {cell: grid[cell] for cell, own in zip(cells, part, strict=True) if own == np.bincount(part).argmax()}
 
 
 def effects_of(statistics: Mapping[Cell, Statistic], counts: np.ndarray) -> tuple[list[Value], dict]:
@@ -85,7 +100,8 @@ def effects_of(statistics: Mapping[Cell, Statistic], counts: np.ndarray) -> tupl
     better = statistics[cells[0]].higher_is_better
 
     def value(name: str, number: np.ndarray, spread: np.ndarray) -> Value:
-        return Value(name, float(number), percentile_interval(spread), higher_is_better=better)
+        interval = percentile_interval(spread)
+        return Value(name, float(number), interval, "" if interval else UNDEFINED, better)
 
     values = [value("mean of the grid", found.mean, resampled.mean)]
     values += [value(f"generator {name}", found.rows[i], resampled.rows[:, i]) for i, name in enumerate(rows)]
@@ -97,20 +113,30 @@ def effects_of(statistics: Mapping[Cell, Statistic], counts: np.ndarray) -> tupl
 
 
 def score(work: Work, sources: Mapping[str, StatisticsOf], inputs_of: Callable[[str], str]) -> None:
-    """Write scores/effects/<score name>.json for every score, when the run's methods form a grid; else nothing."""
-    grid = grid_of(work)
+    """Write scores/effects/<score name>.json for every score that all methods of the run's grid have; nothing when
+    they form no grid."""
+    grid, apart = grid_of(work)
     if len({cell[0] for cell in grid}) < 2 or len({cell[1] for cell in grid}) < 2:
         return
-    everything = [inputs_of(method) for method in grid.values()]
+    inputs = work.inputs(METRIC, "", [[inputs_of(method) for method in grid.values()], sorted(grid.items()), apart])
+    if _written(work, inputs):
+        return
     table = {cell: all_statistics(work, sources, method) for cell, method in grid.items()}
-    for name in dict.fromkeys(name for statistics in table.values() for name in statistics):
-        inputs = work.inputs(METRIC, name, [everything, sorted(grid.items())])
-        of_cells = {cell: s[name] for cell, s in table.items() if name in s}
-        if len(of_cells) == len(grid) and not work.stored(METRIC, file_name(name), inputs):
-            values, details = effects_of(of_cells, work.counts)
-            protocol = {"score": name, "model": "additive, least squares, effects sum to zero",
-                        "methods": {f"{row} x {column}": method for (row, column), method in grid.items()}}
-            work.write(METRIC, file_name(name), inputs, values, protocol, details=details)
+    names = [name for name in next(iter(table.values()))
+             if all(name in s and np.isfinite(s[name].value()) for s in table.values())]
+    protocol = {"model": "additive, least squares, effects sum to zero", "scores of the grid": names,
+                "methods": {f"{row} x {column}": method for (row, column), method in grid.items()}}
+    if apart:
+        protocol["left out"] = f"{', '.join(apart)}: a grid apart, tied to this one by no generator and no objective"
+    for name in names:
+        values, details = effects_of({cell: s[name] for cell, s in table.items()}, work.counts)
+        work.write(METRIC, file_name(name), inputs, values, {"score": name} | protocol, details=details)
+
+
+def _written(work: Work, inputs: str) -> bool:
+    """Whether the files of all scores stand there already, made from these inputs: each of them names all."""
+    found = [score.protocol for score in work.run.scores(METRIC) if score.protocol.get("inputs") == inputs]
+    return bool(found) and {protocol["score"] for protocol in found} == set(found[0]["scores of the grid"])
 
 
 def file_name(score: str) -> str:

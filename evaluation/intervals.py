@@ -1,18 +1,20 @@
 """Intervals and tests: the bootstrap over images, paired between methods, for every number of the suite.
 
-One resample draws N of the N layouts with replacement. All methods share the resamples of a run, so differences are
-paired: what is hard about a layout is hard for every method. A statistic is kept as one row of sums per image and a
-formula of their mean, which makes 10,000 resamples one matrix product.
+One resample draws N of the N layouts with replacement, one by one or in blocks of neighbours. All methods share the
+resamples of a run, so differences are paired: what is hard about a layout is hard for every method. A statistic is
+kept as one row of sums per image and a formula of their mean, which makes 10,000 resamples one matrix product.
+Imports no torch, so that any room can use it.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
 from scipy import stats
 
 LEVEL = 0.95
+UNDEFINED = "not defined in most resamples"  # why a number has no interval
 
 
 def first(means: np.ndarray) -> np.ndarray:
@@ -24,17 +26,24 @@ def first(means: np.ndarray) -> np.ndarray:
 class Statistic:
     """A number that is a function of per-image means.
 
-    per_image: float64 [N, S] in layout order. formula: means [..., S] -> values [...].
+    per_image: float64 [N, S] in layout order. formula: means [..., S] -> values [...]. each: the score of each image by
+    itself, [N], where an image has one; what an image adds to a distance between sets is none.
     """
 
     per_image: np.ndarray = field(repr=False)
     formula: Callable[[np.ndarray], np.ndarray] = first
     higher_is_better: bool | None = True
+    each: np.ndarray | None = field(default=None, repr=False)
 
     @classmethod
     def mean(cls, values: np.ndarray, higher_is_better: bool | None = True) -> "Statistic":
         """The mean of one number per image, [N]."""
         return cls(np.asarray(values, np.float64).reshape(-1, 1), higher_is_better=higher_is_better)
+
+    @classmethod
+    def of_images(cls, values: np.ndarray, higher_is_better: bool | None = True) -> "Statistic":
+        """The mean of a score that each image has by itself, [N]."""
+        return replace(cls.mean(values, higher_is_better), each=np.asarray(values, np.float64))
 
     def value(self) -> float:
         return float(self.formula(self.per_image.mean(axis=0)))
@@ -45,10 +54,15 @@ class Statistic:
 
 
 @lru_cache(maxsize=4)
-def resample_counts(n: int, resamples: int, seed: int = 0) -> np.ndarray:
-    """How often each of n images is drawn in each resample: float64 [resamples, n], rows sum to n. Read-only."""
+def resample_counts(n: int, resamples: int, seed: int = 0, block: int = 1) -> np.ndarray:
+    """How often each of n images is drawn in each resample: float64 [resamples, n], rows sum to n. Read-only.
+
+    block: images drawn together, a run of neighbours on the circle of all n (Politis & Romano 1992): the frames of one
+    film say nearly the same, and drawn one by one they would pass for that many independent ones.
+    """
     rng = np.random.default_rng([seed, n, resamples])
-    drawn = rng.integers(0, n, (resamples, n)) + np.arange(resamples)[:, None] * n
+    starts = rng.integers(0, n, (resamples, -(-n // block), 1))
+    drawn = ((starts + np.arange(block)) % n).reshape(resamples, -1)[:, :n] + np.arange(resamples)[:, None] * n
     counts = np.bincount(drawn.ravel(), minlength=resamples * n).reshape(resamples, n).astype(np.float64)
     counts.setflags(write=False)
     return counts

@@ -64,7 +64,7 @@ def method_statistics(work: Work, method: str) -> dict[str, Statistic]:
     if method == PHOTOS:
         return {}
     measured = work.measurements.get(method, ReferenceConsumer())
-    return {name: Statistic.mean(numbers) for name, numbers in measured.items()}
+    return {name: Statistic.of_images(numbers) for name, numbers in measured.items()}
 
 
 def protocol(work: Work) -> dict[str, str]:

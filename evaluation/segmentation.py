@@ -111,19 +111,20 @@ FORMULAS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "mIoU, void counted": mean_iou_void_counted,
     "pixel accuracy, void counted": pixel_accuracy_void_counted,
 }
+OF_ONE_IMAGE = ("mIoU", "pixel accuracy")  # figures that an image is given by itself too
 VOID_RULE = "ignored; values named 'void counted' count void pixels as wrong"
 
 
 def statistics(confusion: np.ndarray) -> dict[str, Statistic]:
     """All figures of EVALUATION from per-image confusion matrices [N, C, C-1], each in 0..1."""
-    per_image = sums(confusion)
-    return {name: Statistic(per_image, formula) for name, formula in FORMULAS.items()}
+    per_image, each = sums(confusion), per_image_values(confusion)
+    return {name: Statistic(per_image, formula, each=each.get(name)) for name, formula in FORMULAS.items()}
 
 
 def per_image_values(confusion: np.ndarray) -> dict[str, np.ndarray]:
     """Each figure of every image on its own, [N]; NaN where an image has no labelled pixel."""
     per_image = sums(confusion)
-    return {name: FORMULAS[name](per_image) for name in ("mIoU", "pixel accuracy")}
+    return {name: FORMULAS[name](per_image) for name in OF_ONE_IMAGE}
 
 
 

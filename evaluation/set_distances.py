@@ -60,7 +60,7 @@ def _compare(work: Work, method: str, consumer: FeatureConsumer) -> dict[str, St
     precise, recalled = precision_recall(x, y, options.neighbours)
     return {"FD": Statistic.mean(frechet_terms(x, y).per_image, False),
             "KD": Statistic.mean(kernel_terms(x, y, options.kernel_subset_size).per_image, False),
-            "precision": Statistic.mean(precise), "recall": Statistic.mean(recalled)}
+            "precision": Statistic.of_images(precise), "recall": Statistic.mean(recalled)}
 
 
 def protocol(work: Work) -> dict[str, Any]:

@@ -108,12 +108,13 @@ class ScoreConfig(Section):
     metrics: list[str] = ["segmentation", "distances", "diversity", "modes", "reference", "cost", "differences",
                           "agreement", "effects"]  # keys of METRICS and COMPARISONS in evaluation.scores
     bootstrap: int = Field(2000, ge=100)  # resamples behind every interval
+    block: int = Field(1, ge=1)  # layouts drawn together in a resample: more than 1 for neighbouring frames of a film
     extractors: list[ExtractorConfig] = [ExtractorConfig()]
     judge: LabelJudgeConfig = LabelJudgeConfig()
     kernel_subset_size: int | None = Field(None, ge=2)  # None: 1000, or half the images where they are fewer
     neighbours: int = Field(3, ge=1)  # of precision and recall
     lpips: str | None = None  # folder with the LPIPS trunk's torchvision weights (needs the package lpips)
-    preferences: str | None = None  # JSON of people's preferences, to compare the order of methods with
+    preferences: str | None = None  # JSON of people's preferences, to compare orders with; None: the run's own studies'
 
 
 class StudyConfig(Section):

@@ -8,7 +8,7 @@ from scipy.ndimage import correlate
 from data.files import write_json, write_png
 from data.street import CAR_COLOURS, MIN_CAR_PIXELS, Street
 from evaluation.context import Context, Work
-from evaluation.diversity import PixelConsumer, best_of_k, pairwise_distance, spread
+from evaluation.diversity import PixelConsumer, pairwise_distance, spread, to_photo
 from evaluation.measurements import Batch
 from evaluation.mode_coverage import (
     ModesConsumer,
@@ -34,12 +34,9 @@ def test_pairwise_distance_by_hand():
     assert pairwise_distance(np.ones((2, 4, 3))).tolist() == [0, 0]
 
 
-def test_best_of_k_by_hand():
-    features = np.array([[[0.0, 0], [3, 4]], [[1, 0], [9, 9]]])
-    photo = np.array([[3.0, 3], [1, 2]])
-    assert best_of_k(features, photo).tolist() == [1, 2]
-    more = np.concatenate([features, RNG.normal(size=(2, 5, 2))], axis=1)
-    assert (best_of_k(more, photo) <= best_of_k(features, photo)).all()
+def test_distances_to_the_photograph_by_hand():
+    features = np.array([[[3.0, 0], [3, 4]], [[1, 0], [9, 8]]])
+    assert to_photo(features, np.array([[3.0, 3], [1, 2]])).tolist() == [[3, 1], [2, 10]]
 
 
 def test_spread_is_the_distance_of_two_photographs():
@@ -197,7 +194,12 @@ def test_datasets_without_modes_have_no_coverage(tiny_run):
 def test_diversity_and_reference_scores(street_run, tiny_judge):
     score_run(street_run, Context(tiny_judge, bootstrap=200), ["diversity", "reference"])
     diversity = {score.method: score for score in street_run.scores("diversity")}
-    assert diversity["one"].value("best-of-k pixels").value == 0
+    assert diversity["one"].value("best-of-1 pixels").value == 0
+    best = [value.name for value in diversity["many"].values if value.name.endswith("pixels")]
+    assert best == ["best-of-1 pixels", "best-of-4 pixels", "pairwise pixels"]
+    first, chosen = (np.array(diversity["many"].per_image[name]) for name in best[:2])
+    assert (chosen <= first).all() and (chosen < first).any()
+    assert diversity["one"].value("best-of-4 pixels") is None
     assert diversity["one"].value("pairwise pixels") is None
     assert diversity["many"].value("pairwise distance-judge").value > 0
     assert diversity["many"].protocol["k"] == 4

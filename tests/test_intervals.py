@@ -1,11 +1,15 @@
 """Intervals and tests: the bootstrap against theory and loops, Holm against statsmodels."""
 
+import subprocess
+import sys
 import time
 
 import numpy as np
 import pytest
 from statsmodels.stats.multitest import multipletests
 
+from data.errors import InputError
+from evaluation.context import Context
 from evaluation.intervals import (
     Statistic,
     holm,
@@ -15,7 +19,9 @@ from evaluation.intervals import (
     resample_counts,
     two_sided_p,
 )
+from evaluation.scores import score_run
 from evaluation.segmentation import mean_iou, pixel_accuracy, sums
+from presets.schema import ScoreConfig, load_preset, preset_names
 
 
 def test_resamples_are_whole_repeatable_and_uniform():
@@ -26,6 +32,51 @@ def test_resamples_are_whole_repeatable_and_uniform():
     assert counts.mean(axis=0) == pytest.approx(np.ones(20), abs=0.2)
     with pytest.raises(ValueError):
         counts[0, 0] = 5  # shared by all scores
+
+
+def test_blocks_are_neighbours_on_a_circle():
+    counts = resample_counts(7, 400, block=3)
+    assert (counts.sum(axis=1) == 7).all() and counts.mean(axis=0) == pytest.approx(np.ones(7), abs=0.2)
+    starts = np.random.default_rng([0, 7, 400]).integers(0, 7, (400, 3))
+    for row, (a, b, c) in zip(counts, starts, strict=True):
+        drawn = [a, a + 1, a + 2, b, b + 1, b + 2, c]
+        assert row.tolist() == np.bincount(np.mod(drawn, 7), minlength=7).tolist()
+    assert (resample_counts(7, 400, block=1) == resample_counts(7, 400)).all()
+
+
+def test_frames_of_a_film_need_blocks():
+    """Ten frames that are equal say as much as one."""
+    x = np.repeat(np.random.default_rng(0).normal(size=20), 10)
+    alone, blocks = (Statistic.mean(x).replicates(resample_counts(200, 4000, block=block)).std() for block in (1, 10))
+    expected = x.std() / np.sqrt(20)
+    assert alone < 0.4 * expected and blocks == pytest.approx(expected, rel=0.25)
+
+
+def test_block_of_a_run_stands_in_every_protocol_and_makes_scores_anew(tiny_run, tiny_judge):
+    context = Context(tiny_judge, bootstrap=200)
+    widths = []
+    for block in (1, 3):
+        context.options = ScoreConfig(block=block)
+        score_run(tiny_run, context, ["reference", "agreement"])
+        scores = tiny_run.scores()
+        drawn = "one by one" if block == 1 else "in circular blocks of 3 in the order of their names"
+        assert scores and all(drawn in score.protocol["interval"] for score in scores)
+        widths.append(tiny_run.scores("reference")[0].values[0].interval)
+    assert widths[0] != widths[1]
+    context.options = ScoreConfig(block=7)
+    with pytest.raises(InputError, match="score.block: .* blocks of 7 of 12 layouts; choose 1 to 6"):
+        score_run(tiny_run, context, ["reference"])
+
+
+def test_presets_of_films_draw_blocks():
+    of_camvid = [name for name in preset_names() if name.startswith("camvid")]
+    assert of_camvid and all(load_preset(name).score.block == 10 for name in of_camvid)
+    assert load_preset("street").score.block == 1
+
+
+def test_rooms_without_torch_can_use_intervals():
+    code = "import sys, evaluation.intervals as i; assert i.holm([]) == [] and 'torch' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_interval_of_a_mean_is_the_one_of_theory():
