@@ -25,16 +25,21 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 @contextlib.contextmanager
 def one_line_errors(program: str) -> Iterator[None]:
-    """Turn InputError and a full disk into one line on stderr and exit code 2. Other exceptions are bugs and pass."""
+    """Turn InputError and the system's refusal of a file into one line on stderr and exit code 2.
+
+    Other exceptions are bugs and pass.
+    """
     try:
         yield
     except InputError as error:
         sys.exit(_fail(program, str(error)))
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            sys.exit(_fail(program, f"no space left on the disk while writing {error.filename or 'a file'}; "
+                                    "free some space and run the same command again: finished work is kept"))
+        if error.filename is None:  # not about a file: a broken connection, for example
             raise
-        sys.exit(_fail(program, f"no space left on the disk while writing {error.filename or 'a file'}; "
-                                "free some space and run the same command again: finished work is kept"))
+        sys.exit(_fail(program, f"{error.filename}: {error.strerror}"))
 
 
 def _fail(program: str, message: str) -> int:

@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and their hashes."""
 
+import glob
 import hashlib
 import json
 import os
@@ -18,8 +19,11 @@ from data.errors import InputError
 
 
 @contextmanager
-def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside `path`; when the block ends without an error, rename it to `path`."""
+def atomic_path(path: Path, durable: bool = False) -> Iterator[Path]:
+    """Give a temporary name beside `path`; when the block ends without an error, rename it to `path`.
+
+    durable: whole or not at all after a power cut too, for what took hours to make; waits for the disk.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
@@ -28,6 +32,9 @@ def atomic_path(path: Path) -> Iterator[Path]:
     try:
         yield temporary
         os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes private files; results are shared like any other
+        if durable:
+            with open(temporary, "r+b") as file:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
         error.filename = error.filename or str(path)
@@ -37,6 +44,12 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def _umask() -> int:
+def remove_parts(path: Path) -> None:
+    """Delete the temporary files of processes that were killed while they wrote `path`."""
+    for part in Path(path).parent.glob(f".{glob.escape(Path(path).name)}.*.part"):
+        part.unlink(missing_ok=True)
+
+
     mask = os.umask(0)
     os.umask(mask)
     return mask

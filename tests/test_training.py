@@ -3,19 +3,22 @@
 import csv
 import os
 import signal
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from baselines.methods import OBJECTIVES, method_spec
-from data.errors import InputError
+from data.errors import InputError, one_line_errors
 from data.labels import LabelSpace
 from data.pairs import Pair
 from presets.schema import Preset
-from training import checkpoint
+from training import checkpoint, fabric, harness
 from training.batches import ShuffledBatches
-from training.harness import CHECKPOINT, Interrupted, steps_of, to_uint8
+from training.fabric import forked_devices
+from training.group import Group
+from training.harness import CHECKPOINT, Interrupted, is_complete, steps_of, to_uint8
 from training.suite import Suite, load_generator
 
 LABELS = LabelSpace(["road", "car", "sky", "void"], [(1, 1, 1), (2, 2, 2), (3, 3, 3), (0, 0, 0)])
@@ -138,12 +141,152 @@ def test_other_checkpoint_settings_are_not(tmp_path):
     suite(tmp_path, checkpoint_seconds=7.0, log_every=3).train_method("image_space")
 
 
-def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(tmp_path):
-    with pytest.raises(InputError, match=r"loss term 'total' is (inf|nan) at step \d+"):
+def test_a_loss_that_is_not_finite_stops_training(tmp_path):
+    with pytest.raises(InputError, match=r"loss term 'total' is (inf|nan) at step \d+; .*lower training.lr"):
         suite(tmp_path, lr=1e30, images_seen=200).train_method("image_space")
+
+
+@pytest.mark.parametrize("broken", [4, 12])  # in the middle, and at the last step
+def test_a_broken_gradient_keeps_the_last_good_checkpoint(tmp_path, monkeypatch, broken):
+    """The loss of that step is finite, the weights after it are not."""
+    gradients = []
+
+    def spoil(gradient):
+        gradients.append(gradient)
+        return gradient * torch.nan if len(gradients) == broken else gradient
+
+    def build(made, spec, original=Suite.build):
+        method = original(made, spec)
+        method.generator.to_images.bias.register_hook(spoil)
+        return method
+    monkeypatch.setattr(Suite, "build", build)
+    message = rf"generator.to_images.bias is not finite after step {broken}; the last good checkpoint is kept"
+    with pytest.raises(InputError, match=message):
+        suite(tmp_path).train_method("image_space")
+    saved = checkpoint.load(tmp_path / "methods" / "image_space" / CHECKPOINT)
+    assert saved["step"] == broken - 1
+    assert all(value.isfinite().all() for value in saved["generator"].values())
+
+
+def test_too_little_memory_before_the_first_step_has_the_same_advice(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+    monkeypatch.setattr(torch.optim, "Adam", full)
+    with pytest.raises(InputError, match="too small for a batch of 2 .*activation_checkpointing=true"):
+        suite(tmp_path).train_method("image_space")
+
+
+def stopped_at_step_3(folder) -> Suite:
+    made = suite(folder, Noise(kill_at=8), precision="auto")
+    with pytest.raises(Killed):
+        made.train_method("image_space")
+    return suite(folder, precision="auto")
+
+
+def test_training_does_not_go_on_in_another_precision(tmp_path, monkeypatch):
+    monkeypatch.setattr(fabric, "native_bf16", lambda device: False)
+    goes_on = stopped_at_step_3(tmp_path)
+    monkeypatch.setattr(fabric, "native_bf16", lambda device: True)
+    with pytest.raises(InputError, match="begun in float32 on cpu, but here, on cpu, .*=auto means bf16"):
+        goes_on.train_method("image_space")
+    monkeypatch.setattr(fabric, "native_bf16", lambda device: False)
+    suite(tmp_path, precision="auto").train_method("image_space")
+    monkeypatch.setattr(fabric, "native_bf16", lambda device: True)
+    suite(tmp_path, precision="auto").train_method("image_space")  # finished: nothing goes on
+
+
+def test_a_checkpoint_that_does_not_say_its_precision_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr(fabric, "native_bf16", lambda device: False)
+    goes_on = stopped_at_step_3(tmp_path)
     file = tmp_path / "methods" / "image_space" / CHECKPOINT
-    if file.exists():
-        assert all(torch.isfinite(v).all() for v in checkpoint.load(file)["generator"].values())
+    saved = checkpoint.load(file)
+    assert saved.pop("place") == {"precision": "float32", "device": "cpu", "processes": 1}
+    saved["rng"]["cuda"] = [torch.get_rng_state()] * 2  # of every GPU of the machine
+    checkpoint.save(file, saved)
+    assert goes_on.train_method("image_space")["images_seen"] == 24
+
+
+def test_only_the_process_s_own_gpu_is_asked_for_its_random_state(monkeypatch):
+    asked, given, state = [], [], torch.get_rng_state()
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: asked.append(device) or state)
+    monkeypatch.setattr(torch.cuda, "set_rng_state", lambda value, device: given.append((value, device)))
+    cpu, gpu = torch.device("cpu"), torch.device("cuda", 1)
+    assert checkpoint.rng_state(cpu)["cuda"] == [] and asked == []
+    checkpoint.restore_rng(checkpoint.rng_state(gpu), cpu)
+    assert asked == [gpu] and given == []
+    checkpoint.restore_rng(checkpoint.rng_state(cpu) | {"cuda": [state, state + 1]}, gpu)
+    assert given == [(state, gpu)]
+    assert forked_devices(SimpleNamespace(device=gpu)) == [gpu] and forked_devices(SimpleNamespace(device=cpu)) == []
+
+
+def test_the_processes_agree_before_anything_is_read_from_the_device(tmp_path, monkeypatch):
+    calls, agree, mean = [], Group.any, Group.mean
+    monkeypatch.setattr(Group, "any", lambda *values: calls.append("agree") or agree(*values))
+    monkeypatch.setattr(Group, "mean", lambda *values: calls.append("read") or mean(*values))
+    suite(tmp_path, checkpoint_seconds=1000.0, log_every=1).train_method("image_space")
+    start = calls.index("read") - 1
+    assert calls[start : start + 22] == ["agree", "read"] * 11
+
+
+def test_a_finished_checkpoint_is_not_read_whole(tmp_path, monkeypatch):
+    suite(tmp_path).train_method("image_space")
+    mapped, load = [], torch.load
+    monkeypatch.setattr(torch, "load", lambda file, **how: mapped.append(how["mmap"]) or load(file, **how))
+    suite(tmp_path).train_method("image_space")
+    assert is_complete(tmp_path / "methods" / "image_space")
+    assert mapped and all(mapped)
+
+
+class Broken(Noise):
+    def __getitem__(self, index):
+        raise InputError("photo.png: broken or truncated image (one line)")
+
+
+def test_bad_input_found_by_a_data_loading_process_is_one_line(tmp_path):
+    with pytest.raises(InputError, match=r"^photo.png: broken or truncated image \(one line\)$"):
+        suite(tmp_path, Broken(), workers=1).train_method("image_space")
+
+
+def test_a_lost_data_loading_process_is_one_line(tmp_path, monkeypatch):
+    def lost(*_):
+        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. \nmore")
+    monkeypatch.setattr(harness, "to_device", lost)
+    with pytest.raises(InputError, match=r"a data loading process was lost, .* set training.workers lower \(now 0\)$"):
+        suite(tmp_path).train_method("image_space")
+
+
+def test_what_a_process_left_that_was_killed_while_saving_goes(tmp_path):
+    folder = tmp_path / "methods" / "image_space"
+    folder.mkdir(parents=True)
+    (folder / f".{CHECKPOINT}.abc.part").write_bytes(b"half a checkpoint")
+    (folder / ".notes.abc.part").write_text("somebody else's")
+    suite(tmp_path).train_method("image_space")
+    assert [file.name for file in folder.glob(".*")] == [".notes.abc.part"]
+
+
+def test_a_full_disk_is_an_error_of_the_system_and_keeps_the_last_checkpoint(tmp_path, monkeypatch, capsys):
+    """torch's own writer raises this on a full disk."""
+    file = tmp_path / CHECKPOINT
+    checkpoint.save(file, {"step": 1})
+
+    def full(content, path):
+        path.write_bytes(b"half")
+        raise RuntimeError("[enforce fail at inline_container.cc:671] . unexpected pos 640 vs 598")
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(SystemExit), one_line_errors("train"):
+        checkpoint.save(file, {"step": 2})
+    assert f"train: error: no space left on the disk while writing {file}" in capsys.readouterr().err
+    assert checkpoint.load(file) == {"step": 1} and list(tmp_path.iterdir()) == [file]
+
+
+def test_a_checkpoint_is_on_the_disk_before_it_takes_its_name(tmp_path, monkeypatch):
+    done, fsync, replace = [], os.fsync, os.replace
+    monkeypatch.setattr(os, "fsync", lambda *args: done.append("fsync") or fsync(*args))
+    monkeypatch.setattr(os, "replace", lambda *args: done.append("replace") or replace(*args))
+    checkpoint.save(tmp_path / CHECKPOINT, {"step": 1})
+    assert done == ["fsync", "replace"]
 
 
 def test_sample_pictures_and_logs_are_written(tmp_path):
@@ -191,7 +334,8 @@ def test_broken_checkpoints_are_one_line(tmp_path):
 def test_networks_of_losses_and_the_judge_share_nothing(tmp_path):
     made = suite(tmp_path)
     made.preset.judge.images_seen = 8
-    assert type(made.judge) not in {type(made.perceptual), type(made.segmenter)}
+    check_shared_weights("the judge", made.judge, {"perceptual": made.perceptual, "segmenter": made.segmenter})
+    assert not tensor_hashes(made.perceptual) & tensor_hashes(made.segmenter)
 
 
 def test_settings_come_from_the_preset_the_objective_then_the_overrides(tmp_path):

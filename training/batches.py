@@ -1,12 +1,14 @@
 """Endless, resumable batches of a dataset, and their way onto the device."""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from data.errors import InputError
 from data.pairs import PairDataset
 from data.views import Cached
 from models.layers import one_hot
@@ -62,6 +64,23 @@ def loader(dataset: PairDataset, batches: Sampler[list[int]], workers: int, pin:
         dataset.fill()  # once, before the workers are forked, which then share it
     return DataLoader(PairTensors(dataset), batch_sampler=batches, num_workers=workers, pin_memory=pin,
                       generator=torch.Generator().manual_seed(0), persistent_workers=False)
+
+
+@contextmanager
+def plain_worker_errors(workers: int) -> Iterator[None]:
+    """What ends a data loading process, bad input or the system, as an InputError of one line."""
+    try:
+        yield
+    except InputError as error:
+        *traceback, last = str(error).strip().splitlines()
+        if not traceback:
+            raise
+        raise InputError(last.removeprefix(f"{InputError.__module__}.{InputError.__name__}: ")) from None
+    except RuntimeError as error:
+        if "DataLoader worker" not in str(error):
+            raise
+        raise InputError(f"a data loading process was lost, perhaps short of memory ({str(error).splitlines()[0]}); "
+                         f"the last checkpoint is kept; set training.workers lower (now {workers})") from error
 
 
 def to_device(photos: Tensor, layouts: Tensor, items: Tensor, classes: int, device: torch.device) -> Batch:

@@ -1,5 +1,7 @@
 """Checkpoints: whole or not at all, safe to load from strangers, and enough to go on bit by bit."""
 
+import errno
+import os
 import pickle
 import random
 from pathlib import Path
@@ -11,10 +13,18 @@ import torch
 from data.errors import InputError
 from data.files import atomic_path
 
+WRITER = "inline_container"  # in every error of torch's writer, which says nothing of the disk that it found full
+
 
 def save(path: Path, content: dict[str, Any]) -> None:
-    with atomic_path(path) as temporary:
-        torch.save(content, temporary)
+    """Raises OSError naming the file where the disk is full."""
+    try:
+        with atomic_path(path, durable=True) as temporary:
+            torch.save(content, temporary)
+    except RuntimeError as error:
+        if WRITER not in str(error):
+            raise
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path)) from error
 
 
 def load(path: Path, mapped: bool = False) -> dict[str, Any]:
@@ -31,23 +41,23 @@ def load(path: Path, mapped: bool = False) -> dict[str, Any]:
         raise InputError(f"{path}: not a readable checkpoint ({reason})") from None
 
 
-def rng_state() -> dict[str, Any]:
-    """State of every random generator that training may draw from, as tensors and plain values."""
+def rng_state(device: torch.device) -> dict[str, Any]:
+    """State of every random generator that training on `device` may draw from, as tensors and plain values."""
     _, keys, position, has_gauss, gauss = np.random.get_state()
     version, internal, gauss_next = random.getstate()
     return {
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [],
+        "cuda": [torch.cuda.get_rng_state(device)] if device.type == "cuda" else [],
         "numpy": [torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss],
         "python": [version, list(internal), gauss_next],
     }
 
 
-def restore_rng(state: dict[str, Any]) -> None:
+def restore_rng(state: dict[str, Any], device: torch.device) -> None:
+    """A state with several GPUs is that of the first: the process that writes checkpoints trains there."""
     torch.set_rng_state(state["torch"])
-    if state["cuda"] and torch.cuda.is_available():
-        for device, value in enumerate(state["cuda"][: torch.cuda.device_count()]):
-            torch.cuda.set_rng_state(value, device)
+    if state["cuda"] and device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"][0], device)
     keys, position, has_gauss, gauss = state["numpy"]
     np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), position, has_gauss, gauss))
     version, internal, gauss_next = state["python"]

@@ -2,6 +2,7 @@
 
 import os
 from datetime import timedelta
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -58,3 +59,15 @@ def solo_fabric(device: str, precision: str) -> Fabric:
     """A Fabric for this process alone, whether it belongs to a group or not."""
     where = torch.device(device, int(os.environ.get("LOCAL_RANK", 0))) if device == "cuda" else torch.device(device)
     return Fabric(strategy=SingleDeviceStrategy(where), precision=PRECISIONS[precision])
+
+
+def forked_devices(fabric: Fabric) -> list[torch.device]:
+    """For torch.random.fork_rng: the GPU of this process, where it has one. Without it, all of the machine's."""
+    return [fabric.device] if fabric.device.type == "cuda" else []
+
+
+def place(fabric: Fabric) -> dict[str, Any]:
+    """Where and how a network is trained, for its checkpoint: precision as resolved, kind of device, processes."""
+    names = {theirs: ours for ours, theirs in PRECISIONS.items()}
+    return {"precision": names[fabric.strategy.precision.precision], "device": fabric.device.type,
+            "processes": fabric.world_size}

@@ -14,13 +14,14 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from data.errors import InputError
-from data.files import write_png
+from data.files import remove_parts, write_png
 from data.pairs import PairDataset
 from models.layers import one_hot
 from models.objectives import Objective
 from presets.schema import TrainingConfig
 from training import checkpoint
-from training.batches import ShuffledBatches, loader, to_device
+from training.batches import ShuffledBatches, loader, plain_worker_errors, to_device
+from training.fabric import forked_devices, place
 from training.group import Group
 from training.logs import TrainingLog, TrainingProgress
 from training.memory import recompute_activations
@@ -68,7 +69,7 @@ class State:
     seconds: float = 0.0
     window: dict[str, float] = field(default_factory=dict)  # sums of loss terms since the last row of the log
 
-    def save(self, task: Task) -> None:
+    def save(self, task: Task, fabric: Fabric) -> None:
         """The generator goes under its own key: that and `description` is all that synthesis needs."""
         checkpoint.save(task.folder / CHECKPOINT, {
             "description": task.description, "fingerprint": task.fingerprint, "config": task.config.model_dump(),
@@ -76,16 +77,16 @@ class State:
             "window": self.window, "generator": self.method.generator.state_dict(),
             "objective": self.method.objective.state_dict(), "optimiser": self.optimiser.state_dict(),
             "adversary_optimiser": self.adversary_optimiser.state_dict() if self.adversary_optimiser else None,
-            "rng": checkpoint.rng_state()})
+            "place": place(fabric), "rng": checkpoint.rng_state(fabric.device)})
 
-    def restore(self, saved: dict[str, Any]) -> None:
+    def restore(self, saved: dict[str, Any], fabric: Fabric) -> None:
         self.method.generator.load_state_dict(saved["generator"])
         self.method.objective.load_state_dict(saved["objective"])
         self.optimiser.load_state_dict(saved["optimiser"])
         if self.adversary_optimiser:
             self.adversary_optimiser.load_state_dict(saved["adversary_optimiser"])
         self.step, self.seconds, self.window = saved["step"], saved["seconds"], dict(saved["window"])
-        checkpoint.restore_rng(saved["rng"])
+        checkpoint.restore_rng(saved["rng"], fabric.device)
 
 
 def steps_of(config: TrainingConfig) -> int:
@@ -96,7 +97,7 @@ def steps_of(config: TrainingConfig) -> int:
 def is_finished(task: Task) -> bool:
     """Whether the task's checkpoint is there and complete. Raises InputError when it belongs to another task."""
     file = task.folder / CHECKPOINT
-    return file.exists() and _load_own(task)["step"] >= steps_of(task.config)
+    return file.exists() and _load_own(task, mapped=True)["step"] >= steps_of(task.config)
 
 
 def is_complete(folder: Path) -> bool:
@@ -104,12 +105,12 @@ def is_complete(folder: Path) -> bool:
     file = folder / CHECKPOINT
     if not file.exists():
         return False
-    saved = checkpoint.load(file)
+    saved = checkpoint.load(file, mapped=True)
     return saved["step"] >= saved["steps"]
 
 
-def _load_own(task: Task) -> dict[str, Any]:
-    saved = checkpoint.load(task.folder / CHECKPOINT)
+def _load_own(task: Task, mapped: bool = False) -> dict[str, Any]:
+    saved = checkpoint.load(task.folder / CHECKPOINT, mapped)
     if saved["fingerprint"] != task.fingerprint:
         raise InputError(f"{task.folder / CHECKPOINT}: made with other settings or other networks in its loss than "
                          f"this run has; delete {task.folder} to train it again, or use another --out")
@@ -120,15 +121,32 @@ def fit(task: Task, method: Trainable, dataset: PairDataset, fabric: Fabric, gro
     """Train until the budget is used up; start from the folder's checkpoint where there is one.
 
     method: built from the seed by the caller. group: of the processes that `fabric` spans, None where there is one.
-    Raises Interrupted after Ctrl-C or SIGTERM (state saved) and InputError when a loss is not finite, the GPU's memory
-    is too small, or a process of the group is lost; the last good checkpoint stays.
+    Raises Interrupted after Ctrl-C or SIGTERM (state saved) and InputError when a loss or a weight is not finite, the
+    GPU's memory is too small, or a process is lost (of the group, or one that loads data); the last good checkpoint
+    stays.
     """
     group = group or Group()
     _check_batch(task.config, group)
-    state = _start(task, method, fabric)
+    if group.leads:
+        remove_parts(task.folder / CHECKPOINT)
+    with _advice_on_memory(task), plain_worker_errors(task.config.workers):
+        state = _start(task, method, fabric)
+        if state.step < steps_of(task.config):
+            _train(task, method, dataset, fabric, group, state)
+
+
+@contextmanager
+def _advice_on_memory(task: Task) -> Iterator[None]:
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise InputError(f"{task.title}: the GPU's memory is too small for a batch of {task.config.batch} at this "
+                         "size; set training.activation_checkpointing=true, training.accumulate higher, "
+                         "training.precision=bf16 or training.batch lower") from error
+
+
+def _train(task: Task, method: Trainable, dataset: PairDataset, fabric: Fabric, group: Group, state: State) -> None:
     steps, config = steps_of(task.config), task.config
-    if state.step >= steps:
-        return
     log = TrainingLog(task.folder, state.step) if fabric.is_global_zero else None
     progress = TrainingProgress(task.title, steps, state.step, fabric.is_global_zero)
     batches = ShuffledBatches(len(dataset), config.batch, task.seed, state.step, steps, fabric.global_rank,
@@ -142,21 +160,18 @@ def fit(task: Task, method: Trainable, dataset: PairDataset, fabric: Fabric, gro
                 parts = to_device(*pairs, len(dataset.labels), fabric.device).parts(config.accumulate)
                 terms = step(parts, _learning_rate(config, state.step))
                 state.step += 1
+                # Before anything reads what the GPU computes: the processes agree while it is at work.
+                stopping, due = group.any(stop.is_set(), time.monotonic() - saved_at > config.checkpoint_seconds)
                 method.objective.after_step(state.step, step.mean_over_ranks)
                 _record(task, state, terms, log, progress, group)
                 state.seconds += time.monotonic() - started
                 if task.samples is not None and state.step % config.samples_every == 0 and log:
                     write_samples(task, state, fabric, len(dataset.labels))
-                stopping, due = group.any(stop.is_set(), time.monotonic() - saved_at > config.checkpoint_seconds)
                 if stopping or due or state.step == steps:
-                    _save_checked(task, state, terms, group)
+                    _save_checked(task, state, terms, group, fabric)
                     saved_at = time.monotonic()
                 if stopping and state.step < steps:
                     raise Interrupted
-    except torch.OutOfMemoryError as error:
-        raise InputError(f"{task.title}: the GPU's memory is too small for a batch of {config.batch} at this size; set "
-                         "training.activation_checkpointing=true, training.accumulate higher, training.precision=bf16 "
-                         "or training.batch lower") from error
     finally:
         progress.close()
         if log:
@@ -174,6 +189,8 @@ def _start(task: Task, method: Trainable, fabric: Fabric) -> State:
     """Networks on the device, optimisers, and the state of the checkpoint where there is one."""
     file = task.folder / CHECKPOINT
     saved = _load_own(task) if file.exists() else None
+    if saved:
+        _refuse_other_precision(task, saved, fabric)
     task.folder.mkdir(parents=True, exist_ok=True)
     memory = {"memory_format": torch.channels_last}
     method.objective.to(fabric.device, **memory)
@@ -191,10 +208,19 @@ def _start(task: Task, method: Trainable, fabric: Fabric) -> State:
         state.adversary_optimiser = torch.optim.Adam(method.objective.adversary.parameters(), **settings)
     torch.manual_seed(task.seed)  # whatever was drawn before, training draws from here
     if saved:
-        state.restore(saved)
+        state.restore(saved, fabric)
     if fabric.global_rank > 0:  # noise of its own, also after a resume: the checkpoint holds the first process's state
         torch.manual_seed(task.seed + state.step * fabric.world_size + fabric.global_rank)
     return state
+
+
+def _refuse_other_precision(task: Task, saved: dict[str, Any], fabric: Fabric) -> None:
+    """training.precision=auto may mean another one on another device; half a training in each is neither's result."""
+    was, now = saved.get("place"), place(fabric)
+    if was and was["precision"] != now["precision"] and saved["step"] < saved["steps"]:
+        raise InputError(f"{task.folder / CHECKPOINT}: begun in {was['precision']} on {was['device']}, but here, on "
+                         f"{now['device']}, training.precision={task.config.precision} means {now['precision']}; go on "
+                         f"there (--device {was['device']}), or delete {task.folder} to train it again")
 
 
 def _learning_rate(config: TrainingConfig, step: int) -> float:
@@ -220,27 +246,40 @@ def _record(task: Task, state: State, terms: dict[str, Tensor], log: TrainingLog
         log.add(state.step, state.step * task.config.batch, state.seconds, means)
 
 
-def _save_checked(task: Task, state: State, terms: dict[str, Tensor], group: Group) -> None:
-    """A checkpoint with broken weights would replace the last good one, so the loss is looked at first."""
+def _save_checked(task: Task, state: State, terms: dict[str, Tensor], group: Group, fabric: Fabric) -> None:
+    """A checkpoint with broken weights would replace the last good one, so both loss and weights are looked at first:
+    the loss is that of the weights before the step."""
     _refuse_nonfinite(task, state.step, group.mean({name: float(value) for name, value in terms.items()}))
+    _refuse_broken_weights(task, state)
     state.window = group.mean({name: float(value) for name, value in state.window.items()})
     if group.leads:
-        state.save(task)
+        state.save(task, fabric)
     group.barrier()
 
 
 def _refuse_nonfinite(task: Task, step: int, terms: dict[str, float]) -> None:
     for name, value in terms.items():
         if not abs(value) < float("inf"):
-            kept = "the last good checkpoint is kept" if (task.folder / CHECKPOINT).exists() else "no checkpoint yet"
-            raise InputError(f"{task.title}: loss term '{name}' is {value} at step {step}; {kept}; lower training.lr "
-                             f"(now {task.config.lr}) or set training.precision=float32")
+            raise _broken(task, f"loss term '{name}' is {value} at step {step}")
+
+
+def _refuse_broken_weights(task: Task, state: State) -> None:
+    for role, network in (("generator", state.method.generator), ("objective", state.method.objective)):
+        for name, value in network.state_dict().items():
+            if not value.isfinite().all():
+                raise _broken(task, f"{role}.{name} is not finite after step {state.step}")
+
+
+def _broken(task: Task, what: str) -> InputError:
+    kept = "the last good checkpoint is kept" if (task.folder / CHECKPOINT).exists() else "no checkpoint yet"
+    return InputError(f"{task.title}: {what}; {kept}; lower training.lr (now {task.config.lr}) or set "
+                      "training.precision=float32")
 
 
 def write_samples(task: Task, state: State, fabric: Fabric, classes: int) -> None:
     """Pictures of the sample layouts side by side, samples/step_<n>.png; draws nothing from training's generators."""
     generator = state.method.generator
-    with torch.random.fork_rng(), torch.no_grad():
+    with torch.random.fork_rng(devices=forked_devices(fabric)), torch.no_grad():
         torch.manual_seed(task.seed)
         generator.eval()
         images = generator(one_hot(task.samples.to(fabric.device), classes))[:, 0]

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from models.objectives import Batch, LayerWeights, Objective
 from presets.schema import TrainingConfig
+from training.fabric import forked_devices
 
 Terms = dict[str, Tensor]
 
@@ -53,8 +54,7 @@ class TrainingStep:
 
     def _preview(self, parts: list[Batch]) -> list[Tensor]:
         """The images that the generator step will make again: same noise, no gradients."""
-        cuda = [self.fabric.device] if self.fabric.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=cuda), torch.no_grad():
+        with torch.random.fork_rng(devices=forked_devices(self.fabric)), torch.no_grad():
             return [self._synthesize(part) for part in parts]
 
     def _generator_step(self, parts: list[Batch], images: Tensor | None) -> Terms:

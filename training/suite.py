@@ -152,7 +152,7 @@ class Suite:
         if not finished:
             self._begin(spec, method, task.config)
             fit(task, method, self.train, self.fabric, self.group)
-        saved = checkpoint.load(task.folder / CHECKPOINT)
+        saved = checkpoint.load(task.folder / CHECKPOINT, mapped=True)
         networks = method.objective.networks()
         return {
             "name": name, "title": spec.title, "generator": spec.generator, "objective": spec.objective,

@@ -1,0 +1,39 @@
+"""What the system refuses: one line that names the file, and nothing half written."""
+
+import os
+
+import pytest
+
+from data.errors import InputError, one_line_errors
+from data.files import read_json, write_text
+
+
+def line_of(capsys, action) -> str:
+    with pytest.raises(SystemExit) as stopped, one_line_errors("program"):
+        action()
+    error = capsys.readouterr().err.strip()
+    assert stopped.value.code == 2 and "\n" not in error
+    return error
+
+
+def denied(path):
+    raise PermissionError(13, "Permission denied", str(path))
+
+
+@pytest.mark.parametrize("action, message", [
+    (denied, "f: Permission denied"),
+    (lambda file: write_text(file / "below.txt", "text"), "f: File exists"),
+    (lambda file: os.listdir(file), "f: Not a directory"),
+    (lambda file: file.with_name("g").read_text(), "g: No such file or directory"),
+    (lambda file: read_json(file), "f: not valid JSON")])
+def test_what_the_system_refuses_is_one_line(capsys, tmp_path, action, message):
+    file = tmp_path / "f"
+    file.write_text("no folder")
+    assert line_of(capsys, lambda: action(file)).startswith(f"program: error: {tmp_path}/{message}")
+
+
+def test_errors_that_name_no_file_are_bugs_and_pass():
+    with pytest.raises(ConnectionResetError), one_line_errors("program"):
+        raise ConnectionResetError(104, "Connection reset by peer")
+    with pytest.raises(InputError):
+        raise InputError("outside of the command line it is an exception like others")
