@@ -50,6 +50,7 @@ class Answer(Number):
 class Shown(Number):
     tab: int | None = None
     trial_index: int = Field(ge=0, le=100_000)
+    client_id: str = Field(pattern=r"^[0-9a-f]{32}$")
 
 
 class Consent(Number):
@@ -70,6 +71,8 @@ def state_of(site: Site, session: Session) -> dict:
     state = {"status": status, "tab": session.tab}
     if status == "finished":
         return state | ending(site, session)
+    if status == "withdrawn":
+        return state | {"after": next_at_kiosk(site, session)}
     answered = site.store.answered(session.session_id)
     trials = [{"left": f"/a/{site.picture_name(session, trial.left_asset)}",
                "right": f"/a/{site.picture_name(session, trial.right_asset)}",
@@ -78,10 +81,15 @@ def state_of(site: Site, session: Session) -> dict:
     return state | {"trials": trials, "answered": answered, "shown": session.shown == answered}
 
 
+def next_at_kiosk(site: Site, session: Session) -> str:
+    """Where the kiosk's browser goes for the next participant; empty everywhere else."""
+    return f"/k/{site.token('kiosk')}" if session.assignment_id == KIOSK else ""
+
+
 def ending(site: Site, session: Session) -> dict:
     code = site.completion_code or session.code
-    if session.assignment_id == KIOSK:
-        return {"code": "", "after": f"/k/{site.token('kiosk')}"}
+    if after := next_at_kiosk(site, session):
+        return {"code": "", "after": after}
     return {"code": code, "after": site.panel.complete_url.replace("{code}", code)}
 
 
@@ -96,7 +104,7 @@ def act_consent(site: Site, session: Session, body: Consent) -> dict:
 
 
 def act_shown(site: Site, session: Session, body: Shown) -> dict:
-    site.store.shown(session.session_id, body.tab, body.trial_index)
+    site.store.shown(session.session_id, body.tab, body.trial_index, body.client_id)
     return {}
 
 
@@ -115,7 +123,7 @@ def act_finish(site: Site, session: Session, body: Plain) -> dict:
 
 def act_withdraw(site: Site, session: Session, body: Plain) -> dict:
     site.store.withdraw(session.session_id)
-    return {}
+    return {"after": next_at_kiosk(site, session)}
 
 
 ACTIONS: dict[str, tuple[type[Number], Callable]] = {

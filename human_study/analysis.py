@@ -253,9 +253,12 @@ def _reason_counts(frame: pd.DataFrame) -> dict[str, tuple[int, int]]:
 
 
 def _median_minutes(frame: pd.DataFrame) -> float | None:
-    """Median over sessions of the time from the first onset to the last answer, where it was measured."""
-    sessions = frame.groupby("session_id", observed=True)
-    spans = (sessions["response_ts"].max() - sessions["onset_ts"].min()).dropna()
+    """Median over sessions of the time from the first onset to the last answer, where all of it was measured (it is
+    not where the page was reloaded)."""
+    answered = frame.loc[frame["chosen"].ne("none"), ["session_id", "onset_ts", "response_ts"]]
+    sessions = answered.groupby("session_id", observed=True)
+    whole = sessions["onset_ts"].count().eq(sessions.size())
+    spans = (sessions["response_ts"].max() - sessions["onset_ts"].min())[whole]
     return float(spans.median() / 60000) if len(spans) else None
 
 

@@ -77,6 +77,8 @@ class Texts(Frozen):
                     "Your choices tell how realistic each program's pictures look.")
     code: str = "Your completion code:"
     submit: str = "Submit"
+    no_storage: str = ("This study needs the browser's local storage. Please allow it for this page, or use another "
+                       "browser, and reload the page.")
     no_script: str = "This study needs JavaScript. Please switch it on and reload the page."
 
 

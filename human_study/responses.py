@@ -66,7 +66,7 @@ COLUMNS = (
     Column("refresh_hz", "number", minimum=0),
     Column("dropped_frames", "integer", minimum=0),
     Column("mask_shown", "boolean"),
-    Column("onset_ts", "number"),  # ms since the page's time origin
+    Column("onset_ts", "number"),  # ms since the page's time origin; empty after a reload, which begins a new one
     Column("response_ts", "number"),
     Column("rt_ms", "number"),
     Column("rt_from_offset_ms", "number"),

@@ -57,7 +57,9 @@ def study_page(request: Request, session: Session) -> Response:
                          key=site.api_key(session.session_id), clean_url="/study",
                          after_ms=KIOSK_PAUSE_MS if session.assignment_id == KIOSK else REDIRECT_PAUSE_MS)
     response = HTMLResponse(render_document(config, nonce=request.state.nonce))
-    response.set_cookie(COOKIE, site.cookie(session.session_id), httponly=True, samesite="strict",
+    # lax: reloading a page that was reached from a panel or from webmail counts as coming from there, and a strict
+    # cookie would stay away; calls are safe without it, they carry a key of their own and their origin is checked
+    response.set_cookie(COOKIE, site.cookie(session.session_id), httponly=True, samesite="lax",
                         secure=site.secure, max_age=30 * 24 * 3600)
     return response
 

@@ -195,15 +195,19 @@ class Store:
             raise Refusal("full")
         return hit_id
 
-    def shown(self, session_id: str, tab: int, trial_index: int) -> None:
-        """The pictures of a trial are about to be shown; asked before every timed exposure."""
+    def shown(self, session_id: str, tab: int, trial_index: int, client_id: str) -> None:
+        """The pictures of a trial are about to be shown; asked before every timed exposure. The same call again (same
+        client_id: its reply was lost) is taken as already stored."""
+        detail = f"{trial_index} {client_id}"
         with self._write() as db:
             session = self._running(session_id, tab)
+            if session.shown == trial_index and self._has_event(db, session_id, "shown", detail):
+                return
             if trial_index != self.answered(session_id) or session.shown == trial_index:
                 raise Refusal("out_of_step")
             db.execute("UPDATE session SET shown = ?, seen = ? WHERE session_id = ?",
                        (trial_index, time.time(), session_id))
-            self._event(db, session_id, "shown", str(trial_index))
+            self._event(db, session_id, "shown", detail)
 
     def answer(self, session_id: str, tab: int, trial_index: int, client_id: str, record: dict) -> None:
         """Store one answer. The same answer again (same client_id) is taken as already stored; answers come in order.
@@ -266,6 +270,12 @@ class Store:
     def _event(db: sqlite3.Connection, session_id: str, kind: str, detail: str = "") -> None:
         db.execute("INSERT INTO event (session_id, at, kind, detail) VALUES (?, ?, ?, ?)",
                    (session_id, time.time(), kind, detail))
+
+    @staticmethod
+    def _has_event(db: sqlite3.Connection, session_id: str, kind: str, detail: str) -> bool:
+        found = db.execute("SELECT 1 FROM event WHERE session_id = ? AND kind = ? AND detail = ?",
+                           (session_id, kind, detail))
+        return found.fetchone() is not None
 
     # --- the experimenter's side ---
 

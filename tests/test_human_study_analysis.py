@@ -188,6 +188,16 @@ def test_exposures_are_analysed_apart_and_reported_as_measured():
     assert [(one.requested_ms, one.median_ms) for one in analysis.exposures] == [(125, 133.3), (1000, 1008.3)]
 
 
+def test_minutes_come_from_sessions_whose_clock_ran_through():
+    rows = [row(f"w{w}", t, f"i{t}", "crn", "b", "left", onset_ts=60000.0 * t * (w + 1),
+                response_ts=60000.0 * t * (w + 1) + 500) for w in range(2) for t in range(3)]
+    both = analyse(table(rows), "crn").participation.median_minutes
+    assert both == pytest.approx((2 + 4) / 2 + 0.5 / 60)
+    reloaded = [one | {"onset_ts": None, "response_ts": None} if one["session_id"] == "s-w1" and one["trial_index"]
+                else one for one in rows]
+    assert analyse(table(reloaded), "crn").participation.median_minutes == pytest.approx(2 + 0.5 / 60)
+
+
 def test_nan_exposures_are_not_used():
     frame = study(exposures=(125.0,)).assign(exposure_ms=np.nan)
     assert analyse(frame, "crn").participation.reasons["exposure_unknown"][0] == len(frame)

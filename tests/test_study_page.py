@@ -181,6 +181,7 @@ def test_reload_and_second_tab(visit):
     v.resume()
     v.ready(1)
     assert v.page.inner_text(".progress") == "Pair 2 of 3"
+    assert "onset_ts" in v.answers()[0]
     other = v.context.new_page()
     other.goto(v.site.origins[0] + "/study")
     other.click("button.primary")
@@ -190,7 +191,8 @@ def test_reload_and_second_tab(visit):
     assert len(v.answers()) == 1
     other.wait_for_selector(".choice:not([disabled])")
     other.keyboard.press("ArrowLeft")
-    v.saved(2)
+    again = v.saved(2)[1]
+    assert again["rt_ms"] > 0 and not {"onset_ts", "response_ts"} & set(again)  # another clock than before the reload
 
 
 @needs_browser
@@ -331,6 +333,34 @@ def test_timed_trials_are_shown_once_and_measured(visit):
     v.resume()
     v.ready(4, "show")
     assert v.saved(4)[3] == {"chosen": "none", "asset_error": False, "focus_lost": True}
+
+
+@needs_browser
+def test_shown_by_mouse_and_answered_by_key(visit):
+    v = visit(TIMED).begin()
+    v.ready(0, "show")
+    v.page.click(".show")
+    v.ready(0)
+    v.page.keyboard.press("ArrowRight")
+    answer, = v.saved(1)
+    assert (answer["chosen"], answer["input_device"]) == ("right", "keyboard")
+
+
+@needs_browser
+def test_a_lost_reply_before_the_exposure_ends_nothing(visit):
+    v = visit(TIMED).begin()
+    lost = []
+
+    def lose(route):
+        route.fetch()
+        lost.append(route.request.post_data)
+        route.abort()
+
+    v.page.route("**/api/shown", lose, times=1)
+    v.ready(0, "show")
+    v.page.click(".show")
+    v.ready(0)
+    assert len(lost) == 1 and v.page.locator(".mask:not(.hid)").count() == 2
 
 
 @needs_browser
@@ -486,6 +516,20 @@ def test_html_question(browser, small_batch):
         assert url == SUBMIT + "/mturk/externalSubmit"
         form = parse_qs(data)
         assert form["assignmentId"] == ["A1"] and form["choice_3"] == ["optionA"]
+        assert json.loads(form["log_json"][0])["resumable"] is False
+
+
+@needs_browser
+def test_no_timed_task_without_storage(browser, tiny_run):
+    batch = write_batch(tiny_run, load_protocol("lab", TIMED), ["pix2pix"], "crn")
+    html = pages.hit_document(batch, next(iter(batch.hits)), "https://pictures.example")
+    address = f"https://task.example/?assignmentId=A1&hitId=H&workerId=W&turkSubmitTo={SUBMIT}"
+    with platform(browser, batch, html, address) as v:
+        v.page.wait_for_selector("#box-agree")
+        v.context.add_init_script("Object.defineProperty(window, 'localStorage', {get() { throw new Error('no'); }})")
+        v.page.reload()
+        v.page.wait_for_selector("text=local storage")
+        assert v.page.locator("button").count() == 0
 
 
 @needs_browser

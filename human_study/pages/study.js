@@ -32,8 +32,11 @@ class Study {
   }
 
   async go(state) {
-    const ends = { full: this.texts.full, withdrawn: this.texts.withdrawn };
-    if (ends[state.status]) return this.end(ends[state.status]);
+    const ends = { full: this.texts.full, withdrawn: this.texts.withdrawn, no_storage: this.texts.no_storage };
+    if (ends[state.status]) {
+      this.end(ends[state.status]);
+      return this.leave(state.after);
+    }
     if (state.status === "preview") return this.preview();
     if (state.status === "running") {
       this.trials = state.trials;
@@ -88,9 +91,10 @@ class Study {
     const button = element("button", { type: "button", className: "quiet withdraw" }, this.texts.withdraw);
     button.addEventListener("click", async () => {
       if (!confirm(this.texts.withdraw_sure)) return;
-      await this.transport.withdraw();
+      const { after } = await this.transport.withdraw();
       this.end(this.texts.withdrawn);
       this.over = true;
+      this.leave(after);
     });
     return button;
   }
@@ -101,7 +105,10 @@ class Study {
     this.screen(view.section, this.withdrawButton());
     for (let i = first; i < this.trials.length && !this.over; i++) {
       view.begin(i, this.label(i));
-      await this.transport.answer(i, await this.trial(view, pictures, i, seen && i === first));
+      const record = await this.trial(view, pictures, i, seen && i === first);
+      // after a reload the clock has begun anew: its times cannot stand beside the earlier ones
+      if (first) ["onset_ts", "response_ts"].forEach((name) => delete record[name]);
+      await this.transport.answer(i, record);
       pictures.release(i);
     }
     if (this.over) await new Promise(() => {}); // withdrawn
@@ -136,7 +143,11 @@ class Study {
     const code = result.code ? [this.texts.code + " ", element("strong", { className: "code" }, result.code)] : [];
     this.end(this.texts.done, this.texts.debrief, ...code);
     if (parameter("turkSubmitTo")) this.submitCode(result.code);
-    else if (result.after) setTimeout(() => location.replace(result.after), this.config.after_ms);
+    else this.leave(result.after);
+  }
+
+  leave(address) {
+    if (address) setTimeout(() => location.replace(address), this.config.after_ms);
   }
 
   // ExternalQuestion: the answers are on the server, the platform gets the code.

@@ -1,7 +1,7 @@
 // Part of the study page's module: where answers go. Two transports with the same methods:
 //   open() -> {status, trials, answered, shown, code, after}; consent(form); shown(i); answer(i, record);
-//   finish() -> {code, after}; withdraw()
-// status: consent, running, finished, withdrawn, full, preview. Trials are answered in order: `answered` is the
+//   finish() -> {code, after}; withdraw() -> {after}
+// status: consent, running, finished, withdrawn, full, preview, no_storage. Trials are answered in order: `answered` is the
 // number of the next one; `shown` tells that its pictures were already seen. A record has the columns of the table of
 // responses as keys.
 
@@ -70,7 +70,7 @@ class ServerTransport {
   }
 
   shown(i) {
-    return this.post("shown", { trial_index: i });
+    return this.post("shown", { trial_index: i, client_id: newId() });
   }
 
   async answer(i, record) {
@@ -140,6 +140,8 @@ class FormTransport {
   async open() {
     if (isPreview() || !this.trials.length) return { status: "preview", trials: [], answered: 0 };
     this.keep({ tab: this.tab });
+    // a reload would begin again and show every pair a second time
+    if (!this.resumable && this.trials.some((trial) => trial.ms)) return { status: "no_storage" };
     const answered = this.kept.records.length;
     const status = this.kept.consent ? "running" : "consent";
     return { status, trials: this.trials, answered, shown: this.kept.shown === answered };
@@ -171,7 +173,8 @@ class FormTransport {
     records.forEach((record, i) => this.fill("choice_" + (i + 1), options[record.chosen] || ""));
     const columns = [...new Set(records.flatMap((record) => Object.keys(record)))].sort();
     const rows = records.map((record) => columns.map((name) => (name in record ? record[name] : null)));
-    this.fill("log_json", JSON.stringify({ ...this.about, user_agent_family: agentFamily(), columns, rows }));
+    const about = { ...this.about, user_agent_family: agentFamily(), resumable: this.resumable };
+    this.fill("log_json", JSON.stringify({ ...about, columns, rows }));
     return { after: "form" };
   }
 

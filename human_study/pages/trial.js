@@ -152,6 +152,7 @@ class TrialView {
     this.place(pair);
     await this.viewport.large();
     await this.wait("show");
+    this.section.focus({ preventScroll: true }); // a click left the focus on a button that is now disabled: no key there
     await Promise.all([announce(), wait(this.config.delay_ms)]);
     await this.gap();
     this.attention.watch();
