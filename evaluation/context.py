@@ -146,12 +146,18 @@ class Work:
         """What holds for all scores of the run."""
         return {"N": self.n, "image size": list(self.measurements.size), "dtype of the metric": "float64",
                 "interval": f"95 %, percentile bootstrap, {self.resampling}",
-                "dataset": self.measurements.dataset_hash(), "versions": versions()}
+                "dataset": self.measurements.dataset_hash(), "scored on": device_name(self.context.device),
+                "versions": versions()}
 
 
 def as_json(numbers: np.ndarray) -> list[float | None]:
     """Numbers with None for NaN, which JSON does not have."""
     return [float(number) if np.isfinite(number) else None for number in np.ravel(numbers)]
+
+
+def device_name(device: str) -> str:
+    """cpu, or the kind of GPU: numbers agree between devices to rounding only."""
+    return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
 
 
 @lru_cache(maxsize=1)

@@ -19,7 +19,7 @@ from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
 
 from data.errors import InputError, nearest
 from data.files import fingerprint
-from evaluation.measurements import Batch
+from evaluation.measurements import Batch, full_float32
 from evaluation.resize import FILTERS, resize
 from presets.schema import ExtractorConfig
 
@@ -54,7 +54,8 @@ class Extractor:
             raise InputError(f"extractor {self.label}: unknown resize filter '{self.resize}': "
                              f"{nearest(self.resize, FILTERS)}")
         self.full = {"extractor": self.label, **self.protocol, "resize": self.resize,
-                     "input size": list(self.size) if self.size else "as the images", "network dtype": "float32"}
+                     "input size": list(self.size) if self.size else "as the images",
+                     "network dtype": "float32, no TF32"}
 
     @property
     def key(self) -> str:
@@ -66,11 +67,13 @@ class Extractor:
             return {"FD": "FID", "KD": "KID"}.get(score, score)
         return f"{score}-{self.label}"
 
+    @full_float32()
     @torch.inference_mode()
     def __call__(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         """uint8 [N, 3, H, W] -> float32 [N, D] on the CPU, by layer name."""
         return {name: features.float().cpu() for name, features in self.network(self._prepare(images)).items()}
 
+    @full_float32()
     @torch.inference_mode()
     def map_list(self, images: torch.Tensor) -> list[torch.Tensor]:
         """uint8 [N, 3, H, W] -> feature maps [N, C, h, w] of several layers, for extractors that have them."""
@@ -117,6 +120,11 @@ def judge_pass(batch: Batch, judge: Any) -> tuple[torch.Tensor, torch.Tensor]:
 def image_maps(batch: Batch, extractor: Extractor) -> list[torch.Tensor]:
     """Feature maps of all images of a batch, [B K, C, h, w] each, made once for all consumers."""
     return batch.share(f"maps {extractor.key}", lambda: extractor.map_list(batch.images.flatten(0, 1)))
+
+
+def photo_maps(batch: Batch, extractor: Extractor) -> list[torch.Tensor]:
+    """Feature maps of the photographs of a batch, [B, C, h, w] each, made once for all consumers and methods."""
+    return batch.share_of_photos(f"maps {extractor.key}", lambda: extractor.map_list(batch.photos))
 
 
 def weights_file(config: ExtractorConfig, cached: str | None = None, source: str = "") -> Path:

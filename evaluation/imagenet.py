@@ -34,9 +34,9 @@ def build_inception(config: ExtractorConfig, judge: Any, device: str) -> Extract
     engine = FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"],
                                          feature_extractor_weights_path=str(file)).to(device)
     network = _EngineNetwork(engine, engine.Conv2d_1a_3x3, _to_inception, (FEATURES, LOGITS))
-    label = config.label or ("Inception" if official else f"Inception-{digest[:8]}")
+    label = _label(config, "Inception", digest, official)
     return _engine_extractor(config, network, label, digest, (299, 299), device,
-                             official_fid=official and config.label is None)
+                             official_fid=config.label is None and label == "Inception")
 
 
 def build_vgg16(config: ExtractorConfig, judge: Any, device: str) -> Extractor:
@@ -46,8 +46,14 @@ def build_vgg16(config: ExtractorConfig, judge: Any, device: str) -> Extractor:
     _refuse_code(file)
     engine = FeatureExtractorVGG16("vgg16", ["fc2_relu"], feature_extractor_weights_path=str(file)).to(device)
     network = _EngineNetwork(engine, engine.model, _to_torchvision, (FEATURES,))
-    label = config.label or ("VGG16" if official else f"VGG16-{digest[:8]}")
-    return _engine_extractor(config, network, label, digest, (224, 224), device)
+    return _engine_extractor(config, network, _label(config, "VGG16", digest, official), digest, (224, 224), device)
+
+
+def _label(config: ExtractorConfig, network: str, digest: str, official: bool) -> str:
+    """The network's plain name is kept for the official weights behind the engine's own resize."""
+    resized = config.resize not in (None, ENGINE_RESIZE)
+    parts = [network, *([] if official else [digest[:8]]), *([config.resize] if resized else [])]
+    return config.label or "-".join(parts)
 
 
 def _official(file: Path, config: ExtractorConfig, name: str) -> tuple[str, bool]:

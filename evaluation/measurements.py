@@ -1,7 +1,7 @@
 """What all metrics stand on: one pass over a method's images feeds every network, and the results are cached.
 
 The cache is `cache/<consumer>/<method>.npz` in the run directory, each with the hash of what it was made from: the
-bytes of the method's images and of the dataset, the weights, the resize. Changed files are measured again.
+bytes of the method's images and of the dataset, the weights, the resize, the device. Changed files are measured again.
 """
 
 import os
@@ -9,6 +9,7 @@ import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 from zipfile import BadZipFile
@@ -24,6 +25,13 @@ from evaluation.rundir import PHOTOS, RunDirectory
 BATCH_PIXELS = 1 << 18  # pixels decoded and passed through a network at once: what a processor's cache likes
 CUDA_BATCH_PIXELS = 1 << 22
 FORMAT = 2  # raise when what consumers store changes its meaning
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Convolutions in float32 proper: left alone, cuDNN rounds their inputs to the 10 bits of TF32."""
+    with torch.backends.cudnn.flags(enabled=True, benchmark=torch.backends.cudnn.benchmark, allow_tf32=False):
+        yield
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,11 @@ class Batch:
 
 
 class Consumer(Protocol):
-    """Something that measures images. `name`: its folder in the cache. `key`: hash of all its result depends on."""
+    """Something that measures images. `name`: its folder in the cache. `key`: hash of all its result depends on.
+
+    With an attribute `against_photos` that is true it compares images with the photographs, and the photographs, which
+    would be compared with themselves, are not measured.
+    """
 
     name: str
     key: str
@@ -70,7 +82,8 @@ class Measurements:
 
     def __init__(self, run: RunDirectory, device: str = "cpu"):
         self.run = run
-        self.batch_pixels = CUDA_BATCH_PIXELS if device.startswith("cuda") else BATCH_PIXELS
+        self.device = torch.device(device).type
+        self.batch_pixels = CUDA_BATCH_PIXELS if self.device == "cuda" else BATCH_PIXELS
         self.layouts = run.layouts()
         self.size = size_of(run)
         self.methods = {method.name: method for method in run.methods()}
@@ -113,14 +126,16 @@ class Measurements:
 
     def collect(self, methods: Sequence[str], consumers: Sequence[Consumer]) -> None:
         """Make sure that all consumers have seen all methods, reading each image at most once."""
-        missing = {method: [c for c in consumers if not self._load(method, c)] for method in methods}
+        missing = {method: [c for c in consumers if not (method == PHOTOS and getattr(c, "against_photos", False))
+                            and not self._load(method, c)] for method in methods}
         missing = {method: found for method, found in missing.items() if found}
         if not missing:
             return
         parts: dict[str, list[list[dict[str, np.ndarray]]]] = {m: [[] for _ in found] for m, found in missing.items()}
-        for method, batch in self.batches(list(missing)):
-            for part, consumer in zip(parts[method], missing[method], strict=True):
-                part.append(consumer(batch))
+        with full_float32():
+            for method, batch in self.batches(list(missing)):
+                for part, consumer in zip(parts[method], missing[method], strict=True):
+                    part.append(consumer(batch))
         for method, found in missing.items():
             for part, consumer in zip(parts[method], found, strict=True):
                 self._keep(method, consumer, {name: np.concatenate([p[name] for p in part]) for name in part[0]})
@@ -147,7 +162,7 @@ class Measurements:
             return False
 
     def _key(self, method: str, consumer: Consumer) -> str:
-        return fingerprint(FORMAT, self.content(method), consumer.key)
+        return fingerprint(FORMAT, self.content(method), consumer.key, self.device)
 
     def batches(self, methods: Sequence[str]) -> Iterator[tuple[str, Batch]]:
         """Every method's images of some layouts, then of the next ones, in layout order; the photographs are read once
@@ -168,14 +183,16 @@ class Measurements:
     def _chunk(self, names: Sequence[str]) -> Batch:
         """The photographs as a batch of their own."""
         photos = torch.from_numpy(read_images([self.run.photo_file(name) for name in names], self.size))
-        return Batch(names, np.stack([self._layout(name) for name in names]), photos, photos[:, None])
+        shared: dict[str, Any] = {}  # its images are the photographs, so that what is known of either is one
+        layouts = np.stack([self._layout(name) for name in names])
+        return Batch(names, layouts, photos, photos[:, None], shared, shared)
 
     def _read(self, method: str, chunk: Batch) -> Batch:
         if method == PHOTOS:
             return chunk
         files = [file for name in chunk.names for file in self._files(method, name)]
         images = read_images(files, self.size).reshape(len(chunk.names), -1, 3, *self.size)
-        return replace(chunk, images=torch.from_numpy(images), shared={}, of_photos=chunk.shared)
+        return replace(chunk, images=torch.from_numpy(images), shared={})
 
     def _layout(self, name: str) -> np.ndarray:
         layout = self.run.layout(name)

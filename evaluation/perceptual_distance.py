@@ -12,8 +12,9 @@ import torch
 from data.errors import InputError
 from data.files import fingerprint, sha256
 from evaluation.context import Work
-from evaluation.features import Extractor, image_maps
+from evaluation.features import Extractor, image_maps, photo_maps
 from evaluation.measurements import Batch
+from models.perceptual import weights_sha256
 
 TO_PHOTO, PAIRWISE = "to_photo", "pairwise"
 Maps = Sequence[torch.Tensor]
@@ -36,15 +37,16 @@ def map_distance(a: Maps, b: Maps) -> torch.Tensor:
 class PerceptualConsumer:
     """Measures {"to_photo": float64 [B, K]} and, for K > 1, {"pairwise": float64 [B]}.
 
-    embed: uint8 [B, 3, H, W] -> maps; compare: maps, maps -> [B]. embed_images: batch -> maps of all images [B K, ...],
-    where they can be had for less.
+    embed_photos, embed_images: batch -> maps of the photographs [B, ...], of all images [B K, ...]. compare: maps, maps
+    -> [B].
     """
 
     label: str
     protocol: dict[str, Any]
-    embed: Callable[[torch.Tensor], Maps] = field(compare=False)
+    embed_photos: Callable[[Batch], Maps] = field(compare=False)
+    embed_images: Callable[[Batch], Maps] = field(compare=False)
     compare: Callable[[Maps, Maps], torch.Tensor] = field(default=map_distance, compare=False)
-    embed_images: Callable[[Batch], Maps] | None = field(default=None, compare=False)
+    against_photos: bool = True
 
     @property
     def name(self) -> str:
@@ -57,8 +59,8 @@ class PerceptualConsumer:
     @torch.inference_mode()
     def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
         b, k = batch.images.shape[:2]
-        photo = batch.share_of_photos(self.key, lambda: self.embed(batch.photos))
-        flat = self.embed_images(batch) if self.embed_images else self.embed(batch.images.flatten(0, 1))
+        photo = batch.share_of_photos(self.key, lambda: self.embed_photos(batch))
+        flat = self.embed_images(batch)
         images = [[m.unflatten(0, (b, k))[:, u] for m in flat] for u in range(k)]
         found = {TO_PHOTO: torch.stack([self.compare(maps, photo) for maps in images], dim=1)}
         pairs = [self.compare(a, b) for i, a in enumerate(images) for b in images[i + 1 :]]
@@ -80,15 +82,15 @@ def _build_consumers(work: Work) -> list[PerceptualConsumer]:
 
 
 def _of_extractor(extractor: Extractor) -> PerceptualConsumer:
-    def embed(images: torch.Tensor) -> Maps:
-        return unit_maps(extractor.map_list(images))
+    def embed_photos(batch: Batch) -> Maps:
+        return unit_maps(photo_maps(batch, extractor))
 
     def embed_images(batch: Batch) -> Maps:
         return unit_maps(image_maps(batch, extractor))
 
     form = "unit-length channels, squared differences, sum over layers (LPIPS without its learned weights)"
-    return PerceptualConsumer(f"map distance-{extractor.label}", extractor.full | {"form": form}, embed,
-                              embed_images=embed_images)
+    return PerceptualConsumer(f"map distance-{extractor.label}", extractor.full | {"form": form},
+                              embed_photos, embed_images)
 
 
 def build_lpips(path: Path, device: str) -> PerceptualConsumer:
@@ -104,14 +106,17 @@ def build_lpips(path: Path, device: str) -> PerceptualConsumer:
     _load_trunk(model.net, torch.load(file, map_location="cpu", weights_only=True))
     model.to(device)
 
-    def embed(images: torch.Tensor) -> Maps:
+    def pictures(images: torch.Tensor) -> Maps:
         return [images.to(device).float() / 127.5 - 1]
 
     def compare(a: Maps, b: Maps) -> torch.Tensor:
         return model(a[0], b[0]).flatten()
 
-    protocol = {"lpips": "0.1", "net": net, "trunk sha256": sha256(file), "resize": "none"}
-    return PerceptualConsumer(f"LPIPS-{net}", protocol, embed, compare)
+    heads = {key: value for key, value in model.state_dict().items() if key.startswith("lin")}
+    protocol = {"lpips": "0.1", "net": net, "trunk sha256": sha256(file), "heads sha256": weights_sha256(heads),
+                "resize": "none", "network dtype": "float32, no TF32"}
+    return PerceptualConsumer(f"LPIPS-{net}", protocol, lambda batch: pictures(batch.photos),
+                              lambda batch: pictures(batch.images.flatten(0, 1)), compare)
 
 
 def _trunk(path: Path) -> tuple[str, Path]:

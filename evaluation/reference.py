@@ -50,6 +50,7 @@ class ReferenceConsumer:
 
     name: str = "reference"
     key: str = "PSNR RGB, SSIM luminance 11x11 Gaussian"
+    against_photos: bool = True
 
     def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
         image, photo = batch.images[:, 0].numpy(), batch.photos.numpy()

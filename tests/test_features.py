@@ -15,7 +15,8 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from data.errors import InputError
 from data.files import sha256
 from data.labels import LabelSpace
-from evaluation.context import Context
+from evaluation import diversity, reference
+from evaluation.context import Context, Work
 from evaluation.extractors import EXTRACTORS, build_extractors
 from evaluation.features import FEATURES, LOGITS, Extractor, FeatureConsumer, register
 from evaluation.label_judges import build_judge, map_names
@@ -124,8 +125,18 @@ def test_inception_is_the_engines_bit_for_bit_and_other_resizes_bypass_its_own(i
     assert not torch.equal(clean(IMAGES[:2])[FEATURES], found[FEATURES])
     assert torch.allclose(clean(IMAGES[:2])[FEATURES], rounded, rtol=0.1, atol=0.1 * rounded.abs().mean().item())
     assert torch.equal(extractor(IMAGES[:2])[FEATURES], expected[0])  # the bypass leaves nothing behind
+    assert clean.name("FD") == f"FD-Inception-{sha256(inception_file)[:8]}-pil-bicubic"
     with pytest.raises(InputError, match="its input is 299x299"):
         EXTRACTORS["inception"](config.model_copy(update={"size": [64, 64]}), None, "cpu")
+
+
+def test_only_the_official_weights_behind_the_engines_resize_give_fid(inception_file, monkeypatch):
+    monkeypatch.setattr("evaluation.imagenet.INCEPTION_FILE", f"official-{sha256(inception_file)[:8]}.pth")
+    config = ExtractorConfig(kind="inception", path=str(inception_file))
+    names = {resize: EXTRACTORS["inception"](config.model_copy(update={"resize": resize}), None, "cpu").name("FD")
+             for resize in (None, "tf1-bilinear", "pil-bicubic", "antialias-bilinear")}
+    assert names == {None: "FID", "tf1-bilinear": "FID", "pil-bicubic": "FD-Inception-pil-bicubic",
+                     "antialias-bilinear": "FD-Inception-antialias-bilinear"}
 
 
 def test_a_pickle_that_holds_code_is_refused(tmp_path):
@@ -169,6 +180,29 @@ def test_one_pass_gives_features_of_all_images_of_a_batch(vgg_file):
     found = FeatureConsumer(extractor)(batch)["features"]
     assert found.shape == (1, 3, 128) and len(batch.shared) == 1
     assert np.allclose(found[0], extractor(IMAGES)[FEATURES].numpy(), rtol=1e-5, atol=1e-4)
+
+
+def test_photographs_pass_an_extractor_once(vgg_file, tiny_run):
+    passed = []
+    work = Work(tiny_run, Context(options=ScoreConfig(
+        extractors=[ExtractorConfig(kind="vgg19", path=str(vgg_file[0]), layer="0")])))
+    extractor = work.extractors[0].extractor
+    network = extractor.maps
+    extractor.maps = lambda images: passed.append(len(images)) or network(images)
+    rows = work.measurements.rows()
+    work.measurements.collect(rows, [*diversity.consumers(work), *reference.consumers(work)])
+    assert sum(passed) == 12 * (1 + 1 + 3 + 1 + 1)
+    assert not (tiny_run.path / "cache" / "reference" / "photos.npz").exists()  # compared with themselves
+
+
+def test_networks_see_images_in_full_float32(tiny_run, tiny_judge):
+    """On a GPU cuDNN would compute in TF32 and say nothing of it."""
+    allowed = []
+    tiny_judge.body.register_forward_hook(lambda *_: allowed.append(torch.backends.cudnn.allow_tf32))
+    build_extractors([ExtractorConfig()], tiny_judge, "cpu")[0](IMAGES)
+    score_run(tiny_run, Context(tiny_judge, bootstrap=200), ["segmentation"])
+    assert len(allowed) > 1 and not any(allowed)
+    assert torch.backends.cudnn.allow_tf32
 
 
 def test_files_that_do_not_fit(vgg_file, tmp_path):
