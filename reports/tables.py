@@ -169,6 +169,7 @@ def p_text(p: float) -> str:
 
 EXTRAS: dict[str, Callable[[float, Column], str]] = {
     "p": lambda p, column: p_text(p),
+    "random": lambda tau, column: f"random ±{column.format(tau)}",
     "spread": lambda spread, column: f"spread {column.format(spread)}",
     "n": lambda n, column: f"{n} seeds",
 }
@@ -245,10 +246,16 @@ def _whole_run(methods: list[Method], scores: list[Score]) -> list[Score]:
 def _transposed(scores: list[Score]) -> ScoreTable:
     cells = {(v.name, f"{s.metric}/{s.method}"): v for s in scores for v in s.values if v.value is not None}
     columns = [Column(s.metric, s.method, "", None, number_format(_written(s.values))) for s in scores if s.values]
-    p = {(name, f"{s.metric}/{s.method}"): number for s in scores
-         for name, number in s.details.get("p", {}).items() if number is not None}
+    random = {place: high for place, (_, high) in _details(scores, "tau of random orders, 95 %").items()}
+    extras = {"p": _details(scores, "p (Holm)"), "random": random}
     rows = [Row(name, name) for name in dict.fromkeys(v.name for s in scores for v in s.values)]
-    return ScoreTable(rows, columns, cells, extras={"p": p} if p else {})
+    return ScoreTable(rows, columns, cells, extras={kind: numbers for kind, numbers in extras.items() if numbers})
+
+
+def _details(scores: list[Score], name: str) -> dict[Position, Any]:
+    """A detail that holds something for each value of a score, by the cell where that value stands."""
+    return {(value, f"{s.metric}/{s.method}"): found for s in scores
+            for value, found in s.details.get(name, {}).items() if found is not None}
 
 
 def warnings(scores: list[Score]) -> list[str]:

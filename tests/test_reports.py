@@ -234,13 +234,14 @@ def test_differences_are_marked_by_the_corrected_p_value(scored_run):
 def test_scores_of_the_whole_run_are_tables_of_their_own(scored_run):
     for order, tau in (("cityscapes", 0.6), ("nyu", 0.2)):
         scored_run.write_score(Score("agreement", order, [Value("mIoU", tau, (0, 1), "", True)], {},
-                                     details={"p": {"mIoU": 0.25}}))
+                                     details={"p": {"mIoU": 0.01}, "p (Holm)": {"mIoU": 0.25},
+                                              "tau of random orders, 95 %": {"mIoU": [-0.8, 0.8]}}))
     methods, scores = scored_run.methods(), scored_run.scores()
     table = tables.whole_run_tables(methods, scores)["agreement"]
     assert [column.name for column in table.columns] == ["cityscapes", "nyu"]
     assert [table.cell(table.rows[0], column).value for column in table.columns] == [0.6, 0.2]
-    assert table.note(table.rows[0], table.columns[0]) == "p = 0.250"
-    assert table.frame()["agreement/nyu p"].tolist() == [0.25]
+    assert table.note(table.rows[0], table.columns[0]) == "p = 0.250, random ±0.800"
+    assert table.frame()[["agreement/nyu p", "agreement/nyu random"]].to_numpy().tolist() == [[0.25, 0.8]]
     assert "agreement" not in {column.metric for column in tables.main_table(methods, scores).columns}
     assert not tables.stale_scores(methods, scores)
 

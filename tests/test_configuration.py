@@ -1,0 +1,13 @@
+"""run.json: what it keeps of the call that made a run, and of later ones."""
+
+from data.files import read_json
+from evaluation.configuration import claim_run
+from presets.schema import Preset
+
+
+def test_run_json_keeps_the_command_that_made_the_run(tmp_path):
+    claim_run(tmp_path, Preset(methods=["crn"]), "street", {}, "python -m evaluation.run --all --methods crn")
+    claim_run(tmp_path, Preset(methods=["pix2pix"]), "street", {}, "python -m evaluation.run --stages train")
+    record = read_json(tmp_path / "run.json")
+    assert record["command"] == "python -m evaluation.run --all --methods crn"
+    assert record["config"]["methods"] == ["crn", "pix2pix"]
