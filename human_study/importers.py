@@ -20,7 +20,8 @@ MEASURED = ("layout", "exposure_frames", "exposure_ms", "refresh_hz", "dropped_f
             "response_ts", "rt_ms", "rt_from_offset_ms", "n_changes", "input_device", "viewport_w", "viewport_h", "dpr",
             "img_css_w", "img_css_h", "zoom_guess", "visible_fraction", "focus_lost", "asset_error", "client_version")
 Hits = Mapping[str, Sequence[PlannedTrial]]
-KINDS = {column.name: column.kind for column in COLUMNS}
+BY_NAME = {column.name: column for column in COLUMNS}
+LARGEST = 2.0**53  # of a measurement; a table holds no larger whole numbers, and nothing measured comes near
 
 
 def asset_name(address: str) -> str:
@@ -88,7 +89,7 @@ def import_submissions(submissions: Sequence[Submission], key: bytes, hits: Hits
             continue
         try:
             own, problems = _rows(submission, key, plan, legacy_study)
-        except InputError as error:
+        except (InputError, RecursionError) as error:  # the latter: answers nested very deep
             own, problems = [], [Refused(submission.source, submission.assignment_id, str(error))]
         rows += own
         refused += problems
@@ -184,16 +185,18 @@ def read_log(text: str) -> Log:
                 _check_measured(name, record.get(name))
         family = content.get("user_agent_family")
         return Log(records, str(family)[:40] if family else None)
-    except (json.JSONDecodeError, KeyError, TypeError, ValueError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         return Log({}, problem=f"log_json cannot be read ({type(error).__name__}: {error}): answers kept, not used")
 
 
 def _check_measured(name: str, value: Any) -> None:
     if value is None:
         return
-    kind = KINDS[name]
-    number = isinstance(value, int | float) and not isinstance(value, bool)
+    column = BY_NAME[name]
+    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
     right = {"text": isinstance(value, str) and len(value) <= 80, "boolean": isinstance(value, bool),
-             "integer": number and value == int(value), "number": number}[kind]
-    if not right:
-        raise ValueError(f"{name} is {value!r}, expected {kind}")
+             "integer": number and value == int(value), "number": number}[column.kind]
+    allowed = not column.values or value in column.values
+    if not right or not allowed or (column.minimum is not None and value < column.minimum):
+        raise ValueError(f"{name} is {str(value)[:40]!r}, expected {' or '.join(column.values) or column.kind}"
+                         + (f" from {column.minimum:g}" if column.minimum is not None else ""))

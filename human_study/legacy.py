@@ -6,6 +6,7 @@ New batches use opaque names and are mapped back by plan.csv; this parser is onl
 import re
 from dataclasses import dataclass
 
+from data.errors import InputError
 from evaluation.rundir import PHOTOS
 from human_study.matlab import FIRST_FILE
 from human_study.responses import condition_name
@@ -47,12 +48,15 @@ def parse_trial(left: str, right: str, exposure: str = "") -> Shown | None:
     """A trial from `image_A_url_N`, `image_B_url_N` and `time_N`; None where the addresses are not of this kind or show
     different scenes.
 
-    Sentinels: unlimited, the photograph against any method but the reference; timed, against the anchor.
+    Sentinels: unlimited, the photograph against any method but the reference; timed, against the anchor. Raises
+    InputError for a time that is no number of milliseconds.
     """
     found = parse_address(left), parse_address(right)
     if None in found or found[0][1] != found[1][1] or found[0][0] == found[1][0]:
         return None
     (a, image), (b, _) = found
+    if exposure and not re.fullmatch(r"\d{1,9}(\.\d*)?", exposure):
+        raise InputError(f"time '{exposure}' is no number of milliseconds")
     ms = float(exposure) if exposure else None
     pair = {a, b}
     checks = pair == {PHOTOS, ANCHOR} if ms is not None else PHOTOS in pair and "crn" not in pair

@@ -152,6 +152,9 @@ def read_assignments_json(file: Path, platform: str | None = None) -> tuple[list
     submissions, refused = [], []
     for number, record in enumerate(records):
         source = f"{file.name}[{number}]"
+        if not isinstance(record, dict):
+            refused.append(Refused(source, str(record)[:40], "not an assignment: a JSON object is expected"))
+            continue
         if problem := _row_problem({name: str(record.get(name, "")) for name in (*NEEDED, "AssignmentStatus")}):
             refused.append(Refused(source, str(record.get("AssignmentId", "")), problem))
             continue
@@ -192,7 +195,7 @@ def _local(tag: str) -> str:
 
 # --- answers ---------------------------------------------------------------------------------------------------------
 
-CHOICE = re.compile(r"choice_(\d+)(?:\.(\w+))?")
+CHOICE = re.compile(r"choice_(\d{1,9})(?:\.(\w+))?")
 
 
 def choices(answers: dict[str, str]) -> tuple[dict[int, str], list[str]]:
@@ -235,7 +238,7 @@ def crowd_answers(text: str) -> dict:
     """
     try:
         content = json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise InputError(f"taskAnswers is not valid JSON ({error})") from None
     if isinstance(content, list) and len(content) == 1:
         content = content[0]

@@ -123,10 +123,10 @@ def test_assignments_json_of_the_api(hits, tmp_path):
               "hit_key": trials[0].hit_id,
               "Answer": answer_xml(**{f"choice_{t.trial_index + 1}": "optionA" for t in trials})}
     broken = {**record, "AssignmentId": "A2", "Answer": "x"}
-    (tmp_path / "a.json").write_text(json.dumps({"Assignments": [record, broken]}))
+    (tmp_path / "a.json").write_text(json.dumps({"Assignments": [record, broken, "x"]}))
     frame, refused = imported(hits, tmp_path / "a.json")
     assert len(frame) == len(trials) and (frame["submit_status"] == "approved").all()
-    assert [one.what for one in refused] == ["A2"] and "XML" in refused[0].reason
+    assert [one.what for one in refused] == ["A2", "x"] and "XML" in refused[0].reason
 
 
 @pytest.mark.parametrize("text", [
@@ -137,7 +137,7 @@ def test_crowd_form_json(text):
     assert choices({"taskAnswers": text})[0] == {1: "left", 2: "right"}
 
 
-@pytest.mark.parametrize("text", ["[]", "[1, 2]", "no json", "[{}, {}]"])
+@pytest.mark.parametrize("text", ["[]", "[1, 2]", "no json", "[{}, {}]", "[" * 100_000])
 def test_crowd_form_of_another_shape_is_refused(text):
     with pytest.raises(InputError, match="taskAnswers"):
         choices({"taskAnswers": text})
@@ -292,10 +292,18 @@ def test_trials_the_page_never_showed_and_logs_that_disagree(hits, tmp_path):
 
 
 @pytest.mark.parametrize("log", ["{", "[]", '{"columns": ["rt_ms"], "rows": [["fast"]]}',
-                                 '{"columns": ["rt_ms"], "rows": [[1, 2]]}', '{"columns": ["dpr"], "rows": [[true]]}'])
+                                 '{"columns": ["rt_ms"], "rows": [[1, 2]]}', '{"columns": ["dpr"], "rows": [[true]]}',
+                                 '{"columns": ["rt_ms"], "rows": [[1e999]]}', '{"columns": ["dpr"], "rows": [[NaN]]}',
+                                 '{"columns": ["n_changes"], "rows": [[1e999]]}', "[" * 100_000,
+                                 '{"columns": ["n_changes"], "rows": [[1e30]]}', '{"columns": ["dpr"], "rows": [[-1]]}',
+                                 '{"columns": ["layout"], "rows": [["diagonal"]]}'])
 def test_unreadable_log_keeps_the_answers_but_does_not_use_them(hits, tmp_path, log):
-    write_csv(tmp_path / "r.csv", [result_row(hits) | {"Answer.log_json": log}])
+    write_csv(tmp_path / "r.csv", [result_row(hits) | {"Answer.log_json": log},
+                                   result_row(hits, assignment="A2", worker="W2")])
     frame, refused = imported(hits, tmp_path / "r.csv")
+    assert frame.loc[frame["assignment_id"] == "A2", "exclude_reasons"].isna().all()  # of the others nothing is lost
+    frame = frame[frame["assignment_id"] == "A1"]
+    assert len(refused) == 1
     assert (frame["exclude_reasons"] == "import_log_unreadable").all() and (frame["chosen"] == "left").all()
     assert "log_json" in refused[0].reason
     assert read_log(log).problem
@@ -342,6 +350,16 @@ def test_addresses_of_2017(address, found):
 def test_pairs_of_different_scenes_or_one_method_are_no_pairs_of_2017():
     assert legacy.parse_trial("h/ours/003051.jpg", "h/GAN/000002.jpg") is None
     assert legacy.parse_trial("h/ours/003051.jpg", "h/ours/003051.jpg") is None
+
+
+@pytest.mark.parametrize("time", ["1,000", "soon", "-5", "inf"])
+def test_a_time_that_is_none_is_one_rejected_submission(tmp_path, time):
+    rows = legacy_rows(published_timed())[:2]
+    rows[0]["Input.time_1"] = time
+    write_csv(tmp_path / "r.csv", rows)
+    result = import_submissions(read_submissions(tmp_path / "r.csv")[0], KEY, None, "crn2017")
+    assert len(result.responses) == 110 and [one.what for one in result.refused] == ["A0"]
+    assert f"time '{time}' is no number" in result.refused[0].reason
 
 
 @pytest.mark.parametrize("text, iso", [
