@@ -8,7 +8,6 @@ OUT    ?= runs/street
 
 run: $(VENV)/.installed
 	$(BIN)/python -m evaluation.run --all --preset street --out $(OUT)
-	@echo "App:     make app OUT=$(OUT)"
 
 app: $(VENV)/.installed
 	$(BIN)/streamlit run reports/app.py -- --run $(OUT)
@@ -21,7 +20,7 @@ lint: $(VENV)/.installed-test
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }
 
 $(VENV)/.installed: pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --editable .
