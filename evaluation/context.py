@@ -37,7 +37,7 @@ class LabelJudge(Protocol):
 
 @dataclass
 class Context:
-    """judge: None where no metric needs one. train_photos: uint8 [M, 3, H, W] on demand, for the train-val floor.
+    """judge: None where no metric needs one. train_photos: indices -> uint8 [n, 3, H, W], for the train-val floor.
 
     reference: the method that every other one is compared with. loss_networks: networks used in losses, by name; no
     extractor may share a weight tensor with them.
@@ -48,7 +48,7 @@ class Context:
     bootstrap: int = 2000
     seed: int = 0
     options: ScoreConfig = field(default_factory=ScoreConfig)
-    train_photos: Callable[[], np.ndarray] | None = None
+    train_photos: Callable[[Sequence[int]], np.ndarray] | None = None
     reference: str = "crn"
     loss_networks: Mapping[str, nn.Module] = field(default_factory=dict)
 

@@ -26,6 +26,7 @@ METRIC = "modes"
 REDRAWN_LAYOUTS = 40  # layouts drawn again by the renderer for the photographs' row
 CHUNK = 64
 COLOURS, PAINTED, TIMES = "car colours covered", "cars in a known colour", "times of day covered"
+NOT_REDRAWN = "no: the renderer of this version does not give the run's first photograph"
 TOLERATED = 0.95  # share of the photographs' own cars that is near enough to a paint
 
 
@@ -69,7 +70,7 @@ class ModesConsumer:
 
     @property
     def key(self) -> str:
-        return fingerprint("distances to paints", self.dataset, MIN_CAR_PIXELS, list(CAR_COLOURS))
+        return fingerprint("distances to paints", self.dataset, MIN_CAR_PIXELS, list(CAR_COLOURS.items()))
 
     @cached_property
     def _ignored(self) -> list[int]:
@@ -212,6 +213,7 @@ def _score_renderer(work: Work) -> None:
         return
     street = same_street(work.run)
     if street is None:
+        work.write(METRIC, PHOTOS, inputs, _expected(k), protocol(work) | {"k": k, "drawn again": NOT_REDRAWN})
         return
     chosen = np.unique(np.linspace(0, work.n - 1, min(work.n, REDRAWN_LAYOUTS)).astype(int))
     parts = [_consumer(work)(_redrawn(work, street, index, k)) for index in chosen]

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from data.errors import InputError
+from data.files import read_json
 from evaluation.context import Work, scored_rows
 from evaluation.distances import (
     ENGINE_SEED,
@@ -69,7 +70,7 @@ def protocol(work: Work) -> dict[str, Any]:
             "compared with": "the validation photographs of the same layouts",
             "Fréchet": "means and (n-1) covariances, exact trace term",
             "kernel": {"polynomial": "(x.y/D + 1)^3", "subsets": KERNEL_SUBSETS, "seed": ENGINE_SEED,
-                       "subset size": options.kernel_subset_size or subset_size(work.n)},
+                       "subset size": _subset(work, work.n)},
             "neighbours of precision and recall": options.neighbours,
             "interval of distances": "bootstrap of first-order (Fréchet) and jackknife (kernel) contributions of the "
                                      "layouts: sampling error at this N, without the bias at this N (see the floor)"}
@@ -89,26 +90,44 @@ def score(work: Work) -> None:
 
 
 def _score_floor(work: Work) -> None:
-    train = work.context.train_photos
-    inputs = work.inputs(METRIC, FLOOR, [protocol(work), work.measurements.content(PHOTOS), train is not None])
+    file = work.run.dataset / "train.json"
+    trained = read_json(file)["photo_sha256"] if file.exists() else []
+    lacking = _why_not_train(work, len(trained))
+    inputs = work.inputs(METRIC, FLOOR, [protocol(work), work.measurements.content(PHOTOS), trained, lacking])
     if work.stored(METRIC, FLOOR, inputs):
         return
     values = [value for consumer in work.extractors for value in _halves(work, consumer)]
-    if train is not None:
-        values += _train_against_val(work, train())
-    floor = {"N": work.n // 2, "floor": f"two random halves of the photographs, mean of {FLOOR_SPLITS} splits; the "
-             f"Fréchet distance's bias at N = {work.n // 2} is about twice that at N = {work.n}",
-             "interval": f"95 % range over {FLOOR_SPLITS} splits"}
-    if train is not None:
-        floor["train against val"] = f"{work.n} training photographs against the {work.n} validation photographs"
-    work.write(METRIC, FLOOR, inputs, values, protocol(work) | floor)
+    if not lacking:
+        values += _train_against_val(work, len(trained))
+    work.write(METRIC, FLOOR, inputs, values, protocol(work) | _floor_protocol(work, lacking))
+
+
+def _why_not_train(work: Work, trained: int) -> str:
+    """Why training photographs cannot be set against those of validation; empty where they can."""
+    if work.context.train_photos is None or not trained:
+        return "none: training photographs are not at hand"
+    return f"none: {trained} training photographs are fewer than {work.n} of validation" if trained < work.n else ""
+
+
+def _floor_protocol(work: Work, lacking: str) -> dict[str, Any]:
+    half = work.n // 2
+    return {"N": half, "kernel": protocol(work)["kernel"] | {"subset size": _subset(work, half)},
+            "floor": f"two random halves of the photographs, mean of {FLOOR_SPLITS} splits; the Fréchet distance's "
+                     f"bias at N = {half} is about twice that at N = {work.n}",
+            "interval": f"95 % range over {FLOOR_SPLITS} splits",
+            "train against val": lacking or f"{work.n} training photographs against the {work.n} validation "
+                                            f"photographs, kernel subsets of {_subset(work, work.n)}"}
+
+
+def _subset(work: Work, n: int) -> int:
+    """Images in a subset of the kernel distance between sets of n."""
+    return min(work.context.options.kernel_subset_size or subset_size(n), n)
 
 
 def _plain(work: Work, extractor: Extractor, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    options = work.context.options
-    size = min(options.kernel_subset_size or subset_size(len(x)), len(x))
-    precise, recalled = precision_recall(x, y, options.neighbours)
-    return {extractor.name("FD"): frechet_distance(x, y), extractor.name("KD"): kernel_distance(x, y, size),
+    precise, recalled = precision_recall(x, y, work.context.options.neighbours)
+    return {extractor.name("FD"): frechet_distance(x, y),
+            extractor.name("KD"): kernel_distance(x, y, _subset(work, len(x))),
             extractor.name("precision"): precise.mean(), extractor.name("recall"): recalled.mean()}
 
 
@@ -126,21 +145,22 @@ def _order(name: str) -> bool:
     return name.startswith(("precision", "recall"))
 
 
-def _train_against_val(work: Work, photos: np.ndarray) -> list[Value]:
+def _train_against_val(work: Work, trained: int) -> list[Value]:
     """The floor at the methods' own N: as many training photographs as there are layouts, drawn at random."""
-    if len(photos) < work.n:
-        return []
-    chosen = np.sort(np.random.default_rng(work.context.seed).choice(len(photos), work.n, replace=False))
+    chosen = np.sort(np.random.default_rng(work.context.seed).choice(trained, work.n, replace=False))
     values = []
-    for consumer in work.extractors:
-        x = _features_of(work, consumer.extractor, photos[chosen])
+    for consumer, x in zip(work.extractors, _train_features(work, chosen), strict=True):
         found = _plain(work, consumer.extractor, x, features(work, PHOTOS, consumer))
         values += [Value(f"{name}, train against val", float(value), None, "one pair of sets", _order(name))
                    for name, value in found.items()]
     return values
 
 
-def _features_of(work: Work, extractor: Extractor, photos: np.ndarray) -> np.ndarray:
-    batches = np.array_split(photos, -(-len(photos) // TRAIN_BATCH))
-    found = [extractor(torch.from_numpy(np.ascontiguousarray(batch)))[FEATURES].numpy() for batch in batches]
-    return np.concatenate(found).astype(np.float64)
+def _train_features(work: Work, chosen: np.ndarray) -> list[np.ndarray]:
+    """float64 [N, D] on each extractor of the training photographs with these indices, a few of them in memory."""
+    found: list[list[np.ndarray]] = [[] for _ in work.extractors]
+    for indices in np.array_split(chosen, -(-len(chosen) // TRAIN_BATCH)):
+        photos = torch.from_numpy(work.context.train_photos(indices))
+        for part, consumer in zip(found, work.extractors, strict=True):
+            part.append(consumer.extractor(photos)[FEATURES].numpy())
+    return [np.concatenate(part).astype(np.float64) for part in found]

@@ -1,16 +1,22 @@
 """Diversity, PSNR and SSIM, and the coverage of known modes."""
 
+import shutil
+
 import numpy as np
 import pytest
 import torch
+import torchvision
 from scipy.ndimage import correlate
 
-from data.files import write_json, write_png
+from data.errors import InputError
+from data.files import read_json, sha256, write_json, write_png
 from data.street import CAR_COLOURS, MIN_CAR_PIXELS, Street
 from evaluation.context import Context, Work
 from evaluation.diversity import PixelConsumer, pairwise_distance, spread, to_photo
 from evaluation.measurements import Batch
 from evaluation.mode_coverage import (
+    COLOURS,
+    TIMES,
     ModesConsumer,
     class_means,
     distinct,
@@ -20,7 +26,7 @@ from evaluation.mode_coverage import (
     statistics,
     tolerance,
 )
-from evaluation.perceptual_distance import map_distance, unit_maps
+from evaluation.perceptual_distance import LPIPS_TRUNKS, build_lpips, map_distance, unit_maps
 from evaluation.reference import psnr, ssim
 from evaluation.rundir import PHOTOS, Method, RunDirectory
 from evaluation.scores import score_run
@@ -60,6 +66,33 @@ def test_map_distance_by_hand_and_of_an_image_to_itself():
     assert map_distance(a, b).item() == pytest.approx((0.6 - 1) ** 2 + 0.8**2)
     maps = unit_maps([torch.rand(2, 5, 4, 4), torch.zeros(2, 3, 2, 2)])
     assert map_distance(maps, maps).tolist() == [0, 0]
+
+
+def test_lpips_is_the_package_s(tmp_path, monkeypatch):
+    lpips = pytest.importorskip("lpips", reason="needs the package lpips (the test extra)")
+    torch.manual_seed(0)
+    trunk = torchvision.models.squeezenet1_1(weights=None).eval()
+    torch.save(trunk.state_dict(), tmp_path / "weights.pth")
+    digest = sha256(tmp_path / "weights.pth")
+    file = (tmp_path / "weights.pth").rename(tmp_path / f"squeezenet1_1-{digest[:8]}.pth")
+    monkeypatch.setitem(LPIPS_TRUNKS, "squeeze", file.name)
+    monkeypatch.setattr("lpips.pretrained_networks.tv.squeezenet1_1", lambda **options: trunk)  # not downloaded
+    theirs = lpips.LPIPS(net="squeeze", verbose=False).eval()
+    photos, images = torch.randint(0, 256, (2, 3, 3, 64, 96), dtype=torch.uint8)
+    consumer = build_lpips(tmp_path, "cpu")
+    found = consumer(Batch(["a", "b", "c"], np.zeros((3, 64, 96), np.uint8), photos,
+                           torch.stack([images, photos, images.flip(0)], dim=1)))
+    with torch.no_grad():
+        def distance(a, b):
+            return theirs(a / 127.5 - 1, b / 127.5 - 1).flatten().tolist()
+        pairs = [distance(images, photos), distance(images, images.flip(0)), distance(photos, images.flip(0))]
+        assert found["to_photo"][:, 0].tolist() == pytest.approx(distance(images, photos), rel=1e-5)
+        assert found["to_photo"][:, 1].tolist() == pytest.approx([0, 0, 0], abs=1e-6)
+    assert found["pairwise"].tolist() == pytest.approx(np.mean(pairs, axis=0).tolist(), rel=1e-5)
+    assert consumer.protocol["trunk sha256"] == digest and len(consumer.protocol["heads sha256"]) == 64
+    file.write_bytes(b"other")
+    with pytest.raises(InputError, match="not the official file"):
+        build_lpips(file, "cpu")
 
 
 def test_psnr_by_hand():
@@ -184,6 +217,24 @@ def test_coverage_on_street(street_run):
     assert scores[PHOTOS].value("car colours covered").value == pytest.approx(expected_coverage(8, 4), abs=0.06)
     low, high = scores["many"].value("car colours covered").interval
     assert low < many < high
+
+
+def test_photographs_of_another_renderer_are_not_drawn_again_and_the_row_says_why(street_run, tmp_path):
+    run = RunDirectory(shutil.copytree(street_run.path, tmp_path / "run"))
+    config = read_json(run.path / "run.json")
+    config["config"]["data"]["seed"] = 6
+    write_json(run.path / "run.json", config)
+    shutil.rmtree(run.path / "scores", ignore_errors=True)
+    score_run(run, Context(bootstrap=200), ["modes"])
+    row = next(score for score in run.scores("modes") if score.method == PHOTOS)
+    assert row.protocol["drawn again"].startswith("no: the renderer of this version does not give")
+    assert {value.name for value in row.values} == {f"{name}, 4 independent draws" for name in (COLOURS, TIMES)}
+
+
+def test_measured_modes_belong_to_the_paints_they_were_compared_with(street_run, monkeypatch):
+    key = ModesConsumer(street_run, "").key
+    monkeypatch.setitem(CAR_COLOURS, "red", (190, 22, 30))
+    assert ModesConsumer(street_run, "").key != key
 
 
 def test_datasets_without_modes_have_no_coverage(tiny_run):

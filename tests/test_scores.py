@@ -17,7 +17,7 @@ from data.files import write_json, write_png
 from evaluation.context import Context, Work
 from evaluation.cost import flops, measure, write_cost
 from evaluation.extractors import EXTRACTORS
-from evaluation.images import read_images
+from evaluation.images import pixel_hash, read_images
 from evaluation.rundir import FLOOR, PHOTOS, Score, Value
 from evaluation.scores import COMPARISONS, METRICS, score_run, scored_inputs
 from evaluation.segmentation import confusion_matrices, statistics
@@ -69,13 +69,28 @@ def test_segmentation_is_the_judge_on_the_files(tiny_run, context, tiny_judge):
 
 
 def test_floor_is_written_with_its_own_n(tiny_run, context):
-    context.train_photos = lambda: np.random.default_rng(0).integers(0, 256, (20, 3, 32, 64), dtype=np.uint8)
+    photos, read = np.random.default_rng(0).integers(0, 256, (20, 3, 32, 64), dtype=np.uint8), []
+    context.train_photos = lambda indices: read.extend(indices) or photos[indices]
+    write_json(tiny_run.dataset / "train.json", {"photo_sha256": [pixel_hash(photo) for photo in photos]})
     score_run(tiny_run, context, ["distances"])
     floor = next(score for score in tiny_run.scores("distances") if score.method == FLOOR)
     assert floor.protocol["N"] == 6 and "halves" in floor.protocol["floor"]
     assert floor.value("FD-judge").value > 0
     assert floor.value("FD-judge, train against val").value > floor.value("FD-judge").value
     assert all(score.method != PHOTOS for score in tiny_run.scores("distances"))
+    assert len(set(read)) == len(read) == 12  # as many as there are layouts, and no more in memory
+    crn = next(score for score in tiny_run.scores("distances") if score.method == "crn")
+    assert (crn.protocol["kernel"]["subset size"], floor.protocol["kernel"]["subset size"]) == (6, 3)
+    assert "kernel subsets of 6" in floor.protocol["train against val"]
+
+
+def test_a_floor_that_cannot_be_had_says_why(tiny_run, context):
+    context.train_photos = lambda indices: pytest.fail("there are too few")
+    for trained, why in ((0, "not at hand"), (5, "5 training photographs are fewer than 12")):
+        write_json(tiny_run.dataset / "train.json", {"photo_sha256": ["0" * 64] * trained})
+        score_run(tiny_run, context, ["distances"])
+        floor = next(score for score in tiny_run.scores("distances") if score.method == FLOOR)
+        assert floor.value("FD-judge, train against val") is None and why in floor.protocol["train against val"]
 
 
 def test_second_call_measures_and_writes_nothing(tiny_run, context, tiny_judge):

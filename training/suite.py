@@ -1,6 +1,6 @@
 """Trains what a preset names into a run directory: loss networks, judge, methods, each as one task of the harness."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from data import open_dataset
 from data.errors import InputError
 from data.files import fingerprint
 from data.pairs import PairDataset
-from models.objectives import PerceptualObjective
+from models.objectives import PerceptualObjective, plan_calibration
 from models.perceptual import PerceptualNet, weights_sha256
 from models.segmentation import CrossEntropy, Describe, DilatedNet, PerceptualTrainee, ResidualNet
 from models.vgg_files import load_perceptual
@@ -26,7 +26,8 @@ from training import checkpoint
 from training.fabric import make_fabric, resolve_device, resolve_precision, solo_fabric
 from training.feature_cache import PhotoFeatureCache
 from training.group import Group, group_size
-from training.harness import CHECKPOINT, Task, fit, is_finished
+from training.harness import CHECKPOINT, Task, fit, is_finished, steps_of
+from training.progress import Watcher
 from training.start import freeze_all_but_last, read_source, source_file, source_key, take_over
 
 SAMPLES = 4  # validation layouts of which pictures are written during training
@@ -38,10 +39,13 @@ def derived_seed(seed: int, role: str) -> int:
 
 
 class Suite:
-    """The networks of one run. Each is trained on first use and read from its checkpoint afterwards."""
+    """The networks of one run. Each is trained on first use and read from its checkpoint afterwards.
 
-    def __init__(self, preset: Preset, folder: Path):
-        self.preset, self.folder = preset, Path(folder)
+    watch: told where trainings stand; None: nobody is.
+    """
+
+    def __init__(self, preset: Preset, folder: Path, watch: Watcher | None = None):
+        self.preset, self.folder, self.watch = preset, Path(folder), watch
         self.device = resolve_device(preset.device)
         self.size: tuple[int, int] = tuple(preset.data.size)
 
@@ -119,7 +123,7 @@ class Suite:
         task = Task(role, self.network_folder(role), budget, seed, description, key)
         if self.group.leads and not is_finished(task):
             trainable = SimpleNamespace(generator=network, objective=objective(self.classes))
-            fit(task, trainable, self.train, solo_fabric(self.device, budget.precision))
+            fit(task, trainable, self.train, solo_fabric(self.device, budget.precision), watch=self.watch)
         self.group.barrier()
         network.load_state_dict(checkpoint.load(task.folder / CHECKPOINT)["generator"])
         return network.requires_grad_(False).eval()
@@ -151,7 +155,7 @@ class Suite:
         self.group.barrier()  # nobody may see the checkpoint finished before everybody has looked
         if not finished:
             self._begin(spec, method, task.config)
-            fit(task, method, self.train, self.fabric, self.group)
+            fit(task, method, self.train, self.fabric, self.group, self.watch)
         saved = checkpoint.load(task.folder / CHECKPOINT, mapped=True)
         networks = method.objective.networks()
         return {
@@ -167,9 +171,9 @@ class Suite:
         """The frozen networks in the loss of a method, by role."""
         return {role: getattr(self, role) for role in needed_networks(method_spec(name, self.preset))}
 
-    def train_photos(self) -> np.ndarray:
-        """uint8 [M, 3, H, W], all photographs of the train split."""
-        return np.stack([self.train[i].photo for i in range(len(self.train))])
+    def train_photos(self, indices: Sequence[int]) -> np.ndarray:
+        """uint8 [n, 3, H, W], these photographs of the train split."""
+        return np.stack([self.train[int(i)].photo for i in indices])
 
     def _method_task(self, spec: MethodSpec, method: Method) -> Task:
         networks = {role: weights_sha256(n.state_dict()) for role, n in method.objective.networks().items()}
@@ -194,7 +198,8 @@ class Suite:
         return PhotoFeatureCache(self.preset.training.cache_photo_features_gb)
 
     def _begin(self, spec: MethodSpec, method: Method, config: TrainingConfig) -> None:
-        """What precedes the first step: weights of a coarser network, and which modules learn."""
+        """What precedes the first step: its place in the budget, weights of a coarser network, which modules learn."""
+        plan_calibration(method.objective, steps_of(config), f"objectives.{spec.objective}")
         if source := self._source(spec, config):
             take_over(method.generator, self.val.labels.to_json(), read_source(source), source)
         freeze_all_but_last(method.generator, config.trainable, spec.title)
