@@ -16,7 +16,8 @@ from data.files import fingerprint, read_json, write_json, write_text
 from evaluation.rundir import RunDirectory
 from human_study import figures, tables
 from human_study.analysis import TIES, Analysis, Identity, analyse, analyse_counts, identify
-from human_study.export import export_responses
+from human_study.batch import database_file
+from human_study.export import export_responses, missing_answers
 from human_study.published import Counts, figure_4_counts
 from human_study.quality import QualityRules
 from human_study.responses import merge_responses, read_responses
@@ -72,11 +73,17 @@ def analyse_run(run: RunDirectory, protocol: str | None = None, responses: Seque
 
 
 def _responses(folder: Path, files: Sequence[Path], simulated: bool) -> pd.DataFrame:
-    """The files given, else what was collected, else what the study server holds."""
+    """The files given, else what was collected, else what the study server holds. Raises InputError where what was
+    collected is behind the server."""
     collected = folder / (SIMULATED_RESPONSES if simulated else RESPONSES)
-    if files or collected.exists():
-        return merge_responses([read_responses(file) for file in files or [collected]])
-    return export_responses(folder, simulated)
+    if not files and not collected.exists():
+        return export_responses(folder, simulated)
+    frame = merge_responses([read_responses(file) for file in files or [collected]])
+    if not files and (count := missing_answers(frame, folder, simulated)):
+        raise InputError(f"{collected}: behind the study server by {count} answers; take them in with python -m "
+                         "human_study.export (where other platforms' answers stand in it: human_study.collect --add "
+                         f"{database_file(folder, simulated)}), or name the tables with --responses")
+    return frame
 
 
 def rules_of(spec: dict, folder: Path) -> QualityRules:

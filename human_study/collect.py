@@ -20,7 +20,7 @@ from data.errors import InputError, one_line_errors
 from data.files import write_text
 from evaluation.rundir import RunDirectory
 from human_study.analyze import RESPONSES, identity_of, rules_of, specification, study_folder
-from human_study.batch import read_batch
+from human_study.batch import database_file, read_batch
 from human_study.export import export_responses
 from human_study.importers import Hits, import_submissions
 from human_study.keys import default_key_file, load_key
@@ -46,7 +46,8 @@ def is_response_table(file: Path) -> bool:
 class Source:
     """How files are read: the planned HITs of a batch (Batch.hits) or, without, addresses of 2017 under `study_id`.
 
-    key: of the pseudonyms. batch_folder: of the study server's database. platform: None is told by the columns.
+    key: of the pseudonyms. batch_folder: with the plan that a study server's database needs. platform: None is told by
+    the columns.
     """
 
     key: bytes
@@ -62,7 +63,7 @@ def collect(files: Sequence[Path], source: Source) -> tuple[pd.DataFrame, list[R
     submissions, refused, frames = [], [], []
     for file in map(Path, files):
         if file.suffix == ".sqlite" and source.batch_folder is not None:
-            frames.append(export_responses(source.batch_folder, simulated=file.stem == "simulated"))
+            frames.append(export_responses(source.batch_folder, database=file))
         elif is_response_table(file):
             frames.append(read_responses(file))
         else:
@@ -127,6 +128,11 @@ def _add_earlier(file: Path, files: list[Path], add: bool) -> list[Path]:
     return [file, *files]
 
 
+def _key(file: Path, results: Path, answers: list[Path]) -> bytes:
+    """A new key is made only where there are no answers yet: under another key everybody would be somebody else."""
+    return load_key(file, results, create=not any(one.exists() for one in answers))
+
+
 def _source(args: argparse.Namespace) -> tuple[Source, dict | None, Path]:
     """How to read, the specification (None: addresses of 2017), and the folder to write to."""
     if bool(args.run) == bool(args.legacy):
@@ -134,11 +140,12 @@ def _source(args: argparse.Namespace) -> tuple[Source, dict | None, Path]:
     if args.legacy:
         if args.out is None:
             raise InputError("--out DIR is needed with --legacy")
-        key = load_key(args.key_file or default_key_file(args.legacy, "2017"), args.out, create=True)
+        key = _key(args.key_file or default_key_file(args.legacy, "2017"), args.out, [args.out / RESPONSES])
         return Source(key, study_id=args.legacy, platform=args.platform), None, args.out
     folder = study_folder(RunDirectory.open(args.run), args.protocol)
     batch, spec = read_batch(folder), specification(folder)
-    key = load_key(args.key_file or default_key_file(batch.study_id, batch.spec_sha256), args.run, create=True)
+    key = _key(args.key_file or default_key_file(batch.study_id, batch.spec_sha256), Path(args.run),
+               [database_file(folder), folder / RESPONSES, (args.out or folder) / RESPONSES])
     return Source(key, batch.hits, batch.study_id, folder, args.platform, rules_of(spec, folder)), spec, \
         args.out or folder
 

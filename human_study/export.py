@@ -1,13 +1,13 @@
 """The answers of the study server as the tidy table of responses.
 
-    python -m human_study.export --run runs/street --protocol lab --out responses.csv [--release]
+    python -m human_study.export --run runs/street --protocol lab [--out FILE] [--release --out public.csv]
 """
 
 import argparse
 import json
 import sqlite3
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from data.errors import InputError, one_line_errors
 from evaluation.rundir import RunDirectory
 from human_study.batch import Batch, PlannedTrial, database_file, read_batch
 from human_study.page import client_version
-from human_study.responses import make_responses, write_responses
+from human_study.responses import make_responses, read_responses, write_responses
 from human_study.site import KIOSK
 from human_study.store import FIELDS, Session
 
@@ -25,25 +25,57 @@ STATUS = {"running": "incomplete", "finished": "submitted", "withdrawn": "withdr
 RT_STEP_MS = 10  # a released table has coarser times
 
 
-def export_responses(study: Path | Batch, simulated: bool = False) -> pd.DataFrame:
-    """One row per answered trial, columns of human_study.responses. study: study/<protocol>/ or a batch.
+def export_responses(study: Path | Batch, simulated: bool = False, database: Path | None = None) -> pd.DataFrame:
+    """One row per answered trial, columns of human_study.responses. study: study/<protocol>/ or a batch. database:
+    another one than the batch's own, for example a copy from the computer that served the study.
 
-    Needs no key: worker ids are pseudonyms. Raises InputError when nothing was collected.
+    Needs no key: worker ids are pseudonyms. Raises InputError when nothing was collected, or for another study.
     """
     batch = study if isinstance(study, Batch) else read_batch(study)
-    file = database_file(batch.folder, simulated)
+    file = database or database_file(batch.folder, simulated)
     if not file.exists():
         raise InputError(f"{file}: no answers yet; collect some with python -m human_study.serve")
-    with closing(sqlite3.connect(f"file:{file}?mode=ro", uri=True)) as db:
+    with _reading(file) as db:
+        answered = dict(db.execute("SELECT name, value FROM meta"))["spec_sha256"]
         sessions = {row[0]: Session(*row) for row in db.execute(f"SELECT {FIELDS} FROM session")}
         found = pd.read_sql_query("SELECT session_id, trial_index, record FROM response "
                                   "ORDER BY session_id, trial_index", db)
+    if answered != batch.spec_sha256:
+        raise InputError(f"{file}: answers to specification {answered[:16]}, the study has {batch.spec_sha256[:16]}")
     if found.empty:
         raise InputError(f"{file}: no answers yet")
     records = found["record"].map(json.loads)
     rows = [_row(batch, sessions[session_id], batch.hits[sessions[session_id].hit_id][index], record)
             for session_id, index, record in zip(found["session_id"], found["trial_index"], records, strict=True)]
     return make_responses(rows)
+
+
+@contextmanager
+def _reading(file: Path) -> Iterator[sqlite3.Connection]:
+    try:
+        with closing(sqlite3.connect(f"{Path(file).absolute().as_uri()}?mode=ro", uri=True)) as db:
+            yield db
+    except (sqlite3.DatabaseError, pd.errors.DatabaseError, KeyError) as error:
+        raise InputError(f"{file}: not a database of the study server ({error})") from None
+
+
+def missing_answers(frame: pd.DataFrame, folder: Path, simulated: bool = False) -> int:
+    """Answers on the study server that a table lacks, or holds in an earlier state (unfinished, not withdrawn)."""
+    file = database_file(folder, simulated)
+    if not file.exists():
+        return 0
+    held = set(zip(frame["session_id"], frame["trial_index"], frame["submit_status"], strict=True))
+    with _reading(file) as db:
+        stored = db.execute("SELECT session_id, trial_index, status FROM response JOIN session USING (session_id)")
+        return sum((session_id, index, STATUS[status]) not in held for session_id, index, status in stored)
+
+
+def _refuse_loss(frame: pd.DataFrame, file: Path, database: Path) -> None:
+    """Raises InputError where `file` holds what cannot be written again from the database."""
+    others = set(read_responses(file)["platform"]) - set(frame["platform"]) if file.exists() else set()
+    if others:
+        raise InputError(f"{file}: holds answers collected from {', '.join(sorted(others))}, which would be lost; add "
+                         f"the server's to them with python -m human_study.collect --add {database}, or give --out")
 
 
 def _row(batch: Batch, session: Session, trial: PlannedTrial, record: dict) -> dict:
@@ -82,8 +114,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_line_errors(parser.prog):
         folder = RunDirectory.open(args.run).study / args.protocol
         frame = export_responses(folder, args.simulated)
-        name = "simulated-responses.csv" if args.simulated else "responses.csv"
-        file = args.out or folder / name
+        own = folder / ("simulated-responses.csv" if args.simulated else "responses.csv")
+        file = args.out or own
+        if args.release and file.resolve() == own.resolve():
+            raise InputError(f"--release needs --out FILE: {own} is for the analysis, with ids and exact times")
+        _refuse_loss(frame, file, database_file(folder, args.simulated))
         write_responses(release(frame) if args.release else frame, file)
         print(f"wrote {file}: {len(frame)} trials of {frame['session_id'].nunique()} sessions")
 

@@ -20,14 +20,15 @@ import httpx
 import pytest
 
 from data.errors import InputError
-from human_study import forget, serve
+from human_study import collect, export, forget, serve
+from human_study.analyze import analyse_run
 from human_study.batch import database_file
-from human_study.export import export_responses, release
+from human_study.export import export_responses, missing_answers, release
 from human_study.hits import write_batch
 from human_study.keys import load_key, pseudonym
 from human_study.page import consent_version
 from human_study.protocols import load_protocol
-from human_study.responses import merge_responses
+from human_study.responses import merge_responses, read_responses, write_responses
 from human_study.security import BODY_BYTES, RateLimit
 from human_study.serve import PANELS, check_address, choose_panel, make_site, open_store
 from human_study.server import create_app
@@ -611,6 +612,69 @@ def test_release_has_no_ids_and_coarse_times(make):
         assert not any(value in text for value in frame[name])
     assert set(public["worker_id"]) == {"w0001"} and set(public["rt_ms"]) == {700.0}
     assert public["assignment_id"].isna().all() and public["outcome"].equals(frame["outcome"])
+
+
+def test_the_table_for_the_analysis_is_never_lost(make, tiny_run, tmp_path, capsys):
+    client = make()
+    join(client, "P001").consent().all()
+    folder = client.app.state.site.store.batch.folder
+    own, arguments = folder / "responses.csv", ["--run", str(tiny_run.path), "--protocol", "lab"]
+    assert "--release needs --out" in refused(export.main, [*arguments, "--release"], capsys)
+    assert "--release needs --out" in refused(export.main, [*arguments, "--release", "--out", str(own)], capsys)
+    export.main([*arguments, "--release", "--out", str(tmp_path / "public.csv")])
+    export.main(arguments)
+    export.main(arguments)  # its own rows may be written again
+    frame = read_responses(own)
+    other = frame.assign(platform="mturk", session_id="mturk-A1")
+    write_responses(merge_responses([frame, other]), own)
+    assert "collected from mturk" in refused(export.main, arguments, capsys)
+    assert len(read_responses(own)) == 18
+
+
+def test_answers_given_after_the_export_are_not_left_out(make, tiny_run):
+    client = make()
+    first = join(client)
+    first.consent().all()
+    folder = client.app.state.site.store.batch.folder
+    write_responses(export_responses(folder), folder / "responses.csv")
+    assert missing_answers(read_responses(folder / "responses.csv"), folder) == 0
+    join(client).consent().answer(0)
+    with pytest.raises(InputError, match="behind the study server by 1 answers.*human_study.export"):
+        analyse_run(tiny_run, "lab")
+    write_responses(export_responses(folder), folder / "responses.csv")
+    first.ask("withdraw", {})
+    with pytest.raises(InputError, match="behind the study server by 9 answers"):
+        analyse_run(tiny_run, "lab")
+
+
+def test_collect_reads_the_database_it_is_given(make, tiny_run, key_file, tmp_path, capsys):
+    client = make()
+    join(client).consent().all()
+    store = client.app.state.site.store
+    copy = tmp_path / "from another computer" / "answers.sqlite"
+    copy.parent.mkdir()
+    with sqlite3.connect(copy) as db:
+        store._db.backup(db)
+    join(client).consent().all()
+    arguments = ["--run", str(tiny_run.path), "--key-file", str(key_file), str(copy)]
+    collect.main(arguments)
+    assert read_responses(store.batch.folder / "responses.csv")["session_id"].nunique() == 1
+    with sqlite3.connect(copy) as db:
+        db.execute("UPDATE meta SET value = 'b' WHERE name = 'spec_sha256'")
+    assert "answers to specification b" in refused(collect.main, [*arguments, "--add"], capsys)
+    copy.write_text("no database")
+    assert "not a database" in refused(collect.main, [*arguments, "--add"], capsys)
+    key_file.unlink()
+    assert "is missing" in refused(collect.main, [*arguments, "--add"], capsys)
+    assert not key_file.exists()  # another key would make everybody somebody else
+
+
+def refused(command, arguments, capsys):
+    with pytest.raises(SystemExit):
+        command(arguments)
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    return error
 
 
 def test_simulated_and_people_never_meet(make, tiny_run, key_file):
