@@ -9,7 +9,7 @@ from presets.schema import Preset
 
 # What shapes datasets and trained networks. Everything else (methods, scores, study) may change between calls.
 SHAPING = ("seed", "data", "perceptual", "judge", "segmenter", "training", "overrides", "generators", "objectives")
-FREE = ("data.path", *(f"training.{key}" for key in (  # start_from: the weights count, not their place
+FREE = ("data.path", "perceptual.path", *(f"training.{key}" for key in (  # of weights the values count, not the place
     "checkpoint_seconds", "log_every", "samples_every", "workers", "start_from", "activation_checkpointing", "compile",
     "cache_photo_features_gb", "group_timeout")))
 

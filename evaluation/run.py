@@ -183,7 +183,11 @@ def run_stages(job: Job, stages: list[str]) -> None:
         if is_first_process():
             print(f"[{name}]", flush=True)
         started = time.perf_counter()
-        stage(job)
+        try:
+            stage(job)
+        except torch.OutOfMemoryError as error:
+            raise InputError(f"stage {name}: the GPU's memory is too small at data.size={job.preset.data.size}; free "
+                             f"it of other work, or do this stage with --stages {name} --device cpu") from error
         if is_first_process():
             print(f"[{name}] done in {time.perf_counter() - started:.1f} s", flush=True)
     if job.suite.leave_group() and (page := job.run.report / "index.html").exists():

@@ -13,7 +13,8 @@ from training.group import Group
 from training.harness import CHECKPOINT, to_uint8
 from training.suite import derived_seed, load_generator
 
-BATCH = 8
+BATCH = 8  # layouts, fewer where they are larger than LARGE: the memory of a batch is bounded
+LARGE = 256 * 512
 MARKER = "synthesis.json"  # written last: says which checkpoint and layouts the images are of
 
 
@@ -27,6 +28,10 @@ def is_synthesized(run: RunDirectory, method: str, seed: int) -> bool:
     return marker.exists() and read_json(marker)["fingerprint"] == synthesis_key(run, method, seed)
 
 
+def batch_size(height: int, width: int) -> int:
+    return max(1, min(BATCH, BATCH * LARGE // (height * width)))
+
+
 def synthesize(run: RunDirectory, method: str, seed: int, device: str = "cpu", group: Group | None = None) -> None:
     """Write images/ (and variants/ where the method makes several) of every layout, and what one image costs.
 
@@ -37,8 +42,9 @@ def synthesize(run: RunDirectory, method: str, seed: int, device: str = "cpu", g
     generator, described = load_generator(run.method_folder(method))
     generator = generator.to(device, memory_format=torch.channels_last)
     names = run.layouts()
-    starts = range(group.rank * BATCH, len(names), group.size * BATCH)
-    batches = [names[first : first + BATCH] for first in starts]
+    size = batch_size(*described["size"])
+    starts = range(group.rank * size, len(names), group.size * size)
+    batches = [names[first : first + size] for first in starts]
     for batch, images in _batches(run, generator, described["classes"], batches, derived_seed(seed, method), device):
         for name, pictures in zip(batch, images, strict=True):
             _write(run, method, name, pictures)
