@@ -13,14 +13,19 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from data.errors import InputError, one_line_errors
 from data.files import read_json, write_json
 from evaluation.intervals import over_seeds
-from evaluation.rundir import Method, RunDirectory, Score
+from evaluation.rundir import FLOOR, PHOTOS, Method, RunDirectory, Score
 
 FORMAT = "semantic-image-synthesis scores 1"
 COMPARED = ("differences", "agreement", "effects")  # made of other scores of one run; they do not travel
-COMMON = ("dataset", "N", "image size")  # must agree for rows to stand in one table
+COMMON = ("dataset", "N", "image size")  # what a score is about: must be the same for every training seed
+OF_ONE_ROW = ("inputs", "images", "versions", "k", "interval", "merged from")  # all else of a protocol must agree
+REFERENCES = (PHOTOS, FLOOR)
+NEARLY = {"rtol": 1e-3, "atol": 1e-6}  # the same photographs through the same network on two machines
 
 
 def export_table(run: RunDirectory) -> dict[str, Any]:
@@ -38,19 +43,22 @@ def read_table(file: Path) -> dict[str, Any]:
     table = read_json(file)
     if not isinstance(table, dict) or table.get("format") != FORMAT:
         raise InputError(f"{file}: not a table of scores (made by python -m evaluation.merge export)")
+    if missing := [key for key in ("run", "methods", "scores") if key not in table]:
+        raise InputError(f"{file}: not a whole table of scores, without {', '.join(missing)}; export it again")
     try:
         for content in table["scores"]:
             Score.from_json(content)
         for about in table["methods"].values():
             Method(**about)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{file}: a score or a method is not complete ({error})") from None
     return table
 
 
 def merge_tables(tables: Sequence[dict[str, Any]]) -> dict[str, Any]:
-    """One table of several. Equal scores are kept once. Raises InputError when two tables give one score differently,
-    or when a metric's protocols differ in what they were measured on or with."""
+    """One table of several. Equal scores are kept once, of nearly equal ones of the photographs the first. Raises
+    InputError when two tables give one score differently, or when a metric's protocols differ in what they were
+    measured on or with."""
     runs = " + ".join(dict.fromkeys(table["run"] for table in tables))
     merged: dict[str, Any] = {"format": FORMAT, "run": runs, "methods": {}, "scores": []}
     seen: dict[tuple[str, str], dict] = {}
@@ -60,7 +68,7 @@ def merge_tables(tables: Sequence[dict[str, Any]]) -> dict[str, Any]:
             key = (content["metric"], content["method"])
             if key not in seen:
                 seen[key] = content
-            elif content["values"] != seen[key]["values"] and content["metric"] != "cost":
+            elif not _same_values(content, seen[key]):
                 raise InputError(f"score {key[0]} of '{key[1]}' is given twice with different values; rename one of "
                                  "the methods, or leave one table out")
     merged["scores"] = [seen[key] for key in sorted(seen)]
@@ -68,25 +76,35 @@ def merge_tables(tables: Sequence[dict[str, Any]]) -> dict[str, Any]:
     return merged
 
 
+def _same_values(one: dict, other: dict) -> bool:
+    """Whether two tables give a score alike. Cost is a machine's own. The photographs are scored on every machine: what
+    both tables say of them must nearly agree; the renderer is drawn as often as a table's methods need (k)."""
+    if one["metric"] == "cost" or one["method"] not in REFERENCES:
+        return one["metric"] == "cost" or one["values"] == other["values"]
+    a, b = ({value["name"]: value["value"] for value in content["values"]} for content in (one, other))
+    names = [name for name in a if name in b]
+    return one["protocol"].get("k") != other["protocol"].get("k") or np.allclose(
+        [a[name] for name in names], [b[name] for name in names], **NEARLY)
+
+
 def _check_comparable(scores: Sequence[dict]) -> None:
+    """Raises InputError when two methods were scored by different protocols. The photographs have their own (N)."""
     first: dict[str, dict] = {}
     for content in scores:
-        metric, protocol = content["metric"], content["protocol"]
-        if metric == "cost" or content["method"].startswith("photos"):
+        if content["metric"] == "cost" or content["method"] in REFERENCES:
             continue
-        known = first.setdefault(metric, content)
-        for key in (*COMMON, "judge", "extractors"):
-            if protocol.get(key) != known["protocol"].get(key):
-                raise InputError(f"{metric}: '{content['method']}' and '{known['method']}' were scored with different "
-                                 f"protocols ({key}); their numbers cannot stand in one table")
+        known = first.setdefault(content["metric"], content)
+        a, b = content["protocol"], known["protocol"]
+        if different := [key for key in {**b, **a} if key not in OF_ONE_ROW and a.get(key) != b.get(key)]:
+            raise InputError(f"{content['metric']}: '{content['method']}' and '{known['method']}' were scored with "
+                             f"different protocols ({', '.join(different)}); their numbers cannot stand in one table")
 
 
 def into_run(run: RunDirectory, table: dict[str, Any]) -> list[str]:
     """Write a table's scores of methods that the run does not have itself; returns their names. The rows appear in
     tables, without images. Raises InputError when the protocols do not fit the run's own scores."""
     own = {method.name for method in run.methods()}
-    theirs = [content for content in table["scores"]
-              if content["method"] not in own and not content["method"].startswith("photos")]
+    theirs = [content for content in table["scores"] if content["method"] not in {*own, *REFERENCES}]
     _check_comparable([*(asdict(score) for score in run.scores() if score.metric not in COMPARED), *theirs])
     for content in theirs:
         content["protocol"]["merged from"] = table["run"]
@@ -105,12 +123,14 @@ def _merged_method(table: dict[str, Any], name: str) -> dict[str, Any]:
 def summarise_seeds(tables: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """Mean, standard deviation and t interval over training seeds of every value that all tables have.
 
-    Raises InputError for fewer than two tables.
+    Raises InputError for fewer than two tables, for one table given twice, and for scores that differ in more than the
+    training: other photographs, sizes or numbers of them.
     """
     if len(tables) < 2:
         raise InputError("at least two tables (training seeds) are needed for a spread")
     columns = [{(s["metric"], s["method"], v["name"]): v["value"] for s in table["scores"] for v in s["values"]}
                for table in tables]
+    _check_seeds(tables, columns)
     about = {(s["metric"], s["method"], v["name"]): {key: v.get(key) for key in ("unit", "higher_is_better")}
              for s in tables[0]["scores"] for v in s["values"]}
     rows = []
@@ -119,6 +139,19 @@ def summarise_seeds(tables: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
             found = over_seeds([column[key] for column in columns])
             rows.append(dict(zip(("metric", "method", "value"), key, strict=True)) | about[key] | asdict(found))
     return rows
+
+
+def _check_seeds(tables: Sequence[dict[str, Any]], columns: list[dict]) -> None:
+    first: dict[tuple[str, str], dict] = {}
+    for i, table in enumerate(tables):
+        if columns[i] in columns[:i]:
+            raise InputError(f"table {columns.index(columns[i]) + 1} and table {i + 1} hold the same values: give each "
+                             "training seed once")
+        for content in table["scores"]:
+            known = first.setdefault((content["metric"], content["method"]), content)
+            if different := [key for key in COMMON if content["protocol"].get(key) != known["protocol"].get(key)]:
+                raise InputError(f"{content['metric']} of '{content['method']}' in table {i + 1}: another "
+                                 f"{', '.join(different)} than in the tables before; only the training seed may differ")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
