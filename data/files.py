@@ -4,6 +4,7 @@ import glob
 import hashlib
 import json
 import os
+import re
 import struct
 import tempfile
 from collections.abc import Iterator
@@ -31,10 +32,10 @@ def atomic_path(path: Path, durable: bool = False) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes private files; results are shared like any other
         if durable:
             with open(temporary, "r+b") as file:
                 os.fsync(file.fileno())
+        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes private files; results are shared like any other
         os.replace(temporary, path)
     except OSError as error:
         error.filename = error.filename or str(path)
@@ -43,13 +44,13 @@ def atomic_path(path: Path, durable: bool = False) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def _umask() -> int:
 def remove_parts(path: Path) -> None:
     """Delete the temporary files of processes that were killed while they wrote `path`."""
     for part in Path(path).parent.glob(f".{glob.escape(Path(path).name)}.*.part"):
         part.unlink(missing_ok=True)
 
 
+def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
@@ -81,13 +82,26 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: not valid JSON ({error})") from None
 
 
+class _Loader(yaml.SafeLoader):
+    """Takes 1e-4 for a number, which to YAML 1.1 is text because it has no point."""
+
+
+_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"),
+                              list("-+0123456789"))
+
+
+def parse_yaml(text: str) -> Any:
+    """Plain values. Raises yaml.YAMLError."""
+    return yaml.load(text, _Loader)
+
+
 def read_yaml(path: Path, what: str) -> dict[str, Any]:
     """A mapping of keys to values; empty for an empty file. what: the file's purpose, for the messages.
 
     Raises InputError when the file is missing, cannot be read, is not YAML, or holds something else than a mapping.
     """
     try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+        values = parse_yaml(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such file ({what})") from None
     except OSError as error:

@@ -4,16 +4,18 @@ A preset file names only what differs from these defaults; `extends: NAME` start
 """
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from data.errors import InputError, nearest
-from data.files import read_yaml
+from data.files import parse_yaml, read_yaml
 
 PRESET_FOLDER = Path(__file__).parent
+
+Beta = Annotated[float, Field(ge=0, lt=1)]  # a decay rate of Adam
 
 
 class Section(BaseModel):
@@ -23,7 +25,7 @@ class Section(BaseModel):
 class DataConfig(Section):
     dataset: str = "street"  # a key of data.DATASETS
     path: str | None = None  # folder of the dataset; None for scenes rendered in code
-    size: list[int] = Field([64, 128], min_length=2, max_length=2)  # height, width of photos and layouts
+    size: list[Annotated[int, Field(ge=8)]] = Field([64, 128], min_length=2, max_length=2)  # height, width of pictures
     train: int | None = Field(2000, ge=1)  # number of training pairs (None: all there are)
     val: int | None = Field(500, ge=1)  # number of validation pairs (None: all); Cityscapes has 500
     seed: int = 0  # of scenes rendered in code; apart from the run's seed, so that seeds share their data
@@ -37,6 +39,14 @@ class PerceptualConfig(Section):
     width: float = Field(0.125, gt=0)  # `trained` only: fraction of VGG-19's channels
     images_seen: int = Field(1500, ge=1)  # `trained` only
     convention: Literal["caffe", "torchvision"] = "caffe"  # `safetensors` only: the input the weights expect
+
+    @field_validator("path")
+    @classmethod
+    def _not_of_the_trained(cls, value: str | None, others: ValidationInfo) -> str | None:
+        if value is not None and others.data.get("source") == "trained":
+            sources = "torchvision|matconvnet|safetensors"
+            raise PydanticCustomError("path", f"perceptual.path needs perceptual.source={sources}")
+        return value
 
 
 class SegmenterConfig(Section):
@@ -54,7 +64,7 @@ class TrainingConfig(Section):
     images_seen: int = Field(3000, ge=1)
     batch: int = Field(4, ge=1)
     lr: float = Field(1e-3, gt=0)
-    betas: list[float] = Field([0.9, 0.999], min_length=2, max_length=2)
+    betas: list[Beta] = Field([0.9, 0.999], min_length=2, max_length=2)
     lr_decay: float = Field(0.0, ge=0, le=1)  # last fraction of the budget over which lr falls linearly to 0
     precision: Literal["auto", "float32", "bf16"] = "auto"  # auto: bf16 where the device computes it natively
     checkpoint_seconds: float = Field(60.0, ge=0)  # time between checkpoints; one is always written at the end
@@ -71,15 +81,17 @@ class TrainingConfig(Section):
 
     @field_validator("trainable")
     @classmethod
-    def _all_or_number(cls, value: str | int) -> str | int:
+    def _all_or_number(cls, value: str | int, others: ValidationInfo) -> str | int:
         if value != "all" and (not isinstance(value, int) or value < 1):
             raise PydanticCustomError("trainable", "expected all, or a number of modules from 1")
+        if value != "all" and others.data.get("start_from") is None:
+            raise PydanticCustomError("trainable", "the other modules would stay random: needs training.start_from")
         return value
 
 
 class OptimiserOverride(Section):
     lr: float | None = Field(None, gt=0)
-    betas: list[float] | None = Field(None, min_length=2, max_length=2)
+    betas: list[Beta] | None = Field(None, min_length=2, max_length=2)
     lr_decay: float | None = Field(None, ge=0, le=1)
 
 
@@ -125,7 +137,7 @@ class StudyConfig(Section):
 
 class Preset(Section):
     extends: str | None = None
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     device: Literal["auto", "cpu", "cuda"] = "auto"
     methods: list[str] = Field(
         ["crn", "crn_diversity", "pix2pix", "gan_segmentation", "encoder_decoder", "recombinator",
@@ -141,6 +153,14 @@ class Preset(Section):
     score: ScoreConfig = ScoreConfig()
     study: StudyConfig = StudyConfig()
 
+    @field_validator("methods")
+    @classmethod
+    def _each_once(cls, methods: list[str]) -> list[str]:
+        twice = [name for i, name in enumerate(methods) if name in methods[:i]]
+        if twice:
+            raise ValueError(f"'{twice[0]}' stands twice")
+        return methods
+
 
 def preset_names() -> list[str]:
     return sorted(file.stem for file in PRESET_FOLDER.glob("*.yaml"))
@@ -151,7 +171,7 @@ def load_preset(name_or_file: str, settings: list[str] = ()) -> Preset:
 
     Raises InputError for an unknown preset (with the nearest known name), broken YAML, an unknown key, a wrong type.
     """
-    values = _read(name_or_file, seen=())
+    values = _read(name_or_file, Path(), seen=())
     for setting in settings:
         _apply(values, setting)
     return validate(values, f"preset {name_or_file}")
@@ -164,18 +184,22 @@ def validate(values: dict, where: str) -> Preset:
         raise InputError(f"{where}: {_first_problem(error)}") from None
 
 
-def _read(name_or_file: str, seen: tuple[str, ...]) -> dict:
-    file = Path(name_or_file)
+def _read(name_or_file: str, folder: Path, seen: tuple[Path, ...]) -> dict:
+    """folder: that the path of a file is relative to."""
+    file = folder / name_or_file
     if file.suffix not in (".yaml", ".yml"):
         file = PRESET_FOLDER / f"{name_or_file}.yaml"
         if not file.exists():
             raise InputError(f"unknown preset '{name_or_file}': {nearest(name_or_file, preset_names())} "
                              "(or give the path of a .yaml file)")
-    if str(file) in seen:
+    if file.resolve() in seen:
         raise InputError(f"{file}: presets extend each other in a circle")
     values = read_yaml(file, "a preset")
-    if parent := values.get("extends"):
-        values = _merge(_read(parent, (*seen, str(file))), values)
+    if (parent := values.get("extends")) is not None:
+        if not isinstance(parent, str):
+            raise InputError(f"{file}: key 'extends': the name of a preset or the path of a .yaml file is expected, "
+                             f"got {parent!r}")
+        values = _merge(_read(parent, file.parent, (*seen, file.resolve())), values)
     return values
 
 
@@ -197,7 +221,7 @@ def _apply(values: dict, setting: str) -> None:
         if not isinstance(values, dict):
             raise InputError(f"--set {setting}: '{parent}' is a value, not a section")
     try:
-        values[last] = yaml.safe_load(text)
+        values[last] = parse_yaml(text)
     except yaml.YAMLError:
         raise InputError(f"--set {setting}: '{text}' is not a YAML value") from None
 
@@ -207,9 +231,13 @@ def _first_problem(error: ValidationError) -> str:
     *parents, last = problem["loc"]
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
-        model: Any = Preset
-        for parent in parents:
-            model = model.model_fields[parent].annotation if hasattr(model, "model_fields") else OptimiserOverride
-        known = model.model_fields if hasattr(model, "model_fields") else OptimiserOverride.model_fields
-        return f"unknown key '{key}': {nearest(str(last), known)}"
+        return f"unknown key '{key}': {nearest(str(last), _section_at(parents).model_fields)}"
     return f"key '{key}': {problem['msg']}, got {problem['input']!r}"
+
+
+def _section_at(keys: list[str | int]) -> type[Section]:
+    """The section that keys lead to, through lists and dictionaries of sections."""
+    kind: Any = Preset
+    for key in keys:
+        kind = kind.model_fields[key].annotation if hasattr(kind, "model_fields") else get_args(kind)[-1]
+    return kind

@@ -1,0 +1,60 @@
+"""What presets may say: values in their bounds, keys that depend on each other, files that extend others."""
+
+import pytest
+
+from data.errors import InputError
+from presets.schema import load_preset
+
+
+@pytest.mark.parametrize("setting, message", [
+    ("score.extractors=[{knd: judge}]", "unknown key 'score.extractors.0.knd': did you mean 'kind'?"),
+    ("overrides.gan.beta=[0.5, 0.9]", "unknown key 'overrides.gan.beta': did you mean 'betas'?"),
+    ("data.siz=[64, 128]", "unknown key 'data.siz': did you mean 'size'?"),
+    ("data.size=[4, 128]", "key 'data.size.0': Input should be greater than or equal to 8, got 4"),
+    ("training.betas=[0.9, 1.0]", "key 'training.betas.1': Input should be less than 1, got 1.0"),
+    ("overrides.gan.betas=[-0.5, 0.9]", "key 'overrides.gan.betas.0': Input should be greater than or equal to 0"),
+    ("training.trainable=2", "key 'training.trainable': the other modules would stay random: needs"),
+    ("perceptual.path=vgg.mat", "perceptual.path needs perceptual.source=torchvision|matconvnet|safetensors")])
+def test_what_is_refused_names_the_key(setting, message):
+    with pytest.raises(InputError) as error:
+        load_preset("street", [setting])
+    assert message in str(error.value)
+
+
+def test_keys_that_need_another_one():
+    training = load_preset("street", ["training.trainable=2", "training.start_from=runs/coarse"]).training
+    assert (training.trainable, training.start_from) == (2, "runs/coarse")
+    perceptual = load_preset("street", ["perceptual.path=vgg.mat", "perceptual.source=matconvnet"]).perceptual
+    assert perceptual.path == "vgg.mat"
+
+
+@pytest.mark.parametrize("text, value", [("1e-4", 1e-4), ("2.5E-3", 2.5e-3), ("1e+1", 10.0), ("0.001", 1e-3)])
+def test_numbers_with_an_exponent(tmp_path, text, value):
+    assert load_preset("street", [f"training.lr={text}"]).training.lr == value
+    (tmp_path / "own.yaml").write_text(f"training: {{lr: {text}}}")
+    assert load_preset(str(tmp_path / "own.yaml")).training.lr == value
+
+
+def test_a_file_extends_the_one_beside_it(tmp_path, monkeypatch):
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "base.yaml").write_text("extends: street\nseed: 3")
+    (tmp_path / "inner" / "own.yaml").write_text("extends: ../base.yaml\ndata: {val: 7}")
+    for folder, name in ((tmp_path, "inner/own.yaml"), (tmp_path / "inner", "own.yaml")):
+        monkeypatch.chdir(folder)
+        preset = load_preset(name)
+        assert (preset.seed, preset.data.val, preset.training.batch) == (3, 7, 2)
+
+
+@pytest.mark.parametrize("text", ["5", "[street]", "{street: 1}", "true"])
+def test_what_is_extended_must_be_a_name(tmp_path, text):
+    (tmp_path / "own.yaml").write_text(f"extends: {text}")
+    with pytest.raises(InputError, match="key 'extends': the name of a preset"):
+        load_preset(str(tmp_path / "own.yaml"))
+
+
+def test_presets_in_a_circle(tmp_path):
+    (tmp_path / "inner").mkdir()
+    (tmp_path / "own.yaml").write_text("extends: inner/other.yaml")
+    (tmp_path / "inner" / "other.yaml").write_text("extends: ../own.yaml")
+    with pytest.raises(InputError, match="in a circle"):
+        load_preset(str(tmp_path / "own.yaml"))
