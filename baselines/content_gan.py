@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from baselines.pix2pix import ConditionalGAN
 from models.objectives import Batch, Content
+from models.options import Count, Weight
 
 
 class ContentGAN(ConditionalGAN):
@@ -12,9 +13,9 @@ class ContentGAN(ConditionalGAN):
     10 is the weight that later systems give feature losses beside a GAN term of weight 1.
     """
 
-    def __init__(self, classes: int, perceptual: nn.Module, patch_layers: int = 3, patch_width: int = 64,
-                 content: float = 10.0):
-        super().__init__(classes, patch_layers, patch_width)
+    def __init__(self, classes: int, size: tuple[int, int], perceptual: nn.Module, patch_layers: Count = 3,
+                 patch_width: Count = 64, content: Weight = 10.0):
+        super().__init__(classes, size, patch_layers, patch_width)
         self.content = Content(perceptual, calibrate_at=0, total=content)
 
     def networks(self) -> dict[str, nn.Module]:

@@ -4,8 +4,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.crn import base_grid
+from models.crn import halvings
 from models.layers import ConvNormAct, ToImages, xavier_init
+from models.options import Count
 
 
 def double_conv(channels_in: int, channels_out: int) -> nn.Sequential:
@@ -20,10 +21,10 @@ class UNet(nn.Module):
     `max_width`. depth: poolings; None: down to CRN's coarsest grid.
     """
 
-    def __init__(self, classes: int, size: tuple[int, int], images: int = 1, width: int = 64, max_width: int = 1024,
-                 depth: int | None = None):
+    def __init__(self, classes: int, size: tuple[int, int], images: int = 1, width: Count = 64,
+                 max_width: Count = 1024, depth: Count | None = None):
         super().__init__()
-        depth = base_grid(size)[1] if depth is None else depth
+        depth = halvings(size, depth, "generators.unet.depth")
         widths = [min(width << level, max_width) for level in range(depth + 1)]
         self.down = nn.ModuleList(double_conv(a, b) for a, b in zip([classes, *widths], widths, strict=False))
         self.up = nn.ModuleList(nn.ConvTranspose2d(b, a, 2, stride=2) for a, b in zip(widths, widths[1:], strict=False))

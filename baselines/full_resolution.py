@@ -3,10 +3,11 @@
 from torch import Tensor, nn
 
 from models.layers import ConvNormAct, ToImages, xavier_init
+from models.options import Count
 
 
 def dilations(height: int, layers: int) -> list[int]:
-    """Largest dilation first, halved per layer, then 1: the largest power of two below half the height.
+    """Halved per layer, then 1; the first is the largest power of two not above a quarter of the height.
 
     dilations(256, 10) = [64, 32, 16, 8, 4, 2, 1, 1, 1, 1]. The paper gives the rule, not the first number; one that
     reaches a quarter of the height lets the last layers see what a 3x3 kernel of the first one sees of the whole image.
@@ -21,7 +22,8 @@ class FullResolution(nn.Module):
     layers, width: 10 layers of 256 maps in the paper (5.4M parameters at C = 20, so not matched to CRN's capacity).
     """
 
-    def __init__(self, classes: int, size: tuple[int, int], images: int = 1, layers: int = 10, width: int = 256):
+    def __init__(self, classes: int, size: tuple[int, int], images: int = 1, layers: Count = 10,
+                 width: Count = 256):
         super().__init__()
         channels = [classes] + [width] * layers
         self.layers = nn.Sequential(*(ConvNormAct(before, after, dilation) for before, after, dilation

@@ -11,7 +11,9 @@ from torch import Tensor, nn
 from baselines.pix2pix import gaussian_init, real_or_fake
 from models.crn import base_grid
 from models.layers import LEAKY_SLOPE
+from models.losses import labelled_cross_entropy
 from models.objectives import Batch, Objective
+from models.options import Count, Weight
 
 
 def _strided(channels_in: int, channels_out: int) -> nn.Sequential:
@@ -28,8 +30,8 @@ class DCGANGenerator(nn.Module):
     doubled per level up to `max_width`. noise: channels of z.
     """
 
-    def __init__(self, classes: int, size: tuple[int, int], images: int = 1, width: int = 64, max_width: int = 1024,
-                 noise: int = 16):
+    def __init__(self, classes: int, size: tuple[int, int], images: int = 1, width: Count = 64,
+                 max_width: Count = 1024, noise: Count = 16):
         super().__init__()
         self.grid, depth = base_grid(size)
         widths = [min(width << level, max_width) for level in range(depth)]
@@ -78,8 +80,8 @@ class GANSegmentation(Objective):
 
     optimiser = {"lr": 2e-4, "betas": [0.5, 0.999]}
 
-    def __init__(self, classes: int, size: tuple[int, int], segmenter: nn.Module, width: int = 64,
-                 segmentation_weight: float = 1.0):
+    def __init__(self, classes: int, size: tuple[int, int], segmenter: nn.Module, width: Count = 64,
+                 segmentation_weight: Weight = 1.0):
         super().__init__()
         self.adversary = DCGANDiscriminator(size, width)
         self._segmenter = [segmenter]  # in a list: frozen and shared, so neither saved nor moved with this module
@@ -91,7 +93,7 @@ class GANSegmentation(Objective):
 
     def generator_terms(self, batch: Batch, images: Tensor) -> dict[str, Tensor]:
         logits = self._segmenter[0](images[:, 0])
-        segmentation = F.cross_entropy(logits.float(), batch.labels, ignore_index=self.void)
+        segmentation = labelled_cross_entropy(logits, batch.labels, self.void)
         return {"gan": real_or_fake(self.adversary(images[:, 0]), True),
                 "segmentation": self.segmentation_weight * segmentation}
 

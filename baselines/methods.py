@@ -109,10 +109,10 @@ CONTEXT = ("classes", "size", "images", "perceptual", "segmenter")  # given by t
 
 
 def check_options(cls: type, options: dict[str, Any], where: str) -> None:
-    """Options are the constructor's keyword arguments, of the annotated types."""
+    """Options are the constructor's keyword arguments, of the annotated types and within the bounds stated there."""
     parameters = inspect.signature(cls).parameters
     known = [key for key in parameters if key not in CONTEXT]
-    hints = typing.get_type_hints(cls.__init__)
+    hints = typing.get_type_hints(cls.__init__, include_extras=True)
     for key, value in options.items():
         if key not in known:
             hint = nearest(key, known) if known else "it has none"

@@ -4,13 +4,19 @@ Normalisation is per sample (instance norm): the published training uses batch n
 statistics of the image itself at test time, which is the same thing and does not depend on the batch here.
 """
 
+from typing import Annotated
+
 import torch
 import torch.nn.functional as F
+from pydantic import Field
 from torch import Tensor, nn
 
+from data.errors import InputError
+from models.crn import cannot_be_halved
 from models.layers import LEAKY_SLOPE
 from models.losses import image_space_loss
 from models.objectives import Batch, Objective
+from models.options import Count, Weight
 
 
 def gaussian_init(network: nn.Module) -> None:
@@ -44,13 +50,15 @@ class Pix2PixGenerator(nn.Module):
     is dropout 0.5 in the three coarsest decoder layers, in training and in use, so an image depends on the random seed.
     """
 
-    def __init__(self, classes: int, size: tuple[int, int], images: int = 1, width: int = 64, depth: int = 8,
-                 dropout: float = 0.5):
+    def __init__(self, classes: int, size: tuple[int, int], images: int = 1, width: Count = 64, depth: Count = 8,
+                 dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5):
         super().__init__()
         height, breadth = size
         halvings = 0
         while halvings < depth and height % 2 == 0 and breadth % 2 == 0:
             height, breadth, halvings = height // 2, breadth // 2, halvings + 1
+        if halvings == 0:
+            raise cannot_be_halved(size)
         widths = [width * min(1 << level, 8) for level in range(halvings)]
         # The innermost grid may be a single cell, whose statistics would erase it: no norm there, nor at the input.
         self.down = nn.ModuleList([nn.Conv2d(classes, widths[0], 4, 2, 1)])
@@ -106,8 +114,11 @@ class ConditionalGAN(Objective):
 
     optimiser = {"lr": 2e-4, "betas": [0.5, 0.999]}
 
-    def __init__(self, classes: int, patch_layers: int = 3, patch_width: int = 64):
+    def __init__(self, classes: int, size: tuple[int, int], patch_layers: Count = 3, patch_width: Count = 64):
         super().__init__()
+        if min(size) >> patch_layers < 3:  # two more 4x4 convolutions take a row and a column each, one must be left
+            raise InputError(f"patch_layers={patch_layers}: patches do not fit data.size={list(size)}; set "
+                             "patch_layers lower or the size larger")
         self.adversary = PatchGAN(classes, patch_layers, patch_width)
 
     def gan_term(self, batch: Batch, images: Tensor) -> Tensor:
@@ -122,8 +133,9 @@ class ConditionalGAN(Objective):
 class GANL1(ConditionalGAN):
     """GAN + l1 x L1 on pictures in [-1, 1]; 100 is pix2pix's."""
 
-    def __init__(self, classes: int, patch_layers: int = 3, patch_width: int = 64, l1: float = 100.0):
-        super().__init__(classes, patch_layers, patch_width)
+    def __init__(self, classes: int, size: tuple[int, int], patch_layers: Count = 3, patch_width: Count = 64,
+                 l1: Weight = 100.0):
+        super().__init__(classes, size, patch_layers, patch_width)
         self.l1 = l1
 
     def generator_terms(self, batch: Batch, images: Tensor) -> dict[str, Tensor]:

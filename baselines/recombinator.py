@@ -7,8 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.crn import base_grid
+from models.crn import halvings
 from models.layers import ConvNormAct, ToImages, upsample, xavier_init
+from models.options import Count
 
 
 class Recombinator(nn.Module):
@@ -20,10 +21,10 @@ class Recombinator(nn.Module):
     resolution, doubled per level up to `max_width`. depth: poolings; None: down to CRN's coarsest grid.
     """
 
-    def __init__(self, classes: int, size: tuple[int, int], images: int = 1, width: int = 64, max_width: int = 1024,
-                 depth: int | None = None, convolutions: int = 3):
+    def __init__(self, classes: int, size: tuple[int, int], images: int = 1, width: Count = 64,
+                 max_width: Count = 1024, depth: Count | None = None, convolutions: Count = 3):
         super().__init__()
-        depth = base_grid(size)[1] if depth is None else depth
+        depth = halvings(size, depth, "generators.recombinator.depth")
         widths = [min(width << level, max_width) for level in range(depth + 1)]
         self.trunk = nn.ModuleList(ConvNormAct(a, b) for a, b in zip([classes, *widths], widths, strict=False))
         coarser = [*widths[1:], 0]

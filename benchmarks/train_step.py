@@ -25,16 +25,15 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import models.crn
-from baselines.methods import Method, build_method, method_spec, needed_networks
+from baselines.methods import Method, build_method, method_spec
 from benchmarks.naive_crn import naive_layers, naive_upsample
 from data.errors import InputError, one_line_errors
 from data.files import write_json
 from models.layers import one_hot
 from models.objectives import Batch
-from models.perceptual import PerceptualNet
-from models.segmentation import DilatedNet
 from presets.schema import Preset, TrainingConfig, load_preset
 from training.fabric import native_bf16, resolve_device, solo_fabric
+from training.rehearsal import random_networks
 from training.start import freeze_all_but_last
 from training.step import TrainingStep
 
@@ -78,10 +77,7 @@ def build(preset: Preset, name: str, classes: int = CLASSES) -> Method:
     """The method with random networks in its loss: only shapes matter here."""
     spec, size = method_spec(name, preset), tuple(preset.data.size)
     torch.manual_seed(preset.seed)
-    width = preset.perceptual.width if preset.perceptual.source == "trained" else 1.0
-    make = {"perceptual": lambda: PerceptualNet.at_width(width).freeze(),
-            "segmenter": lambda: DilatedNet(classes, preset.segmenter.width).requires_grad_(False)}
-    return build_method(spec, classes, size, **{role: make[role]() for role in needed_networks(spec)})
+    return build_method(spec, classes, size, **random_networks(preset, spec, classes))
 
 
 def make_batch(preset: Preset, count: int, device: str, memory_format: torch.memory_format) -> Batch:

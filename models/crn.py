@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from data.errors import InputError
 from models.layers import ConvNormAct, ToImages, layout_pyramid, upsample, xavier_init
+from models.options import Count
 
 PAPER_WIDTHS = (1024, 1024, 1024, 1024, 1024, 512, 512, 128, 32)
 
@@ -12,13 +13,35 @@ PAPER_WIDTHS = (1024, 1024, 1024, 1024, 1024, 512, 512, 128, 32)
 def base_grid(size: tuple[int, int]) -> tuple[tuple[int, int], int]:
     """The coarsest grid of an image size and the number of doublings from it: (64, 128) -> (4, 8), 4.
 
-    Halves while both sides are even and the height is above 4; (96, 128) -> (3, 4), 5 doublings.
+    Halves while both sides are even and the height is above 4; (96, 128) -> (3, 4), 5 doublings. Raises InputError
+    where there is no such grid.
     """
     height, width = size
     doublings = 0
     while height > 4 and height % 2 == 0 and width % 2 == 0:
         height, width, doublings = height // 2, width // 2, doublings + 1
+    if doublings == 0:
+        raise cannot_be_halved(size)
     return (height, width), doublings
+
+
+def halvings(size: tuple[int, int], depth: int | None, key: str) -> int:
+    """How often a network halves its grid: `depth` times, or where that is None down to the coarsest grid of CRN.
+
+    Raises InputError naming `key` where the sides cannot be halved that often.
+    """
+    if depth is None:
+        return base_grid(size)[1]
+    if any(side % (1 << depth) for side in size):
+        raise InputError(f"{key}={depth}: data.size={list(size)} cannot be halved {depth} times; both sides must be "
+                         f"multiples of {1 << depth}")
+    return depth
+
+
+def cannot_be_halved(size: tuple[int, int]) -> InputError:
+    near = [max(1, round(side / 32)) * 32 for side in size]
+    return InputError(f"data.size={list(size)} cannot be halved, so there is no coarser grid to grow an image from; "
+                      f"both sides must be even and should be multiples of a power of two, for example {near}")
 
 
 class RefinementModule(nn.Module):
@@ -45,10 +68,10 @@ class CRN(nn.Module):
     Raises InputError when there are fewer widths than modules.
     """
 
-    def __init__(self, classes: int, size: tuple[int, int], images: int = 1, widths: list[int] | None = None):
+    def __init__(self, classes: int, size: tuple[int, int], images: int = 1, widths: list[Count] | None = None):
         super().__init__()
         _, doublings = base_grid(size)
-        widths = list(widths or PAPER_WIDTHS)
+        widths = list(PAPER_WIDTHS if widths is None else widths)
         if len(widths) < doublings + 1:
             raise InputError(f"crn: {size[0]}x{size[1]} needs {doublings + 1} modules, but generators.crn.widths names "
                              f"{len(widths)}: {widths}")

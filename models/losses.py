@@ -5,6 +5,8 @@ features have N = B, those of K images per layout N = B * K (K fastest). A lambd
 so that lambda_l = 1 here is the paper's starting value 1/numel.
 """
 
+from typing import Literal
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -22,6 +24,7 @@ _DIVISORS = {
 }
 CODE_LAMBDAS = {name: {layer: 1 / d for layer, d in zip(LAYERS, divisors, strict=True)}
                 for name, divisors in _DIVISORS.items()}
+Lambdas = Literal["calibrated", "code-256p", "code-512p", "code-gta5"]
 
 
 def content_terms(photo: Features, image: Features) -> dict[str, Tensor]:
@@ -32,6 +35,15 @@ def content_terms(photo: Features, image: Features) -> dict[str, Tensor]:
 def image_space_loss(photo: Tensor, image: Tensor) -> Tensor:
     """Mean L1 distance of two pictures of one shape: scalar, in their own unit. Eq. 4."""
     return (photo - image).abs().mean()
+
+
+def labelled_cross_entropy(logits: Tensor, labels: Tensor, void: int) -> Tensor:
+    """Pixelwise cross-entropy of logits [B, C, H, W] against labels [B, H, W], averaged over what is not void: scalar.
+
+    0 where everything is void, of which the average is not a number.
+    """
+    total = F.cross_entropy(logits.float(), labels, ignore_index=void, reduction="sum")
+    return total / (labels != void).sum().clamp_min(1)
 
 
 def diversity_tables(photo: Features, images: Features, layout: Tensor) -> dict[str, Tensor]:

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from data.errors import InputError
 from models import losses
-from models.losses import IMAGE, Features
+from models.losses import IMAGE, Features, Lambdas
+from models.options import Count, Share, StepOrFraction, Weight
 
 
 @dataclass
@@ -72,56 +73,91 @@ class LayerWeights(nn.Module):
 
     lambdas: "calibrated", or a key of losses.CODE_LAMBDAS. calibrate_at: optimiser step after which the lambdas are
     set from the mean of each term over the last tenth of the steps before it, at least 20 (0: from the first batch,
-    before its loss is used); until then they are 1 on mean-reduced terms, the paper's 1/numel. total: see
-    losses.equalising_lambdas.
+    before its loss is used), or that step as a fraction of the budget, see `plan`; until then they are 1 on
+    mean-reduced terms, the paper's 1/numel. total: see losses.equalising_lambdas.
     """
 
-    def __init__(self, layers: list[str], lambdas: str, calibrate_at: int, total: float | None = None):
+    def __init__(self, layers: list[str], lambdas: Lambdas, calibrate_at: StepOrFraction, total: float | None = None):
         super().__init__()
-        known = ["calibrated", *losses.CODE_LAMBDAS]
-        if lambdas not in known:
-            raise InputError(f"lambdas '{lambdas}' unknown; known: {', '.join(known)}")
         self.layers, self.calibrate_at, self.total = layers, calibrate_at, total
         self.calibrated = lambdas == "calibrated"
         constants = None if self.calibrated else losses.CODE_LAMBDAS[lambdas]
         start = torch.ones(len(layers)) if constants is None else torch.tensor([constants[layer] for layer in layers])
         self.register_buffer("lambdas", start)
         self.register_buffer("sums", torch.zeros(len(layers)))
-        self.register_buffer("seen", torch.zeros((), dtype=torch.long))
-        self.register_buffer("frozen", torch.tensor(not self.calibrated))
+        # Steps done, batches (or parts of one) in the sums, lambdas final; numbers, because reading a buffer waits for
+        # the device in every step.
+        self.seen, self.counted, self.frozen = 0, 0, not self.calibrated
         self.mean_over_ranks: Callable[[Tensor], Tensor] = lambda value: value  # set by the harness in a group
+
+    def plan(self, steps: int, key: str) -> None:
+        """Settle the step of the calibration in a budget of `steps`; beyond them is an InputError naming `key`."""
+        if isinstance(self.calibrate_at, float):
+            self.calibrate_at = max(1, round(self.calibrate_at * steps))
+        if self.calibrated and self.calibrate_at >= steps:
+            raise InputError(f"{key}={self.calibrate_at}: training has {steps} steps, so the lambdas would never be "
+                             "calibrated; set it lower, or to a fraction of the budget such as 0.5")
 
     def weigh(self, terms: dict[str, Tensor], magnitudes: Tensor) -> dict[str, Tensor]:
         """terms times their lambdas. magnitudes: [L] detached mean of each term, for the calibration."""
-        if not self.frozen:
-            if self.seen >= self.calibrate_at - self._window():
-                self.sums += magnitudes
+        if not self.frozen and self.seen >= self.calibrate_at - self._window():
+            self.sums += magnitudes
+            self.counted += 1
             if self.calibrate_at == 0:
-                self.sums.copy_(self.mean_over_ranks(self.sums))
-                self._freeze()
+                self._freeze(self.mean_over_ranks)
         return {layer: weight * terms[layer] for layer, weight in zip(self.layers, self.lambdas.unbind(), strict=True)}
 
     def after_step(self, step: int, mean_over_ranks: Callable[[Tensor], Tensor]) -> None:
-        self.seen.fill_(step)
-        if self.calibrated and self.calibrate_at > 0 and step == self.calibrate_at:
-            self.sums.copy_(mean_over_ranks(self.sums))
-            self._freeze()
+        self.seen = step
+        if not self.frozen and step == self.calibrate_at:
+            self._freeze(mean_over_ranks)
 
     def _window(self) -> int:
-        """Batches whose terms are averaged: the terms as they are then, not as they were at the start."""
+        """Steps whose terms are averaged: the terms as they are then, not as they were at the start."""
         return max(1, min(self.calibrate_at, max(20, self.calibrate_at // 10)))
 
-    def _freeze(self) -> None:
-        means = self.sums / self._window()
+    def _freeze(self, mean_over_ranks: Callable[[Tensor], Tensor]) -> None:
+        self.sums.copy_(mean_over_ranks(self.sums))
+        means = self.sums / self.counted
         self.lambdas.copy_(losses.equalising_lambdas(means, self.lambdas, self.total))
-        self.frozen.fill_(True)
+        self.frozen = True
+
+    def get_extra_state(self) -> Tensor:
+        return torch.tensor([self.seen, self.counted, int(self.frozen)])
+
+    def set_extra_state(self, state: Tensor) -> None:
+        self.seen, self.counted, frozen = state.tolist()
+        self.frozen = bool(frozen)
+
+    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
+        """Checkpoints may hold `seen` and `frozen` as tensors; what is counted follows: one part per batch."""
+        if f"{prefix}seen" in state:
+            seen, frozen = (int(state.pop(prefix + name)) for name in ("seen", "frozen"))
+            counted = max(0, seen - self.calibrate_at + self._window())
+            state[f"{prefix}_extra_state"] = torch.tensor([seen, counted, frozen])
+        super()._load_from_state_dict(state, prefix, *rest)
+
+
+def plan_calibration(objective: Objective, steps: int, where: str) -> None:
+    """Settle when the objective's lambdas are calibrated in a budget of `steps`. where: the objective's preset key.
+
+    Raises InputError where they never would be.
+    """
+    for module in objective.modules():
+        if isinstance(module, LayerWeights):
+            module.plan(steps, f"{where}.calibrate_at")
 
 
 class PerceptualObjective(Objective):
     """What content and diversity share: features of photo and images from the frozen perceptual network."""
 
-    def __init__(self, perceptual: nn.Module, lambdas: str, calibrate_at: int, total: float | None = None):
+    def __init__(self, perceptual: nn.Module, lambdas: Lambdas, calibrate_at: StepOrFraction,
+                 total: float | None = None):
         super().__init__()
+        if lambdas != "calibrated" and perceptual.convention.name != "caffe":
+            raise InputError(f"lambdas={lambdas}: the authors' constants belong to the Caffe convention (input in "
+                             f"0..255), the perceptual network has '{perceptual.convention.name}'; set "
+                             "lambdas=calibrated or perceptual.source=matconvnet")
         self._perceptual = [perceptual]  # in a list: frozen and shared, so neither saved nor moved with this module
         self.weights = LayerWeights([IMAGE, *perceptual.taps], lambdas, calibrate_at, total)
         self.photo_cache: Callable[..., Features] | None = None  # see training.feature_cache
@@ -147,8 +183,8 @@ class PerceptualObjective(Objective):
 class Content(PerceptualObjective):
     """Plain content loss of one image, Eq. 1: what Table 1 of the paper was made with."""
 
-    def __init__(self, perceptual: nn.Module, lambdas: str = "calibrated", calibrate_at: int = 100,
-                 total: float | None = None):
+    def __init__(self, perceptual: nn.Module, lambdas: Lambdas = "calibrated", calibrate_at: StepOrFraction = 100,
+                 total: Weight | None = None):
         super().__init__(perceptual, lambdas, calibrate_at, total)
 
     def generator_terms(self, batch: Batch, images: Tensor) -> dict[str, Tensor]:
@@ -162,8 +198,8 @@ class Diversity(PerceptualObjective):
     k: images per layout. mean_weight: see losses.diversity_loss.
     """
 
-    def __init__(self, perceptual: nn.Module, k: int = 9, lambdas: Literal["calibrated", "code-256p", "code-512p",
-                 "code-gta5"] = "calibrated", calibrate_at: int = 100, mean_weight: float = 0.001):
+    def __init__(self, perceptual: nn.Module, k: Count = 9, lambdas: Lambdas = "calibrated",
+                 calibrate_at: StepOrFraction = 100, mean_weight: Share = 0.001):
         super().__init__(perceptual, lambdas, calibrate_at)
         self.images = k
         self.mean_weight = mean_weight

@@ -6,19 +6,15 @@ VGG's maximum pooling by 2x2 average pooling with same padding.
 
 import dataclasses
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Self
 
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from data.errors import InputError, nearest
-from data.files import atomic_path
 
 LAYERS = tuple(f"conv{block}_{i}" for block, size in enumerate((2, 2, 4, 4, 4), 1) for i in range(1, size + 1))
 TAPS = ("conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
@@ -121,21 +117,14 @@ class PerceptualNet(nn.Module):
             "taps_missing": [tap for tap in TAPS if tap not in self.taps],
         }
 
-    def save(self, path: Path) -> None:
-        """Weights as a safetensors file with torchvision's keys; models.vgg_files.load_saved reads it back."""
-        description = {"convention": dataclasses.asdict(self.convention), "taps": self.taps, "origin": self.origin}
-        tensors = {key: value.detach().cpu().float().contiguous() for key, value in self.state_dict().items()}
-        with atomic_path(path) as temporary:
-            save_file(tensors, temporary, metadata={"perceptual_net": json.dumps(description)})
-
 
 def reachable_taps(taps: Iterable[str], layers: int) -> tuple[str, ...]:
-    """Those of `taps` that the first `layers` layers give. Raises InputError for an unknown name."""
+    """Those of `taps` that the first `layers` layers give, in their order. Raises InputError for an unknown name."""
     taps = tuple(taps)
     for tap in taps:
         if tap not in NEEDED:
             raise InputError(f"unknown layer '{tap}' of the perceptual network: {nearest(tap, NEEDED)}")
-    return tuple(tap for tap in taps if LAYERS.index(tap) < layers)
+    return tuple(tap for tap in LAYERS[:layers] if tap in taps)
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Conv2d:

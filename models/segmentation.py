@@ -1,13 +1,13 @@
 """Segmentation networks that the suite trains on the train split: pictures [N, 3, H, W] in [-1, 1] -> logits.
 
-Two families that share no layer shapes: `DilatedNet` sits inside a loss (GAN + segmentation), `ResidualNet` judges.
+Two families that share no weights: `DilatedNet` sits inside a loss (GAN + segmentation), `ResidualNet` judges.
 """
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from data.errors import InputError
+from models.losses import labelled_cross_entropy
 from models.objectives import Batch, Objective
 
 
@@ -102,14 +102,11 @@ class CrossEntropy(Objective):
 
     def generator_terms(self, batch: Batch, images: Tensor) -> dict[str, Tensor]:
         labels = batch.labels.flip(-1) if self._mirrored else batch.labels
-        if bool((labels == self.void).all()):
-            raise InputError("a whole batch of training layouts is void: nothing to learn from; "
-                             "check the label mapping")
-        return {"cross-entropy": F.cross_entropy(images.float(), labels, ignore_index=self.void)}
+        return {"cross-entropy": labelled_cross_entropy(images, labels, self.void)}
 
 
 class PerceptualTrainee(nn.Module):
-    """A perceptual pyramid with a linear head on every tap: labels and colours of all pixels, [N, C + 3, H, W].
+    """A perceptual pyramid with two linear heads on every tap: for labels and for colours of all pixels.
 
     Each head sees one cell of its tap and must say the class and the colour of every pixel under it; the heads' answers
     are summed for the classes. So every tap keeps what lies where (labels) and what it looks like (colours, texture):
@@ -118,7 +115,7 @@ class PerceptualTrainee(nn.Module):
 
     def __init__(self, net: nn.Module, classes: int):
         super().__init__()
-        self.net, self.classes = net, classes
+        self.net = net
         self.strides = {tap: 1 << (int(tap[4]) - 1) for tap in net.channels}
         self.label_heads = nn.ModuleDict({tap: nn.Conv2d(d, classes, 1) for tap, d in net.channels.items()})
         self.colour_heads = nn.ModuleDict({tap: nn.Conv2d(d, 3 * self.strides[tap] ** 2, 1)

@@ -1,6 +1,5 @@
 """Files that hold VGG-19 weights, read into a frozen PerceptualNet. Nothing is ever downloaded here."""
 
-import json
 import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -47,15 +46,9 @@ def load_perceptual(source: str, path: Path | str | None = None, convention: str
     return SOURCES[source](path, convention, tuple(taps))
 
 
-def load_saved(path: Path | str) -> PerceptualNet:
-    """What PerceptualNet.save wrote, frozen, with its own convention, taps and origin."""
-    file = _existing(path, "weights saved by an earlier stage of the run")
-    tensors, metadata = _read_safetensors(file)
-    if "perceptual_net" not in metadata:
-        raise InputError(f"{file}: not saved by this suite; read it as source 'safetensors'")
-    description = json.loads(metadata["perceptual_net"])
-    convention = _convention_from_json(description["convention"])
-    return _build(tensors, file, convention, tuple(description["taps"]), description["origin"])
+def convention_of(source: str, convention: str) -> Convention:
+    """The input that the weights of a source expect, known before any file is read ("trained": made by the run)."""
+    return convention_named({"matconvnet": "caffe", "safetensors": convention}.get(source, "torchvision"))
 
 
 def _from_torchvision(path: Path | str | None, convention: str, taps: tuple[str, ...]) -> PerceptualNet:
@@ -74,12 +67,7 @@ def _from_torchvision(path: Path | str | None, convention: str, taps: tuple[str,
 
 def _from_safetensors(path: Path | str | None, convention: str, taps: tuple[str, ...]) -> PerceptualNet:
     file = _existing(path, "a safetensors file with torchvision's VGG-19 keys")
-    tensors, metadata = _read_safetensors(file)
-    if "perceptual_net" in metadata:
-        stored = json.loads(metadata["perceptual_net"])["convention"]["name"]
-        if stored != convention:
-            raise InputError(f"{file}: its weights expect the input convention '{stored}', not '{convention}'")
-    return _build(_features(tensors), file, convention_named(convention), taps, {"source": "safetensors"})
+    return _build(_read_safetensors(file), file, convention_named(convention), taps, {"source": "safetensors"})
 
 
 def _from_matconvnet(path: Path | str | None, convention: str, taps: tuple[str, ...]) -> PerceptualNet:
@@ -141,12 +129,12 @@ def _features(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key: value for key, value in tensors.items() if key.startswith("features.")}
 
 
-def _read_safetensors(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+def _read_safetensors(file: Path) -> dict[str, Tensor]:
     try:
         with safe_open(file, framework="pt") as content:
             keys = [key for key in content.keys() if key.startswith("features.")]  # noqa: SIM118, no mapping
             _check_keys(keys, file)
-            return {key: content.get_tensor(key) for key in keys}, content.metadata() or {}
+            return {key: content.get_tensor(key) for key in keys}
     except (SafetensorError, OSError) as error:
         raise InputError(f"{file}: not a readable safetensors file ({_line(error)})") from None
 
@@ -184,10 +172,6 @@ def _average_colour(content: Mapping[str, Any], file: Path) -> tuple[tuple[float
         raise InputError(f"{file}: averageImage has shape {list(image.shape)}, expected 3 colours")
     colours = image.reshape(-1, 3).mean(axis=0)
     return (float(colours[0]), float(colours[1]), float(colours[2])), "averageImage of the file"
-
-
-def _convention_from_json(value: Mapping[str, Any]) -> Convention:
-    return Convention(value["name"], value["scale"], tuple(value["mean"]), tuple(value["std"]))
 
 
 def _text(field: np.ndarray) -> str:

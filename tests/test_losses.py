@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+import torch.nn.functional as F
 
+from data.errors import InputError
 from models.losses import (
     CODE_LAMBDAS,
     content_terms,
@@ -10,9 +12,10 @@ from models.losses import (
     diversity_tables,
     equalising_lambdas,
     image_space_loss,
+    labelled_cross_entropy,
 )
 from models.objectives import Content, Diversity, LayerWeights
-from models.perceptual import PerceptualNet
+from models.perceptual import CONVENTIONS, PerceptualNet
 
 
 def test_content_terms_are_mean_absolute_differences():
@@ -25,12 +28,30 @@ def test_image_space_loss():
     assert float(image_space_loss(torch.tensor([1.0, 2.0]), torch.tensor([0.0, 4.0]))) == 1.5
 
 
-def test_constants_of_the_authors_code():
-    lambdas = CODE_LAMBDAS["code-256p"]
-    assert lambdas["conv1_2"] == pytest.approx(1 / 1.6)
-    assert lambdas["conv5_2"] == pytest.approx(10 / 0.8)
-    assert CODE_LAMBDAS["code-512p"]["conv4_2"] == pytest.approx(1 / 5.6)
-    assert CODE_LAMBDAS["code-gta5"]["conv5_2"] == pytest.approx(10 / 0.62)
+@pytest.mark.parametrize("script, divisors", [
+    ("code-256p", [1, 1.6, 2.3, 1.8, 2.8, 0.8]), ("code-512p", [1, 2.6, 4.8, 3.7, 5.6, 1.5]),
+    ("code-gta5", [1, 1.4, 1.8, 1.3, 2.2, 0.62])])
+def test_constants_of_the_authors_code(script, divisors):
+    layers = ["image", "conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2"]
+    times = [1, 1, 1, 1, 1, 10]
+    expected = {layer: factor / divisor for layer, factor, divisor in zip(layers, times, divisors, strict=True)}
+    assert CODE_LAMBDAS[script] == pytest.approx(expected)
+
+
+def test_the_authors_constants_belong_to_their_network():
+    perceptual = PerceptualNet.at_width(0.05, CONVENTIONS["torchvision"])
+    for objective in (Content, Diversity):
+        with pytest.raises(InputError, match="lambdas=code-512p: .*Caffe convention.*has 'torchvision'"):
+            objective(perceptual, lambdas="code-512p")
+
+
+def test_void_has_no_cross_entropy():
+    logits = torch.randn(2, 4, 8, 8, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    labels = torch.arange(128).view(2, 8, 8) % 4
+    assert torch.equal(labelled_cross_entropy(logits, labels, 3), F.cross_entropy(logits, labels, ignore_index=3))
+    loss = labelled_cross_entropy(logits, torch.full_like(labels, 3), 3)
+    loss.backward()
+    assert float(loss.detach()) == 0 and logits.grad.abs().max() == 0
 
 
 def test_diversity_takes_the_best_image_per_class():
@@ -54,7 +75,7 @@ def test_diversity_sums_layers_before_the_minimum():
 @pytest.mark.parametrize("lambdas", ["code-512p", "calibrated"])
 def test_one_image_diversity_equals_the_plain_loss(lambdas, small_batch):
     torch.manual_seed(0)
-    perceptual = PerceptualNet.at_width(0.05).freeze()
+    perceptual = PerceptualNet.at_width(0.05, CONVENTIONS["caffe"]).freeze()
     batch = small_batch()
     images = torch.rand(2, 1, 3, 32, 64, requires_grad=True)
     plain = Content(perceptual, lambdas, calibrate_at=0)
@@ -83,3 +104,28 @@ def test_lambdas_are_calibrated_at_the_stated_step_and_then_frozen():
         if step == 1:
             assert weights.lambdas.tolist() == [1.0, 1.0]
     assert weights.lambdas.tolist() == pytest.approx([8 / 2 / 6, 8 / 2 / 2])  # means 6 and 2 of the first two steps
+
+
+def test_a_fraction_of_the_budget_becomes_a_step():
+    weights = LayerWeights(["image"], "calibrated", calibrate_at=0.5)
+    weights.plan(30, "objectives.content.calibrate_at")
+    assert weights.calibrate_at == 15
+    LayerWeights(["image"], "code-256p", calibrate_at=100).plan(30, "objectives.content.calibrate_at")  # not calibrated
+
+
+@pytest.mark.parametrize("separate", [False, True])
+def test_a_calibration_goes_on_where_it_was_saved(separate):
+    """separate: `seen` and `frozen` as tensors of their own."""
+    whole, resumed = (LayerWeights(["image", "conv1_2"], "calibrated", calibrate_at=3) for _ in range(2))
+    for step, terms in enumerate(([4.0, 1.0], [8.0, 3.0], [6.0, 5.0]), start=1):
+        if step == 2:
+            state = whole.state_dict()
+            if separate:
+                state = {"lambdas": state["lambdas"], "sums": state["sums"], "seen": torch.tensor(1),
+                         "frozen": torch.tensor(False)}
+            resumed.load_state_dict(state)
+        for weights in (whole, resumed) if step > 1 else (whole,):
+            weights.weigh(dict(zip(weights.layers, terms, strict=True)), torch.tensor(terms))
+            weights.after_step(step, lambda value: value)
+    assert whole.lambdas.tolist() == resumed.lambdas.tolist() == pytest.approx([9 / 2 / 6, 9 / 2 / 3])
+    assert resumed.frozen

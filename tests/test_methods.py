@@ -4,7 +4,15 @@ import pytest
 import torch
 
 from baselines.full_resolution import FullResolution, dilations
-from baselines.methods import GENERATORS, METHODS, OBJECTIVES, build_generator, build_method, method_spec
+from baselines.methods import (
+    GENERATORS,
+    METHODS,
+    OBJECTIVES,
+    build_generator,
+    build_method,
+    check_preset_options,
+    method_spec,
+)
 from baselines.pix2pix import PatchGAN
 from data.errors import InputError
 from models.crn import CRN, base_grid
@@ -50,7 +58,8 @@ def test_contract(name, small_batch):
     if method.objective.adversary is not None:
         method.objective.adversary.zero_grad()
         sum(method.objective.adversary_terms(batch, images.detach()).values()).backward()
-        assert all(p.grad is not None for p in method.objective.adversary.parameters())
+        for key, parameter in method.objective.adversary.named_parameters():
+            assert parameter.grad is not None and parameter.grad.abs().sum() > 0, f"no gradient reaches adversary's {key}"
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -99,6 +108,7 @@ def test_full_resolution_network_of_the_paper():
         net = FullResolution(20, (256, 512))
     assert sum(p.numel() for p in net.parameters()) == 5_360_387  # about 5.4M
     assert dilations(256, 10) == [64, 32, 16, 8, 4, 2, 1, 1, 1, 1]
+    assert dilations(96, 8) == [16, 8, 4, 2, 1, 1, 1, 1]
 
 
 @pytest.mark.parametrize("layers, patch", [(1, 16), (2, 34), (3, 70)])
@@ -123,8 +133,31 @@ def test_base_grid(size, grid, doublings):
 
 
 def test_crn_refuses_too_few_widths():
-    with pytest.raises(InputError, match="64x128 needs 5 modules, but generators.crn.widths names 2"):
-        CRN(3, (64, 128), widths=[8, 8])
+    for widths in ([8, 8], []):
+        with pytest.raises(InputError, match=f"64x128 needs 5 modules, but generators.crn.widths names {len(widths)}"):
+            CRN(3, (64, 128), widths=widths)
+
+
+@pytest.mark.parametrize("generator", sorted(GENERATORS.keys() - {"full_resolution"}))
+def test_sizes_that_cannot_be_halved_are_refused(generator):
+    with pytest.raises(InputError, match=r"data.size=\[375, 500\] cannot be halved.* for example \[384, 512\]"):
+        build_generator(method_spec(f"{generator}+image_space", Preset()), CLASSES, (375, 500))
+
+
+def test_discriminators_that_do_not_fit_are_refused():
+    with pytest.raises(InputError, match=r"data.size=\[375, 500\] cannot be halved"):
+        OBJECTIVES["gan_segmentation"](CLASSES, (375, 500), None)
+    with pytest.raises(InputError, match=r"patch_layers=3: patches do not fit data.size=\[16, 32\]"):
+        OBJECTIVES["gan"](CLASSES, (16, 32))
+    smallest = OBJECTIVES["gan"](CLASSES, (24, 32), patch_width=4)
+    assert smallest.adversary(torch.zeros(1, CLASSES, 24, 32), torch.zeros(1, 3, 24, 32)).shape == (1, 1, 1, 2)
+
+
+@pytest.mark.parametrize("generator", ["unet", "recombinator"])
+def test_a_depth_that_does_not_divide_is_refused(generator):
+    preset = Preset(generators={generator: {"width": 4, "depth": 4}})
+    with pytest.raises(InputError, match=rf"generators.{generator}.depth=4: data.size=\[40, 64\] .* multiples of 16"):
+        build_generator(method_spec(f"{generator}+image_space", preset), CLASSES, (40, 64))
 
 
 def test_low_resolution_layouts_are_soft_box_averages():
@@ -151,8 +184,24 @@ def test_unknown_names_answer_with_the_nearest(name, message):
 
 @pytest.mark.parametrize("options, message", [
     ({"crn": {"width": [1]}}, "unknown key 'generators.crn.width': did you mean 'widths'?"),
-    ({"unet": {"width": "wide"}}, "key 'generators.unet.width': Input should be a valid integer, got 'wide'")])
+    ({"unet": {"width": "wide"}}, "key 'generators.unet.width': Input should be a valid integer, got 'wide'"),
+    ({"unet": {"width": 0}}, "key 'generators.unet.width': Input should be greater than or equal to 1, got 0"),
+    ({"crn": {"widths": [8, 0]}}, "key 'generators.crn.widths': Input should be greater than or equal to 1")])
 def test_wrong_options_name_the_key(options, message):
     with pytest.raises(InputError) as error:
         method_spec("crn+gan" if "crn" in options else "encoder_decoder", Preset(generators=options))
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("section, name, key, value", [
+    ("objectives", "diversity", "k", 0), ("objectives", "diversity", "mean_weight", 1.5),
+    ("objectives", "content", "lambdas", "code-1024p"), ("objectives", "diversity", "lambdas", "code-1024p"),
+    ("objectives", "content", "calibrate_at", -1), ("objectives", "content", "calibrate_at", 1.5),
+    ("objectives", "gan", "l1", -1.0), ("objectives", "gan", "patch_layers", 0),
+    ("objectives", "gan_segmentation", "segmentation_weight", -1.0), ("objectives", "content_gan", "content", -1.0),
+    ("generators", "pix2pix", "dropout", 2.0), ("generators", "pix2pix", "depth", 0),
+    ("generators", "recombinator", "convolutions", 0), ("generators", "full_resolution", "layers", 0),
+    ("generators", "dcgan", "noise", 0)])
+def test_options_out_of_bounds_are_refused(section, name, key, value):
+    with pytest.raises(InputError, match=f"key '{section}.{name}.{key}': .*, got {value!r}"):
+        check_preset_options(Preset.model_validate({section: {name: {key: value}}}))

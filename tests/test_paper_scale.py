@@ -20,6 +20,7 @@ from training import checkpoint
 from training.feature_cache import PhotoFeatureCache
 from training.harness import CHECKPOINT
 from training.memory import recompute_activations
+from training.rehearsal import rehearse
 from training.step import TrainingStep
 from training.suite import Suite
 
@@ -122,8 +123,30 @@ def test_start_weights_that_are_none(tmp_path, coarse):
     checkpoint.save(tmp_path / "stopped.pt", unfinished)
     with pytest.raises(InputError, match="stopped at step 1 of 4"):
         suite(tmp_path, start_from=str(tmp_path / "stopped.pt")).train_method("image_space")
-    with pytest.raises(InputError, match="no chain of refinement modules"):
-        suite(tmp_path, trainable=1).train_method("unet+image_space")
+
+
+def test_only_a_chain_of_modules_can_learn_in_part():
+    preset = Preset.model_validate({"methods": ["unet+image_space"], "training": {"start_from": "x", "trainable": 1}})
+    with pytest.raises(InputError, match="trainable=1: unet . image_space is no chain of refinement modules"):
+        rehearse(preset)
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"data": {"size": [375, 500]}}, r"data.size=\[375, 500\] cannot be halved"),
+    ({"generators": {"unet": {"depth": 5}}, "data": {"size": [48, 64]}}, "generators.unet.depth=5"),
+    ({"training": {"images_seen": 80}}, "objectives.content.calibrate_at=100: training has 20 steps"),
+    ({"objectives": {"content": {"lambdas": "code-512p"}}}, "lambdas=code-512p"),
+    ({"training": {"start_from": "runs/nowhere"}}, "runs/nowhere: no such checkpoint")])
+def test_what_cannot_be_trained_is_refused_before_anything_is(change, message):
+    rehearse(Preset.model_validate({"methods": ["full_resolution+image_space", "encoder_decoder"]}))
+    with pytest.raises(InputError, match=message):
+        rehearse(Preset.model_validate({"methods": ["full_resolution+image_space", "encoder_decoder"], **change}))
+
+
+def test_lambdas_that_would_never_be_calibrated_are_refused(tmp_path):
+    short = suite(tmp_path, images_seen=4)
+    with pytest.raises(InputError, match="objectives.content.calibrate_at=2: training has 2 steps"):
+        short.train_method("crn")
 
 
 # --- parts of a batch, activations computed again ---------------------------------------------------------------
@@ -150,16 +173,17 @@ def one_step(method, parts: int, steps: int = 1):
     return terms, [parameter.grad.clone() for parameter in method.generator.parameters()]
 
 
-def content_method():
+def content_method(total: float | None):
     torch.manual_seed(0)
-    perceptual = PerceptualNet.at_width(0.1).freeze()
-    return SimpleNamespace(generator=CRN(4, (16, 32), 1, [8, 8, 8]), objective=Content(perceptual, calibrate_at=2))
+    objective = Content(PerceptualNet.at_width(0.1).freeze(), calibrate_at=2, total=total)
+    return SimpleNamespace(generator=CRN(4, (16, 32), 1, [8, 8, 8]), objective=objective)
 
 
 @pytest.mark.parametrize("parts", [2, 4])
-def test_parts_of_a_batch_give_the_whole_batch_s_terms_and_gradients(parts):
-    whole, gradients = one_step(content_method(), 1, steps=3)  # the lambdas are calibrated after the second step
-    divided, summed = one_step(content_method(), parts, steps=3)
+@pytest.mark.parametrize("total", [None, 10.0])
+def test_parts_of_a_batch_give_the_whole_batch_s_terms_and_gradients(parts, total):
+    whole, gradients = one_step(content_method(total), 1, steps=3)  # the lambdas are calibrated after the second step
+    divided, summed = one_step(content_method(total), parts, steps=3)
     assert whole.keys() == divided.keys()
     for name in whole:
         torch.testing.assert_close(divided[name], whole[name], rtol=1e-5, atol=1e-6)
@@ -198,7 +222,7 @@ def test_activations_computed_again_change_nothing(name):
     small = {"width": 4}
     preset = Preset.model_validate({"generators": {
         "crn": {"widths": [8, 8, 8]}, "unet": small, "recombinator": small, "pix2pix": small, "dcgan": small,
-        "full_resolution": {"width": 4, "layers": 3}}})
+        "full_resolution": {"width": 4, "layers": 3}}, "objectives": {"gan": {"patch_layers": 1}}})
     torch.manual_seed(0)
     generator = build_method(method_spec(name.replace("gan_segmentation", "dcgan+image_space"), preset), 4, (16, 32),
                              PerceptualNet.at_width(0.1)).generator

@@ -1,0 +1,13 @@
+"""Types of the options that a preset may give to generators and objectives, with their bounds.
+
+baselines.methods.check_options holds a preset's values against them before anything is built.
+"""
+
+from typing import Annotated
+
+from pydantic import Field
+
+Count = Annotated[int, Field(ge=1)]
+Weight = Annotated[float, Field(ge=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+StepOrFraction = Annotated[int, Field(ge=0)] | Annotated[float, Field(gt=0, lt=1)]

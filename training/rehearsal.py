@@ -1,0 +1,39 @@
+"""Every method of a preset built on shapes alone, so that what cannot be trained is refused before anything is."""
+
+import torch
+from torch import nn
+
+from baselines.methods import MethodSpec, build_method, method_spec, needed_networks
+from models.objectives import plan_calibration
+from models.perceptual import PerceptualNet
+from models.segmentation import DilatedNet
+from models.vgg_files import convention_of
+from presets.schema import Preset
+from training.harness import CHECKPOINT, steps_of
+from training.start import freeze_all_but_last, read_source, source_file
+
+
+def random_networks(preset: Preset, spec: MethodSpec, classes: int) -> dict[str, nn.Module]:
+    """What stands in for the networks in a method's loss where only their shapes and conventions matter."""
+    config = preset.perceptual
+    width = config.width if config.source == "trained" else 1.0
+    convention = convention_of(config.source, config.convention)
+    make = {"perceptual": lambda: PerceptualNet.at_width(width, convention).freeze(),
+            "segmenter": lambda: DilatedNet(classes, preset.segmenter.width).requires_grad_(False)}
+    return {role: make[role]() for role in needed_networks(spec)}
+
+
+def rehearse(preset: Preset, classes: int = 2) -> None:
+    """Raises InputError where the preset's size, options, budget or start weights do not suit one of its methods.
+
+    Takes no memory and reads no data; the number of classes is of no importance.
+    """
+    for name in preset.methods:
+        spec, training = method_spec(name, preset), preset.training
+        with torch.device("meta"):
+            networks = random_networks(preset, spec, classes)
+            method = build_method(spec, classes, tuple(preset.data.size), **networks)
+        plan_calibration(method.objective, steps_of(training), f"objectives.{spec.objective}")
+        freeze_all_but_last(method.generator, training.trainable, spec.title)
+        if training.start_from:
+            read_source(source_file(training.start_from, spec.name, CHECKPOINT))
