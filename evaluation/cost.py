@@ -92,5 +92,6 @@ def _values(cost: dict, method: Any) -> list[Value]:
 
 def _protocol(cost: dict) -> dict[str, Any]:
     return {"FLOPs": "torch.utils.flop_counter: convolutions and matrix products, multiply-add = 2",
-            "seconds per image": "median of repeated calls with one layout", "N": 1} | {
+            "seconds per image": "median of repeated calls with one layout",
+            "training seconds": "of the steps: without reading pairs, sample pictures and checkpoints", "N": 1} | {
                 key: cost[key] for key in ("device", "threads", "precision") if key in cost}

@@ -271,4 +271,5 @@ def test_cost_of_a_method(tiny_run, context):
     scores = {score.method: score for score in tiny_run.scores("cost")}
     assert scores["crn"].value("FLOPs per image").value == cost.flops
     assert scores["crn"].protocol["threads"] == cost.threads
+    assert "without reading pairs" in scores["crn"].protocol["training seconds"]
     assert scores["pix2pix"].value("FLOPs per image") is None and scores["pix2pix"].value("parameters").value == 1000
