@@ -33,15 +33,16 @@ from evaluation.judge import load_judge
 from evaluation.label_judges import build_judge
 from evaluation.leaks import check_shared_weights
 from evaluation.rundir import Method, RunDirectory
-from evaluation.scores import COMPARISONS, METRICS, score_run, scored_inputs
+from evaluation.scores import COMPARISONS, METRICS, check_options, score_run, scored_inputs
 from evaluation.tasks import synthesize_method
-from human_study.hits import write_batch
+from human_study.hits import StudyInUse, write_batch
 from human_study.protocols import load_protocol
 from presets.schema import Preset, load_preset, preset_names
 from reports.report import write_report
 from training.group import is_first_process, one_voice
 from training.harness import Interrupted
 from training.progress import Display
+from training.rehearsal import rehearse
 from training.suite import Suite
 
 
@@ -103,7 +104,11 @@ class Job:
             return
         inputs = fingerprint(config.model_dump(), self.preset.seed, methods, self._images_key(methods))
         if self._changed("study", inputs) or not (folder / "secret" / "spec.json").exists():
-            write_batch(self.run, config.protocol, None, config.reference, config.anchor, self.preset.seed)
+            try:
+                write_batch(self.run, config.protocol, None, config.reference, config.anchor, self.preset.seed)
+            except StudyInUse as in_use:
+                say(f"the study stays as it is: {in_use}")
+                return
             self._done("study", inputs)
         say(f"A/B tasks in {folder}")
 
@@ -269,9 +274,7 @@ def make_preset(args: argparse.Namespace) -> Preset:
     check_preset_options(preset)
     for name in preset.methods:
         method_spec(name, preset)
-    for name in preset.score.metrics:
-        if name not in METRICS and name not in COMPARISONS:
-            raise InputError(f"unknown metric '{name}' in score.metrics: {nearest(name, [*METRICS, *COMPARISONS])}")
+    check_options(preset.score, files=args.all or "score" in parse_stages(args.stages or ""))
     load_protocol(preset.study.protocol)
     for name in preset.overrides:
         if name not in (known := [*METHODS, *OBJECTIVES, *preset.methods]):
@@ -290,6 +293,8 @@ def main(argv: list[str] | None = None) -> int:
         stages = list(STAGES) if args.all else parse_stages(args.stages)
         preset = make_preset(args)
         images = parse_images(args.images, preset.methods)
+        if "train" in stages:
+            rehearse(preset)
         out = Path(args.out or Path("runs") / Path(args.preset).stem)
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
         command = shlex.join(["python", "-m", "evaluation.run", *(sys.argv[1:] if argv is None else argv)])

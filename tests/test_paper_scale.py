@@ -12,6 +12,7 @@ from baselines.methods import build_method, method_spec
 from data.errors import InputError
 from data.labels import LabelSpace
 from data.pairs import Pair
+from evaluation.run import main
 from models.crn import CRN
 from models.objectives import Batch, Content
 from models.perceptual import PerceptualNet
@@ -141,6 +142,14 @@ def test_what_cannot_be_trained_is_refused_before_anything_is(change, message):
     rehearse(Preset.model_validate({"methods": ["full_resolution+image_space", "encoder_decoder"]}))
     with pytest.raises(InputError, match=message):
         rehearse(Preset.model_validate({"methods": ["full_resolution+image_space", "encoder_decoder"], **change}))
+
+
+def test_the_main_job_refuses_it_before_it_makes_a_folder(tmp_path, capsys):
+    change = ["--methods", "full_resolution,crn", "--set", "data.size=[375, 500]"]
+    with pytest.raises(SystemExit):
+        main(["--all", *change, "--out", str(tmp_path / "run")])
+    assert "data.size=[375, 500] cannot be halved" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_lambdas_that_would_never_be_calibrated_are_refused(tmp_path):
