@@ -16,15 +16,12 @@ from data.files import fingerprint, read_json, write_json, write_text
 from evaluation.rundir import RunDirectory
 from human_study import figures, tables
 from human_study.analysis import TIES, Analysis, Identity, analyse, analyse_counts, identify
-from human_study.batch import database_file
+from human_study.batch import RESPONSES, SIMULATED_RESPONSES, database_file
 from human_study.export import export_responses, missing_answers
 from human_study.published import Counts, figure_4_counts
 from human_study.quality import QualityRules
 from human_study.responses import merge_responses, read_responses
 from human_study.write_up import methods_paragraph, report
-
-RESPONSES = "responses.csv"  # of a study folder: what human_study.collect writes and the server exports
-SIMULATED_RESPONSES = "simulated-responses.csv"  # of simulated workers, always apart
 
 
 def study_folder(run: RunDirectory, protocol: str | None) -> Path:

@@ -20,6 +20,8 @@ from data.files import read_json
 from human_study.assets import Asset, asset_from_row
 from human_study.protocols import Protocol, validate
 
+RESPONSES = "responses.csv"  # of a study folder: what human_study.collect writes and the server exports
+SIMULATED_RESPONSES = "simulated-responses.csv"  # of simulated workers, always apart
 PLAN_COLUMNS = ("study_id", "spec_sha256", "batch_id", "hit_id", "hit_index", "trial_index", "trial_id", "block",
                 "image_id", "condition", "left_method", "right_method", "left_asset", "right_asset",
                 "exposure_req_ms", "sentinel", "sentinel_answer")

@@ -19,8 +19,8 @@ import pandas as pd
 from data.errors import InputError, one_line_errors
 from data.files import write_text
 from evaluation.rundir import RunDirectory
-from human_study.analyze import RESPONSES, identity_of, rules_of, specification, study_folder
-from human_study.batch import database_file, read_batch
+from human_study.analyze import identity_of, rules_of, specification, study_folder
+from human_study.batch import RESPONSES, database_file, read_batch
 from human_study.export import export_responses
 from human_study.importers import Hits, import_submissions
 from human_study.keys import default_key_file, load_key

@@ -16,10 +16,11 @@ import numpy as np
 from data.errors import InputError
 from evaluation.rundir import PHOTOS
 from human_study import matlab
-from human_study.protocols import UNDER_TEST, Protocol
+from human_study.protocols import PROTOCOLS, UNDER_TEST, Protocol
 from human_study.responses import condition_name
 
 INSTRUCTION = ("instruction-obeyed", "instruction-ignored")  # the two "methods" of an instruction check
+PUBLISHED_COUNTS = ("test_trials", "sentinels", "hits", "exposures_ms", "sentinel_exposure_ms")
 Pair = tuple[str, str]  # two methods; outcomes count choices of the first
 
 
@@ -222,9 +223,10 @@ class _Stock:
         """n different scenes."""
         taken, self._left = self._left[:n], self._left[n:]
         if len(taken) < n:
-            again = [scene for scene in self._rng.permutation(self._layouts).tolist() if scene not in set(taken)]
-            taken, used = taken + again[: n - len(taken)], set(taken)
-            self._left = again[n - len(used):]
+            # those just taken come last in the next round, or they would miss it
+            again = sorted(self._rng.permutation(self._layouts).tolist(), key=set(taken).__contains__)
+            missing = n - len(taken)
+            taken, self._left = taken + again[:missing], again[missing:]
         return taken
 
 
@@ -298,6 +300,9 @@ def _matlab_hits(protocol: Protocol, cast: Cast, layouts: Sequence[str]) -> list
     rows = {"crn2017-unlimited": matlab.unlimited_hits, "crn2017-timed": matlab.timed_hits}.get(protocol.name)
     if rows is None:
         raise InputError(f"rng matlab reproduces crn2017-unlimited and crn2017-timed only, not '{protocol.name}'")
+    if changed := [name for name in PUBLISHED_COUNTS
+                   if getattr(protocol, name) != getattr(PROTOCOLS[protocol.name], name)]:
+        raise InputError(f"rng matlab reproduces the published tables, which fix {changed[0]}; use rng numpy")
     if len(layouts) != matlab.IMAGES:
         raise InputError(f"rng matlab reproduces a study of exactly {matlab.IMAGES} layouts, the run has "
                          f"{len(layouts)}; use rng numpy")

@@ -15,7 +15,7 @@ import pandas as pd
 
 from data.errors import InputError, one_line_errors
 from evaluation.rundir import RunDirectory
-from human_study.batch import Batch, PlannedTrial, database_file, read_batch
+from human_study.batch import RESPONSES, SIMULATED_RESPONSES, Batch, PlannedTrial, database_file, read_batch
 from human_study.page import client_version
 from human_study.responses import make_responses, read_responses, write_responses
 from human_study.site import KIOSK
@@ -114,7 +114,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_line_errors(parser.prog):
         folder = RunDirectory.open(args.run).study / args.protocol
         frame = export_responses(folder, args.simulated)
-        own = folder / ("simulated-responses.csv" if args.simulated else "responses.csv")
+        own = folder / (SIMULATED_RESPONSES if args.simulated else RESPONSES)
         file = args.out or own
         if args.release and file.resolve() == own.resolve():
             raise InputError(f"--release needs --out FILE: {own} is for the analysis, with ids and exact times")

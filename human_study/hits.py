@@ -25,13 +25,17 @@ from human_study.assets import (
     write_assets,
     write_table,
 )
-from human_study.batch import PLAN_COLUMNS, Batch, database_file, read_assets, read_batch
+from human_study.batch import PLAN_COLUMNS, RESPONSES, Batch, database_file, read_assets, read_batch
 from human_study.design import Cast, Hit, Trial, draw
 from human_study.matlab import PUBLISHED
 from human_study.page import table_template
 from human_study.protocols import BLURRED, UNDER_TEST, Protocol, load_protocol
 
 Rng = Literal["numpy", "matlab"]
+
+
+class StudyInUse(InputError):
+    """A batch that people answered, or that is published, would be overwritten."""
 
 
 def write_batch(run: RunDirectory, protocol: str | Protocol, methods: Sequence[str] | None, reference: str,
@@ -41,7 +45,8 @@ def write_batch(run: RunDirectory, protocol: str | Protocol, methods: Sequence[s
 
     methods: those compared with `reference`; None: all of the run but the reference and the anchor. anchor: overrides
     the protocol's. images_url: where the pictures will be served from, without the last slash.
-    Raises InputError for unknown, identical or too few methods, an anchor that is tested, too few or unequal images.
+    Raises InputError for unknown, identical or too few methods, an anchor that is tested, too few or unequal images;
+    StudyInUse where another batch is in use there.
     """
     protocol = fitted(run, load_protocol(protocol) if isinstance(protocol, str) else protocol)
     cast = choose_cast(run, protocol, methods, reference, anchor)
@@ -123,13 +128,15 @@ def _spec(protocol: Protocol, cast: Cast, study_id: str, seed: int, rng: str, ha
 
 
 def _keep_answers(folder: Path, spec: dict) -> None:
-    """People's answers can only be read with the plan they were given to; simulated ones are made again."""
+    """People's answers can only be read with the plan they were given to, and so can those still to come from published
+    HITs; simulated ones are made again. Raises StudyInUse."""
     written = folder / "secret" / "spec.json"
     if not written.exists() or read_json(written)["spec_sha256"] == spec["spec_sha256"]:
         return
-    if (file := database_file(folder)).exists():
-        raise InputError(f"{file}: answers were collected with other settings or images; keep that folder under "
-                         "another name, or write the new batch elsewhere with --out")
+    for file in (database_file(folder), folder / RESPONSES, *folder.glob("secret/mturk/manifest-*.json")):
+        if file.exists():
+            raise StudyInUse(f"{file}: belongs to a batch with other settings or images, which would be overwritten; "
+                             f"rename {folder} to keep it, then run the same command again")
     for file in folder.glob(f"secret/{database_file(folder, simulated=True).name}*"):
         file.unlink()
 
@@ -228,19 +235,25 @@ def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--methods", help="comma-separated methods to compare with the reference (default: all)")
     parser.add_argument("--reference", help="method that all others are compared with (default: the run's own)")
     parser.add_argument("--anchor", help=f"method of the sentinels, or {BLURRED}")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seed", type=int, help="of order and sides (default: the run's own)")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
                         help="change one setting of the protocol")
 
 
+def protocol_name(run: RunDirectory, args: argparse.Namespace) -> str:
+    """Preset or YAML file."""
+    return args.protocol or run.config().get("config", {}).get("study", {}).get("protocol", "crn2017-unlimited")
+
+
 def study_choices(run: RunDirectory, args: argparse.Namespace) -> dict:
     """Arguments of write_batch from the command line, completed by the run's configuration."""
-    study = run.config().get("config", {}).get("study", {})
-    name = args.protocol or study.get("protocol", "crn2017-unlimited")
-    return {"protocol": load_protocol(name, args.settings),
+    config = run.config().get("config", {})
+    study = config.get("study", {})
+    return {"protocol": load_protocol(protocol_name(run, args), args.settings),
             "methods": args.methods.split(",") if args.methods else None,
             "reference": args.reference or study.get("reference", "crn"),
-            "anchor": args.anchor or study.get("anchor"), "seed": args.seed}
+            "anchor": args.anchor or study.get("anchor"),
+            "seed": config.get("seed", 0) if args.seed is None else args.seed}
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -256,6 +269,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         if args.run is None:
             if args.rng != "matlab" or not args.out:
                 raise InputError("--run is needed (only --rng matlab --out DIR works without: the published tables)")
+            if args.methods or args.reference or args.anchor or args.settings or args.seed is not None:
+                raise InputError("the published tables are what they are: give --protocol, --rng and --out only")
             print(f"wrote {write_published(args.protocol or '', args.out)}")
             return
         run = RunDirectory.open(args.run)

@@ -22,8 +22,8 @@ from data.errors import InputError, one_line_errors
 from data.files import read_json, write_text
 from evaluation.rundir import RunDirectory
 from human_study import mturk_study as study
-from human_study.analyze import RESPONSES, study_folder
-from human_study.batch import Batch, read_batch
+from human_study.analyze import study_folder
+from human_study.batch import RESPONSES, Batch, read_batch
 from human_study.keys import default_key_file
 from human_study.mturk_api import CLOSURE, Requester, connect
 from human_study.responses import read_responses

@@ -20,8 +20,9 @@ from statsmodels.stats.proportion import proportion_confint
 from data.errors import InputError, one_line_errors
 from evaluation.rundir import RunDirectory
 from human_study.design import Cast, Hit, draw, seconds
-from human_study.hits import add_batch_arguments, choose_cast, study_choices
+from human_study.hits import add_batch_arguments, choose_cast, fitted, study_choices
 from human_study.protocols import Protocol, load_protocol
+from human_study.quality import QualityRules, pass_rate, sentinels_needed
 
 PREFERENCE = 0.657  # with the two spreads below the setting for which the interval's coverage was simulated
 WORKER_SD = 0.7  # of log-odds between workers
@@ -191,11 +192,22 @@ def warnings(plan: Plan, protocol: Protocol) -> list[str]:
                      "trials per worker hardly do (--set assignments=N or hits=N)")
     if plan.repeated_scenes_per_hit:
         found.append(f"{plan.repeated_scenes_per_hit} trials of a HIT show a scene that was shown before in it")
+    found += _sentinel_warning(plan.kinds_per_hit.get("perceptual", 0), protocol.rules)
     if protocol.design == "per-worker" and (asked := protocol.test_trials) != plan.kinds_per_hit["test"]:
         found.append(f"{plan.kinds_per_hit['test']} of {asked} test trials: the largest number with exact balance")
     if any(ms <= 64 for ms in protocol.exposures_ms):
         found.append("exposures of 64 ms and less are 4 frames or fewer at 60 Hz: expect an error of a frame")
     return found
+
+
+def _sentinel_warning(n: int, rules: QualityRules) -> list[str]:
+    needed, alpha = sentinels_needed(n, rules), rules.use_sentinel_guess_alpha
+    guesser, careful = pass_rate(n, needed, 0.5), pass_rate(n, needed, 0.98)
+    if alpha is None or guesser <= alpha:
+        return []
+    return [f"{needed} of {n} sentinels must be right: somebody guessing passes with probability {guesser:.3f} (more "
+            f"than {alpha:g}), somebody careful with 2 % slips with {careful:.3f}; more sentinels tell them apart "
+            "(--set sentinels=10)"]
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -215,8 +227,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args(argv)
     with one_line_errors(parser.prog):
-        protocol, cast, layouts = _subject(args)
-        plan = make_plan(protocol, cast, layouts, args.seed, args.pay, args.pay_per_hour, args.platform, args.fee,
+        protocol, cast, layouts, seed = _subject(args)
+        plan = make_plan(protocol, cast, layouts, seed, args.pay, args.pay_per_hour, args.platform, args.fee,
                          _share(args.preference), args.worker_sd, args.image_sd)
         print(json.dumps(asdict(plan), indent=2) if args.json else plan_text(plan, protocol), end="\n"[:args.json])
 
@@ -227,17 +239,17 @@ def _share(value: float) -> float:
     return value
 
 
-def _subject(args: argparse.Namespace) -> tuple[Protocol, Cast, list[str]]:
+def _subject(args: argparse.Namespace) -> tuple[Protocol, Cast, list[str], int]:
     if args.run:
         run = RunDirectory.open(args.run)
         choices = study_choices(run, args)
-        del choices["seed"]
-        return choices["protocol"], choose_cast(run, **choices), run.layouts()
+        seed = choices.pop("seed")
+        return fitted(run, choices["protocol"]), choose_cast(run, **choices), run.layouts(), seed
     if not args.layouts or not args.methods or args.layouts < 1:
         raise InputError("give --run, or --layouts N and --methods a,b to plan without one")
     protocol = load_protocol(args.protocol or "lab", args.settings)
     cast = Cast(args.reference or "crn", tuple(args.methods.split(",")), args.anchor or protocol.anchor)
-    return protocol, cast, [f"{i:05d}" for i in range(args.layouts)]
+    return protocol, cast, [f"{i:05d}" for i in range(args.layouts)], args.seed or 0
 
 
 if __name__ == "__main__":

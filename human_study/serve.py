@@ -20,8 +20,9 @@ from data.errors import InputError, nearest, one_line_errors
 from data.files import atomic_path
 from evaluation.rundir import RunDirectory
 from human_study.batch import Batch, database_file, read_batch
-from human_study.hits import add_batch_arguments, study_choices, write_batch
+from human_study.hits import add_batch_arguments, fitted, protocol_name, study_choices, write_batch
 from human_study.keys import default_key_file, load_key
+from human_study.protocols import is_file
 from human_study.server import create_app
 from human_study.site import PANELS, Panel, Site
 from human_study.store import Store
@@ -38,13 +39,16 @@ def open_store(run: RunDirectory, batch: Batch, key_file: Path | None = None, si
 
 
 def batch_to_serve(run: RunDirectory, args: argparse.Namespace) -> Batch:
-    """The batch written before, unless options say what it should be or there is none: then it is written."""
+    """The batch written before, unless options or an edited protocol file say what it should be, or there is none: then
+    it is written."""
     choices = study_choices(run, args)
     folder = run.study / choices["protocol"].name
-    asked = args.methods or args.reference or args.anchor or args.seed or args.settings
-    if not asked and (folder / "secret" / "spec.json").exists():
-        return read_batch(folder)
-    return write_batch(run, **choices)
+    asked = args.methods or args.reference or args.anchor or args.seed is not None or args.settings
+    if asked or not (folder / "secret" / "spec.json").exists():
+        return write_batch(run, **choices)
+    batch = read_batch(folder)
+    edited = is_file(protocol_name(run, args)) and batch.protocol.sha256() != fitted(run, choices["protocol"]).sha256()
+    return write_batch(run, **choices) if edited else batch
 
 
 def choose_panel(name: str, completion_code: str, worker_param: str, complete_url: str) -> Panel:

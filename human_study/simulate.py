@@ -25,7 +25,7 @@ from scipy.special import expit, logit
 from data.errors import InputError, nearest, one_line_errors
 from data.files import write_json
 from evaluation.rundir import RunDirectory
-from human_study.batch import Batch, PlannedTrial, database_file
+from human_study.batch import SIMULATED_RESPONSES, Batch, PlannedTrial, database_file
 from human_study.design import generator
 from human_study.export import export_responses
 from human_study.hits import add_batch_arguments
@@ -228,12 +228,13 @@ def main(argv: Sequence[str] | None = None) -> None:
         if not any(workers.values()):
             raise InputError(f"no workers asked for: give {', '.join(f'--{kind} N' for kind in KINDS)}")
         store = open_store(run, batch, args.key_file, simulated=True)
-        frame = simulate(store, workers, truth, args.seed, args.at_once)
-        write_responses(frame, batch.folder / "simulated-responses.csv")
+        seed = batch.spec["seed"]
+        frame = simulate(store, workers, truth, seed, args.at_once)
+        write_responses(frame, batch.folder / SIMULATED_RESPONSES)
         write_json(batch.folder / "simulated-truth.json",
-                   asdict(truth) | {"workers": kinds_by_worker(store, workers), "seed": args.seed})
+                   asdict(truth) | {"workers": kinds_by_worker(store, workers), "seed": seed})
         store.close()
-        print(f"wrote {batch.folder / 'simulated-responses.csv'}: {len(frame)} trials (platform sim)")
+        print(f"wrote {batch.folder / SIMULATED_RESPONSES}: {len(frame)} trials (platform sim)")
 
 
 if __name__ == "__main__":

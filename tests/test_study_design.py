@@ -14,14 +14,17 @@ import pytest
 from PIL import Image
 
 from data.errors import InputError
-from data.files import sha256, write_png
+from data.files import sha256, write_json, write_png
+from evaluation.run import Job
 from evaluation.rundir import PHOTOS
 from human_study import design, matlab
 from human_study.assets import blurred, instruction_picture
 from human_study.batch import read_batch
 from human_study.design import Balance, Cast, draw, generator, timed_counts
-from human_study.hits import main, write_batch
+from human_study.hits import StudyInUse, main, write_batch
 from human_study.protocols import BLURRED, PROTOCOLS, UNDER_TEST, load_protocol
+from human_study.serve import batch_to_serve, parse
+from presets.schema import Preset
 
 GOLDEN = {
     "crn2017-unlimited": ("data_GAN.csv", 59_154, "852707377812eb55862f3631ece9270fb9c4d4ebfe61a7d0faab62bc721b0e7d"),
@@ -82,6 +85,11 @@ def test_matlab_design_on_a_run_has_the_published_structure():
         draw(PROTOCOLS["crn2017-timed"], CAST, LAYOUTS[:499], "s", rng="matlab")
     with pytest.raises(InputError, match="not 'lab'"):
         draw(PROTOCOLS["lab"], CAST, LAYOUTS, "s", rng="matlab")
+    for name, setting in (("crn2017-timed", "hits=3"), ("crn2017-unlimited", "sentinels=5")):
+        with pytest.raises(InputError, match=f"fix {setting.partition('=')[0]}"):
+            draw(load_protocol(name, [setting]), CAST, LAYOUTS, "s", rng="matlab")
+    with pytest.raises(SystemExit):
+        main(["--protocol", "crn2017-timed", "--rng", "matlab", "--set", "hits=3", "--out", "nowhere"])
 
 
 # --- designs ---------------------------------------------------------------------------------------------------------
@@ -156,10 +164,10 @@ def test_lab_is_exactly_balanced_and_shows_each_scene_once():
         assert len(test) == 48 and set(Counter(t.condition for t in test).values()) == {16}
         assert set(sides(test).values()) == {0}
         scenes = [t.image_id for t in hit.trials if t.sentinel != "instruction"]
-        assert len(scenes) == len(set(scenes)) == 48 + 4 + 3
-        assert [t.block for t in hit.trials] == ["practice"] * 3 + ["test"] * 54
+        assert len(scenes) == len(set(scenes)) == 48 + 10 + 3
+        assert [t.block for t in hit.trials] == ["practice"] * 3 + ["test"] * 60
         assert Counter(t.sentinel for t in hit.trials if t.block == "test") == {
-            "none": 48, "perceptual": 4, "instruction": 2}
+            "none": 48, "perceptual": 10, "instruction": 2}
         for t in hit.trials:
             if t.sentinel == "instruction":
                 assert t.image_id == f"choose-{t.sentinel_answer}"
@@ -173,6 +181,15 @@ def test_lab_is_exactly_balanced_and_shows_each_scene_once():
 @pytest.mark.parametrize("cells, asked, given", [(1, 48, 48), (1, 49, 48), (7, 48, 42), (3, 50, 48), (30, 48, 48)])
 def test_trials_per_worker(cells, asked, given):
     assert design.tests_per_worker(load_protocol("lab", [f"test_trials={asked}"]), cells) == given
+
+
+def test_every_scene_comes_twice_before_any_comes_a_third_time():
+    stock = design._Stock(LAYOUTS[:10], generator(0, "x"))
+    uses = Counter()
+    for _ in range(12):
+        taken = stock.take(7)
+        uses.update(taken)
+        assert len(set(taken)) == 7 and max(uses.values()) - min(uses[scene] for scene in LAYOUTS[:10]) <= 1
 
 
 def test_many_cells_are_balanced_over_workers():
@@ -198,8 +215,8 @@ def test_repeats_are_mirrored_and_come_later():
 
 
 def test_too_few_scenes_is_an_error_not_a_repetition():
-    with pytest.raises(InputError, match="55 layouts are needed.*the run has 54"):
-        draw(PROTOCOLS["lab"], CAST, LAYOUTS[:54], "s")
+    with pytest.raises(InputError, match="61 layouts are needed.*the run has 60"):
+        draw(PROTOCOLS["lab"], CAST, LAYOUTS[:60], "s")
     with pytest.raises(InputError, match="no layouts"):
         draw(PROTOCOLS["lab"], CAST, [], "s")
 
@@ -231,6 +248,12 @@ def test_balance_is_exact_for_odd_counts():
     ("lab", ["exposures_ms=[125, 125]"], "different positive"),
     ("lab", ["anchor=under-test"], "belongs to design unlimited-tables"),
     ("crn2017-unlimited", ["exposures_ms=[125]"], "no time limit"),
+    ("crn2017-unlimited", ["hits=3"], "leave hits and pairs out"),
+    ("crn2017-unlimited", ["pairs=all"], "leave hits and pairs out"),
+    ("crn2017-unlimited", ["repeats=2"], "belong to design per-worker"),
+    ("crn2017-timed", ["practice=2"], "belong to design per-worker"),
+    ("crn2017-timed", ["instruction_checks=1"], "belong to design per-worker"),
+    ("lab", ["sentinel_exposure_ms=500"], "with exposures_ms"),
     ("none.yaml", [], r"no such file \(a protocol"),
 ])
 def test_wrong_protocols(name, settings, message):
@@ -248,9 +271,10 @@ def test_protocol_file(tmp_path):
     assert protocol.sha256() != PROTOCOLS["lab"].sha256()
     with pytest.raises(Exception, match="frozen"):
         protocol.hits = 6
-    file.write_text("- a\n")
-    with pytest.raises(InputError, match="a mapping"):
-        load_protocol(str(file))
+    for text, message in (("- a\n", "a mapping"), ("extends: [lab]\n", "unknown"), ("extends: 3\n", "unknown")):
+        file.write_text(text)
+        with pytest.raises(InputError, match=message):
+            load_protocol(str(file))
 
 
 # --- batches ---------------------------------------------------------------------------------------------------------
@@ -294,6 +318,46 @@ def test_same_bytes_again_and_after_an_interruption(tiny_run):
     assert everything(write_batch(tiny_run, "crn2017-unlimited", None, "crn").folder) == first
     other = write_batch(tiny_run, "crn2017-unlimited", None, "crn", out=tiny_run.path / "other").folder
     assert everything(other) == first
+
+
+@pytest.mark.parametrize("used", ["responses.csv", "secret/study.sqlite", "secret/mturk/manifest-sandbox.json"])
+def test_a_batch_in_use_is_not_replaced(tiny_run, used, capsys):
+    batch = write_batch(tiny_run, "crn2017-unlimited", ["pix2pix"], "crn")
+    (batch.folder / used).parent.mkdir(parents=True, exist_ok=True)
+    (batch.folder / used).touch()
+    before = everything(batch.folder)
+    write_batch(tiny_run, "crn2017-unlimited", ["pix2pix"], "crn")  # the same one is fine
+    with pytest.raises(StudyInUse, match=rf"{used}: .*rename .*crn2017-unlimited to keep it"):
+        write_batch(tiny_run, "crn2017-unlimited", None, "crn")
+    job = Job.__new__(Job)
+    job.preset, job.run = Preset(methods=list(METHODS)), tiny_run
+    job.study()  # the main job says so and goes on to the report
+    assert "the study stays as it is" in capsys.readouterr().out
+    assert everything(batch.folder) == before and not (tiny_run.path / "stages" / "study.json").exists()
+
+
+def test_the_seed_is_the_runs_own(tiny_run):
+    record = tiny_run.config()
+    record["config"]["seed"] = 7
+    write_json(tiny_run.path / "run.json", record)
+    arguments = ["--run", str(tiny_run.path), "--protocol", "crn2017-unlimited"]
+    for more, seed in (([], 7), (["--seed", "0"], 0)):
+        main([*arguments, *more])
+        assert read_batch(tiny_run.study / "crn2017-unlimited").spec["seed"] == seed
+    args = parse([*arguments, "--participants", "1"])
+    assert batch_to_serve(tiny_run, args).spec["seed"] == 0  # as it was written
+
+
+def test_an_edited_protocol_file_is_what_is_served(tiny_run, tmp_path):
+    file = tmp_path / "pilot.yaml"
+    file.write_text("extends: crn2017-unlimited\n")
+    args = parse(["--run", str(tiny_run.path), "--protocol", str(file)])
+    first = batch_to_serve(tiny_run, args)
+    kept = first.folder / "secret" / "spec.json"
+    before = kept.stat().st_mtime_ns
+    assert batch_to_serve(tiny_run, args).spec == first.spec and kept.stat().st_mtime_ns == before
+    file.write_text("extends: crn2017-unlimited\ntexts: {title: Pilot}\n")
+    assert batch_to_serve(tiny_run, args).protocol.texts.title == "Pilot"
 
 
 def test_hash_changes_with_one_byte_of_one_image(tiny_run):

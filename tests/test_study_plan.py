@@ -54,11 +54,14 @@ def test_unlimited_study_warns():
 def test_lab():
     protocol = load_protocol("lab", ["test_trials=50"])
     plan = make_plan(protocol, Cast("crn", ("a", "b", "c"), BLURRED), LAYOUTS, pay_per_hour=12.0)
-    assert plan.kinds_per_hit == {"instruction": 2, "perceptual": 4, "practice": 3, "test": 48}
+    assert plan.kinds_per_hit == {"instruction": 2, "perceptual": 10, "practice": 3, "test": 48}
     assert plan.pay_per_hit == pytest.approx(12 * plan.minutes_per_hit / 60)
     assert [cell.judgments for cell in plan.cells] == [480, 480, 480] and plan.repeated_scenes_per_hit == 0
     assert "48 of 50 test trials" in " ".join(warnings(plan, protocol))
-    assert "crn_vs_b" in plan_text(plan, protocol)
+    assert "crn_vs_b" in plan_text(plan, protocol) and "guessing" not in plan_text(plan, protocol)
+    few = load_protocol("lab", ["sentinels=4"])
+    text = plan_text(make_plan(few, Cast("crn", ("a",), BLURRED), LAYOUTS), few)
+    assert "4 of 4 sentinels" in text and "probability 0.062 (more than 0.05)" in text and "slips with 0.922" in text
     with pytest.raises(InputError, match="give it with --fee"):
         make_plan(protocol, Cast("crn", ("a",), BLURRED), LAYOUTS, platform="prolific")
 

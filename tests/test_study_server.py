@@ -696,7 +696,7 @@ def test_simulated_and_people_never_meet(make, tiny_run, key_file):
 def test_answers_outlive_a_new_batch(make, tiny_run):
     client = make()
     join(client).consent()
-    with pytest.raises(InputError, match="answers were collected with other settings"):
+    with pytest.raises(InputError, match="study.sqlite: belongs to a batch with other settings"):
         write_batch(tiny_run, load_protocol("lab", [*SMALL, "hits=5"]), None, "crn")
     write_batch(tiny_run, load_protocol("lab", SMALL), None, "crn")  # the same one is fine
 
