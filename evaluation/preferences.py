@@ -64,7 +64,7 @@ def preference_files(run: RunDirectory, given: str | None) -> dict[str, Path]:
 def _simulated(preferences: Path) -> bool:
     """What the analysis that the file is part of says of its responses."""
     file = preferences.parent / "analysis.json"
-    return file.exists() and read_json(file)["identity"]["simulated"]
+    return file.exists() and read_json(file).get("identity", {}).get("simulated", False)
 
 
 def read_preferences(file: Path) -> list[Preference]:
@@ -130,7 +130,7 @@ def strengths(wins: np.ndarray, pairs: np.ndarray) -> np.ndarray:
     """
     wins = wins + PSEUDO * pairs
     odds = np.ones(wins.shape[:-1])
-    for _ in range(SWEEPS):
+    for _ in range(SWEEPS if pairs.any() else 0):
         before = odds.copy()
         for i in range(wins.shape[-1]):
             both = odds + odds[..., i, None]

@@ -140,6 +140,12 @@ def test_methods_that_no_comparison_ties_to_the_others_are_left_out_with_a_note(
     assert order_of("study", "", through, ["x"], ["a", "b"]).realism.keys() == {"a", "b", PHOTOS}
 
 
+def test_preferences_about_other_layouts_alone_give_no_order():
+    order = order_of("study", "", star([60], "a"), ["y"], ["crn", "a"])
+    assert len(order.realism) == 1 and set(order.realism.values()) == {0}
+    assert "2 preferences: about layouts that this run does not have" in order.notes
+
+
 def test_choices_are_resampled_with_their_layouts():
     """a beats b on 22 of 40 layouts: the next 40 may say otherwise."""
     preferences = [Preference(str(i), *("ab" if i < 22 else "ba")) for i in range(40)]
