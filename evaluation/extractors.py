@@ -1,6 +1,7 @@
 """The table of feature extractors: a new one is one builder and one line here."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -8,7 +9,8 @@ from torch import nn
 
 from data.errors import InputError, nearest
 from evaluation import imagenet, transformers_models
-from evaluation.features import FEATURES, Extractor
+from evaluation.features import FEATURES, Extractor, weights_file
+from evaluation.resize import FILTERS
 from presets.schema import ExtractorConfig
 
 
@@ -38,12 +40,49 @@ EXTRACTORS: dict[str, Callable[[ExtractorConfig, Any, str], Extractor]] = {
 }
 
 
+# what each reads of its configuration, beside its label
+OPTIONS = {
+    "judge": (),
+    "inception": ("path", "resize", "size", "sha256"),
+    "vgg16": ("path", "resize", "size", "sha256"),
+    "vgg19": ("path", "resize", "size", "sha256", "layer", "convention"),
+    "squeezenet": ("path", "resize", "size", "sha256", "layer", "convention"),
+    "transformers": ("path", "resize", "size", "sha256"),
+}
+WEIGHTS: dict[str, Callable[[ExtractorConfig], Path]] = {
+    "inception": imagenet.inception_file,
+    "vgg16": imagenet.vgg16_file,
+    "vgg19": weights_file,
+    "squeezenet": weights_file,
+    "transformers": transformers_models.model_folder,
+}
+
+
+def check_extractor(config: ExtractorConfig) -> None:
+    """Raises InputError for an unknown kind or resize filter, and for an option that the kind would not look at."""
+    if config.kind not in EXTRACTORS:
+        raise InputError(f"unknown feature extractor '{config.kind}': {nearest(config.kind, EXTRACTORS)}")
+    if config.resize not in (None, *FILTERS):
+        raise InputError(f"extractor {config.kind}: unknown resize filter '{config.resize}': "
+                         f"{nearest(config.resize, FILTERS)}")
+    known = ("kind", "label", *OPTIONS[config.kind])
+    for key in sorted(config.model_fields_set):
+        if key not in known and getattr(config, key) is not None:
+            raise InputError(f"extractor {config.kind}: has no option '{key}': {nearest(key, known)}")
+
+
+def check_weights(config: ExtractorConfig) -> None:
+    """Raises InputError when the files of an extractor are not there."""
+    if config.kind in WEIGHTS:
+        WEIGHTS[config.kind](config)
+
+
 def build_extractors(configs: Sequence[ExtractorConfig], judge: Any, device: str) -> list[Extractor]:
-    """Extractors of a configuration. Raises InputError for an unknown kind, missing weights, or a label used twice."""
+    """Extractors of a configuration. Raises InputError as check_extractor does, for missing weights, or a label used
+    twice."""
     extractors = []
     for config in configs:
-        if config.kind not in EXTRACTORS:
-            raise InputError(f"unknown feature extractor '{config.kind}': {nearest(config.kind, EXTRACTORS)}")
+        check_extractor(config)
         extractors.append(EXTRACTORS[config.kind](config, judge, device))
     labels = [extractor.label for extractor in extractors]
     if repeated := sorted({label for label in labels if labels.count(label) > 1}):

@@ -53,6 +53,9 @@ class Extractor:
         if self.resize not in FILTERS:
             raise InputError(f"extractor {self.label}: unknown resize filter '{self.resize}': "
                              f"{nearest(self.resize, FILTERS)}")
+        if (self.resize == "none") != (self.size is None):
+            raise InputError(f"extractor {self.label}: resize '{self.resize}' {'takes no' if self.size else 'needs a'} "
+                             "size (height, width)")
         self.full = {"extractor": self.label, **self.protocol, "resize": self.resize,
                      "input size": list(self.size) if self.size else "as the images",
                      "network dtype": "float32, no TF32"}

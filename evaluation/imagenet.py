@@ -26,9 +26,17 @@ CAFFE_MEAN = (123.68, 116.779, 103.939)
 TORCHVISION_MEAN, TORCHVISION_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
+def inception_file(config: ExtractorConfig) -> Path:
+    return weights_file(config, INCEPTION_FILE, URL_INCEPTION_V3)
+
+
+def vgg16_file(config: ExtractorConfig) -> Path:
+    return weights_file(config, VGG16_FILE, VGG16_URL)
+
+
 def build_inception(config: ExtractorConfig, judge: Any, device: str) -> Extractor:
     """Inception of the original FID: 2048 pooled features and the logits of the Inception score."""
-    file = weights_file(config, INCEPTION_FILE, URL_INCEPTION_V3)
+    file = inception_file(config)
     digest, official = _official(file, config, INCEPTION_FILE)
     _refuse_code(file)
     engine = FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"],
@@ -41,7 +49,7 @@ def build_inception(config: ExtractorConfig, judge: Any, device: str) -> Extract
 
 def build_vgg16(config: ExtractorConfig, judge: Any, device: str) -> Extractor:
     """VGG-16's second fully connected layer after its ReLU (4096), as in Kynkäänniemi et al. 2019."""
-    file = weights_file(config, VGG16_FILE, VGG16_URL)
+    file = vgg16_file(config)
     digest, official = _official(file, config, VGG16_FILE)
     _refuse_code(file)
     engine = FeatureExtractorVGG16("vgg16", ["fc2_relu"], feature_extractor_weights_path=str(file)).to(device)

@@ -4,8 +4,10 @@ Each has `protocol` and `predict` like the suite's own judge. Their classes are 
 the model that mean nothing here are left out before the argmax, so a judge never answers void.
 """
 
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,31 @@ from torch import nn
 from data.errors import InputError, nearest
 from data.files import read_yaml, sha256
 from data.labels import LabelSpace
-from evaluation.resize import resize
+from evaluation.resize import FILTERS, resize
 from evaluation.transformers_models import load_pretrained, model_hash, preprocessing, require_transformers
 from presets.schema import LabelJudgeConfig
 
 KEYS = ("mean", "std", "scale", "size", "resize", "labels")
+RESIZES = [name for name in FILTERS if name != "none"]  # a judge without `size` sees images as they are
+OPTIONS = {"trained": (), "huggingface": ("path", "description", "size"), "torchscript": ("path", "description")}
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _are_numbers(values: Any, length: int) -> bool:
+    return isinstance(values, list) and len(values) == length and all(_is_number(value) for value in values)
+
+
+VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "mean": ("3 numbers", lambda given: _are_numbers(given, 3)),
+    "std": ("3 numbers above 0", lambda given: _are_numbers(given, 3) and min(given) > 0),
+    "scale": ("a number above 0", lambda given: _is_number(given) and given > 0),
+    "size": ("2 whole numbers above 0, height and width",
+             lambda given: _are_numbers(given, 2) and all(isinstance(edge, int) and edge > 0 for edge in given)),
+    "resize": (f"one of {', '.join(RESIZES)}", lambda given: given in RESIZES),
+}
 
 
 class MappedJudge:
@@ -57,9 +79,28 @@ class MappedJudge:
         return self.classes[full.argmax(dim=1)].cpu()
 
 
+def check_judge(config: LabelJudgeConfig) -> None:
+    """Raises InputError for an option that the kind would not look at."""
+    for key in sorted(config.model_fields_set - {"kind", *OPTIONS[config.kind]}):
+        if getattr(config, key) is not None:
+            raise InputError(f"score.judge {config.kind}: has no option '{key}'")
+
+
+def check_judge_files(config: LabelJudgeConfig) -> None:
+    """Raises InputError when a file of the judge is missing, or describes nothing that could be loaded."""
+    if config.kind == "huggingface":
+        require_transformers("score.judge huggingface")
+        preprocessing(_model_folder(config.path), config.size)
+    if config.kind == "torchscript":
+        _description(_description_file(config))
+    if config.description is not None:
+        read_yaml(Path(config.description), "what describes the judge")
+
+
 def build_judge(config: LabelJudgeConfig, labels: LabelSpace, device: str = "cpu") -> MappedJudge:
     """A judge from outside. Raises InputError for kind `trained` (the run's own judge), missing files, labels that do
     not fit."""
+    check_judge(config)
     if config.kind == "huggingface":
         return huggingface_judge(config, labels, device)
     if config.kind == "torchscript":
@@ -78,7 +119,7 @@ def huggingface_judge(config: LabelJudgeConfig, labels: LabelSpace, device: str 
     names = {int(i): name for i, name in model.config.id2label.items()}
     renamed = read_yaml(Path(config.description), "names of the classes") if config.description else {}
     mapping = map_names(names, labels, renamed, str(folder))
-    mean, std, size = preprocessing(folder)
+    mean, std, size = astuple(preprocessing(folder, config.size))
     return MappedJudge(lambda x: model(pixel_values=x).logits, mapping, model.config.model_type, model_hash(folder),
                        mean, std, 255.0, size, device=device)
 
@@ -131,17 +172,20 @@ def exported_judge(config: LabelJudgeConfig, labels: LabelSpace, device: str = "
         resize: antialias-bilinear    # a filter of evaluation.resize
         labels: {0: road, 1: building, 13: car}   # the network's class -> the run's class name
     """
-    if config.path is None or not Path(config.path).is_file():
-        raise InputError(f"score.judge: torchscript needs `path`, an exported network; got {config.path}")
-    file = Path(config.path)
-    description = Path(config.description) if config.description else file.with_suffix(".yaml")
-    values = _description(description)
+    description = _description_file(config)
+    values, file = _description(description), Path(config.path)
     mapping = _mapping(values["labels"], labels, description)
     network = _load_exported(file, device)
     size = tuple(values["size"]) if values.get("size") else None
     return MappedJudge(network, mapping, file.name, sha256(file), values.get("mean", (0.0, 0.0, 0.0)),
                        values.get("std", (1.0, 1.0, 1.0)), float(values.get("scale", 255)), size,
                        values.get("resize", "antialias-bilinear"), device)
+
+
+def _description_file(config: LabelJudgeConfig) -> Path:
+    if config.path is None or not Path(config.path).is_file():
+        raise InputError(f"score.judge: torchscript needs `path`, an exported network; got {config.path}")
+    return Path(config.description) if config.description else Path(config.path).with_suffix(".yaml")
 
 
 def _description(file: Path) -> dict[str, Any]:
@@ -151,11 +195,9 @@ def _description(file: Path) -> dict[str, Any]:
             raise InputError(f"{file}: unknown key '{key}': {nearest(str(key), KEYS)}")
     if not isinstance(values.get("labels"), dict) or not values["labels"]:
         raise InputError(f"{file}: `labels` is missing: a mapping of the network's class numbers to class names")
-    for key, length in (("mean", 3), ("std", 3), ("size", 2)):
-        given = values.get(key)
-        numbers = isinstance(given, list) and len(given) == length and all(isinstance(v, (int, float)) for v in given)
-        if given is not None and not numbers:
-            raise InputError(f"{file}: `{key}` must be {length} numbers, got {given}")
+    for key, (what, fits) in VALUES.items():
+        if (given := values.get(key)) is not None and not fits(given):
+            raise InputError(f"{file}: `{key}` must be {what}, got {given!r}")
     return values
 
 
@@ -186,6 +228,13 @@ def _load_exported(file: Path, device: str) -> Callable[[torch.Tensor], torch.Te
         raise InputError(f"{file}: neither TorchScript nor a torch.export archive ({reason})") from None
 
     def logits(x: torch.Tensor) -> torch.Tensor:
-        answer = network(x)
+        try:
+            answer = network(x)
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, AssertionError) as error:  # what was fixed at export fails in many ways
+            reason = " ".join(str(error).split())[:160]
+            raise InputError(f"{file}: cannot take images of shape {list(x.shape)} ({reason}); export with a dynamic "
+                             "batch dimension, and height and width that are dynamic or `size`") from None
         return answer["out"] if isinstance(answer, dict) else answer
     return logits

@@ -98,9 +98,10 @@ def build_lpips(path: Path, device: str) -> PerceptualConsumer:
 
     Raises InputError when the package or the weights are missing, or the file is not the official one.
     """
-    if importlib.util.find_spec("lpips") is None:
-        raise InputError("score.lpips needs the package lpips (its learned weights): pip install '.[lpips]'")
-    net, file = _trunk(path)
+    net, file = lpips_trunk(path)
+    digest = sha256(file)
+    if not digest.startswith(prefix := file.stem.rsplit("-", 1)[1]):
+        raise InputError(f"{file}: its SHA-256 does not begin with {prefix}, so it is not the official file")
     import lpips
     model = lpips.LPIPS(net=net, pnet_rand=True, verbose=False).eval().requires_grad_(False)
     _load_trunk(model.net, torch.load(file, map_location="cpu", weights_only=True))
@@ -113,19 +114,19 @@ def build_lpips(path: Path, device: str) -> PerceptualConsumer:
         return model(a[0], b[0]).flatten()
 
     heads = {key: value for key, value in model.state_dict().items() if key.startswith("lin")}
-    protocol = {"lpips": "0.1", "net": net, "trunk sha256": sha256(file), "heads sha256": weights_sha256(heads),
+    protocol = {"lpips": "0.1", "net": net, "trunk sha256": digest, "heads sha256": weights_sha256(heads),
                 "resize": "none", "network dtype": "float32, no TF32"}
     return PerceptualConsumer(f"LPIPS-{net}", protocol, lambda batch: pictures(batch.photos),
                               lambda batch: pictures(batch.images.flatten(0, 1)), compare)
 
 
-def _trunk(path: Path) -> tuple[str, Path]:
+def lpips_trunk(path: Path) -> tuple[str, Path]:
+    """The network and its weights file. Raises InputError when the package lpips or the file is missing."""
+    if importlib.util.find_spec("lpips") is None:
+        raise InputError("score.lpips needs the package lpips (its learned weights): pip install '.[lpips]'")
     for net, name in LPIPS_TRUNKS.items():
         file = path / name if path.is_dir() else path
         if file.is_file() and file.name == name:
-            prefix = name.rsplit("-", 1)[1].removesuffix(".pth")
-            if not sha256(file).startswith(prefix):
-                raise InputError(f"{file}: its SHA-256 does not begin with {prefix}, so it is not the official file")
             return net, file
     raise InputError(f"score.lpips: {path} is or holds none of {', '.join(LPIPS_TRUNKS.values())}")
 

@@ -33,7 +33,7 @@ from evaluation.judge import load_judge
 from evaluation.label_judges import build_judge
 from evaluation.leaks import check_shared_weights
 from evaluation.rundir import Method, RunDirectory
-from evaluation.scores import COMPARISONS, METRICS, check_options, score_run, scored_inputs
+from evaluation.scores import COMPARISONS, METRICS, check_files, check_options, score_run, scored_inputs
 from evaluation.tasks import synthesize_method
 from human_study.hits import StudyInUse, write_batch
 from human_study.protocols import load_protocol
@@ -274,7 +274,9 @@ def make_preset(args: argparse.Namespace) -> Preset:
     check_preset_options(preset)
     for name in preset.methods:
         method_spec(name, preset)
-    check_options(preset.score, files=args.all or "score" in parse_stages(args.stages or ""))
+    check_options(preset.score)
+    if args.all or "score" in parse_stages(args.stages or ""):
+        check_files(preset.score)
     load_protocol(preset.study.protocol)
     for name in preset.overrides:
         if name not in (known := [*METHODS, *OBJECTIVES, *preset.methods]):

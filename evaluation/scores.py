@@ -1,6 +1,6 @@
 """The table of metrics, and scoring a run with them. A new metric is one file and one line in METRICS."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,10 +20,14 @@ from evaluation import (
     set_distances,
 )
 from evaluation.context import SCORING, Context, Work
+from evaluation.extractors import EXTRACTORS, check_extractor, check_weights
 from evaluation.intervals import Statistic
+from evaluation.label_judges import check_judge, check_judge_files
 from evaluation.measurements import Consumer
+from evaluation.perceptual_distance import lpips_trunk
 from evaluation.preferences import preference_files
 from evaluation.rundir import RunDirectory
+from presets.schema import ScoreConfig
 
 
 @dataclass(frozen=True)
@@ -54,6 +58,38 @@ METRICS: dict[str, Metric] = {
 COMPARISONS = {"differences": differences.score, "agreement": agreement.score, "effects": effects.score}
 
 
+def check_options(options: ScoreConfig) -> None:
+    """Raises InputError for unknown names, and for options that nobody would look at."""
+    _check_metrics(options.metrics)
+    check_judge(options.judge)
+    for config in options.extractors:
+        check_extractor(config)
+        if config.kind == "judge" and options.judge.kind != "trained" and _on_features(options.metrics):
+            raise InputError(f"extractor 'judge': a judge of kind {options.judge.kind} gives no features; choose "
+                             f"another extractor in score.extractors (known: {', '.join(sorted(EXTRACTORS))})")
+
+
+def check_files(options: ScoreConfig) -> None:
+    """Raises InputError when a file that scoring needs is not there, so that nobody waits for it first."""
+    check_judge_files(options.judge)
+    for config in options.extractors:
+        check_weights(config)
+    if options.lpips:
+        lpips_trunk(Path(options.lpips))
+    if options.preferences and not Path(options.preferences).is_file():
+        raise InputError(f"score.preferences: {options.preferences}: no such file")
+
+
+def _check_metrics(names: Sequence[str]) -> None:
+    for name in names:
+        if name not in METRICS and name not in COMPARISONS:
+            raise InputError(f"unknown metric '{name}': {nearest(name, [*METRICS, *COMPARISONS])}")
+
+
+def _on_features(metrics: Collection[str]) -> bool:
+    return bool({"distances", "diversity"} & set(metrics))
+
+
 def score_run(run: RunDirectory, context: Context, metrics: Sequence[str] = ()) -> list[Path]:
     """Write scores/<metric>/<method>.json for the metrics named (default: context.options.metrics); returns the files.
 
@@ -61,9 +97,7 @@ def score_run(run: RunDirectory, context: Context, metrics: Sequence[str] = ()) 
     one pass. Raises InputError for an unknown metric, missing or unfit images, and for a leak (see leaks.py).
     """
     chosen = list(dict.fromkeys(metrics or context.options.metrics))
-    for name in chosen:
-        if name not in METRICS and name not in COMPARISONS:
-            raise InputError(f"unknown metric '{name}': {nearest(name, [*METRICS, *COMPARISONS])}")
+    _check_metrics(chosen)
     work = Work(run, context)
     plain = {name: METRICS[name] for name in chosen if name in METRICS}
     check_leaks(work, plain)
@@ -106,7 +140,7 @@ def _comparison_inputs(work: Work, metrics: dict[str, Metric], method: str) -> s
 
 def check_leaks(work: Work, metrics: dict[str, Metric]) -> None:
     """Refuse to score with networks that a method was trained against, or on photographs that were trained on."""
-    extractors = [c.extractor for c in work.extractors] if {"distances", "diversity"} & set(metrics) else []
+    extractors = [c.extractor for c in work.extractors] if _on_features(metrics) else []
     judges = {f"the extractor '{extractor.label}'": extractor.full for extractor in extractors}
     if work.context.judge is not None:
         judges["the judge"] = work.context.judge.protocol

@@ -113,7 +113,8 @@ class LabelJudgeConfig(Section):
 
     kind: Literal["trained", "huggingface", "torchscript"] = "trained"
     path: str | None = None  # folder or name of the Hugging Face model, or file of the exported network
-    description: str | None = None  # YAML of mean, std, size, labels
+    description: str | None = None  # YAML: of mean, std, size, labels; for a Hugging Face model of names of classes
+    size: list[int] | None = Field(None, min_length=2, max_length=2)  # huggingface: height, width of its input
 
 
 class ScoreConfig(Section):

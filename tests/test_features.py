@@ -13,19 +13,22 @@ from torch import nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
 
 from data.errors import InputError
-from data.files import sha256
+from data.files import sha256, write_json
 from data.labels import LabelSpace
 from evaluation import diversity, reference
 from evaluation.context import Context, Work
-from evaluation.extractors import EXTRACTORS, build_extractors
+from evaluation.extractors import EXTRACTORS, OPTIONS, build_extractors
 from evaluation.features import FEATURES, LOGITS, Extractor, FeatureConsumer, register
 from evaluation.label_judges import build_judge, map_names
 from evaluation.measurements import Batch
 from evaluation.resize import FILTERS, resize
-from evaluation.scores import score_run
+from evaluation.run import main
+from evaluation.scores import check_files, check_options, score_run
+from evaluation.transformers_models import preprocessing
 from presets.schema import ExtractorConfig, LabelJudgeConfig, ScoreConfig
 
 LABELS = LabelSpace(["road", "traffic light", "car", "void"], [(i, i, i) for i in range(4)])
+IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
 IMAGES = torch.randint(0, 256, (3, 3, 40, 56), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
@@ -77,6 +80,56 @@ def test_unknown_extractor_and_a_label_twice(tiny_judge):
         build_extractors([ExtractorConfig(), ExtractorConfig()], tiny_judge, "cpu")
     with pytest.raises(InputError, match="gives no features"):
         build_extractors([ExtractorConfig()], None, "cpu")
+
+
+@pytest.mark.parametrize("options, ignored", [
+    ({"kind": "judge", "path": "x"}, "path"), ({"kind": "judge", "resize": "none"}, "resize"),
+    ({"kind": "judge", "sha256": "0"}, "sha256"), ({"kind": "inception", "layer": "3"}, "layer"),
+    ({"kind": "vgg16", "convention": "caffe"}, "convention"), ({"kind": "transformers", "layer": "3"}, "layer")])
+def test_options_that_nobody_would_look_at_are_refused(options, ignored, tiny_judge):
+    assert set(OPTIONS) == set(EXTRACTORS)
+    with pytest.raises(InputError, match=f"extractor {options['kind']}: has no option '{ignored}'"):
+        build_extractors([ExtractorConfig(**options)], tiny_judge, "cpu")
+
+
+def test_a_filter_and_a_size_go_together(vgg_file):
+    for options, message in (({"resize": "pil-bicubic"}, "needs a size"),
+                             ({"resize": "none", "size": [8, 8]}, "takes no size")):
+        with pytest.raises(InputError, match=message):
+            build_extractors([ExtractorConfig(kind="vgg19", path=str(vgg_file[0]), **options)], None, "cpu")
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"metrics": ["fid"]}, "unknown metric 'fid'"),
+    ({"extractors": [{"kind": "incepton"}]}, "did you mean 'inception'"),
+    ({"extractors": [{"kind": "inception", "resize": "bicubic"}]}, "unknown resize filter 'bicubic'"),
+    ({"extractors": [{"kind": "squeezenet", "path": "nowhere.safetensors"}]}, "no weights file nowhere.safetensors"),
+    ({"extractors": [{"kind": "transformers", "path": "nowhere"}]}, "must be the folder of a model"),
+    ({"lpips": "nowhere"}, "nowhere is or holds none of"),
+    ({"preferences": "nowhere.json"}, "nowhere.json: no such file"),
+    ({"judge": {"path": "judge.pt"}}, "score.judge trained: has no option 'path'"),
+    ({"judge": {"kind": "torchscript", "path": "nowhere.pt"}}, "needs `path`, an exported network"),
+    ({"judge": {"kind": "torchscript", "size": [3, 4]}}, "torchscript: has no option 'size'"),
+    ({"judge": {"kind": "huggingface", "path": "no/where/at/all"}}, "neither a folder nor a model"),
+    ({"judge": {"kind": "huggingface"}, "extractors": [{}]}, "a judge of kind huggingface gives no features"),
+])
+def test_what_cannot_be_scored_is_said_before_anything_is_trained(options, message, capsys, tmp_path):
+    for word, package in (("transformers", "transformers"), ("huggingface", "transformers"), ("lpips", "lpips")):
+        if word in str(options):
+            pytest.importorskip(package)
+    (tmp_path / "preset.yaml").write_text(yaml.safe_dump(
+        {"extends": "smoke", "score": {"extractors": [{"kind": "vgg16", "path": __file__}]} | options}))
+    with pytest.raises(SystemExit):
+        main(["--all", "--preset", str(tmp_path / "preset.yaml"), "--out", str(tmp_path / "run")])
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_files_of_scores_need_not_be_where_only_training_is_done():
+    options = ScoreConfig(preferences="nowhere.json", extractors=[ExtractorConfig(kind="squeezenet", path="nowhere")])
+    check_options(options)
+    with pytest.raises(InputError, match="no weights file nowhere"):
+        check_files(options)
 
 
 @pytest.mark.parametrize("kind", sorted(set(EXTRACTORS) - {"judge", "transformers"}))
@@ -134,9 +187,8 @@ def test_only_the_official_weights_behind_the_engines_resize_give_fid(inception_
     monkeypatch.setattr("evaluation.imagenet.INCEPTION_FILE", f"official-{sha256(inception_file)[:8]}.pth")
     config = ExtractorConfig(kind="inception", path=str(inception_file))
     names = {resize: EXTRACTORS["inception"](config.model_copy(update={"resize": resize}), None, "cpu").name("FD")
-             for resize in (None, "tf1-bilinear", "pil-bicubic", "antialias-bilinear")}
-    assert names == {None: "FID", "tf1-bilinear": "FID", "pil-bicubic": "FD-Inception-pil-bicubic",
-                     "antialias-bilinear": "FD-Inception-antialias-bilinear"}
+             for resize in (None, "pil-bicubic")}
+    assert names == {None: "FID", "pil-bicubic": "FD-Inception-pil-bicubic"}
 
 
 def test_a_pickle_that_holds_code_is_refused(tmp_path):
@@ -306,17 +358,28 @@ def test_exported_judge(exported, tmp_path):
 
 
 def test_export_archive_judge(exported, tmp_path):
-    program = torch.export.export(PickColour(), (torch.zeros(2, 3, 8, 12),))
-    torch.export.save(program, tmp_path / "judge.pt2")
-    judge = build_judge(exported[0].model_copy(update={"path": str(tmp_path / "judge.pt2")}), LABELS)
-    images = torch.zeros(2, 3, 8, 12, dtype=torch.uint8)
+    config = exported[0].model_copy(update={"path": str(tmp_path / "judge.pt2")})
+    images = torch.zeros(3, 3, 8, 12, dtype=torch.uint8)
     images[:, 1] = 9
-    assert judge.predict(images).unique().tolist() == [2]
+    for batch in (torch.export.Dim("batch"), None):
+        program = torch.export.export(PickColour(), (torch.zeros(2, 3, 8, 12),), dynamic_shapes=({0: batch},))
+        torch.export.save(program, tmp_path / "judge.pt2")
+        judge = build_judge(config, LABELS)
+        if batch:
+            assert judge.predict(images).unique().tolist() == [2]
+    with pytest.raises(InputError, match=r"cannot take images of shape \[3, 3, 8, 12\].*export with a dynamic batch"):
+        judge.predict(images)
 
 
 @pytest.mark.parametrize("change, message", [
     ({"means": [0]}, "did you mean 'mean'"),
     ({"mean": [0, 0]}, "`mean` must be 3 numbers"),
+    ({"std": [1, 0, 1]}, "`std` must be 3 numbers above 0"),
+    ({"scale": "abc"}, "`scale` must be a number above 0, got 'abc'"),
+    ({"scale": [1]}, "`scale` must be a number above 0"),
+    ({"scale": 0}, "`scale` must be a number above 0"),
+    ({"size": [0.5, 8]}, "`size` must be 2 whole numbers above 0"),
+    ({"resize": "bicubic"}, "`resize` must be one of tf1-bilinear"),
     ({"labels": None}, "`labels` is missing"),
     ({"labels": {1: "road", 2: "cat"}}, "got 'cat'"),
     ({"labels": {"a": "road"}}, "'a' is no class number"),
@@ -357,6 +420,7 @@ def test_huggingface_judge(tmp_path):
     torch.manual_seed(0)
     model = transformers.SegformerForSemanticSegmentation(config).eval()
     model.save_pretrained(tmp_path)
+    write_json(tmp_path / "preprocessor_config.json", IMAGENET | {"do_resize": False, "do_reduce_labels": True})
     judge = build_judge(LabelJudgeConfig(kind="huggingface", path=str(tmp_path)), LABELS)
     images = torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8)
     x = images / 255 - torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
@@ -364,6 +428,8 @@ def test_huggingface_judge(tmp_path):
     full = nn.functional.interpolate(logits[:, 1:], (64, 96), mode="bilinear", align_corners=False).argmax(1)
     assert torch.equal(judge.predict(images).long(), torch.tensor([2, 1, 0])[full])
     assert judge.protocol["sha256"] == sha256(tmp_path / "model.safetensors")
+    config = LabelJudgeConfig(kind="huggingface", path=str(tmp_path), size=[32, 64])
+    assert build_judge(config, LABELS).protocol["input size"] == [32, 64]
 
 
 def test_transformers_extractor(tmp_path):
@@ -371,13 +437,41 @@ def test_transformers_extractor(tmp_path):
     config = transformers.Dinov2Config(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=28)
     torch.manual_seed(0)
     model = transformers.Dinov2Model(config).eval()
-    model.save_pretrained(tmp_path)
-    extractor = EXTRACTORS["transformers"](ExtractorConfig(kind="transformers", path=str(tmp_path), size=[28, 28]),
-                                           None, "cpu")
+    model.half().save_pretrained(tmp_path)
+    write_json(tmp_path / "preprocessor_config.json", IMAGENET | {"size": {"height": 28, "width": 28}})
+    config = ExtractorConfig(kind="transformers", path=str(tmp_path), sha256=sha256(tmp_path / "model.safetensors"))
+    extractor = EXTRACTORS["transformers"](config, None, "cpu")
     assert extractor.name("FD") == "FD-DINOv2" and extractor.resize == "pil-bicubic"
-    found = extractor(IMAGES)[FEATURES]
-    assert found.shape == (3, 16)
-    assert not torch.allclose(found[0], found[1])
+    x = resize(IMAGES, "pil-bicubic", (28, 28)) / 255 - torch.tensor(IMAGENET["image_mean"]).view(1, 3, 1, 1)
+    expected = model.float()(pixel_values=x / torch.tensor(IMAGENET["image_std"]).view(1, 3, 1, 1)).pooler_output
+    assert torch.allclose(extractor(IMAGES)[FEATURES], expected, atol=1e-5)
+    assert not torch.allclose(expected[0], expected[1])
+    with pytest.raises(InputError, match="SHA-256 is"):
+        EXTRACTORS["transformers"](config.model_copy(update={"sha256": "0" * 64}), None, "cpu")
+
+
+def test_preprocessing_is_read_and_never_guessed(tmp_path):
+    def read(given=None, **values):
+        write_json(tmp_path / "preprocessor_config.json", IMAGENET | {"size": 32} | values)
+        found = preprocessing(tmp_path, given)
+        return found.size, found.std
+
+    std = tuple(IMAGENET["image_std"])
+    assert read() == ((32, 32), std)
+    assert read([4, 6]) == ((4, 6), std)
+    assert read(size={"shortest_edge": 256}, crop_size={"height": 24, "width": 30}) == ((24, 30), std)
+    assert read(do_center_crop=False, crop_size=24) == ((32, 32), std)
+    assert read(do_resize=False) == (None, std)
+    assert read(do_normalize=False) == ((32, 32), (1, 1, 1))
+    for values, message in (({"do_flip_channel_order": True}, "do_flip_channel_order: a step"),
+                            ({"do_pad": True}, "do_pad: a step"), ({"do_rescale": False}, "do_rescale False"),
+                            ({"rescale_factor": 1 / 127.5}, "rescale_factor"), ({"image_mean": None}, "image_mean"),
+                            ({"size": {"shortest_edge": 32}}, "is no height and width; give `size`")):
+        with pytest.raises(InputError, match=message):
+            read(**values)
+    (tmp_path / "preprocessor_config.json").unlink()
+    with pytest.raises(InputError, match="no such file; it says what input the model expects"):
+        preprocessing(tmp_path)
 
 
 def test_transformers_missing_is_said_clearly(monkeypatch, tmp_path):
