@@ -11,7 +11,7 @@ from typing import Any
 
 from data.errors import InputError
 from evaluation.processes import ProcessExecutor
-from evaluation.tasks import Task, TaskExecutor, train_method
+from evaluation.tasks import Task, TaskExecutor
 from presets.schema import Preset
 from training.group import group_size
 from training.harness import Interrupted
@@ -19,22 +19,13 @@ from training.suite import Suite
 
 ATTEMPTS = 4  # of a task whose worker is lost
 
-class LocalExecutor:
+
+class LocalExecutor(TaskExecutor):
     """One after another in this process."""
-
-    def __init__(self, suite: Suite):
-        self.suite = suite
-
-    def train(self, methods: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-        """(name, what a table says of it) of each method, trained."""
-        return self.map(train_method, methods)
 
     def map(self, task: Task, names: list[str]) -> Iterator[tuple[str, Any]]:
         """(name, result) as they are done. Raises what the task raises."""
         return ((name, task(self.suite, name)) for name in names)
-
-    def close(self) -> None:
-        """Nothing to let go of."""
 
 
 class RayExecutor(TaskExecutor):
@@ -48,7 +39,7 @@ class RayExecutor(TaskExecutor):
         try:
             import ray
         except ImportError:
-            raise InputError("--executor ray needs Ray: pip install 'semantic-image-synthesis-suite[ray]'") from None
+            raise InputError("--executor ray needs Ray: pip install '.[ray]'") from None
         super().__init__(suite)
         self.ray = ray
         if not ray.is_initialized():
@@ -88,18 +79,21 @@ def _run_task(task: Task, preset: dict[str, Any], folder: str, name: str) -> Any
     return task(Suite(Preset.model_validate(preset), Path(folder)), name)
 
 
-EXECUTORS: dict[str, Callable[[Suite], LocalExecutor | TaskExecutor]] = {
+EXECUTORS: dict[str, Callable[[Suite], TaskExecutor]] = {
     "local": LocalExecutor, "processes": ProcessExecutor, "ray": RayExecutor}
 
 
-def make_executor(name: str, suite: Suite, jobs: int | None = None) -> LocalExecutor | TaskExecutor:
+def make_executor(name: str, suite: Suite, jobs: int | None = None) -> TaskExecutor:
     """name: a key of EXECUTORS, or "auto": processes on a CPU with several cores, else local.
 
-    jobs: number of processes; 1 means local.
+    jobs: number of processes, for "processes". Raises InputError for a number below 1, and under torchrun, whose
+    processes share the work themselves, for anything but "local".
     """
+    if jobs is not None and jobs < 1:
+        raise InputError(f"--jobs {jobs}: expected at least 1")
+    if group_size() > 1 and name in ("processes", "ray"):
+        raise InputError(f"--executor {name}: not under torchrun, whose processes share the work themselves")
     if name == "auto":
         alone = suite.device == "cpu" and group_size() == 1 and (os.cpu_count() or 1) > 1
         name = "processes" if alone else "local"
-    if name == "processes":
-        return ProcessExecutor(suite, jobs) if jobs != 1 else LocalExecutor(suite)
-    return EXECUTORS[name](suite)
+    return ProcessExecutor(suite, jobs) if name == "processes" else EXECUTORS[name](suite)

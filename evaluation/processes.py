@@ -24,6 +24,7 @@ from data.errors import InputError
 from evaluation.tasks import Task, TaskExecutor, is_done
 from presets.schema import Preset
 from training.harness import Interrupted
+from training.progress import Position
 from training.suite import Suite
 
 JOBS = 4  # at most, unless told: every process holds its own copy of the photographs
@@ -34,19 +35,19 @@ class ProcessExecutor(TaskExecutor):
 
     def __init__(self, suite: Suite, jobs: int | None = None):
         super().__init__(suite)
-        self.suite = suite
+        self.preset = suite.preset.model_copy(deep=True)
+        self.preset.training.workers = 0  # each process reads its own pairs: as a daemon it may have no children
         self.jobs = jobs or min(os.cpu_count() or 1, JOBS)
         self.workers: list[BaseProcess] = []
-        context = multiprocessing.get_context("spawn")  # a forked torch may hang in its parent's locks
-        self.tasks, self.results = context.Queue(), context.Queue()
-        self.context = context
+        self.context = multiprocessing.get_context("spawn")  # a forked torch may hang in its parent's locks
+        self.tasks, self.results = self.context.Queue(), self.context.Queue()
 
     def map(self, task: Task, names: list[str]) -> Iterator[tuple[str, Any]]:
         """(name, result) as they are done. Raises what a task raises, after the others have saved their state."""
         if not self.workers and all(is_done(self.suite, task, name) for name in names):
             yield from ((name, task(self.suite, name)) for name in names)  # nothing worth starting a process for
             return
-        self._start()
+        self._start(len(names))
         for name in names:
             self.tasks.put((task, name))
         try:
@@ -59,11 +60,10 @@ class ProcessExecutor(TaskExecutor):
             self.close()
             raise
 
-    def _start(self) -> None:
-        if self.workers:
-            return
+    def _start(self, tasks: int) -> None:
+        """As many workers as there are jobs, and no more than there are tasks."""
         with _inherited():
-            for _ in range(self.jobs):
+            for _ in range(len(self.workers), min(self.jobs, tasks)):
                 arguments = (self.tasks, self.results, self.preset.model_dump(), str(self.folder))
                 self.workers.append(self.context.Process(target=_work, args=arguments, daemon=True))
                 self.workers[-1].start()
@@ -71,7 +71,11 @@ class ProcessExecutor(TaskExecutor):
     def _next(self) -> tuple[str, BaseException | None, Any]:
         while True:
             try:
-                return self.results.get(timeout=1)
+                message = self.results.get(timeout=1)
+                if not isinstance(message, Position):
+                    return message
+                if self.suite.watch:
+                    self.suite.watch(message)
             except queue.Empty:
                 lost = next((worker for worker in self.workers if worker.exitcode is not None), None)
                 if lost is not None and self.results.empty():
@@ -86,6 +90,7 @@ class ProcessExecutor(TaskExecutor):
         for worker in self.workers:
             worker.join()
         self.workers = []
+        self.tasks, self.results = self.context.Queue(), self.context.Queue()  # a stopped reader may hold the old lock
 
 
 @contextmanager
@@ -107,7 +112,7 @@ def _work(tasks: Any, results: Any, preset: dict[str, Any], folder: str) -> None
     """A worker: tasks until it is stopped. Exceptions travel to the parent; a stopped worker takes no other task."""
     torch.set_num_threads(1)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    suite = Suite(Preset.model_validate(preset), Path(folder))
+    suite = Suite(Preset.model_validate(preset), Path(folder), results.put)
     while True:
         task, name = tasks.get()
         try:

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 
 from data.files import fingerprint, read_json, sha256, write_json, write_png
 from evaluation.cost import measure, write_cost
+from evaluation.images import variants_of
 from evaluation.rundir import RunDirectory
 from models.layers import one_hot
 from training.group import Group
@@ -24,8 +25,12 @@ def synthesis_key(run: RunDirectory, method: str, seed: int) -> str:
 
 
 def is_synthesized(run: RunDirectory, method: str, seed: int) -> bool:
+    """Whether every image is there and was made from this checkpoint and these layouts."""
     marker = run.method_folder(method) / MARKER
-    return marker.exists() and read_json(marker)["fingerprint"] == synthesis_key(run, method, seed)
+    if not marker.exists() or (made := read_json(marker))["fingerprint"] != synthesis_key(run, method, seed):
+        return False
+    return all(file.exists() for name in run.layouts()
+               for file in [run.image_file(method, name), *variants_of(run, method, made["images_per_layout"], name)])
 
 
 def batch_size(height: int, width: int) -> int:
@@ -53,7 +58,8 @@ def synthesize(run: RunDirectory, method: str, seed: int, device: str = "cpu", g
         return
     layout = one_hot(_layouts(run, names[:1]).to(device), described["classes"])
     write_cost(run, method, measure(generator, layout))
-    write_json(run.method_folder(method) / MARKER, {"fingerprint": synthesis_key(run, method, seed)})
+    write_json(run.method_folder(method) / MARKER, {"fingerprint": synthesis_key(run, method, seed),
+                                                    "images_per_layout": described["images"]})
 
 
 def _batches(run: RunDirectory, generator: nn.Module, classes: int, batches: list[list[str]],

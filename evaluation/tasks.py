@@ -1,4 +1,4 @@
-"""What is done for each method, and the common part of what runs it elsewhere than in this process."""
+"""What is done for each method, and the common part of what runs it."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -39,10 +39,10 @@ def is_done(suite: Suite, task: Task, name: str) -> bool:
 
 
 class TaskExecutor:
-    """Runs tasks for many names, several at a time. `map` is the subclass's."""
+    """Runs tasks for many names. `map` is the subclass's."""
 
     def __init__(self, suite: Suite):
-        self.preset, self.folder = suite.preset, suite.folder.resolve()
+        self.suite, self.preset, self.folder = suite, suite.preset, suite.folder.resolve()
 
     def train(self, methods: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
         """The networks that losses share and the judge, each once; then (name, what a table says) of every method."""

@@ -23,8 +23,9 @@ from training import checkpoint
 from training.batches import ShuffledBatches, loader, plain_worker_errors, to_device
 from training.fabric import forked_devices, place
 from training.group import Group
-from training.logs import TrainingLog, TrainingProgress
+from training.logs import TrainingLog
 from training.memory import recompute_activations
+from training.progress import Position, Watcher
 from training.step import TrainingStep
 
 CHECKPOINT = "checkpoint.pt"
@@ -117,10 +118,12 @@ def _load_own(task: Task, mapped: bool = False) -> dict[str, Any]:
     return saved
 
 
-def fit(task: Task, method: Trainable, dataset: PairDataset, fabric: Fabric, group: Group | None = None) -> None:
+def fit(task: Task, method: Trainable, dataset: PairDataset, fabric: Fabric, group: Group | None = None,
+        watch: Watcher | None = None) -> None:
     """Train until the budget is used up; start from the folder's checkpoint where there is one.
 
     method: built from the seed by the caller. group: of the processes that `fabric` spans, None where there is one.
+    watch: told in the first process where training stands.
     Raises Interrupted after Ctrl-C or SIGTERM (state saved) and InputError when a loss or a weight is not finite, the
     GPU's memory is too small, or a process is lost (of the group, or one that loads data); the last good checkpoint
     stays.
@@ -132,7 +135,7 @@ def fit(task: Task, method: Trainable, dataset: PairDataset, fabric: Fabric, gro
     with _advice_on_memory(task), plain_worker_errors(task.config.workers):
         state = _start(task, method, fabric)
         if state.step < steps_of(task.config):
-            _train(task, method, dataset, fabric, group, state)
+            _train(task, method, dataset, fabric, group, state, watch)
 
 
 @contextmanager
@@ -145,10 +148,10 @@ def _advice_on_memory(task: Task) -> Iterator[None]:
                          "training.precision=bf16 or training.batch lower") from error
 
 
-def _train(task: Task, method: Trainable, dataset: PairDataset, fabric: Fabric, group: Group, state: State) -> None:
+def _train(task: Task, method: Trainable, dataset: PairDataset, fabric: Fabric, group: Group, state: State,
+           watch: Watcher | None) -> None:
     steps, config = steps_of(task.config), task.config
     log = TrainingLog(task.folder, state.step) if fabric.is_global_zero else None
-    progress = TrainingProgress(task.title, steps, state.step, fabric.is_global_zero)
     batches = ShuffledBatches(len(dataset), config.batch, task.seed, state.step, steps, fabric.global_rank,
                               fabric.world_size)
     step = TrainingStep(method.generator, method.objective, state.optimiser, state.adversary_optimiser, config, fabric)
@@ -163,7 +166,7 @@ def _train(task: Task, method: Trainable, dataset: PairDataset, fabric: Fabric, 
                 # Before anything reads what the GPU computes: the processes agree while it is at work.
                 stopping, due = group.any(stop.is_set(), time.monotonic() - saved_at > config.checkpoint_seconds)
                 method.objective.after_step(state.step, step.mean_over_ranks)
-                _record(task, state, terms, log, progress, group)
+                _record(task, state, terms, log, watch, group)
                 state.seconds += time.monotonic() - started
                 if task.samples is not None and state.step % config.samples_every == 0 and log:
                     write_samples(task, state, fabric, len(dataset.labels))
@@ -173,9 +176,10 @@ def _train(task: Task, method: Trainable, dataset: PairDataset, fabric: Fabric, 
                 if stopping and state.step < steps:
                     raise Interrupted
     finally:
-        progress.close()
         if log:
             log.close()
+            if watch:
+                watch(Position(task.title, state.step, steps))
 
 
 def _check_batch(config: TrainingConfig, group: Group) -> None:
@@ -231,7 +235,7 @@ def _learning_rate(config: TrainingConfig, step: int) -> float:
 
 
 def _record(task: Task, state: State, terms: dict[str, Tensor], log: TrainingLog | None,
-            progress: TrainingProgress, group: Group) -> None:
+            watch: Watcher | None, group: Group) -> None:
     """Means of the loss terms over `log_every` steps and all processes go to the log."""
     for name, value in terms.items():
         state.window[name] = state.window.get(name, 0.0) + value
@@ -241,9 +245,10 @@ def _record(task: Task, state: State, terms: dict[str, Tensor], log: TrainingLog
     means = {name: value / task.config.log_every for name, value in sums.items()}
     state.window = {}
     _refuse_nonfinite(task, state.step, means)
-    progress.update(state.step, means["total"])
     if log:
         log.add(state.step, state.step * task.config.batch, state.seconds, means)
+        if watch:
+            watch(Position(task.title, state.step, steps_of(task.config), means["total"]))
 
 
 def _save_checked(task: Task, state: State, terms: dict[str, Tensor], group: Group, fabric: Fabric) -> None:

@@ -1,14 +1,9 @@
-"""What a training run leaves for people to watch: a CSV log, TensorBoard events, a progress bar."""
+"""What a training run leaves for people to look at: a CSV log and TensorBoard events."""
 
 import csv
-import multiprocessing
-import sys
-import time
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from torch.utils.tensorboard import SummaryWriter
 
 from data.files import write_text
@@ -46,34 +41,3 @@ class TrainingLog:
 
     def close(self) -> None:
         self.events.close()
-
-
-class TrainingProgress:
-    """A progress bar with loss and time left on a terminal; a line every 15 seconds where output goes to a file, or
-    where several processes share the terminal."""
-
-    def __init__(self, title: str, steps: int, done: int, visible: bool = True):
-        self.title, self.steps, self.done, self.first = title, steps, done, done
-        self.started = self.printed = time.monotonic()
-        self.bar = None
-        if visible and sys.stderr.isatty() and multiprocessing.parent_process() is None:
-            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(),
-                       TextColumn("{task.fields[loss]}"))
-            self.bar = Progress(*columns, console=Console(stderr=True), transient=True)
-            self.task = self.bar.add_task(title, total=steps, completed=done, loss="")
-            self.bar.start()
-        self.visible = visible
-
-    def update(self, step: int, loss: float) -> None:
-        self.done = step
-        if self.bar:
-            self.bar.update(self.task, completed=step, loss=f"loss {loss:.4g}")
-        elif self.visible and time.monotonic() - self.printed > 15:
-            self.printed = time.monotonic()
-            left = (self.printed - self.started) / max(1, step - self.first) * (self.steps - step)
-            print(f"  {self.title}: step {step}/{self.steps}, loss {loss:.4g}, {left:.0f} s left", file=sys.stderr,
-                  flush=True)
-
-    def close(self) -> None:
-        if self.bar:
-            self.bar.stop()
