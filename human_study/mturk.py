@@ -23,7 +23,7 @@ from data.files import read_json, write_text
 from evaluation.rundir import RunDirectory
 from human_study import mturk_study as study
 from human_study.analyze import study_folder
-from human_study.batch import RESPONSES, Batch, read_batch
+from human_study.batch import RESPONSES, Batch, database_file, read_batch
 from human_study.keys import default_key_file
 from human_study.mturk_api import CLOSURE, Requester, connect
 from human_study.responses import read_responses
@@ -53,15 +53,15 @@ class Place:
         return cls(batch, batch.secret / "mturk", private, "production" if args.production else "sandbox")
 
 
-def confirm(place: Place, price: Decimal, hits: int, ask: Callable[[str], str] = input) -> None:
+def confirm(place: Place, what: str, ask: Callable[[str], str] = input) -> None:
     """Spending money needs the study's name typed. Raises InputError for anything else, an end of input included."""
-    print(f"PRODUCTION: {hits} HITs, at most ${price} including fees.\nNote: {CLOSURE}.")
+    print(f"PRODUCTION: {what}.\nNote: {CLOSURE}.")
     try:
-        typed = ask(f"Type the name of the study ({place.batch.study_id}) to publish it: ")
+        typed = ask(f"Type the name of the study ({place.batch.study_id}) to do this: ")
     except EOFError:
         typed = ""
     if typed.strip() != place.batch.study_id:
-        raise InputError("not published: the name of the study was not typed")
+        raise InputError("nothing was done: the name of the study was not typed")
 
 
 def offer_of(args: argparse.Namespace, batch: Batch) -> study.Offer:
@@ -85,11 +85,12 @@ def publish(args: argparse.Namespace, place: Place, requester: Callable[[], Requ
     for part in todo:
         study.question(place.batch, offer, part)  # too large a page is found before the first call
     client = requester()
-    if client.production:
-        confirm(place, price, len(todo))
-        balance = Decimal(client.call("GetAccountBalance")["AvailableBalance"])
-        if balance < price:
-            raise InputError(f"the account holds ${balance}, publishing needs up to ${price}")
+    if client.production and (left := study.missing(todo, place.manifest)):
+        price_left = study.cost(offer.reward, [part.assignments for part in left])
+        confirm(place, f"publish {len(left)} HITs for at most ${price_left} including fees")
+        balance = Decimal(client.call("GetAccountBalance")["AvailableBalance"])  # HITs already made are paid from it
+        if balance < price_left:
+            raise InputError(f"the account holds ${balance}, publishing needs up to ${price_left}")
     manifest = study.Manifest.begin(place.manifest, place.batch, offer, client.environment)
     made = study.publish(client, place.batch, offer, manifest)
     return f"{client.environment}: {made} HITs made, {len(todo)} in all, at most ${price}\nmanifest {place.manifest}"
@@ -97,10 +98,14 @@ def publish(args: argparse.Namespace, place: Place, requester: Callable[[], Requ
 
 def collect(args: argparse.Namespace, place: Place, requester: Callable[[], Requester]) -> str:
     client = requester()
-    records = study.collect(client, study.Manifest.read(place.manifest, client), place.assignments)
+    manifest = study.Manifest.read(place.manifest, client)
+    records = study.collect(client, manifest, place.assignments)
+    # answers to an ExternalQuestion are on the study server, MTurk holds the completion codes only
+    answers = database_file(place.batch.folder) if manifest.content["offer"]["page_url"] else place.assignments
+    add = "--add " if (place.batch.folder / RESPONSES).exists() else ""
     return (f"{len(records)} assignments in {place.assignments} (raw worker ids: keep it to yourself)\n"
-            f"import them: python -m human_study.collect --run {args.run} --protocol {place.batch.folder.name} "
-            f"{place.assignments}")
+            f"import the answers: python -m human_study.collect --run {args.run} --protocol {place.batch.folder.name} "
+            f"{add}{answers}")
 
 
 def pay(args: argparse.Namespace, place: Place, requester: Callable[[], Requester]) -> str:
@@ -119,9 +124,15 @@ def _payable(args: argparse.Namespace, place: Place) -> pd.DataFrame:
 
 def approve(args: argparse.Namespace, place: Place, requester: Callable[[], Requester]) -> str:
     rows = _payable(args, place)
-    done, left = study.approve(requester(), rows)
-    text = f"{done} assignments approved"
-    return text + (f"; decide yourself about {', '.join(left)} (see the pay list)" if left else "")
+    client = requester()
+    count = len(study.waiting(rows)[0])
+    if client.production and count:
+        reward = Decimal(read_json(place.manifest)["offer"]["reward"])
+        confirm(place, f"approve {count} assignments and pay ${count * reward} to their workers")
+    found = study.approve(client, rows)
+    lines = [f"{found.done} assignments approved"]
+    lines += [f"decide yourself about {', '.join(found.undecided)} (see the pay list)"] if found.undecided else []
+    return "\n".join([*lines, *(f"{one}: not approved, {why}" for one, why in found.refused.items())])
 
 
 def reject(args: argparse.Namespace, place: Place, requester: Callable[[], Requester]) -> str:

@@ -14,8 +14,8 @@ SANDBOX = "https://mturk-requester-sandbox.us-east-1.amazonaws.com"
 PRODUCTION = "https://mturk-requester.us-east-1.amazonaws.com"
 CLOSURE = ("Amazon announced that Mechanical Turk closed to new customers on 30 July 2026 and that its API "
            "\"will permanently close on September 30, 2026\"")
-LENGTHS = {"Title": 128, "Description": 2000, "Keywords": 1000, "RequesterAnnotation": 255, "RequesterFeedback": 1024,
-           "Subject": 200, "MessageText": 4096}  # stated in the documentation, absent from the service model
+LENGTHS = {"Title": 128, "Description": 2000, "Keywords": 1000, "RequesterAnnotation": 255,
+           "RequesterFeedback": 1024}  # stated in the documentation, absent from the service model
 QUESTION_BYTES = 65_535
 SLOW = ("Throttling", "ThrottlingException", "RequestLimitExceeded", "TooManyRequestsException", "SlowDown")
 CREDENTIALS = ("UnrecognizedClientException", "InvalidClientTokenId", "AccessDeniedException", "SignatureDoesNotMatch")
@@ -39,7 +39,7 @@ def connect(production: bool = False) -> "Requester":
         from botocore.config import Config
     except ImportError:
         raise InputError("boto3 is not installed; it comes with the extra `mturk`: "
-                         "pip install 'semantic-image-synthesis-suite[mturk]'") from None
+                         "pip install '.[mturk]' in this project's folder") from None
     config = Config(retries={"mode": "adaptive", "max_attempts": 8}, connect_timeout=15, read_timeout=60)
     return Requester(boto3.client("mturk", region_name=REGION, endpoint_url=PRODUCTION if production else SANDBOX,
                                   config=config))

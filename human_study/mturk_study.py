@@ -18,12 +18,11 @@ import pandas as pd
 from data.errors import InputError
 from data.files import fingerprint, read_json, write_json
 from human_study.batch import Batch
-from human_study.mturk_api import Requester, RequestRefused
+from human_study.mturk_api import CREDENTIALS, SLOW, Requester, RequestRefused
 from human_study.page import external_question_xml, hit_document, html_question_xml
 
 CHEAP_ASSIGNMENTS = 9  # a HIT with 10 or more assignments costs another 20 %
 TAKEN_PART = 1  # value of the own qualification
-NOTIFY_AT_ONCE = 100
 EXTERNAL = "external"  # key of the HITs that lead to the study server
 
 
@@ -75,6 +74,12 @@ def parts(batch: Batch, offer: Offer) -> list[Part]:
         dict.fromkeys(batch.hits, offer.assignments)
     return [Part(key, i, min(CHEAP_ASSIGNMENTS, total - CHEAP_ASSIGNMENTS * i)) for key, total in wanted.items()
             for i in range(math.ceil(total / CHEAP_ASSIGNMENTS))]
+
+
+def missing(todo: Sequence[Part], manifest: Path) -> list[Part]:
+    """The HITs that were not made yet by what the manifest says."""
+    made = read_json(manifest)["hits"] if manifest.exists() else {}
+    return [part for part in todo if part.annotation not in made]
 
 
 def cost(reward: str, assignments_per_hit: Sequence[int]) -> Decimal:
@@ -255,21 +260,39 @@ def _session_reasons(texts: pd.Series) -> str:
     return ";".join(sorted(names - {"sentinel", "practice"}))
 
 
-def approve(requester: Requester, payable: pd.DataFrame) -> tuple[int, list[str]]:
-    """Approve every accepted assignment that still waits. Returns how many, and the ids left for a person to decide.
+@dataclass(frozen=True)
+class Approved:
+    """What `approve` did. undecided: assignments left for a person; refused: assignment -> MTurk's reason."""
+
+    done: int
+    undecided: list[str]
+    refused: dict[str, str]
+
+
+def waiting(payable: pd.DataFrame) -> tuple[list[str], list[str]]:
+    """Assignments that wait for a decision: those that the rules accept, and the others."""
+    open_ones = payable[payable["status"].eq("submitted")]
+    accepted = open_ones["accepted"].astype(bool)
+    return open_ones.loc[accepted, "assignment_id"].tolist(), open_ones.loc[~accepted, "assignment_id"].tolist()
+
+
+def approve(requester: Requester, payable: pd.DataFrame) -> Approved:
+    """Approve every accepted assignment that still waits; one that MTurk refuses does not stop the others.
 
     An assignment that was approved meanwhile is no error. Nothing is ever rejected here.
     """
-    done = 0
-    waiting = payable[payable["status"].eq("submitted")]
-    for assignment in waiting.loc[waiting["accepted"].astype(bool), "assignment_id"]:
+    accepted, undecided = waiting(payable)
+    done, refused = 0, {}
+    for assignment in accepted:
         try:
             requester.call("ApproveAssignment", AssignmentId=assignment)
             done += 1
         except RequestRefused as error:
-            if "approved" not in error.text.lower():
+            if error.code in SLOW + CREDENTIALS:
                 raise
-    return done, waiting.loc[~waiting["accepted"].astype(bool), "assignment_id"].tolist()
+            if "approved" not in error.text.lower():
+                refused[assignment] = error.text
+    return Approved(done, undecided, refused)
 
 
 def reject(requester: Requester, assignment: str, feedback: str) -> None:
@@ -277,17 +300,6 @@ def reject(requester: Requester, assignment: str, feedback: str) -> None:
     if not feedback.strip():
         raise InputError("a rejection needs --feedback: the worker is told why")
     requester.call("RejectAssignment", AssignmentId=assignment, RequesterFeedback=feedback)
-
-
-def notify(requester: Requester, workers: Sequence[str], subject: str, message: str) -> dict[str, str]:
-    """Write to workers whose work was reviewed, 100 per call. Returns worker -> reason where it could not be sent."""
-    failures = {}
-    for i in range(0, len(workers), NOTIFY_AT_ONCE):
-        answer = requester.call("NotifyWorkers", Subject=subject, MessageText=message,
-                                WorkerIds=list(workers[i:i + NOTIFY_AT_ONCE]))
-        failures |= {one["WorkerId"]: one.get("NotifyWorkersFailureMessage", one["NotifyWorkersFailureCode"])
-                     for one in answer.get("NotifyWorkersFailureStatuses", [])}
-    return failures
 
 
 def close(requester: Requester, manifest: Manifest) -> int:

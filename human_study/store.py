@@ -141,15 +141,20 @@ class Store:
         return Session(*found[0]) if found else None
 
     def arrive(self, platform: str, worker: str, assignment_id: str = "") -> Session:
-        """The one session of a platform's worker, made on first arrival."""
+        """The one session of a platform's worker, made on first arrival. Until it is finished the latest assignment is
+        the one to pay: a worker may return one and accept another."""
         name, worker_id = SIMULATED if self.simulated else platform, pseudonym(self.key, platform, worker)
         query = f"SELECT {FIELDS} FROM session WHERE platform = ? AND worker_id = ?"
-        if found := self._read(query, name, worker_id):
-            return Session(*found[0])
-        try:
-            return self.invite(platform, worker, assignment_id)[0]
-        except sqlite3.IntegrityError:  # two requests at once
-            return Session(*self._read(query, name, worker_id)[0])
+        if not self._read(query, name, worker_id):
+            try:
+                return self.invite(platform, worker, assignment_id)[0]
+            except sqlite3.IntegrityError:  # two requests at once
+                pass
+        with self._write() as db:
+            db.execute("UPDATE session SET assignment_id = ? WHERE platform = ? AND worker_id = ? "
+                       "AND status IN ('invited', 'running') AND ? NOT IN ('', assignment_id)",
+                       (assignment_id, name, worker_id, assignment_id))
+        return Session(*self._read(query, name, worker_id)[0])
 
     def known(self, platform: str, worker: str) -> bool:
         return bool(self._read("SELECT 1 FROM session WHERE worker_id = ?", pseudonym(self.key, platform, worker)))

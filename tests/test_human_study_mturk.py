@@ -175,7 +175,7 @@ def test_sandbox_is_the_default(monkeypatch):
 
 def test_missing_boto3_says_which_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "boto3", None)
-    with pytest.raises(InputError, match=r"pip install 'semantic-image-synthesis-suite\[mturk\]'"):
+    with pytest.raises(InputError, match=r"pip install '\.\[mturk\]'"):
         connect()
 
 
@@ -274,16 +274,20 @@ def test_pay_follows_accepted_and_not_used():
 
 def test_approve_pays_what_waits_and_never_rejects(sandbox):
     sandbox.stub.add_response("approve_assignment", {}, {"AssignmentId": "3A1"})
-    assert study.approve(sandbox, study.pay_list(responses(), "1.50")) == (1, ["3A2"])
+    assert study.approve(sandbox, study.pay_list(responses(), "1.50")) == study.Approved(1, ["3A2"], {})
 
 
-def test_approving_twice_is_no_error_but_other_refusals_are(sandbox):
+def test_approving_twice_is_no_error_and_one_refusal_does_not_stop_the_others(sandbox):
     rows = study.pay_list(responses(), "1.50")
     sandbox.stub.add_client_error("approve_assignment", "RequestError", "Assignment 3A1 has already been approved")
-    assert study.approve(sandbox, rows) == (0, ["3A2"])
-    sandbox.stub.add_client_error("approve_assignment", "RequestError", "Assignment 3A1 does not exist")
-    with pytest.raises(InputError, match="does not exist"):
-        study.approve(sandbox, rows)
+    assert study.approve(sandbox, rows) == study.Approved(0, ["3A2"], {})
+    both = study.pay_list(responses(accepted=pd.array([True] * 4, dtype="boolean")), "1.50")
+    sandbox.stub.add_client_error("approve_assignment", "RequestError", "Assignment 3A1 was returned")
+    sandbox.stub.add_response("approve_assignment", {}, {"AssignmentId": "3A2"})
+    assert study.approve(sandbox, both) == study.Approved(1, [], {"3A1": "Assignment 3A1 was returned"})
+    sandbox.stub.add_client_error("approve_assignment", "ThrottlingException", "Rate exceeded")
+    with pytest.raises(InputError, match="slow down"):
+        study.approve(sandbox, both)
 
 
 def test_rejection_needs_a_reason(sandbox):
@@ -291,15 +295,6 @@ def test_rejection_needs_a_reason(sandbox):
         study.reject(sandbox, "3A1", "  ")
     sandbox.stub.add_response("reject_assignment", {}, {"AssignmentId": "3A1", "RequesterFeedback": "why"})
     study.reject(sandbox, "3A1", "why")
-
-
-def test_notify_in_hundreds_and_reports_failures(sandbox):
-    workers = [f"A{i}" for i in range(150)]
-    for chunk, failed in ((workers[:100], []), (workers[100:], ["A120"])):
-        sandbox.stub.add_response("notify_workers", {"NotifyWorkersFailureStatuses": [
-            {"WorkerId": one, "NotifyWorkersFailureCode": "HardFailure"} for one in failed]},
-            {"Subject": "s", "MessageText": "m", "WorkerIds": chunk})
-    assert study.notify(sandbox, workers, "s", "m") == {"A120": "HardFailure"}
 
 
 def test_close_expires_every_hit(sandbox, manifest):
@@ -350,7 +345,7 @@ def test_production_needs_the_name_typed(batch, capsys, monkeypatch, typed):
     with pytest.raises(SystemExit):
         mturk.main(command(batch, *PUBLISH, "--production"))
     out, err = capsys.readouterr()
-    assert CLOSURE in out and "$7.20" in out and "not published" in err
+    assert CLOSURE in out and "2 HITs for at most $7.20" in out and "nothing was done" in err
     assert not (batch.secret / "mturk" / "manifest-production.json").exists()
 
 
@@ -363,6 +358,60 @@ def test_production_with_the_name_typed_asks_for_the_balance_first(batch, capsys
         with pytest.raises(SystemExit):
             mturk.main(command(batch, *PUBLISH, "--production"))
     assert "the account holds $5.00" in capsys.readouterr().err
+
+
+@pytest.fixture
+def published(batch):
+    """published(offer, parts): a manifest of HITs made in production, as `publish` leaves it."""
+    file = batch.secret / "mturk" / "manifest-production.json"
+
+    def write(offer, todo):
+        study.Manifest.begin(file, batch, offer, "production").put(
+            qualification_type_id="3QUAL", hit_type_id="3TYPE",
+            hits={part.annotation: {"hit_id": "3HIT", "assignments": part.assignments} for part in todo})
+
+    yield write
+    file.unlink(missing_ok=True)
+
+
+def test_only_what_is_missing_must_be_paid(batch, published, capsys, monkeypatch):
+    offer = mturk.offer_of(mturk._parser().parse_args(command(batch, *PUBLISH)), batch)
+    todo = study.parts(batch, offer)
+    published(offer, todo[:1])
+    made = requester(PRODUCTION)
+    monkeypatch.setattr(mturk, "connect", lambda production: made)
+    monkeypatch.setattr(mturk.confirm, "__defaults__", (lambda _: batch.study_id,))
+    with Stubber(made.client) as stub:
+        stub.add_response("get_account_balance", {"AvailableBalance": "3.60"})  # enough for one HIT, not for both
+        stub.add_response("create_hit_with_hit_type", {"HIT": {"HITId": "3NEW"}})
+        mturk.main(command(batch, *PUBLISH, "--production"))
+        mturk.main(command(batch, *PUBLISH, "--production"))  # nothing is missing: nothing to confirm
+    out = capsys.readouterr().out
+    assert out.count("PRODUCTION") == 1 and "1 HITs for at most $3.60" in out
+
+
+def test_approving_in_production_needs_the_name_typed(batch, published, tmp_path, capsys, monkeypatch):
+    published(OFFER, study.parts(batch, OFFER))
+    monkeypatch.setattr(mturk, "connect", lambda production: requester(PRODUCTION))
+    monkeypatch.setattr(mturk, "read_responses", lambda file: responses())
+    monkeypatch.setattr(mturk.confirm, "__defaults__", (lambda _: "yes",))
+    with pytest.raises(SystemExit):
+        mturk.main(command(batch, "approve", "--production"))
+    out, err = capsys.readouterr()
+    assert "approve 1 assignments and pay $1.50" in out and "nothing was done" in err
+
+
+def test_answers_to_an_external_question_are_on_the_server(batch, published, tmp_path, capsys, monkeypatch):
+    offer = study.Offer("t", "d", "1.00", 1, 15, page_url="https://h/p/TOKEN")
+    published(offer, study.parts(batch, offer))
+    made = requester(PRODUCTION)
+    monkeypatch.setattr(mturk, "connect", lambda production: made)
+    monkeypatch.setattr(mturk, "default_key_file", lambda *_: tmp_path / "study.key")
+    with Stubber(made.client) as stub:
+        stub.add_response("list_assignments_for_hit", {"Assignments": []})
+        mturk.main(command(batch, "collect", "--production"))
+    out = capsys.readouterr().out
+    assert out.rstrip().endswith(f"--protocol crn2017-unlimited {batch.secret / 'study.sqlite'}")
 
 
 def test_external_question_leads_to_the_server(batch):

@@ -407,6 +407,18 @@ def test_external_question(make):
     assert someone.all()["after"] == ""
 
 
+def test_a_worker_who_comes_back_is_paid_for_the_new_assignment(make):
+    client = make(panel=PANELS["mturk"])
+    path = f"/p/{client.app.state.site.token('panel')}?workerId=W1&assignmentId="
+    first = Participant(client, path + "A1").consent()
+    assert first.answer(0).status_code == 200
+    again = Participant(client, path + "A2")  # A1 was returned
+    assert again.state["answered"] == 1
+    again.all()
+    Participant(client, path + "A3")  # finished: the assignment that was worked on stays
+    assert set(export_responses(client.app.state.site.store.batch)["assignment_id"]) == {"A2"}
+
+
 # --- durability ------------------------------------------------------------------------------------------------------
 
 def test_fifty_at_once(make):
