@@ -21,6 +21,7 @@ from human_study.preference import (
     from_counts,
     judgments,
     preferences,
+    votes,
 )
 from human_study.published import Counts
 from human_study.quality import QualityRules, apply_rules, pass_rate, sentinels_needed, session_checks
@@ -103,19 +104,20 @@ class Analysis:
     comparisons: list[Comparison] = field(default_factory=list)
     rankings: list[ExposureRanking] = field(default_factory=list)
     alpha: dict[str, Estimate] = field(default_factory=dict)  # "all" and by pair
-    split_half: dict[str, Estimate] = field(default_factory=dict)  # by pair
+    split_half: dict[str, Estimate] = field(default_factory=dict)  # by pair and exposure
     side_bias: Estimate | None = None
     side_effect: Estimate | None = None
     order_effect: Estimate | None = None
     exposures: list[Exposure] = field(default_factory=list)
     participation: Participation | None = None
     workers: pd.DataFrame | None = None  # effects.worker_report
+    votes: list[dict[str, Any]] = field(default_factory=list)  # preference.votes
     notes: list[str] = field(default_factory=list)
     titles: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-able, without the worker report; NaN becomes null."""
-        content = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "workers"}
+        """JSON-able, without the worker report and the votes; NaN becomes null."""
+        content = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("workers", "votes")}
         content["rules"] = self.rules.model_dump()
         content["margin"] = MARGIN
         return _plain(content)
@@ -155,7 +157,7 @@ def analyse(frame: pd.DataFrame, reference: str, rules: QualityRules | None = No
         preferences(judgments(frame, reference, all_answers=True), ties), comparisons(used), _rankings(used),
         **_agreement(used), **_effects(used), exposures=_exposures(frame),
         participation=_participation(frame, summary, rules), workers=effects.worker_report(frame, summary),
-        notes=_notes(frame, used), titles=titles or {})
+        votes=votes(frame, ties), notes=_notes(frame, used), titles=titles or {})
 
 
 def lean(frame: pd.DataFrame) -> pd.DataFrame:
@@ -204,7 +206,10 @@ def _agreement(used: pd.DataFrame) -> dict[str, dict[str, Estimate]]:
         alpha["all"] = krippendorff_alpha(used)
     for condition, group in used.groupby("condition", observed=True):
         alpha[condition] = krippendorff_alpha(group)
-        halves[condition] = split_half(*(group[name].to_numpy() for name in ("outcome", "worker_id", "image_id")))
+        # an image seen for 125 ms and the same one seen for 8 s are two units
+        for ms, cell in group.groupby(group["exposure_req_ms"].fillna(np.inf)):
+            name = condition if np.isinf(ms) else f"{condition}, {ms:g} ms"
+            halves[name] = split_half(*(cell[column].to_numpy() for column in ("outcome", "worker_id", "image_id")))
     return {"alpha": alpha, "split_half": halves}
 
 

@@ -109,6 +109,12 @@ def write_analysis(analysis: Analysis, out: Path) -> list[Path]:
         workers = analysis.workers.assign(**tables.identity_columns(analysis))
         write_text(out / "workers.csv", workers.to_csv(index=False))
         files.append(out / "workers.csv")
+    people = out / "preferences.json"  # the scores are compared with what people prefer: nobody else's votes go there
+    if analysis.votes and not analysis.identity.simulated:
+        write_json(people, analysis.votes)
+        files.append(people)
+    else:
+        people.unlink(missing_ok=True)
     return files
 
 

@@ -4,12 +4,14 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
+from evaluation.intervals import holm
 from evaluation.rundir import PHOTOS
 from human_study.clustered import (
     Estimate,
@@ -134,6 +136,22 @@ def preferences(frame: pd.DataFrame, ties: str = "half") -> list[Preference]:
     return adjusted(rows)
 
 
+def votes(frame: pd.DataFrame, ties: str = "half") -> list[dict[str, Any]]:
+    """Used judgments image by image, at all exposures together: {"layout", "preferred", "other", "count"}, sorted.
+
+    frame: responses after quality.apply_rules. A tie is half a vote each way, or left out.
+    """
+    used = frame.loc[frame["used"].fillna(False).to_numpy(bool), ["image_id", "left_method", "right_method", "chosen"]]
+    left, right, names = method_codes(used)
+    parts = []
+    for side, preferred, other in (("left", left, right), ("right", right, left)):
+        counts = used["chosen"].eq(side) + used["chosen"].eq("tie") * (0.5 if ties == "half" else 0.0)
+        parts.append(pd.DataFrame({"layout": used["image_id"], "preferred": pd.Categorical.from_codes(preferred, names),
+                                   "other": pd.Categorical.from_codes(other, names), "count": counts}))
+    total = pd.concat(parts).groupby(["layout", "preferred", "other"], observed=True)["count"].sum()
+    return total[total > 0].sort_index().reset_index().to_dict("records")
+
+
 def _cells(frame: pd.DataFrame, names: list[str]) -> Iterator[tuple[tuple, pd.DataFrame]]:
     """Groups by the named columns and the exposure (infinite: unlimited)."""
     exposure = frame["exposure_req_ms"].fillna(math.inf).rename("exposure")
@@ -185,15 +203,6 @@ def adjusted(rows: Sequence[Preference]) -> list[Preference]:
         for i, p in zip(have, holm([getattr(rows[i], field) for i in have]), strict=True):
             adjusted_rows[i] = replace(adjusted_rows[i], **{f"{field}_holm": p})
     return adjusted_rows
-
-
-def holm(p_values: Sequence[float]) -> list[float]:
-    """Holm's (1979) adjusted p values, in the order given."""
-    order = np.argsort(p_values)
-    count = len(order)
-    adjusted_p = np.empty(count)
-    adjusted_p[order] = np.maximum.accumulate(np.sort(p_values) * np.arange(count, 0, -1)) if count else []
-    return adjusted_p.clip(max=1.0).tolist()
 
 
 @dataclass(frozen=True)

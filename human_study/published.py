@@ -6,14 +6,9 @@ percentages without the number of judgments; the counts behind Figure 4 are read
 
 from dataclasses import dataclass
 
+from evaluation.published_order import TABLE_1
+
 SOURCE = "Chen & Koltun, ICCV 2017"
-# percent of comparisons in which CRN's image was rated more realistic, unlimited time (chance: 50; all p < 1e-3)
-TABLE_1 = {
-    "cityscapes": {"image_space": 99.7, "gan_segmentation": 98.5, "pix2pix": 96.9, "encoder_decoder": 78.3,
-                   "full_resolution": 67.7},
-    "nyu": {"image_space": 91.4, "gan_segmentation": 82.3, "pix2pix": 77.2, "encoder_decoder": 71.2,
-            "full_resolution": 65.8},
-}
 FIGURE_4_JUDGMENTS = 980  # per point
 FIGURE_4_EXPOSURES_MS = (125, 250, 500, 1000, 2000, 4000, 8000)
 # judgments, of 980, for the method named first, Cityscapes, by exposure

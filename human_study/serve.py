@@ -27,7 +27,7 @@ from human_study.server import create_app
 from human_study.site import PANELS, Panel, Site
 from human_study.store import Store
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOPBACK = ("127.0.0.1", "localhost")
 
 
 def open_store(run: RunDirectory, batch: Batch, key_file: Path | None = None, simulated: bool = False,
@@ -63,16 +63,16 @@ def choose_panel(name: str, completion_code: str, worker_param: str, complete_ur
     return Panel(known.platform, worker_param or known.worker, known.assignment, complete_url or known.complete_url)
 
 
-def make_site(store: Store, host: str, port: int, public_url: str = "", panel: Panel = PANELS["local"],
+def make_site(store: Store, port: int, public_url: str = "", panel: Panel = PANELS["local"],
               completion_code: str = "") -> Site:
     """origins[0] is the address printed in links."""
-    origins = [f"http://{'127.0.0.1' if name == '::1' else name}:{port}" for name in ("127.0.0.1", "localhost")]
-    hosts = ["127.0.0.1", "localhost"]
+    origins = [f"http://{name}:{port}" for name in LOOPBACK]
+    hosts = list(LOOPBACK)
     if public_url:
         parts = urlsplit(public_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
+        if parts.scheme != "https" or not parts.hostname or parts.path.strip("/"):
             raise InputError(f"--public-url {public_url}: expected https://NAME[:PORT]")
-        origins.insert(0, f"{parts.scheme}://{parts.netloc}")
+        origins.insert(0, f"https://{parts.netloc}")
         hosts.append(parts.hostname)
     return Site(store, tuple(origins), tuple(hosts), panel, completion_code, secure=origins[0].startswith("https:"))
 
@@ -102,6 +102,15 @@ def append_links(file: Path, links: list[tuple[str, str]]) -> None:
         csv.writer(stream, lineterminator="\n").writerows([*old, *links])
 
 
+def _query(panel: Panel) -> str:
+    """Parameters to write behind the panel's address: Prolific's placeholders, or where a panel's own belongs. MTurk
+    writes its own."""
+    if panel.platform == "mturk":
+        return ""
+    filled = "{{{{%{0}%}}}}" if panel.platform == "prolific" else "PLACEHOLDER OF THE PANEL"
+    return "?" + "&".join(f"{name}={filled.format(name)}" for name in (panel.worker, panel.assignment) if name)
+
+
 def announce(site: Site, links: list[tuple[str, str]], kiosk: bool) -> None:
     """Addresses for the experimenter; flushed, so that they stand there before the first request."""
     batch = site.store.batch
@@ -109,10 +118,8 @@ def announce(site: Site, links: list[tuple[str, str]], kiosk: bool) -> None:
     print(f"progress (keep to yourself): {site.origins[0]}/admin/{site.token('admin')}")
     if kiosk:
         print(f"kiosk: {site.origins[0]}/k/{site.token('kiosk')}")
-    if site.panel.platform != "local":
-        query = "&".join(f"{name}={{{{%{name}%}}}}" for name in (site.panel.worker, site.panel.assignment) if name)
-        print(f"address for the panel: {site.origins[0]}/p/{site.token('panel')}"
-              + (f"?{query}" if site.panel.platform == "prolific" else ""))
+    if site.panel != PANELS["local"]:
+        print(f"address for the panel: {site.origins[0]}/p/{site.token('panel')}{_query(site.panel)}")
     for name, link in links:
         print(f"{name}: {link}")
     sys.stdout.flush()
@@ -145,7 +152,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         run = RunDirectory.open(args.run)
         batch = batch_to_serve(run, args)
         store = open_store(run, batch, args.key_file, assignments=args.assignments)
-        site = make_site(store, args.host, args.port, args.public_url, panel, args.completion_code)
+        site = make_site(store, args.port, args.public_url, panel, args.completion_code)
         links = new_links(site, args.participants)
         if links:
             append_links(batch.secret / "links.csv", links)

@@ -182,7 +182,7 @@ def simulate(store: Store, workers: Mapping[str, int], truth: Truth, seed: int =
         raise InputError(f"{sum(workers.values())} simulated workers, but the study has {store.places} places; "
                          "give --set hits=N or assignments=N")
     names = [(kind, f"{kind}-{i}") for kind, count in workers.items() for i in range(count)]
-    with running(lambda port: make_site(store, "127.0.0.1", port)) as site:
+    with running(lambda port: make_site(store, port)) as site:
         asyncio.run(_everybody(site, names, truth, seed, at_once))
     return export_responses(store.batch, simulated=True)
 

@@ -9,6 +9,7 @@ import pytest
 from scipy import stats
 
 from data.errors import InputError
+from evaluation.preferences import read_preferences
 from human_study.analysis import analyse
 from human_study.analyze import analyse_run, main, read_counts, write_analysis
 from human_study.hits import write_batch
@@ -234,6 +235,26 @@ def test_people_are_not_marked_and_equal_analyses_are_equal_files(tmp_path):
     assert "SIMULATED" not in (tmp_path / "1" / "report.md").read_text()
     for file in sorted((tmp_path / "1").iterdir()):
         assert file.read_bytes() == (tmp_path / "2" / file.name).read_bytes(), file.name
+
+
+def test_peoples_votes_are_written_for_the_scores(tmp_path):
+    rows = [row("w0", 0, "i0", "crn", "b", "left"), row("w1", 0, "i0", "b", "crn", "right"),
+            row("w2", 0, "i0", "crn", "b", "right"), row("w0", 1, "i1", "b", "crn", "tie"),
+            row("w1", 1, "i1", "crn", "b", "none"), row("w2", 1, "i1", "photos", "blurred", "left", block="practice")]
+    write_analysis(analyse(table(rows), "crn"), tmp_path)
+    found = [(one.layout, one.preferred, one.other, one.count) for one in read_preferences(
+        tmp_path / "preferences.json")]
+    assert found == [("i0", "b", "crn", 1), ("i0", "crn", "b", 2), ("i1", "b", "crn", 0.5), ("i1", "crn", "b", 0.5)]
+    assert len(analyse(table(rows), "crn", ties="drop").votes) == 2
+    simulated = analyse(table([one | {"platform": "sim"} for one in rows]), "crn")
+    write_analysis(simulated, tmp_path)
+    assert not (tmp_path / "preferences.json").exists()  # no person voted, and what was there is not this analysis
+
+
+def test_split_half_takes_every_exposure_apart():
+    found = analyse(study(exposures=(125.0, 1000.0), others=("b",)), "crn").split_half
+    assert set(found) == {"crn_vs_b, 125 ms", "crn_vs_b, 1000 ms"}
+    assert set(analyse(study(others=("b",)), "crn").split_half) == {"crn_vs_b"}
 
 
 def test_simulated_data_is_never_merged_with_peoples(tmp_path):

@@ -59,6 +59,11 @@ def test_the_preference_asked_for_is_that_over_all_workers_and_images():
     assert intercept(0.7, 1.0) > intercept(0.7, 0.0)
 
 
+def test_studies_of_one_image_by_chance_find_nothing():
+    found = simulate(Design(2, 1, 2, 0.9), rounds=20)
+    assert 0 <= found.power <= 1 and found.coverage > 0.5
+
+
 def test_designs_that_cannot_be():
     for design, message in ((Design(1, 10), "2 workers"), (Design(10, 600), "600 trials"),
                             (Design(10, 10, preference=1.0), "between 0 and 1")):

@@ -1,6 +1,9 @@
 """The statistics of the human study, one by one: by hand, against other packages, and the paper's numbers."""
 
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import choix
 import numpy as np
@@ -8,7 +11,6 @@ import pandas as pd
 import pytest
 import statsmodels.api as sm
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 from statsmodels.stats.proportion import proportion_confint
 
 from human_study import bradley_terry, effects, published
@@ -24,7 +26,7 @@ from human_study.clustered import (
     sandwich,
     wilson,
 )
-from human_study.preference import from_counts, holm
+from human_study.preference import from_counts
 from human_study.published import Counts
 from human_study.robustness import votes_to_flip
 
@@ -125,10 +127,9 @@ def test_difference_of_shares_is_paired():
     assert "one of the two" in clustered_difference(both, np.ones(2400, bool), np.tile(w, 2), np.tile(i, 2)).note
 
 
-def test_holm_equals_statsmodels():
-    p = np.random.default_rng(0).random(25) ** 3
-    assert holm(p) == pytest.approx(multipletests(p, method="holm")[1])
-    assert holm([]) == []
+def test_the_analysis_needs_no_torch():
+    code = "import sys, human_study.analyze, human_study.collect, human_study.serve; assert 'torch' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[1]).returncode == 0
 
 
 # --- Bradley-Terry ---------------------------------------------------------------------------------------------------

@@ -41,7 +41,7 @@ def study(tiny_run, tmp_path):
     def start(settings):
         batch = write_batch(tiny_run, load_protocol("lab", settings), ["pix2pix"], "crn")
         store = open_store(tiny_run, batch, tmp_path / "k" / "study.key")
-        with running(lambda port: make_site(store, "127.0.0.1", port)) as site:
+        with running(lambda port: make_site(store, port)) as site:
             yield store, site
         store.close()
 

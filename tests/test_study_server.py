@@ -59,7 +59,7 @@ def make(tiny_run, key_file):
         batch = write_batch(tiny_run, load_protocol(protocol, settings), None, "crn")
         store = open_store(tiny_run, batch, key_file, **options)
         stores.append(store)
-        site = make_site(store, "127.0.0.1", 8700, panel=panel, completion_code=code)
+        site = make_site(store, 8700, panel=panel, completion_code=code)
         return TestClient(create_app(site), base_url=ORIGIN, headers={"Origin": ORIGIN}, raise_server_exceptions=True)
 
     yield build
@@ -731,6 +731,7 @@ def test_simulated_answers_are_made_again(make, tiny_run):
     (["--complete-url", "http://x"], "expected an https address"),
     (["--protocol", "labb"], "did you mean 'lab'"),
     (["--public-url", "ftp://x"], "expected https://NAME"),
+    (["--public-url", "http://x"], "expected https://NAME"),
 ])
 def test_wrong_command_lines(tiny_run, key_file, capsys, arguments, message):
     with pytest.raises(SystemExit) as stopped:
@@ -739,11 +740,21 @@ def test_wrong_command_lines(tiny_run, key_file, capsys, arguments, message):
     assert stopped.value.code == 2 and message in error and error.count("\n") == 1
 
 
+@pytest.mark.parametrize("panel, address", [
+    (PANELS["local"], None), (choose_panel("local", "", "pid", ""), r"/p/\w+\?pid=PLACEHOLDER"),
+    (PANELS["mturk"], r"/p/\w+$"),
+    (PANELS["prolific"], r"/p/\w+\?PROLIFIC_PID=\{\{%PROLIFIC_PID%\}\}&SESSION_ID=\{\{%SESSION_ID%\}\}$")])
+def test_the_address_for_every_panel_is_printed(make, capsys, panel, address):
+    serve.announce(make(panel=panel).app.state.site, [], False)
+    found = [line for line in capsys.readouterr().out.splitlines() if line.startswith("address for the panel")]
+    assert len(found) == (address is not None) and all(re.search(address, line) for line in found)
+
+
 def test_addresses(make):
     check_address("127.0.0.1", "", False)
     check_address("0.0.0.0", "https://study.example.org", True)
     store = make().app.state.site.store
-    site = make_site(store, "0.0.0.0", 8700, "https://study.example.org")
+    site = make_site(store, 8700, "https://study.example.org")
     page = TestClient(create_app(site), base_url="https://study.example.org").get(f"/k/{site.token('kiosk')}")
     assert page.status_code == 200
     link = f"/s/{store.invite('local')[1]}"
