@@ -9,7 +9,6 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from torch import nn
 
 from data.errors import InputError
 from data.files import fingerprint, read_json
@@ -39,8 +38,7 @@ class LabelJudge(Protocol):
 class Context:
     """judge: None where no metric needs one. train_photos: indices -> uint8 [n, 3, H, W], for the train-val floor.
 
-    reference: the method that every other one is compared with. loss_networks: networks used in losses, by name; no
-    extractor may share a weight tensor with them.
+    reference: the method that every other one is compared with.
     """
 
     judge: LabelJudge | None = None
@@ -50,7 +48,6 @@ class Context:
     options: ScoreConfig = field(default_factory=ScoreConfig)
     train_photos: Callable[[Sequence[int]], np.ndarray] | None = None
     reference: str = "crn"
-    loss_networks: Mapping[str, nn.Module] = field(default_factory=dict)
 
 
 class Work:

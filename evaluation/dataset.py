@@ -1,7 +1,8 @@
 """The validation pairs of a run as plain files, so that every later stage, and any other program, can read them."""
 
+from data.errors import InputError
 from data.files import fingerprint, read_json, write_json, write_png
-from data.pairs import PairDataset
+from data.pairs import PairDataset, pairs_key
 from evaluation.images import pixel_hash
 from evaluation.rundir import RunDirectory
 from presets.schema import DataConfig
@@ -13,9 +14,20 @@ def dataset_key(config: DataConfig) -> str:
     return fingerprint(config.model_dump(exclude={"path"}))
 
 
-def is_written(run: RunDirectory, config: DataConfig) -> bool:
+def _pairs(train: PairDataset, val: PairDataset) -> str:
+    return fingerprint(pairs_key(train), pairs_key(val))
+
+
+def is_written(run: RunDirectory, config: DataConfig, train: PairDataset, val: PairDataset) -> bool:
+    """Whether the run has its validation pairs as files. Raises InputError when they are those of other data."""
     marker = run.dataset / MARKER
-    return marker.exists() and read_json(marker)["fingerprint"] == dataset_key(config)
+    written = read_json(marker) if marker.exists() else {}
+    if written.get("fingerprint") != dataset_key(config) or "pairs" not in written:
+        return False
+    if written["pairs"] != _pairs(train, val):
+        raise InputError(f"{run.dataset}: made of other pairs than {config.path or config.dataset} has; give another "
+                         "--out, or the data that this run was begun with")
+    return True
 
 
 def write_dataset(run: RunDirectory, config: DataConfig, train: PairDataset, val: PairDataset) -> None:
@@ -33,5 +45,6 @@ def write_dataset(run: RunDirectory, config: DataConfig, train: PairDataset, val
     if modes:
         write_json(run.dataset / "modes.json", modes)
     write_json(run.dataset / "train.json", {"photo_sha256": [pixel_hash(train[i].photo) for i in range(len(train))]})
-    write_json(run.dataset / MARKER, {"fingerprint": dataset_key(config), "val": len(val), "train": len(train)})
+    write_json(run.dataset / MARKER, {"fingerprint": dataset_key(config), "pairs": _pairs(train, val),
+                                      "val": len(val), "train": len(train)})
 

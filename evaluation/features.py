@@ -4,7 +4,6 @@ A Fréchet distance is called FID only on the official Inception weights. Nothin
 file that is given, or from torch.hub's cache when they lie there already.
 """
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -142,12 +141,6 @@ def weights_file(config: ExtractorConfig, cached: str | None = None, source: str
         where = f", nor {file}; get it from {source}" if file else ""
         raise InputError(f"extractor {config.kind}: needs weights: no `path` is set{where}")
     return file
-
-
-def tensor_hashes(module: nn.Module, least: int = 512) -> set[str]:
-    """SHA-256 of every weight tensor of at least `least` numbers, as float32: the same weights in any file format."""
-    tensors = [tensor for tensor in module.state_dict().values() if tensor.numel() >= least]
-    return {hashlib.sha256(t.detach().float().cpu().contiguous().numpy().tobytes()).hexdigest() for t in tensors}
 
 
 def register(extractor: Extractor) -> str:

@@ -7,9 +7,9 @@ from torch import nn
 
 from data.errors import InputError
 from data.files import read_image, read_json
-from evaluation.features import tensor_hashes
 from evaluation.images import pixel_hash
 from evaluation.rundir import Method, RunDirectory
+from models.perceptual import tensor_hashes
 
 
 def hashes_in(protocol: object) -> set[str]:
@@ -36,13 +36,14 @@ def check_judges(methods: Iterable[Method], judges: Mapping[str, object]) -> Non
                                      "it; leave out the method, or choose another judge")
 
 
-def check_shared_weights(judge: str, module: nn.Module, losses: Mapping[str, nn.Module]) -> None:
+def check_shared_weights(methods: Iterable[Method], judge: str, module: nn.Module) -> None:
     """Raises InputError when a judge shares a weight tensor with a network of a loss, whatever files they came from."""
     own = tensor_hashes(module)
-    for name, network in losses.items():
-        if shared := own & tensor_hashes(network):
-            raise InputError(f"{judge} shares {len(shared)} weight tensors with '{name}', a network of a loss; "
-                             "choose another judge")
+    for method in methods:
+        for network, tensors in method.loss_tensors.items():
+            if shared := own & set(tensors):
+                raise InputError(f"{judge} shares {len(shared)} weight tensors with '{network}', a network of a loss "
+                                 f"of method '{method.name}'; leave out the method, or choose another judge")
 
 
 def check_photographs(run: RunDirectory) -> None:

@@ -31,7 +31,6 @@ from evaluation.executor import EXECUTORS, make_executor
 from evaluation.images import add_images
 from evaluation.judge import load_judge
 from evaluation.label_judges import build_judge
-from evaluation.leaks import check_shared_weights
 from evaluation.rundir import Method, RunDirectory
 from evaluation.scores import COMPARISONS, METRICS, check_files, check_options, score_run, scored_inputs
 from evaluation.tasks import synthesize_method
@@ -61,7 +60,7 @@ class Job:
 
     def dataset(self) -> None:
         """Validation photos and layouts as files."""
-        if self.suite.group.leads and not is_written(self.run, self.preset.data):
+        if self.suite.group.leads and not self.has_dataset():
             write_dataset(self.run, self.preset.data, self.suite.train, self.suite.val)
             say(f"{len(self.run.layouts())} validation pairs in {self.run.dataset}")
         self.suite.group.barrier()
@@ -122,21 +121,19 @@ class Job:
 
     # --- what they share ----------------------------------------------------------------------------------------
 
+    def has_dataset(self) -> bool:
+        """Raises InputError when the data cannot be opened, or are not those that the run was begun with."""
+        return is_written(self.run, self.preset.data, self.suite.train, self.suite.val)
+
     def _context(self) -> Context:
         config = self.preset.score
-        in_losses = {}
-        for name in self.preset.methods:
-            in_losses |= self.suite.loss_networks(name)
         if config.judge.kind == "trained":
-            network = self.suite.judge
-            check_shared_weights("the judge", network, in_losses)
-            judge = load_judge(network, self.run.labels(), self.suite.size, self.preset.judge.images_seen,
+            judge = load_judge(self.suite.judge, self.run.labels(), self.suite.size, self.preset.judge.images_seen,
                                self.suite.device)
         else:
             judge = build_judge(config.judge, self.run.labels(), self.suite.device)
         return Context(judge=judge, device=self.suite.device, bootstrap=config.bootstrap, seed=self.preset.seed,
-                       options=config, reference=self.preset.study.reference, train_photos=self.suite.train_photos,
-                       loss_networks=in_losses)
+                       options=config, reference=self.preset.study.reference, train_photos=self.suite.train_photos)
 
     def _images_key(self, methods: list[str]) -> list:
         """What identifies the pictures of these methods: of what made them, or their bytes where others made them."""
@@ -302,7 +299,7 @@ def main(argv: list[str] | None = None) -> int:
         command = shlex.join(["python", "-m", "evaluation.run", *(sys.argv[1:] if argv is None else argv)])
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped like by Ctrl-C: what is running is saved
         job = Job(preset, out, images, args.executor, args.jobs)
-        _ = job.suite.train, job.suite.val  # a folder is claimed only for data that can be opened
+        job.has_dataset()  # a folder is claimed only for data that can be opened, and not for two
         if job.suite.group.leads:
             claim_run(out, preset, Path(args.preset).stem, versions(), command)
         job.suite.group.barrier()

@@ -5,6 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from torch import nn
+
 from data.errors import InputError, nearest
 from data.files import fingerprint, read_json, sha256
 from evaluation import (
@@ -141,14 +143,14 @@ def _comparison_inputs(work: Work, metrics: dict[str, Metric], method: str) -> s
 def check_leaks(work: Work, metrics: dict[str, Metric]) -> None:
     """Refuse to score with networks that a method was trained against, or on photographs that were trained on."""
     extractors = [c.extractor for c in work.extractors] if _on_features(metrics) else []
-    judges = {f"the extractor '{extractor.label}'": extractor.full for extractor in extractors}
-    if work.context.judge is not None:
-        judges["the judge"] = work.context.judge.protocol
-    leaks.check_judges(work.measurements.methods.values(), judges)
-    for extractor in extractors:
-        if extractor.module is not None:
-            leaks.check_shared_weights(f"the extractor '{extractor.label}'", extractor.module,
-                                       work.context.loss_networks)
+    judges = {f"the extractor '{extractor.label}'": (extractor.full, extractor.module) for extractor in extractors}
+    if (judge := work.context.judge) is not None:
+        judges["the judge"] = judge.protocol, judge
+    methods = work.measurements.methods.values()
+    leaks.check_judges(methods, {name: protocol for name, (protocol, _) in judges.items()})
+    for name, (_, module) in judges.items():
+        if isinstance(module, nn.Module):
+            leaks.check_shared_weights(methods, name, module)
     leaks.check_photographs(work.run)
 
 

@@ -142,3 +142,9 @@ def weights_sha256(state: Mapping[str, Tensor]) -> str:
         digest.update(f"{key} {list(value.shape)}\n".encode())
         digest.update(value.numpy().tobytes())
     return digest.hexdigest()
+
+
+def tensor_hashes(module: nn.Module, least: int = 512) -> set[str]:
+    """SHA-256 of every weight tensor of at least `least` numbers, as float32: the same weights in any file format."""
+    tensors = [tensor for tensor in module.state_dict().values() if tensor.numel() >= least]
+    return {hashlib.sha256(t.detach().float().cpu().contiguous().numpy().tobytes()).hexdigest() for t in tensors}

@@ -16,9 +16,9 @@ from baselines.methods import Method, MethodSpec, build_generator, build_method,
 from data import open_dataset
 from data.errors import InputError
 from data.files import fingerprint
-from data.pairs import PairDataset
+from data.pairs import PairDataset, pairs_key
 from models.objectives import PerceptualObjective, plan_calibration
-from models.perceptual import PerceptualNet, weights_sha256
+from models.perceptual import PerceptualNet, tensor_hashes, weights_sha256
 from models.segmentation import CrossEntropy, Describe, DilatedNet, PerceptualTrainee, ResidualNet
 from models.vgg_files import load_perceptual
 from presets.schema import Preset, TrainingConfig
@@ -129,8 +129,13 @@ class Suite:
         return network.requires_grad_(False).eval()
 
     def _data_key(self) -> dict[str, Any]:
-        """Configuration of the data, without the folder's place: moved photographs are the same photographs."""
-        return self.preset.data.model_dump(exclude={"path", "val"})
+        """Configuration of the data, and the training pairs in place of their folder: moved photographs are the same
+        photographs, and others in the same place are not."""
+        return self.preset.data.model_dump(exclude={"path", "val"}) | {"pairs": self._train_pairs}
+
+    @cached_property
+    def _train_pairs(self) -> str:
+        return pairs_key(self.train)
 
     def training_config(self, spec: MethodSpec, objective_defaults: dict[str, Any]) -> TrainingConfig:
         """The preset's training section, then the objective's usual optimiser, then the preset's overrides."""
@@ -164,6 +169,7 @@ class Suite:
             "parameters": sum(p.numel() for p in method.generator.parameters()),
             "training_seconds": round(saved["seconds"], 1),
             "loss_networks": {role: weights_sha256(network.state_dict()) for role, network in networks.items()},
+            "loss_tensors": {role: sorted(tensor_hashes(network)) for role, network in networks.items()},
             "notes": _notes(networks),
         }
 
