@@ -154,7 +154,8 @@ def test_a_stopped_run_goes_on_to_the_same_images(smoke, job, tmp_path, number, 
     process.send_signal(number)
     _, error = process.communicate(timeout=60)
     if number == signal.SIGINT:
-        assert process.returncode == 130 and "same command" in error and "Traceback" not in error
+        assert process.returncode == 130, error
+        assert "same command" in error and "Traceback" not in error
     assert 0 < load(checkpoint)["step"] < 32
     job(*command)
     for layout in smoke.layouts():
