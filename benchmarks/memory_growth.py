@@ -2,6 +2,7 @@
 
     python -m benchmarks.memory_growth --width 0.125 --rows 64 128 256 --batch 1 2 4     measured, here
     python -m benchmarks.memory_growth --count                                           counted, at any size
+    python -m benchmarks.memory_growth --count --rows 1024 --trainable 2                 the last two modules learn
 
 Pictures are twice as wide as high. Measured: milliseconds and, on a GPU, peak memory. Counted on shapes alone, without
 doing the work: TFLOP, megabytes of activations kept for the backward pass, with and without computing them again,
@@ -29,9 +30,10 @@ from training.start import freeze_all_but_last
 MB = 2**20
 
 
-def sized(rows: int, width: float) -> Preset:
+def sized(rows: int, width: float, trainable: str | int = "all") -> Preset:
     """The paper's experiment at another size, all networks at a fraction of their channels."""
-    preset = load_preset("cityscapes-256p", [f"data.size=[{rows}, {2 * rows}]"])
+    preset = load_preset("cityscapes-256p", [f"data.size=[{rows}, {2 * rows}]", "training.start_from=a coarser network",
+                                             f"training.trainable={trainable}"])
     preset.generators["crn"] = {"widths": [max(4, round(width * channels)) for channels in PAPER_WIDTHS]}
     preset.perceptual.source, preset.perceptual.width = "trained", width
     return preset
@@ -81,15 +83,14 @@ def _loss(built, pair: Batch) -> Tensor:
     return sum((photo[layer] - shown[layer]).abs().mean() for layer in photo)
 
 
-def count(rows: int, batch: int, width: float) -> dict:
-    preset = sized(rows, width)
-    again = counted_memory(preset, "crn", batch, again=True)["activations_mb"]
-    return {"rows": rows, "batch": batch, "tflop": counted_work(preset, "crn", batch),
-            **counted_memory(preset, "crn", batch, again=False), "activations_computed_again_mb": again}
+def count(preset: Preset, batch: int) -> dict:
+    trainable = preset.training.trainable
+    again = counted_memory(preset, "crn", batch, True, trainable)["activations_mb"]
+    return {"rows": preset.data.size[0], "batch": batch, "tflop": counted_work(preset, "crn", batch, trainable),
+            **counted_memory(preset, "crn", batch, False, trainable), "activations_computed_again_mb": again}
 
 
-def measure_one(rows: int, batch: int, width: float, device: str, seconds: float, clock: str) -> dict:
-    preset = sized(rows, width)
+def measure_one(preset: Preset, batch: int, device: str, seconds: float, clock: str) -> dict:
     harness = next(variant for variant in variants(device, None) if variant.name.startswith("harness"))
     row = Row(harness, preset, "crn", batch, device)
     measure([row], seconds, CLOCKS[clock])
@@ -112,6 +113,8 @@ def parser() -> argparse.ArgumentParser:
     usage.add_argument("--rows", type=int, nargs="+", default=[64, 128, 256, 512, 1024])
     usage.add_argument("--batch", type=int, nargs="+", default=[1])
     usage.add_argument("--width", type=float, default=1.0, help="fraction of all channels; default: the paper's")
+    usage.add_argument("--trainable", default="all", metavar="N",
+                       help="only the last N modules and the last layer learn")
     usage.add_argument("--count", action="store_true", help="count only, time nothing")
     usage.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     usage.add_argument("--seconds", type=float, default=2.0, help="for each size; default: 2")
@@ -129,15 +132,17 @@ def main(argv: list[str] | None = None) -> int:
                 raise InputError(f"--rows {rows}: 4 doubled at most 8 times, for example 64, 256, 1024")
         lines = []
         for rows in args.rows:
+            preset = sized(rows, args.width, args.trainable)
             for batch in args.batch:
-                line = count(rows, batch, args.width)
+                line = count(preset, batch)
                 if not args.count:
-                    line |= measure_one(rows, batch, args.width, device, args.seconds, args.clock)
+                    line |= measure_one(preset, batch, device, args.seconds, args.clock)
                 lines.append(line)
         print(table(lines))
         if args.out:
             where = {"counted": "on shapes"} if args.count else {**machine(device), "clock": args.clock}
-            write_json(args.out, {"machine": where, "width": args.width, "sizes": lines})
+            write_json(args.out, {"machine": where, "width": args.width, "trainable": args.trainable,
+                                  "sizes": lines})
     return 0
 
 

@@ -5,18 +5,23 @@
     python -m benchmarks.train_step --preset street --methods crn,encoder_decoder,full_resolution
 
 Rows of CRN: the naive float32 port, each optimisation added to it on its own, and the harness's step with all of them.
-Before anything is timed, losses and gradients of the naive port and of the harness are compared. Rows take turns, and
-each keeps its fastest step, so that a machine shared with others measures all of them alike.
+What the preset says of `trainable`, `accumulate` and `activation_checkpointing` holds for every row. Before anything is
+timed, losses and gradients of the naive port and of the harness are compared, and the memory of each row is taken while
+no other is there. Then rows take turns, and each keeps its fastest step, so that a machine shared with others measures
+all of them alike. A row is credited with the work that it does: cached photo features are none, and neither are
+activations computed again.
 """
 
 import argparse
 import contextlib
+import gc
 import json
 import platform
 import sys
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from unittest import mock
 
@@ -31,13 +36,16 @@ from data.errors import InputError, one_line_errors
 from data.files import write_json
 from models.layers import one_hot
 from models.objectives import Batch
-from presets.schema import Preset, TrainingConfig, load_preset
+from presets.schema import Preset, load_preset
 from training.fabric import native_bf16, resolve_device, solo_fabric
+from training.feature_cache import PhotoFeatureCache
+from training.memory import recompute_activations
 from training.rehearsal import random_networks
 from training.start import freeze_all_but_last
 from training.step import TrainingStep
 
 CLASSES = 20
+FIRST_STEPS = 3  # before memory is taken: Adam's state appears in the first, CUDA graphs are recorded in the second
 TOLERANCE = {"float32": 1e-3, "bf16": 5e-2}  # of the gradient's length
 
 
@@ -86,7 +94,7 @@ def make_batch(preset: Preset, count: int, device: str, memory_format: torch.mem
     photo = torch.rand(count, 3, height, width) * 2 - 1
     labels = labels.to(device)
     layout = one_hot(labels, CLASSES).contiguous(memory_format=memory_format)
-    return Batch(layout, photo.to(device, memory_format=memory_format), labels.long())
+    return Batch(layout, photo.to(device, memory_format=memory_format), labels.long(), list(range(count)))
 
 
 CLOCKS: dict[str, Callable[[], float]] = {"wall": time.perf_counter, "processor": time.process_time}
@@ -103,31 +111,32 @@ class Row:
             naive_layers(built.generator)
         for network in (built.generator, built.objective, *built.objective.networks().values()):
             network.to(device, memory_format=layout)
+        config = preset.training
+        freeze_all_but_last(built.generator, config.trainable, method)
+        if config.activation_checkpointing:
+            recompute_activations(built.generator)
         if variant.compile:
             built.generator.compile(mode=variant.compile)
-        config = TrainingConfig(lr=preset.training.lr, betas=preset.training.betas)
         settings = {"lr": config.lr, "betas": tuple(config.betas),
                     **({"fused": True} if variant.fused_adam else {"foreach": False})}
         adversary = built.objective.adversary
-        optimisers = [torch.optim.Adam(net.parameters(), **settings) if net is not None else None
-                      for net in (built.generator, adversary)]
+        optimisers = [torch.optim.Adam([p for p in net.parameters() if p.requires_grad], **settings)
+                      if net is not None else None for net in (built.generator, adversary)]
         if not variant.fused_adam:
             optimisers[0].zero_grad = lambda: nn.Module.zero_grad(built.generator, set_to_none=False)
         fabric = solo_fabric(device, "bf16" if variant.bf16 else "float32")
         self.step = TrainingStep(built.generator, built.objective, *optimisers, config, fabric)
         self.method, self.device, self.lr = built, device, config.lr
-        self.batch = make_batch(preset, batch, device, layout)
+        self.parts = make_batch(preset, batch, device, layout).parts(config.accumulate)
         if variant.cached_photo:
-            with fabric.autocast():
-                photo = built.objective.photo_features(self.batch)
-            built.objective.photo_features = lambda batch: photo
+            built.objective.photo_cache = PhotoFeatureCache(gigabytes=1000)
 
     def __call__(self) -> float:
         """One step; the loss."""
         packed = contextlib.nullcontext() if self.variant.packed_gradients else mock.patch.object(
             models.crn, "upsample", naive_upsample)
         with packed:
-            return float(self.step([self.batch], self.lr)["total"])
+            return float(self.step(self.parts, self.lr)["total"])
 
     def time(self, clock: Callable[[], float]) -> None:
         start = clock()
@@ -135,12 +144,13 @@ class Row:
         self.milliseconds = min(self.milliseconds, 1e3 * (clock() - start))
 
     def gradient(self) -> torch.Tensor:
-        """float64, all parameters in one vector, after the step just made."""
-        grads = [p.grad.flatten().double().cpu() for _, p in sorted(self.method.generator.named_parameters())]
+        """float64, all parameters that learn in one vector, after the step just made."""
+        grads = [p.grad.flatten().double().cpu() for _, p in sorted(self.method.generator.named_parameters())
+                 if p.requires_grad]
         return torch.cat(grads)
 
     def memory(self) -> dict[str, float]:
-        """Megabytes kept for the backward pass, and on a GPU the peak of one step."""
+        """Megabytes kept for the backward pass, and on a GPU the peak of one step, with whatever else is there."""
         kept: dict[int, int] = {}
 
         def keep(tensor: torch.Tensor) -> torch.Tensor:
@@ -155,19 +165,24 @@ class Row:
         return {"saved_mb": sum(kept.values()) / 2**20, **peak}
 
 
-def counted_work(preset: Preset, method: str, batch: int, trainable: str | int = "all") -> float:
-    """TFLOP of one training step, counted on shapes alone; a multiply-add is two."""
+def counted_work(preset: Preset, method: str, batch: int, trainable: str | int = "all",
+                 cached_photo: bool = False) -> float:
+    """TFLOP of one training step, counted on shapes alone; a multiply-add is two.
+
+    cached_photo: the features of the photographs are there already.
+    """
     with torch.device("meta"):
         built = build(preset, method)
         height, width = preset.data.size
         layout, photo = torch.empty(batch, CLASSES, height, width), torch.empty(batch, 3, height, width)
         freeze_all_but_last(built.generator, trainable, method)
+        with FlopCounterMode(display=False) as looking:
+            photo_features = built.objective.photo_features(Batch(layout, photo, None))
         with FlopCounterMode(display=False) as counter:
             images = built.objective.synthesize(built.generator, Batch(layout, photo, None))
-            photo_features = built.objective.photo_features(Batch(layout, photo, None))
             image_features = built.objective.features(images.flatten(0, 1))
             sum((photo_features[key] - image_features[key]).abs().mean() for key in photo_features).backward()
-    return counter.get_total_flops() / 1e12
+    return (counter.get_total_flops() + (0 if cached_photo else looking.get_total_flops())) / 1e12
 
 
 def matrix_rate(device: str, bf16: bool, clock: Callable[[], float], seconds: float = 2.0) -> float:
@@ -206,12 +221,24 @@ def measure(rows: list[Row], seconds: float, clock: Callable[[], float]) -> None
             row.time(clock)
 
 
+def memory_alone(build_row: Callable[[], Row]) -> dict[str, float]:
+    """Memory of a row that is built for this and gone afterwards."""
+    row = build_row()
+    for _ in range(FIRST_STEPS):
+        row()
+    found = row.memory()
+    del row
+    gc.collect()
+    return found
+
+
 def describe(row: Row, batch: int, work: float | None, rate: float, naive_ms: float | None) -> dict:
+    """work: TFLOP of this row's step."""
     seconds = row.milliseconds / 1e3
-    done = {"tflop_per_s": work / seconds, "fraction_of_matrix_rate": work / seconds / rate} if work else {}
+    done = {"tflop_per_step": work, "tflop_per_s": work / seconds,
+            "fraction_of_matrix_rate": work / seconds / rate} if work else {}
     gain = {"times_naive": naive_ms / row.milliseconds} if naive_ms else {}
-    return {**asdict(row.variant), "ms": row.milliseconds, "images_per_s": batch / seconds, **done, **gain,
-            **row.memory()}
+    return {**asdict(row.variant), "ms": row.milliseconds, "images_per_s": batch / seconds, **done, **gain}
 
 
 def machine(device: str) -> dict:
@@ -255,18 +282,24 @@ def _cell(row: dict, key: str, width: int, form: str) -> str:
 
 
 def bench_method(preset: Preset, method: str, args: argparse.Namespace, device: str, rate: float) -> dict:
-    build_row: Callable[[Variant], Row] = lambda variant: Row(variant, preset, method, args.batch, device)  # noqa: E731
+    def build_row(variant: Variant) -> Row:
+        return Row(variant, preset, method, args.batch, device)
+
     chosen = variants(device, args.compile)
     content = "perceptual" in build(preset, method).objective.networks()
     if method != "crn":
         chosen = [v for v in chosen if v.channels_last and v.fused_norm and not v.cached_photo]
+    memory = [memory_alone(partial(build_row, variant)) for variant in chosen]
     rows = [build_row(variant) for variant in chosen]
-    part: dict = {"tflop_per_step": counted_work(preset, method, args.batch) if content else None}
+    work = {cached: counted_work(preset, method, args.batch, preset.training.trainable, cached) if content else None
+            for cached in {variant.cached_photo for variant in chosen}}
+    part: dict = {"tflop_per_step": work[False]}
     if method == "crn":
         part["check"] = compare(rows[0], next(row for row in rows if row.variant.name.startswith("harness")))
     measure(rows, args.seconds, CLOCKS[args.clock])
     naive = rows[0].milliseconds if method == "crn" else None
-    part["rows"] = [describe(row, args.batch, part["tflop_per_step"], rate, naive) for row in rows]
+    part["rows"] = [describe(row, args.batch, work[row.variant.cached_photo], rate, naive) | kept
+                    for row, kept in zip(rows, memory, strict=True)]
     return part
 
 
@@ -293,8 +326,9 @@ def main(argv: list[str] | None = None) -> int:
     with one_line_errors("benchmarks.train_step"):
         preset = load_preset(args.preset, [f"data.size={list(args.size)}"] if args.size else [])
         args.batch = args.batch or preset.training.batch
-        if args.batch < 1:
-            raise InputError(f"--batch {args.batch}: at least 1")
+        if args.batch < 1 or args.batch % preset.training.accumulate:
+            raise InputError(f"--batch {args.batch}: at least 1, and a multiple of training.accumulate="
+                             f"{preset.training.accumulate}")
         device = resolve_device(args.device)
         torch.set_num_threads(args.threads or torch.get_num_threads())
         bf16 = native_bf16(device)

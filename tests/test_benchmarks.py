@@ -1,11 +1,15 @@
 """The training benchmark: both ports compute the same, every row is measured, tables hold what they say."""
 
 import json
+import weakref
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from benchmarks import memory_growth, train_step
-from benchmarks.train_step import NAIVE, Row, compare, variants
+from benchmarks.train_step import NAIVE, Row, build, compare, counted_work, variants
+from evaluation.cost import flops
 from presets.schema import load_preset
 
 TINY = ["data.size=[16, 32]", "generators.crn.widths=[8, 6, 4]", "perceptual.width=0.05"]
@@ -37,14 +41,56 @@ def test_table_and_json_of_the_command(tmp_path, capsys):
     assert len(rows) >= 7 and all(row["ms"] > 0 and row["saved_mb"] > 0 for row in rows)
     work = stored["methods"]["crn"]["tflop_per_step"]
     for row in rows:
-        assert row["tflop_per_s"] == pytest.approx(work / row["ms"] * 1e3)
+        assert row["tflop_per_step"] < work if row["cached_photo"] else row["tflop_per_step"] == work
+        assert row["tflop_per_s"] == pytest.approx(row["tflop_per_step"] / row["ms"] * 1e3)
         assert row["images_per_s"] == pytest.approx(2e3 / row["ms"])
     assert rows[0]["times_naive"] == 1
 
 
+def test_cached_features_are_no_work():
+    preset = load_preset("street", TINY)
+    with torch.device("meta"):
+        network, photo = build(preset, "crn").objective.networks()["perceptual"], torch.empty(2, 3, 16, 32)
+    looking = flops(lambda: network(photo)) / 1e12
+    whole, cached = (counted_work(preset, "crn", 2, cached_photo=cached) for cached in (False, True))
+    assert whole - cached == pytest.approx(looking) and looking > 0
+
+
+def test_memory_is_measured_while_no_other_row_is_there(monkeypatch):
+    alive, measured = weakref.WeakSet(), []
+
+    class Counted(Row):
+        def __init__(self, *args):
+            super().__init__(*args)
+            alive.add(self)
+
+        def memory(self):
+            measured.append(len(alive))
+            return super().memory()
+    monkeypatch.setattr(train_step, "Row", Counted)
+    args = SimpleNamespace(batch=1, seconds=0.0, compile=None, clock="wall")
+    rows = train_step.bench_method(load_preset("street", TINY), "crn", args, "cpu", 1.0)["rows"]
+    assert measured == [1] * len(rows)
+
+
+def test_rows_follow_the_preset_s_training():
+    settings = ["training.start_from=elsewhere", "training.trainable=1", "training.accumulate=2"]
+    harness = next(v for v in variants("cpu", None) if v.name.startswith("harness"))
+    row = Row(harness, load_preset("street", [*TINY, *settings]), "crn", 2, "cpu")
+    row()
+    generator = row.method.generator
+    learning = [*generator.blocks[-1].parameters(), *generator.to_images.parameters()]
+    assert len(row.parts) == 2 and len(row.gradient()) == sum(p.numel() for p in learning)
+    kept = {again: Row(harness, load_preset("street", [*TINY, f"training.activation_checkpointing={again}"]), "crn", 2,
+                       "cpu").memory()["saved_mb"] for again in (True, False)}
+    assert kept[True] < kept[False]
+
+
 def test_growth_with_resolution_and_batch(capsys):
-    small, large = memory_growth.count(32, 1, 0.05), memory_growth.count(64, 1, 0.05)
-    both = memory_growth.count(32, 2, 0.05)
+    small, large = (memory_growth.count(memory_growth.sized(rows, 0.05), 1) for rows in (32, 64))
+    both = memory_growth.count(memory_growth.sized(32, 0.05), 2)
+    last = memory_growth.count(memory_growth.sized(32, 0.05, trainable=2), 1)
+    assert all(last[key] < small[key] for key in ("tflop", "activations_mb", "weights_and_optimiser_mb"))
     assert both["tflop"] == pytest.approx(2 * small["tflop"])
     assert both["activations_mb"] == pytest.approx(2 * small["activations_mb"], rel=0.02)
     assert large["activations_mb"] > 2 * small["activations_mb"]
