@@ -13,7 +13,7 @@ from baselines.methods import OBJECTIVES, method_spec
 from data.errors import InputError, one_line_errors
 from data.labels import LabelSpace
 from data.pairs import Pair
-from evaluation.features import tensor_hashes
+from models.perceptual import tensor_hashes
 from presets.schema import Preset
 from training import checkpoint, fabric, harness
 from training.batches import ShuffledBatches
