@@ -5,9 +5,12 @@ import shutil
 import pytest
 
 from data.errors import InputError
+from human_study.analysis import analyse
+from human_study.analyze import identity_of
 from human_study.hits import write_batch
 from human_study.protocols import load_protocol
 from human_study.quality import QualityRules, apply_rules
+from human_study.responses import merge_responses
 from human_study.serve import open_store
 from human_study.simulate import KINDS, Truth, kinds_by_worker, parse_truth, simulate
 
@@ -45,6 +48,45 @@ def test_known_truth_is_recovered(store):
     judged = apply_rules(frame, rules)
     used = judged[judged["used"].fillna(False)]
     assert "left-clicker" not in set(kind[used.index]) and "attentive" in set(kind[used.index])
+
+
+RULES = QualityRules(use_min_median_rt_ms=None, use_max_fast=None)  # simulated workers need no time to look
+
+
+def test_the_analysis_finds_the_truth_and_leaves_out_the_bot(tiny_run, tmp_path):
+    for file in list(tiny_run.path.rglob("0*.png")):
+        shutil.copy(file, file.with_name("1" + file.name[1:]))  # 24 layouts
+    settings = ["test_trials=16", "sentinels=6", "instruction_checks=0", "practice=0", "hits=6"]
+    batch = write_batch(tiny_run, load_protocol("lab", settings), ["pix2pix", "image_space"], "crn")
+    store = open_store(tiny_run, batch, tmp_path / "k" / "study.key", simulated=True)
+    workers = {"attentive": 5, "bot": 1}
+    preference = {"crn_vs_pix2pix": 0.8, "crn_vs_image_space": 0.3}
+    frame = simulate(store, workers, Truth(preference, care=1.0))
+    store.close()
+    found = analyse(frame, "crn", RULES, identity=identity_of(frame, batch.spec))
+    assert found.identity.simulated and "SIMULATED" in found.identity.line()
+    assert found.participation.workers == 6 and found.participation.workers_used == 5
+    kinds = found.workers.set_index("worker_id")["used"].groupby(kinds_by_worker(store, workers)).sum()
+    assert kinds["bot"] == 0 and kinds["attentive"] == 5 * 16
+    for one in found.preferences:
+        low, high = one.clustered
+        assert low < preference[f"{one.a}_vs_{one.b}"] < high and one.n == 5 * 8
+    with pytest.raises(InputError, match="never be merged"):
+        merge_responses([frame, frame.assign(platform="local")])
+
+
+def test_a_timed_study(tiny_run, tmp_path):
+    settings = ["test_trials=4", "sentinels=1", "instruction_checks=0", "practice=0", "hits=1",
+                "exposures_ms=[125, 250]"]
+    batch = write_batch(tiny_run, load_protocol("lab", settings), ["pix2pix"], "crn")
+    store = open_store(tiny_run, batch, tmp_path / "k" / "study.key", simulated=True)
+    frame = simulate(store, {"attentive": 1}, Truth(care=1.0))
+    store.close()
+    assert sorted(frame["exposure_req_ms"]) == [125, 125, 250, 250, 250] and frame["mask_shown"].all()
+    assert set(frame["chosen"]) <= {"left", "right"} and frame["exposure_ms"].gt(0).all()
+    found = analyse(frame, "crn", RULES)
+    assert [one.requested_ms for one in found.exposures] == [125, 250]
+    assert sum(one.measured for one in found.exposures) == 5
 
 
 def test_answer_probabilities(store):
