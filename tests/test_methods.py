@@ -59,7 +59,7 @@ def test_contract(name, small_batch):
         method.objective.adversary.zero_grad()
         sum(method.objective.adversary_terms(batch, images.detach()).values()).backward()
         for key, parameter in method.objective.adversary.named_parameters():
-            assert parameter.grad is not None and parameter.grad.abs().sum() > 0, f"no gradient reaches adversary's {key}"
+            assert parameter.grad is not None and parameter.grad.abs().sum() > 0, f"no gradient reaches {key}"
 
 
 @pytest.mark.parametrize("name", METHODS)

@@ -389,7 +389,8 @@ def test_torchvision_s_file_by_path_and_from_the_cache(tmp_path, monkeypatch):
     state = vgg19_state()
     torch.save(state, cache / "vgg19-dcbb9e9d.pth")
     net = load_perceptual("torchvision")
-    assert net.convention == convention_of("torchvision", "caffe") == CONVENTIONS["torchvision"] and net.protocol()["source"] == "torchvision"
+    assert net.convention == convention_of("torchvision", "caffe") == CONVENTIONS["torchvision"]
+    assert net.protocol()["source"] == "torchvision"
     assert torch.equal(net.state_dict()["features.30.weight"], state["features.30.weight"])
     del state["features.16.weight"]
     torch.save(state, tmp_path / "cut.pth")
