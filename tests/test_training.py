@@ -67,7 +67,8 @@ def preset(**training) -> Preset:
 
 def suite(folder, train=None, **training) -> Suite:
     made = Suite(preset(**training), folder)
-    made.__dict__.update(train=train or Noise(), val=Noise(4))  # cached properties: the datasets of this test
+    made.__dict__.update(train=train or Noise(), val=Noise(4))  # cached properties: the datasets of this test, and
+    made.__dict__.update(_train_pairs="noise")  # what tells them from others, which is had by reading some
     return made
 
 
