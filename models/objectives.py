@@ -183,7 +183,7 @@ class PerceptualObjective(Objective):
 class Content(PerceptualObjective):
     """Plain content loss of one image, Eq. 1: what Table 1 of the paper was made with."""
 
-    def __init__(self, perceptual: nn.Module, lambdas: Lambdas = "calibrated", calibrate_at: StepOrFraction = 100,
+    def __init__(self, perceptual: nn.Module, lambdas: Lambdas = "calibrated", calibrate_at: StepOrFraction = 0.125,
                  total: Weight | None = None):
         super().__init__(perceptual, lambdas, calibrate_at, total)
 
@@ -199,7 +199,7 @@ class Diversity(PerceptualObjective):
     """
 
     def __init__(self, perceptual: nn.Module, k: Count = 9, lambdas: Lambdas = "calibrated",
-                 calibrate_at: StepOrFraction = 100, mean_weight: Share = 0.001):
+                 calibrate_at: StepOrFraction = 0.125, mean_weight: Share = 0.001):
         super().__init__(perceptual, lambdas, calibrate_at)
         self.images = k
         self.mean_weight = mean_weight
