@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from data.errors import InputError
-from data.files import read_image
+from data.files import png_bit_depth, read_image
 from evaluation.rundir import FLOOR, PHOTOS, Method, RunDirectory
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
@@ -170,17 +170,11 @@ def _kind_of(file: Path, expected: set[str], size: tuple[int, int]) -> str | Non
             image.load()
             if image.format != "PNG":
                 return "format"
-            if image.mode != "RGB" or _bit_depth(file) != 8:
+            if image.mode != "RGB" or png_bit_depth(file) != 8:  # Pillow opens 16-bit RGB as if it had 8
                 return "mode"
             return None if (image.height, image.width) == tuple(size) else "size"
     except (OSError, SyntaxError, ValueError):
         return "broken"
-
-
-def _bit_depth(file: Path) -> int:
-    """Bits of one channel, from the PNG's header: Pillow opens 16-bit RGB as if it had 8."""
-    with open(file, "rb") as content:
-        return content.read(25)[24]
 
 
 def _there_already(run: RunDirectory, method: Method, files: dict[str, list[Path]]) -> bool:
