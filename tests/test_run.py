@@ -144,8 +144,11 @@ def test_a_stopped_run_goes_on_to_the_same_images(smoke, job, tmp_path, number, 
     shutil.copy(smoke.path / "run.json", folder / "run.json")
     command = ["--stages", "train,synthesize", "--out", str(folder), "--methods", "pix2pix", "--set",
                "training.checkpoint_seconds=0", "training.samples_every=1"]  # the latter only to make it slower
+    def heed_interrupts():  # which a shell's background job ignores, and the tests may run in one
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     process = subprocess.Popen([sys.executable, "-m", "evaluation.run", *command, *SMOKE, "--executor", executor],
-                               cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                               cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                               preexec_fn=heed_interrupts)
     checkpoint = folder / "methods" / "pix2pix" / "checkpoint.pt"
     for _ in range(1200):
         if checkpoint.exists() or process.poll() is not None:

@@ -6,6 +6,7 @@ and a process that died is noticed at once, where NCCL would wait for its timeou
 
 import datetime
 import os
+import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -116,6 +117,8 @@ def one_voice() -> Iterator[None]:
     try:
         yield
     except InputError:
+        if group_size() > 1:
+            signal.signal(signal.SIGTERM, signal.SIG_IGN)  # by which torchrun ends the others: the message comes first
         if first_to_speak():
             raise
         raise SystemExit(2) from None

@@ -309,7 +309,8 @@ def stop_signal() -> Iterator[threading.Event]:
 
     def on_signal(number, frame):
         event.set()
-        signal.signal(number, before[number] or signal.SIG_DFL)
+        if number == signal.SIGINT:  # not SIGTERM: torchrun sends it more than once
+            signal.signal(number, before[number] or signal.SIG_DFL)
 
     for number in before:
         signal.signal(number, on_signal)
