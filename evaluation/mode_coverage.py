@@ -200,8 +200,12 @@ def score(work: Work) -> None:
     _score_renderer(work)
 
 
+def _draws(k: int) -> str:
+    return f"{k} independent draw{'s' if k > 1 else ''}"
+
+
 def _expected(k: int) -> list[Value]:
-    return [Value(f"{name}, {k} independent draws", expected_coverage(count, k), None, "exact", True)
+    return [Value(f"{name}, {_draws(k)}", expected_coverage(count, k), None, "exact", True)
             for name, count in ((COLOURS, len(CAR_COLOURS)), (TIMES, len(TIMES_OF_DAY)))]
 
 
@@ -222,7 +226,7 @@ def _score_renderer(work: Work) -> None:
     note = f"mean over {len(chosen)} layouts"
     values = [Value(name, s.value(), None, note, True) for name, s in read.items() if np.isfinite(s.value())]
     work.write(METRIC, PHOTOS, inputs, values + _expected(k), protocol(work) | {
-        "k": k, "N": len(chosen), "photographs": f"{k} independent draws of the renderer for each layout"})
+        "k": k, "N": len(chosen), "photographs": f"{_draws(k)} of the renderer for each layout"})
 
 
 def same_street(run: RunDirectory) -> Street | None:

@@ -15,7 +15,7 @@ from evaluation.measurements import Batch
 from evaluation.rundir import PHOTOS
 
 METRIC = "reference"
-WARNING = "for reference only: image-space loss optimises PSNR and SSIM, and a blurred average scores well on them"
+WARNING = "image-space loss optimises PSNR and SSIM, and a blurred average scores well on them"
 LUMA = np.array([0.299, 0.587, 0.114])  # Rec. 601
 SIGMA, RADIUS = 1.5, 5  # Wang et al. 2004: an 11 x 11 Gaussian window
 C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
