@@ -7,6 +7,7 @@ from typing import Any
 from data.errors import InputError
 from data.files import read_json
 from evaluation.images import check_complete
+from evaluation.merge import COMPARED
 from evaluation.published_order import TITLES
 from evaluation.rundir import PHOTOS, Method, RunDirectory, Score
 from human_study.published import SOURCE as PAPER
@@ -108,12 +109,15 @@ def doubts(table: tables.ScoreTable) -> list[str]:
 
 
 def interval_notes(scores: list[Score]) -> dict[str, list[str]]:
-    """Why there is no interval -> names of the values."""
+    """Why there is no interval -> names of the values; those of a comparison are named after other metrics' values, so
+    the comparison is named with them."""
     found: dict[str, list[str]] = {}
     for score in scores:
+        what = f" ({tables.metric_title(score.metric)})" if score.metric in COMPARED else ""
         for value in score.values:
-            if value.interval is None and value.name not in found.setdefault(value.interval_note or "not given", []):
-                found[value.interval_note or "not given"].append(value.name)
+            names = found.setdefault(value.interval_note or "not given", [])
+            if value.interval is None and value.name + what not in names:
+                names.append(value.name + what)
     return {note: names for note, names in found.items() if names}
 
 

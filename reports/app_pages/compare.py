@@ -216,14 +216,15 @@ def _read_scores(path: str, changed: float) -> list[Score]:
 
 
 def per_image(scores: list[Score], chosen: list[Method], position: int, count: int) -> pd.DataFrame:
-    """Values of one layout, a row per method and the photograph; a score list of another length is left out."""
+    """Values of one layout, a row per method and the photograph; a score list of another length is left out. Of a
+    distance between sets one layout has only its share."""
     titles = {PHOTOS: "Photograph"} | {row.name: row.title for row in tables.table_rows(chosen) if not row.reference}
     rows: dict[str, dict[str, float | None]] = {}
     for score in scores:
         for value_name, numbers in score.per_image.items():
             if score.method in titles and len(numbers) == count:
-                value = score.value(value_name)
-                heading = f"{value_name} {arrow(value.higher_is_better) if value else ''}".strip()
+                value, share = score.value(value_name), ", share" if "per image" in score.details else ""
+                heading = f"{value_name}{share} {arrow(value.higher_is_better) if value else ''}".strip()
                 rows.setdefault(score.method, {})[heading] = numbers[position]
     frame = pd.DataFrame.from_dict(rows, orient="index", dtype=float)
     return frame.reindex([name for name in titles if name in rows]).rename(index=titles)
