@@ -5,7 +5,7 @@ appearance seed draws what a layout leaves open: colours of cars, materials of b
 layout has many photographs, and which modes a photograph shows is known.
 """
 
-from functools import cache, lru_cache
+from functools import lru_cache
 
 import numpy as np
 
@@ -15,15 +15,15 @@ from data.pairs import Pair
 from data.street_appearance import CAR_COLOURS, Appearance
 from data.street_drawing import STREET, Drawing, draw, labels_of
 from data.street_layout import draw_world
-from data.street_light import TIMES_OF_DAY, typical_light
+from data.street_light import TIMES_OF_DAY
 from data.street_photo import photograph
 from data.street_walls import BLOCK_MATERIALS, HOUSE_MATERIALS
 
 __all__ = ["BLOCK_MATERIALS", "CAR_COLOURS", "HOUSE_MATERIALS", "MIN_CAR_PIXELS", "SPLITS", "STREET", "TIMES_OF_DAY",
-           "Street", "car_colour_of", "light_of", "render", "time_of_day_of"]
+           "Street", "render", "seen_colours"]
 
 MIN_SIDE = 32  # pixels; below, people and poles are no longer there
-MIN_CAR_PIXELS = 16  # painted pixels at which car_colour_of can be relied on, at any size
+MIN_CAR_PIXELS = 16  # painted pixels from which a car's median colour tells its paint, at any size
 SPLITS = ("train", "val")
 
 
@@ -108,51 +108,8 @@ class Street:
         return index % self.count
 
 
-def car_colour_of(image: np.ndarray, instances: np.ndarray, car: int, modes: dict) -> str:
-    """Name in CAR_COLOURS nearest to the paint of car `car` (0-based entry of modes["cars"]) in image uint8 [3, H, W].
-
-    The median colour over the car's pixels is compared with every paint as this light and distance show it. Reliable
-    from MIN_CAR_PIXELS pixels. A synthesized image has a light of its own: give {**modes, "light": light_of(image,
-    layout)} for it. Raises InputError for a car without pixels.
-    """
-    pixels = image[:, instances == car + 1]
-    if not pixels.shape[1]:
-        raise InputError(f"street: car {car} has no pixels in this image")
-    expected = seen_colours(modes["light"], modes["cars"][car]["distance"])
-    distance = np.linalg.norm(expected - np.median(pixels, axis=1), axis=1)
-    return list(CAR_COLOURS)[int(distance.argmin())]
-
-
 def seen_colours(light: dict, distance: float) -> np.ndarray:
     """float [8, 3]: the CAR_COLOURS as the painted side of a car shows them in this light at `distance` metres."""
     lit = np.array(list(CAR_COLOURS.values())) * light["gain"] * light["shade"]
     haze = 1 - np.exp(-light["density"] * distance)
     return lit + (np.array(light["haze"]) - lit) * haze
-
-
-def time_of_day_of(image: np.ndarray, layout: np.ndarray) -> str:
-    """Name in TIMES_OF_DAY nearest to an image uint8 [3, H, W] of this layout, by the medians of sky and road."""
-    seen = _medians(image, layout)
-    distance = {}
-    for time, typical in _typical_medians().items():
-        both = ~np.isnan(seen) & ~np.isnan(typical)
-        distance[time] = np.square(seen - typical)[both].mean()
-    return min(distance, key=distance.get)
-
-
-def light_of(image: np.ndarray, layout: np.ndarray) -> dict:
-    """The typical light, as modes["light"], of the time of day an image of this layout shows."""
-    return typical_light(time_of_day_of(image, layout)).to_json()
-
-
-def _medians(image: np.ndarray, layout: np.ndarray) -> np.ndarray:
-    """float [2, 3]: median colours of sky and road, nan where the layout has less than 1 % of them."""
-    pixels = [image[:, layout == STREET.names.index(name)] for name in ("sky", "road")]
-    return np.array([np.median(p, axis=1) if p.shape[1] > layout.size / 100 else [np.nan] * 3 for p in pixels])
-
-
-@cache
-def _typical_medians() -> dict[str, np.ndarray]:
-    pairs = [render(i, i, (64, 128)) for i in range(96)]
-    return {time: np.nanmean([_medians(p.photo, p.layout) for p in pairs if p.modes["time_of_day"] == time], axis=0)
-            for time in TIMES_OF_DAY}

@@ -97,10 +97,3 @@ def _night(dice: Dice) -> Light:
 
 
 MODES = {"day": _day, "overcast": _overcast, "evening": _evening, "night": _night}
-
-
-def typical_light(time_of_day: str) -> Light:
-    """The middle of what is drawn for this time of day."""
-    dice = Dice(0)
-    dice.unit = lambda: .5
-    return MODES[time_of_day](dice)

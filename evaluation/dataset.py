@@ -22,7 +22,7 @@ def is_written(run: RunDirectory, config: DataConfig, train: PairDataset, val: P
     """Whether the run has its validation pairs as files. Raises InputError when they are those of other data."""
     marker = run.dataset / MARKER
     written = read_json(marker) if marker.exists() else {}
-    if written.get("fingerprint") != dataset_key(config) or "pairs" not in written:
+    if written.get("fingerprint") != dataset_key(config):
         return False
     if written["pairs"] != _pairs(train, val):
         raise InputError(f"{run.dataset}: made of other pairs than {config.path or config.dataset} has; give another "

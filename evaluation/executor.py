@@ -86,8 +86,8 @@ EXECUTORS: dict[str, Callable[[Suite], TaskExecutor]] = {
 def make_executor(name: str, suite: Suite, jobs: int | None = None) -> TaskExecutor:
     """name: a key of EXECUTORS, or "auto": processes on a CPU with several cores, else local.
 
-    jobs: number of processes, for "processes". Raises InputError for a number below 1, and under torchrun, whose
-    processes share the work themselves, for anything but "local".
+    jobs: number of processes. Raises InputError for a number below 1 or where it would not be looked at, and under
+    torchrun, whose processes share the work themselves, for anything but "local".
     """
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs {jobs}: expected at least 1")
@@ -96,4 +96,6 @@ def make_executor(name: str, suite: Suite, jobs: int | None = None) -> TaskExecu
     if name == "auto":
         alone = suite.device == "cpu" and group_size() == 1 and (os.cpu_count() or 1) > 1
         name = "processes" if alone else "local"
+    if jobs is not None and name != "processes":
+        raise InputError(f"--jobs {jobs}: for --executor processes, which is for a CPU; here it is {name}")
     return ProcessExecutor(suite, jobs) if name == "processes" else EXECUTORS[name](suite)

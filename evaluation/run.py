@@ -102,22 +102,23 @@ class Job:
             say("no study: it compares at least two methods")
             return
         inputs = fingerprint(config.model_dump(), self.preset.seed, methods, self._images_key(methods))
-        if self._changed("study", inputs) or not (folder / "secret" / "spec.json").exists():
+        if self._changed("study", inputs):
             try:
                 write_batch(self.run, config.protocol, None, config.reference, config.anchor, self.preset.seed)
             except StudyInUse as in_use:
                 say(f"the study stays as it is: {in_use}")
                 return
-            self._done("study", inputs)
+            self._done("study", inputs, [folder / "secret" / "spec.json"])
         say(f"A/B tasks in {folder}")
 
     def report(self) -> None:
         """One page with tables, figures and pictures, and the tables as CSV and LaTeX."""
         inputs = fingerprint([(str(file), sha256(file)) for file in sorted(self._report_inputs())])
-        if self._changed("report", inputs) or not (self.run.report / "index.html").exists():
+        page = self.run.report / "index.html"
+        if self._changed("report", inputs):
             write_report(self.run)
-            self._done("report", inputs)
-        say(f"report: {self.run.report / 'index.html'}")
+            self._done("report", inputs, [page])
+        say(f"report: {page}")
 
     # --- what they share ----------------------------------------------------------------------------------------
 
@@ -150,11 +151,11 @@ class Job:
     def _changed(self, stage: str, inputs: str) -> bool:
         """Whether a stage has not been done with these inputs, or a file that it made is gone."""
         marker = self.run.path / "stages" / f"{stage}.json"
-        done = read_json(marker) if marker.exists() else {}
-        made = done.get("files", [])
-        return done.get("inputs") != inputs or not all((self.run.path / file).exists() for file in made)
+        if not marker.exists() or (done := read_json(marker))["inputs"] != inputs:
+            return True
+        return not all((self.run.path / file).exists() for file in done["files"])
 
-    def _done(self, stage: str, inputs: str, files: Sequence[Path] = ()) -> None:
+    def _done(self, stage: str, inputs: str, files: Sequence[Path]) -> None:
         listed = [str(file.relative_to(self.run.path)) for file in files]
         write_json(self.run.path / "stages" / f"{stage}.json", {"inputs": inputs, "files": listed})
 

@@ -103,7 +103,7 @@ def build_extractor(config: ExtractorConfig, judge: Any, device: str) -> Extract
     folder = model_folder(config)
     if config.sha256 not in (None, digest := model_hash(folder)):
         raise InputError(f"{folder}: SHA-256 is {digest}, expected {config.sha256}")
-    model = load_pretrained(require_transformers("").AutoModel, folder).to(device)
+    model = load_pretrained(require_transformers("extractor transformers").AutoModel, folder).to(device)
     mean, std, size = astuple(preprocessing(folder, config.size))
     kind = model.config.model_type
 

@@ -129,14 +129,6 @@ class LayerWeights(nn.Module):
         self.seen, self.counted, frozen = state.tolist()
         self.frozen = bool(frozen)
 
-    def _load_from_state_dict(self, state: dict[str, Any], prefix: str, *rest: Any) -> None:
-        """Checkpoints may hold `seen` and `frozen` as tensors; what is counted follows: one part per batch."""
-        if f"{prefix}seen" in state:
-            seen, frozen = (int(state.pop(prefix + name)) for name in ("seen", "frozen"))
-            counted = max(0, seen - self.calibrate_at + self._window())
-            state[f"{prefix}_extra_state"] = torch.tensor([seen, counted, frozen])
-        super()._load_from_state_dict(state, prefix, *rest)
-
 
 def plan_calibration(objective: Objective, steps: int, where: str) -> None:
     """Settle when the objective's lambdas are calibrated in a budget of `steps`. where: the objective's preset key.

@@ -113,17 +113,11 @@ def test_a_fraction_of_the_budget_becomes_a_step():
     LayerWeights(["image"], "code-256p", calibrate_at=100).plan(30, "objectives.content.calibrate_at")  # not calibrated
 
 
-@pytest.mark.parametrize("separate", [False, True])
-def test_a_calibration_goes_on_where_it_was_saved(separate):
-    """separate: `seen` and `frozen` as tensors of their own."""
+def test_a_calibration_goes_on_where_it_was_saved():
     whole, resumed = (LayerWeights(["image", "conv1_2"], "calibrated", calibrate_at=3) for _ in range(2))
     for step, terms in enumerate(([4.0, 1.0], [8.0, 3.0], [6.0, 5.0]), start=1):
         if step == 2:
-            state = whole.state_dict()
-            if separate:
-                state = {"lambdas": state["lambdas"], "sums": state["sums"], "seen": torch.tensor(1),
-                         "frozen": torch.tensor(False)}
-            resumed.load_state_dict(state)
+            resumed.load_state_dict(whole.state_dict())
         for weights in (whole, resumed) if step > 1 else (whole,):
             weights.weigh(dict(zip(weights.layers, terms, strict=True)), torch.tensor(terms))
             weights.after_step(step, lambda value: value)

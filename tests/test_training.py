@@ -197,17 +197,6 @@ def test_training_does_not_go_on_in_another_precision(tmp_path, monkeypatch):
     suite(tmp_path, precision="auto").train_method("image_space")  # finished: nothing goes on
 
 
-def test_a_checkpoint_that_does_not_say_its_precision_goes_on(tmp_path, monkeypatch):
-    monkeypatch.setattr(fabric, "native_bf16", lambda device: False)
-    goes_on = stopped_at_step_3(tmp_path)
-    file = tmp_path / "methods" / "image_space" / CHECKPOINT
-    saved = checkpoint.load(file)
-    assert saved.pop("place") == {"precision": "float32", "device": "cpu", "processes": 1}
-    saved["rng"]["cuda"] = [torch.get_rng_state()] * 2  # of every GPU of the machine
-    checkpoint.save(file, saved)
-    assert goes_on.train_method("image_space")["images_seen"] == 24
-
-
 def test_only_the_process_s_own_gpu_is_asked_for_its_random_state(monkeypatch):
     asked, given, state = [], [], torch.get_rng_state()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -215,10 +204,10 @@ def test_only_the_process_s_own_gpu_is_asked_for_its_random_state(monkeypatch):
     monkeypatch.setattr(torch.cuda, "get_rng_state", lambda device: asked.append(device) or state)
     monkeypatch.setattr(torch.cuda, "set_rng_state", lambda value, device: given.append((value, device)))
     cpu, gpu = torch.device("cpu"), torch.device("cuda", 1)
-    assert checkpoint.rng_state(cpu)["cuda"] == [] and asked == []
+    assert checkpoint.rng_state(cpu)["cuda"] is None and asked == []
     checkpoint.restore_rng(checkpoint.rng_state(gpu), cpu)
     assert asked == [gpu] and given == []
-    checkpoint.restore_rng(checkpoint.rng_state(cpu) | {"cuda": [state, state + 1]}, gpu)
+    checkpoint.restore_rng(checkpoint.rng_state(cpu) | {"cuda": state}, gpu)
     assert given == [(state, gpu)]
     assert forked_devices(SimpleNamespace(device=gpu)) == [gpu] and forked_devices(SimpleNamespace(device=cpu)) == []
 

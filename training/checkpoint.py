@@ -47,17 +47,17 @@ def rng_state(device: torch.device) -> dict[str, Any]:
     version, internal, gauss_next = random.getstate()
     return {
         "torch": torch.get_rng_state(),
-        "cuda": [torch.cuda.get_rng_state(device)] if device.type == "cuda" else [],
+        "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
         "numpy": [torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss],
         "python": [version, list(internal), gauss_next],
     }
 
 
 def restore_rng(state: dict[str, Any], device: torch.device) -> None:
-    """A state with several GPUs is that of the first: the process that writes checkpoints trains there."""
+    """The reverse of rng_state; a state from a CPU leaves a GPU's generator alone, and the reverse."""
     torch.set_rng_state(state["torch"])
-    if state["cuda"] and device.type == "cuda":
-        torch.cuda.set_rng_state(state["cuda"][0], device)
+    if state["cuda"] is not None and device.type == "cuda":
+        torch.cuda.set_rng_state(state["cuda"], device)
     keys, position, has_gauss, gauss = state["numpy"]
     np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), position, has_gauss, gauss))
     version, internal, gauss_next = state["python"]

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-Features = dict[str, Tensor]
+from models.losses import Features
 
 
 class PhotoFeatureCache:

@@ -220,8 +220,8 @@ def _start(task: Task, method: Trainable, fabric: Fabric) -> State:
 
 def _refuse_other_precision(task: Task, saved: dict[str, Any], fabric: Fabric) -> None:
     """training.precision=auto may mean another one on another device; half a training in each is neither's result."""
-    was, now = saved.get("place"), place(fabric)
-    if was and was["precision"] != now["precision"] and saved["step"] < saved["steps"]:
+    was, now = saved["place"], place(fabric)
+    if was["precision"] != now["precision"] and saved["step"] < saved["steps"]:
         raise InputError(f"{task.folder / CHECKPOINT}: begun in {was['precision']} on {was['device']}, but here, on "
                          f"{now['device']}, training.precision={task.config.precision} means {now['precision']}; go on "
                          f"there (--device {was['device']}), or delete {task.folder} to train it again")
