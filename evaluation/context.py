@@ -69,11 +69,8 @@ class Work:
 
     @cached_property
     def counts(self) -> np.ndarray:
-        """Raises InputError when a block is more than half of the layouts: the resamples would hardly differ."""
         block = self.context.options.block
-        if block > max(1, self.n // 2):
-            raise InputError(f"score.block: intervals cannot be had from blocks of {block} of {self.n} layouts; choose "
-                             f"1 to {max(1, self.n // 2)}")
+        check_block(block, self.n)
         return resample_counts(self.n, self.context.bootstrap, self.context.seed, block)
 
     @property
@@ -150,6 +147,13 @@ class Work:
 def as_json(numbers: np.ndarray) -> list[float | None]:
     """Numbers with None for NaN, which JSON does not have."""
     return [float(number) if np.isfinite(number) else None for number in np.ravel(numbers)]
+
+
+def check_block(block: int, layouts: int) -> None:
+    """Raises InputError when a block is more than half of the layouts: the resamples would hardly differ."""
+    if block > max(1, layouts // 2):
+        raise InputError(f"score.block: intervals cannot be had from blocks of {block} of {layouts} layouts; choose "
+                         f"1 to {max(1, layouts // 2)}")
 
 
 def device_name(device: str) -> str:

@@ -32,7 +32,7 @@ from evaluation.images import add_images
 from evaluation.judge import load_judge
 from evaluation.label_judges import build_judge
 from evaluation.rundir import Method, RunDirectory
-from evaluation.scores import COMPARISONS, METRICS, check_files, check_options, score_run, scored_inputs
+from evaluation.scores import COMPARISONS, METRICS, check_files, check_number, check_options, score_run, scored_inputs
 from evaluation.tasks import synthesize_method
 from human_study.hits import StudyInUse, write_batch
 from human_study.protocols import load_protocol
@@ -301,6 +301,8 @@ def main(argv: list[str] | None = None) -> int:
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped like by Ctrl-C: what is running is saved
         job = Job(preset, out, images, args.executor, args.jobs)
         job.has_dataset()  # a folder is claimed only for data that can be opened, and not for two
+        if "score" in stages:
+            check_number(preset.score, len(job.suite.val))
         if job.suite.group.leads:
             claim_run(out, preset, Path(args.preset).stem, versions(), command)
         job.suite.group.barrier()

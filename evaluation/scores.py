@@ -21,7 +21,7 @@ from evaluation import (
     segmentation,
     set_distances,
 )
-from evaluation.context import SCORING, Context, Work
+from evaluation.context import SCORING, Context, Work, check_block
 from evaluation.extractors import EXTRACTORS, check_extractor, check_weights
 from evaluation.intervals import Statistic
 from evaluation.label_judges import check_judge, check_judge_files
@@ -80,6 +80,13 @@ def check_files(options: ScoreConfig) -> None:
         lpips_trunk(Path(options.lpips))
     if options.preferences and not Path(options.preferences).is_file():
         raise InputError(f"score.preferences: {options.preferences}: no such file")
+
+
+def check_number(options: ScoreConfig, layouts: int) -> None:
+    """Raises InputError when there are too few layouts for what is asked of them."""
+    check_block(options.block, layouts)
+    if "distances" in options.metrics:
+        set_distances.check_number(layouts)
 
 
 def _check_metrics(names: Sequence[str]) -> None:

@@ -76,10 +76,16 @@ def protocol(work: Work) -> dict[str, Any]:
                                      "layouts: sampling error at this N, without the bias at this N (see the floor)"}
 
 
+def check_number(layouts: int) -> None:
+    """Raises InputError for fewer layouts than a distance between sets of images needs."""
+    if layouts < LEAST_IMAGES:
+        raise InputError(f"distances need at least {LEAST_IMAGES} layouts, there are {layouts}; leave them out of "
+                         "score.metrics, or give more")
+
+
 def score(work: Work) -> None:
     """Write the distances of every method, and the floor."""
-    if work.n < LEAST_IMAGES:
-        raise InputError(f"distances need at least {LEAST_IMAGES} images, the run has {work.n}")
+    check_number(work.n)
     for method in scored_rows(work):
         inputs = work.inputs(METRIC, method, [protocol(work)])
         if not work.stored(METRIC, method, inputs) and (found := method_statistics(work, method)):
