@@ -226,7 +226,7 @@ def test_unknown_metric_missing_judge_and_too_few_images(tiny_run, context):
         (tiny_run.dataset / "layouts" / f"{name}.png").unlink()
         for method in tiny_run.methods():
             tiny_run.image_file(method.name, name).unlink()
-    with pytest.raises(InputError, match="at least 8 layouts, the run has 4"):
+    with pytest.raises(InputError, match="at least 8 layouts, there are 4"):
         score_run(tiny_run, context, ["distances"])
 
 
