@@ -12,9 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from human_study.analysis import analyse
-from human_study.analyze import write_analysis
-from human_study.responses import make_responses, read_responses, write_responses
+from human_study.analysis.analyze import write_analysis
+from human_study.analysis.study import analyse
+from human_study.table.responses import make_responses, read_responses, write_responses
 
 BASELINES = np.array(["image_space", "gan_segmentation", "pix2pix", "encoder_decoder", "full_resolution"])
 IMAGES, PER_WORKER = 500, 100
@@ -49,7 +49,7 @@ def made_up(judgments: int, seed: int = 0) -> pd.DataFrame:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--judgments", type=int, default=1_000_000)
-    parser.add_argument("--csv", action="store_true", help="read the table from CSV, as human_study.analyze does")
+    parser.add_argument("--csv", action="store_true", help="read the table from CSV, as human_study.analysis.analyze does")
     args = parser.parse_args()
     frame = made_up(args.judgments)
     with tempfile.TemporaryDirectory() as folder:

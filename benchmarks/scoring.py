@@ -17,8 +17,8 @@ import torch
 
 from data.files import write_json, write_png
 from data.street import Street
-from evaluation.context import Context
-from evaluation.judge import TrainedJudge
+from evaluation.measuring.context import Context
+from evaluation.networks.judge import TrainedJudge
 from evaluation.rundir import Method, RunDirectory
 from evaluation.scores import score_run
 from models.segmentation import ResidualNet

@@ -13,7 +13,7 @@ from data.pairs import PairDataset
 from data.views import Cached, Subset, memory_bound
 
 if TYPE_CHECKING:
-    from presets.schema import DataConfig
+    from data.configuration import DataConfig
 
 SPLITS = ("train", "val")
 CACHE_BYTES = 2 << 30  # holds the 2975 training pairs of Cityscapes at 256x512
@@ -48,13 +48,13 @@ def _photographs(module: str) -> Opener:
 
 DATASETS: dict[str, Opener] = {  # imported on use
     "street": _rendered("data.street", "Street"),
-    "camvid": _photographs("data.camvid"),
-    "folder": _photographs("data.folder"),
-    "cityscapes": _photographs("data.cityscapes"),
-    "nyu": _photographs("data.nyu"),
-    "gta5": _photographs("data.gta5"),
-    "ade20k": _photographs("data.ade20k"),
-    "coco_stuff": _photographs("data.coco_stuff"),
+    "camvid": _photographs("data.datasets.camvid"),
+    "folder": _photographs("data.datasets.folder"),
+    "cityscapes": _photographs("data.datasets.cityscapes"),
+    "nyu": _photographs("data.datasets.nyu"),
+    "gta5": _photographs("data.datasets.gta5"),
+    "ade20k": _photographs("data.datasets.ade20k"),
+    "coco_stuff": _photographs("data.datasets.coco_stuff"),
 }
 
 

@@ -4,7 +4,7 @@
     colours: [[128, 64, 128], [70, 70, 70], [0, 0, 142], [0, 0, 0]]     optional: pictures of layouts
     raw_ids: {road: 7, building: [11, 12], car: 26, void: [0, 255]}     optional: ids in the files
     unlisted: void                              optional: class of every raw id not listed; else such an id is an error
-    val_fraction: 0.2                           optional: share of names in the val split, see data/folder.py
+    val_fraction: 0.2                           optional: share of names in the val split, see data/datasets/folder.py
 
 Without raw_ids the label maps hold class indices: 0 for the first name, 1 for the second and so on.
 A labels.json of a run directory has the same keys and is read by the same function.

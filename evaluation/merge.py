@@ -17,11 +17,10 @@ import numpy as np
 
 from data.errors import InputError, one_line_errors
 from data.files import read_json, write_json
-from evaluation.intervals import over_seeds
-from evaluation.rundir import FLOOR, PHOTOS, Method, RunDirectory, Score
+from evaluation.measuring.intervals import over_seeds
+from evaluation.rundir import COMPARED, FLOOR, PHOTOS, Method, RunDirectory, Score
 
 FORMAT = "semantic-image-synthesis scores 1"
-COMPARED = ("differences", "agreement", "effects")  # made of other scores of one run; they do not travel
 COMMON = ("dataset", "N", "image size")  # what a score is about: must be the same for every training seed
 OF_ONE_ROW = ("inputs", "images", "versions", "k", "interval", "merged from")  # all else of a protocol must agree
 REFERENCES = (PHOTOS, FLOOR)

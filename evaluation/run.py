@@ -24,18 +24,18 @@ from baselines.methods import METHODS, OBJECTIVES, check_preset_options, method_
 from data import DATASETS
 from data.errors import InputError, nearest, one_line_errors
 from data.files import fingerprint, read_json, sha256, write_json
-from evaluation.configuration import claim_run
-from evaluation.context import Context, versions
-from evaluation.dataset import is_written, write_dataset
-from evaluation.executor import EXECUTORS, make_executor
-from evaluation.images import add_images
-from evaluation.judge import load_judge
-from evaluation.label_judges import build_judge
+from evaluation.measuring.context import Context, versions
+from evaluation.measuring.images import add_images
+from evaluation.networks.judge import load_judge
+from evaluation.networks.label_judges import build_judge
 from evaluation.rundir import Method, RunDirectory
 from evaluation.scores import COMPARISONS, METRICS, check_files, check_number, check_options, score_run, scored_inputs
-from evaluation.tasks import synthesize_method
-from human_study.hits import StudyInUse, write_batch
-from human_study.protocols import load_protocol
+from evaluation.stages.configuration import claim_run
+from evaluation.stages.dataset import is_written, write_dataset
+from evaluation.stages.executor import EXECUTORS, make_executor
+from evaluation.stages.tasks import synthesize_method
+from human_study.batch.hits import StudyInUse, write_batch
+from human_study.design.protocols import load_protocol
 from presets.schema import Preset, load_preset, preset_names
 from reports.report import write_report
 from training.group import is_first_process, one_voice

@@ -31,6 +31,7 @@ from data.labels import LabelSpace
 
 PHOTOS = "photos"  # the real photographs scored as if synthesized: the oracle row
 FLOOR = "photos-vs-photos"  # real against real: two disjoint sets of real photographs
+COMPARED = ("differences", "agreement", "effects")  # made of other scores of one run; they do not travel
 
 
 @dataclass

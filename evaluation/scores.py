@@ -9,25 +9,17 @@ from torch import nn
 
 from data.errors import InputError, nearest
 from data.files import fingerprint, read_json, sha256
-from evaluation import (
-    agreement,
-    cost,
-    differences,
-    diversity,
-    effects,
-    leaks,
-    mode_coverage,
-    reference,
-    segmentation,
-    set_distances,
-)
-from evaluation.context import SCORING, Context, Work, check_block
-from evaluation.extractors import EXTRACTORS, check_extractor, check_weights
-from evaluation.intervals import Statistic
-from evaluation.label_judges import check_judge, check_judge_files
-from evaluation.measurements import Consumer
-from evaluation.perceptual_distance import lpips_trunk
-from evaluation.preferences import preference_files
+from evaluation.measuring import leaks
+from evaluation.measuring.context import SCORING, Context, Work, check_block
+from evaluation.measuring.intervals import Statistic
+from evaluation.measuring.measurements import Consumer
+from evaluation.measuring.perceptual_distance import lpips_trunk
+from evaluation.measuring.preferences import preference_files
+from evaluation.metrics import agreement, cost, differences, diversity, effects, reference, segmentation
+from evaluation.metrics import distances as set_distances
+from evaluation.metrics import modes as mode_coverage
+from evaluation.networks.extractors import EXTRACTORS, check_extractor, check_weights
+from evaluation.networks.label_judges import check_judge, check_judge_files
 from evaluation.rundir import RunDirectory
 from presets.schema import ScoreConfig
 

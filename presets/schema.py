@@ -7,28 +7,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
+from data.configuration import DataConfig, Section
 from data.errors import InputError, nearest
 from data.files import parse_yaml, read_yaml
 
 PRESET_FOLDER = Path(__file__).parent
 
 Beta = Annotated[float, Field(ge=0, lt=1)]  # a decay rate of Adam
-
-
-class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, validate_assignment=True)
-
-
-class DataConfig(Section):
-    dataset: str = "street"  # a key of data.DATASETS
-    path: str | None = None  # folder of the dataset; None for scenes rendered in code
-    size: list[Annotated[int, Field(ge=8)]] = Field([64, 128], min_length=2, max_length=2)  # height, width of pictures
-    train: int | None = Field(2000, ge=1)  # number of training pairs (None: all there are)
-    val: int | None = Field(500, ge=1)  # number of validation pairs (None: all); Cityscapes has 500
-    seed: int = 0  # of scenes rendered in code; apart from the run's seed, so that seeds share their data
 
 
 class PerceptualConfig(Section):
@@ -96,11 +84,11 @@ class OptimiserOverride(Section):
 
 
 class ExtractorConfig(Section):
-    """A feature extractor for distances, a key of evaluation.features.EXTRACTORS."""
+    """A feature extractor for distances, a key of evaluation.networks.features.EXTRACTORS."""
 
     kind: str = "judge"
     path: str | None = None  # weights file, or folder of a Hugging Face model; None: torch.hub's cache where it has one
-    resize: str | None = None  # a key of evaluation.resize.FILTERS; None: the usual one of the extractor
+    resize: str | None = None  # a key of evaluation.networks.resize.FILTERS; None: the usual one of the extractor
     size: list[int] | None = Field(None, min_length=2, max_length=2)  # height, width of the input; None: the usual one
     layer: str | None = None  # vgg19, squeezenet: index of the last layer used; None: the last one in the file
     convention: Literal["caffe", "torchvision"] = "caffe"  # vgg19, squeezenet: the input that the weights expect

@@ -8,7 +8,7 @@ from evaluation.rundir import RunDirectory
 def commands(run: RunDirectory) -> dict[str, str]:
     path = shlex.quote(str(run.path))
     return {"app": f"streamlit run reports/app.py -- --run {path}", "finish": finish(run),
-            "analyze": f"python -m human_study.analyze --run {path}"}
+            "analyze": f"python -m human_study analyze --run {path}"}
 
 
 def finish(run: RunDirectory) -> str:

@@ -6,12 +6,11 @@ from typing import Any
 
 from data.errors import InputError
 from data.files import read_json
-from evaluation.images import check_complete
-from evaluation.merge import COMPARED
-from evaluation.published_order import TITLES
-from evaluation.rundir import PHOTOS, Method, RunDirectory, Score
-from human_study.published import SOURCE as PAPER
-from human_study.published import TABLE_1, published_preference
+from evaluation.measuring.images import check_complete
+from evaluation.measuring.published_order import TITLES
+from evaluation.rundir import COMPARED, PHOTOS, Method, RunDirectory, Score
+from human_study.analysis.published import SOURCE as PAPER
+from human_study.analysis.published import TABLE_1, published_preference
 from reports import published, tables
 from reports.commands import commands, without_images
 from reports.formatting import MISSING, duration

@@ -9,7 +9,7 @@ import torch
 
 from benchmarks import memory_growth, train_step
 from benchmarks.train_step import NAIVE, Row, build, compare, counted_work, variants
-from evaluation.cost import flops
+from evaluation.metrics.cost import flops
 from presets.schema import load_preset
 
 TINY = ["data.size=[16, 32]", "generators.crn.widths=[8, 6, 4]", "perceptual.width=0.05"]

@@ -1,0 +1,110 @@
+"""Procedural street scenes: the embedded default dataset. Nothing is downloaded; a scene is a function of its seeds.
+
+A scene has two seeds. The geometry seed fixes the layout: road, buildings, trees, people, cars and the camera. The
+appearance seed draws what a layout leaves open: colours of cars, materials of buildings, time of day, sky. So one
+layout has many photographs, and which modes a photograph shows is known.
+"""
+
+from functools import lru_cache
+
+import numpy as np
+
+from data.errors import InputError
+from data.labels import LabelSpace
+from data.pairs import Pair
+from data.street.appearance import CAR_COLOURS, Appearance
+from data.street.drawing import STREET, Drawing, draw, labels_of
+from data.street.photo import photograph
+from data.street.world import draw_world
+
+MIN_SIDE = 32  # pixels; below, people and poles are no longer there
+MIN_CAR_PIXELS = 16  # painted pixels from which a car's median colour tells its paint, at any size
+SPLITS = ("train", "val")
+
+
+def render(geometry: int, appearance: int, size: tuple[int, int], name: str = "") -> Pair:
+    """One scene. size: (H, W), both even and at least 32, any aspect; one geometry at two sizes is the same scene.
+
+    instances: i where the painted body of car i is seen (no windows, wheels, lights), 0 elsewhere.
+    modes: {"time_of_day", "light", "cars": [{"colour", "rgb", "pixels", "distance"}], "buildings": [{"material"}]}.
+    cars holds one entry per instance id 1..n, also for cars that are hidden (pixels 0); rgb is the paint under white
+    light; pixels counts instances; distance is in metres.
+    Raises InputError for a size or seed that cannot be rendered.
+    """
+    drawing, layout, instances = _drawn(_valid_seed(geometry), _valid_size(size))
+    look = Appearance(_valid_seed(appearance), drawing.world)
+    modes = look.modes()
+    pixels = np.bincount(instances.ravel(), minlength=len(modes["cars"]) + 1)
+    for car, placed, count in zip(modes["cars"], drawing.world.cars, pixels[1:].tolist(), strict=True):
+        car.update(pixels=count, distance=round(placed.z, 2))
+    return Pair(name, photograph(drawing, look), layout.copy(), instances.copy(), modes)
+
+
+@lru_cache(maxsize=1)
+def _drawn(geometry: int, size: tuple[int, int]) -> tuple[Drawing, np.ndarray, np.ndarray]:
+    drawing = draw(draw_world(geometry), size)
+    return drawing, *labels_of(drawing)
+
+
+def _valid_size(size: tuple[int, int]) -> tuple[int, int]:
+    size = tuple(size)
+    if len(size) != 2 or any(int(s) != s or s < MIN_SIDE or s % 2 for s in size):
+        raise InputError(f"street: size {list(size)}, expected [height, width], both even and at least {MIN_SIDE}")
+    return int(size[0]), int(size[1])
+
+
+def _valid_seed(seed: int) -> int:
+    if isinstance(seed, bool) or int(seed) != seed or seed < 0:
+        raise InputError(f"street: seed {seed}, expected a whole number from 0")
+    return int(seed)
+
+
+class Street:
+    """A split of street scenes; implements data.pairs.PairDataset. Names count from "00000".
+
+    split: "train" or "val", which never share a scene. size: (H, W). count: number of scenes. seed: of the dataset;
+    scene i does not depend on count or size.
+    """
+
+    labels: LabelSpace = STREET
+
+    def __init__(self, split: str, size: tuple[int, int], count: int, seed: int = 0):
+        if split not in SPLITS:
+            raise InputError(f"street: no split '{split}', expected {' or '.join(SPLITS)}")
+        if count < 1:
+            raise InputError(f"street: count {count}, expected at least 1 scene")
+        self.split, self.size, self.count, self.seed = split, _valid_size(size), count, _valid_seed(seed)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def __getitem__(self, index: int) -> Pair:
+        return self._render(index, 0)
+
+    def redraw(self, index: int, draw: int) -> Pair:
+        """The layout of scene `index` in an independent draw of its appearance; draw counts from 0 and none of them
+        repeats the scene's own."""
+        return self._render(index, 1 + _valid_seed(draw))
+
+    def name(self, index: int) -> str:
+        return f"{self._valid_index(index):05d}"
+
+    def _render(self, index: int, draw: int) -> Pair:
+        index = self._valid_index(index)
+        return render(self._seed(index, 0), self._seed(index, 1, draw), self.size, self.name(index))
+
+    def _seed(self, index: int, *key: int) -> int:
+        sequence = np.random.SeedSequence(self.seed, spawn_key=(SPLITS.index(self.split), index, *key))
+        return int(sequence.generate_state(1, np.uint64)[0])
+
+    def _valid_index(self, index: int) -> int:
+        if not -self.count <= index < self.count:
+            raise IndexError(f"street: index {index} of {self.count} scenes")
+        return index % self.count
+
+
+def seen_colours(light: dict, distance: float) -> np.ndarray:
+    """float [8, 3]: the CAR_COLOURS as the painted side of a car shows them in this light at `distance` metres."""
+    lit = np.array(list(CAR_COLOURS.values())) * light["gain"] * light["shade"]
+    haze = 1 - np.exp(-light["density"] * distance)
+    return lit + (np.array(light["haze"]) - lit) * haze

@@ -1,0 +1,1 @@
+"""One file per metric, named as in score.metrics; uses measuring and networks."""

@@ -1,0 +1,144 @@
+"""The metric "effects": what the loss does and what the architecture does, in a grid of generator x objective.
+
+For each score an additive model: value = mean + effect of the generator + effect of the objective + rest. Effects sum
+to zero over rows and over columns (in a full grid: row mean minus grand mean). The rest says how far from additive the
+grid is: where it is large, an effect depends on what it is combined with.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.sparse.csgraph import connected_components
+
+from data.errors import InputError
+from evaluation.measuring.context import Work
+from evaluation.measuring.intervals import UNDEFINED, Statistic, percentile_interval
+from evaluation.metrics.differences import StatisticsOf, all_statistics
+from evaluation.rundir import Value
+
+METRIC = "effects"
+Cell = tuple[str, str]  # generator, objective
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Arrays [..., rows], [..., columns], [...]; rest [...]: root mean square of what is not additive."""
+
+    rows: np.ndarray
+    columns: np.ndarray
+    mean: np.ndarray
+    rest: np.ndarray
+
+
+def _design(cells: list[Cell], rows: list[str], columns: list[str]) -> np.ndarray:
+    """One line per cell: 1, row effects but the last, column effects but the last (the last is minus their sum)."""
+    def coded(value: str, levels: list[str]) -> list[float]:
+        if value == levels[-1]:
+            return [-1.0] * (len(levels) - 1)
+        return [float(value == level) for level in levels[:-1]]
+    return np.array([[1.0, *coded(row, rows), *coded(column, columns)] for row, column in cells])
+
+
+def additive_effects(values: np.ndarray, cells: list[Cell], rows: list[str], columns: list[str]) -> Effects:
+    """Least squares of the additive model for values [..., cells]; missing cells are allowed as long as the others tie
+    every row to every column. Raises InputError otherwise, and for fewer than two rows or columns."""
+    if len(rows) < 2 or len(columns) < 2:
+        raise InputError(f"effects need at least 2 generators and 2 objectives, got {len(rows)} and {len(columns)}")
+    design = _design(cells, rows, columns)
+    if np.linalg.matrix_rank(design) < design.shape[1]:
+        raise InputError("effects: the grid of generators and objectives falls apart into unconnected parts; train "
+                         "more of its cells")
+    coefficients = values @ np.linalg.pinv(design).T
+    r, c = coefficients[..., 1 : len(rows)], coefficients[..., len(rows) :]
+    rest = values - coefficients @ design.T
+    rows_, columns_ = (np.concatenate([e, -e.sum(-1, keepdims=True)], -1) for e in (r, c))
+    return Effects(rows_, columns_, coefficients[..., 0], np.sqrt(np.square(rest).mean(-1)))
+
+
+def grid_of(work: Work) -> tuple[dict[Cell, str], list[str]]:
+    """Generator, objective -> method, of the methods that make one image per layout, the first of each cell; and the
+    methods of a smaller grid that shares no generator and no objective with this one."""
+    grid: dict[Cell, str] = {}
+    for method in work.measurements.methods.values():
+        if method.generator and method.objective and method.images_per_layout == 1:
+            grid.setdefault((method.generator, method.objective), method.name)
+    grid = _crossed(grid)
+    kept = _largest_part(grid)
+    return kept, [method for cell, method in grid.items() if cell not in kept]
+
+
+def _crossed(grid: dict[Cell, str]) -> dict[Cell, str]:
+    """Without generators and objectives that occur once: a lone cell says nothing about either."""
+    while True:
+        rows, columns = [cell[0] for cell in grid], [cell[1] for cell in grid]
+        kept = {cell: m for cell, m in grid.items() if rows.count(cell[0]) > 1 and columns.count(cell[1]) > 1}
+        if len(kept) == len(grid):
+            return kept
+        grid = kept
+
+
+def _largest_part(grid: dict[Cell, str]) -> dict[Cell, str]:
+    """The most cells that generators and objectives tie together, the first such part: effects exist within one part
+    only."""
+    if not grid:
+        return grid
+    cells = list(grid)
+    tied = np.array([[a[0] == b[0] or a[1] == b[1] for b in cells] for a in cells])
+    part = connected_components(tied)[1]
+    return {cell: grid[cell] for cell, own in zip(cells, part, strict=True) if own == np.bincount(part).argmax()}
+
+
+def effects_of(statistics: Mapping[Cell, Statistic], counts: np.ndarray) -> tuple[list[Value], dict]:
+    """Values "generator X", "objective Y", "not additive (RMS)" with bootstrap intervals, and the grid as a table."""
+    cells = list(statistics)
+    rows, columns = (list(dict.fromkeys(cell[i] for cell in cells)) for i in (0, 1))
+    point = np.array([statistics[cell].value() for cell in cells])
+    found = additive_effects(point, cells, rows, columns)
+    replicates = np.stack([statistics[cell].replicates(counts) for cell in cells], axis=-1)
+    resampled = additive_effects(replicates, cells, rows, columns)
+    better = statistics[cells[0]].higher_is_better
+
+    def value(name: str, number: np.ndarray, spread: np.ndarray) -> Value:
+        interval = percentile_interval(spread)
+        return Value(name, float(number), interval, "" if interval else UNDEFINED, better)
+
+    values = [value("mean of the grid", found.mean, resampled.mean)]
+    values += [value(f"generator {name}", found.rows[i], resampled.rows[:, i]) for i, name in enumerate(rows)]
+    values += [value(f"objective {name}", found.columns[i], resampled.columns[:, i]) for i, name in enumerate(columns)]
+    values.append(Value("not additive (RMS)", float(found.rest), None, "a measure of fit", False))
+    grid = {row: {column: statistics[row, column].value() if (row, column) in statistics else None
+                  for column in columns} for row in rows}
+    return values, {"grid": grid}
+
+
+def score(work: Work, sources: Mapping[str, StatisticsOf], inputs_of: Callable[[str], str]) -> None:
+    """Write scores/effects/<score name>.json for every score that all methods of the run's grid have; nothing when
+    they form no grid."""
+    grid, apart = grid_of(work)
+    if len({cell[0] for cell in grid}) < 2 or len({cell[1] for cell in grid}) < 2:
+        return
+    inputs = work.inputs(METRIC, "", [[inputs_of(method) for method in grid.values()], sorted(grid.items()), apart])
+    if _written(work, inputs):
+        return
+    table = {cell: all_statistics(work, sources, method) for cell, method in grid.items()}
+    names = [name for name in next(iter(table.values()))
+             if all(name in s and np.isfinite(s[name].value()) for s in table.values())]
+    protocol = {"model": "additive, least squares, effects sum to zero", "scores of the grid": names,
+                "methods": {f"{row} x {column}": method for (row, column), method in grid.items()}}
+    if apart:
+        protocol["left out"] = f"{', '.join(apart)}: a grid apart, tied to this one by no generator and no objective"
+    for name in names:
+        values, details = effects_of({cell: s[name] for cell, s in table.items()}, work.counts)
+        work.write(METRIC, file_name(name), inputs, values, {"score": name} | protocol, details=details)
+
+
+def _written(work: Work, inputs: str) -> bool:
+    """Whether the files of all scores stand there already, made from these inputs: each of them names all."""
+    found = [score.protocol for score in work.run.scores(METRIC) if score.protocol.get("inputs") == inputs]
+    return bool(found) and {protocol["score"] for protocol in found} == set(found[0]["scores of the grid"])
+
+
+def file_name(score: str) -> str:
+    """A score's name as a file name: "mIoU, void counted" -> "mIoU-void-counted"."""
+    return "-".join("".join(c if c.isalnum() or c in "-_." else " " for c in score).split())

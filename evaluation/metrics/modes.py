@@ -1,0 +1,245 @@
+"""The metric "modes": how many of the appearances that a layout leaves open do the k images of a method cover?
+
+On scenes rendered in code they are known: the paint of each car (8 colours, drawn independently and uniformly) and the
+time of day (4). A method that makes one image can show one colour per car; k independent draws of the renderer show
+8 (1 - (7/8)^k) of them on average. Paint looks different in different light, and a synthesized image chooses its own:
+its light is taken from the photograph whose mean colours, class by class, are nearest. A car whose colour is further
+from every paint than nearly all cars of the photographs are (averaged to grey, or noise) shows none of them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import torch
+
+from data.files import fingerprint, read_image
+from data.street import CAR_COLOURS, MIN_CAR_PIXELS, TIMES_OF_DAY, Street, seen_colours
+from evaluation.measuring.context import Work
+from evaluation.measuring.images import read_images
+from evaluation.measuring.intervals import Statistic
+from evaluation.measuring.measurements import Batch
+from evaluation.rundir import PHOTOS, RunDirectory, Value
+
+METRIC = "modes"
+REDRAWN_LAYOUTS = 40  # layouts drawn again by the renderer for the photographs' row
+CHUNK = 64
+COLOURS, PAINTED, TIMES = "car colours covered", "cars in a known colour", "times of day covered"
+NOT_REDRAWN = "no: the renderer of this version does not give the run's first photograph"
+TOLERATED = 0.95  # share of the photographs' own cars that is near enough to a paint
+
+
+def expected_coverage(modes: int, k: int) -> float:
+    """Share of equally likely modes that k independent draws show on average."""
+    return 1 - (1 - 1 / modes) ** k
+
+
+def class_means(images: np.ndarray, layouts: np.ndarray, classes: int) -> np.ndarray:
+    """Mean RGB of each class: images uint8 [N, 3, H, W], layouts uint8 [N, H, W] -> float64 [N, classes, 3], NaN where
+    a layout lacks the class."""
+    n = len(images)
+    cell = (layouts.astype(np.int64) + np.arange(n).reshape(-1, 1, 1) * classes).ravel()
+    counts = np.bincount(cell, minlength=n * classes)
+    sums = [np.bincount(cell, images[:, c].ravel(), minlength=n * classes) for c in range(3)]
+    with np.errstate(invalid="ignore"):
+        return (np.stack(sums, axis=-1) / counts[:, None]).reshape(n, classes, 3)
+
+
+def nearest_by_class(means: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """For each [N, C, 3] the index of the nearest of known [M, C, 3], by RMS distance over the classes both have."""
+    gap = np.square(means[:, None] - known[None]).sum(axis=-1)
+    shared = np.isfinite(gap)
+    distance = np.where(shared, gap, 0).sum(axis=-1) / np.maximum(shared.sum(axis=-1), 1)
+    return np.where(shared.any(axis=-1), distance, np.inf).argmin(axis=1)
+
+
+@dataclass
+class ModesConsumer:
+    """Measures {"distances": float32 [B, K, cars, 8], "times": int16 [B, K]}: how far a car's colour is from each paint
+    of CAR_COLOURS as that light shows it (0..442), NaN for a car that the layout does not have or shows too small to
+    read; index into TIMES_OF_DAY."""
+
+    run: RunDirectory
+    dataset: str  # hash, because lights are looked up in the photographs
+    name: str = "modes"
+    modes: dict = field(init=False)
+
+    def __post_init__(self):
+        self.modes = self.run.modes()
+
+    @property
+    def key(self) -> str:
+        return fingerprint("distances to paints", self.dataset, MIN_CAR_PIXELS, list(CAR_COLOURS.items()))
+
+    @cached_property
+    def _ignored(self) -> list[int]:
+        labels = self.run.labels()
+        return [labels.void, *(i for i, name in enumerate(labels.names) if name == "car")]
+
+    @cached_property
+    def _known(self) -> tuple[list[dict], np.ndarray]:
+        """The light of every photograph, and its mean colours per class."""
+        names, means = self.run.layouts(), []
+        size = self.run.layout(names[0]).shape
+        for i in range(0, len(names), CHUNK):
+            chunk = names[i : i + CHUNK]
+            photos = read_images([self.run.photo_file(name) for name in chunk], size)
+            means.append(self._means(photos, np.stack([self.run.layout(name) for name in chunk])))
+        return [self.modes[name] for name in names], np.concatenate(means)
+
+    def _means(self, images: np.ndarray, layouts: np.ndarray) -> np.ndarray:
+        means = class_means(images, layouts, len(self.run.labels()))
+        means[:, self._ignored] = np.nan
+        return means
+
+    @cached_property
+    def _most_cars(self) -> int:
+        return max((len(modes["cars"]) for modes in self.modes.values()), default=0)
+
+    def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
+        known, known_means = self._known
+        b, k = batch.images.shape[:2]
+        distances = np.full((b, k, self._most_cars, len(CAR_COLOURS)), np.nan, np.float32)
+        times = np.empty((b, k), np.int16)
+        instances = [read_image(self.run.dataset / "instances" / f"{name}.png", "L") for name in batch.names]
+        for u in range(k):
+            images = batch.images[:, u].numpy()
+            lights = nearest_by_class(self._means(images, batch.layouts), known_means)
+            for i, name in enumerate(batch.names):
+                light = known[lights[i]]
+                times[i, u] = TIMES_OF_DAY.index(light["time_of_day"])
+                for car, about in enumerate(self.modes[name]["cars"]):
+                    if about["pixels"] >= MIN_CAR_PIXELS:
+                        seen = np.median(images[i][:, instances[i] == car + 1], axis=1)
+                        paints = seen_colours(light["light"], about["distance"])
+                        distances[i, u, car] = np.linalg.norm(paints - seen, axis=1)
+        return {"distances": distances, "times": times}
+
+
+def distinct(values: np.ndarray) -> np.ndarray:
+    """Number of different values along the K of [N, K, ...] -> [N, ...]."""
+    ordered = np.sort(values, axis=1)
+    return 1 + (np.diff(ordered, axis=1) != 0).sum(axis=1)
+
+
+def _mean_of_cars(means: np.ndarray) -> np.ndarray:
+    """Formula of (sum of shares, number of cars) per layout: a layout's cars count one by one."""
+    return np.divide(means[..., 0], means[..., 1], out=np.full(means.shape[:-1], np.nan), where=means[..., 1] > 0)
+
+
+def tolerance(distances: np.ndarray) -> float:
+    """How far from its nearest paint a car may be, from the photographs' own distances [N, 1, cars, 8]."""
+    nearest = distances.min(axis=-1)
+    return float(np.quantile(nearest[np.isfinite(nearest)], TOLERATED)) if np.isfinite(nearest).any() else 0.0
+
+
+def statistics(distances: np.ndarray, times: np.ndarray, tolerated: float) -> dict[str, Statistic]:
+    """Coverage and the share of cars in a known colour, each in 0..1, from the arrays of ModesConsumer."""
+    there = np.isfinite(distances[:, 0, :, 0])
+    shown = (distances == distances.min(axis=-1, keepdims=True)) & (distances <= tolerated)  # [N, K, cars, 8]
+    covered, painted = shown.any(axis=1).mean(axis=-1), shown.any(axis=-1).mean(axis=1)
+
+    def of_cars(shares: np.ndarray) -> Statistic:
+        sums = np.stack([np.where(there, shares, 0).sum(axis=-1), there.sum(axis=-1)], axis=-1)
+        return Statistic(sums.astype(np.float64), _mean_of_cars)
+
+    return {COLOURS: of_cars(covered), PAINTED: of_cars(painted),
+            TIMES: Statistic.mean(distinct(times) / len(TIMES_OF_DAY))}
+
+
+def _consumer(work: Work) -> ModesConsumer:
+    return work.once("modes consumer", lambda: ModesConsumer(work.run, work.measurements.dataset_hash()))
+
+
+def known_modes(work: Work) -> bool:
+    """Whether the run's scenes were rendered in code, so that their modes are known."""
+    modes = _consumer(work).modes
+    return bool(modes) and all("light" in m for m in modes.values()) and (work.run.dataset / "instances").is_dir()
+
+
+def consumers(work: Work) -> list[ModesConsumer]:
+    return [_consumer(work)] if known_modes(work) else []
+
+
+def method_statistics(work: Work, method: str) -> dict[str, Statistic]:
+    if method == PHOTOS or not known_modes(work):
+        return {}
+    return work.statistics(METRIC, method, lambda: statistics(
+        **work.measurements.get(method, _consumer(work)), tolerated=_tolerated(work)))
+
+
+def _tolerated(work: Work) -> float:
+    return work.once("tolerated", lambda: tolerance(work.measurements.get(PHOTOS, _consumer(work))["distances"]))
+
+
+def protocol(work: Work) -> dict:
+    """Empty where there are no known modes."""
+    if not known_modes(work):
+        return {}
+    return {"modes": f"{len(CAR_COLOURS)} car colours, {len(TIMES_OF_DAY)} times of day",
+            "cars": f"with at least {MIN_CAR_PIXELS} painted pixels; the nearest paint of their median colour, in the "
+                    "light of the photograph with the nearest mean colours per class",
+            "known colour": f"no further from a paint than {TOLERATED:.0%} of the photographs' cars: "
+                            f"{_tolerated(work):.1f} of 255 (RGB, Euclidean)"}
+
+
+def score(work: Work) -> None:
+    """Write the coverage of every method, with what k independent draws would show, and that of the renderer itself.
+
+    Datasets without known modes have no such score.
+    """
+    if not known_modes(work):
+        return
+    for method in work.methods:
+        k = work.measurements.images_per_layout(method)
+        inputs = work.inputs(METRIC, method, [protocol(work), k])
+        if not work.stored(METRIC, method, inputs):
+            values = work.values(method_statistics(work, method)) + _expected(k)
+            work.write(METRIC, method, inputs, values, protocol(work) | {"k": k})
+    _score_renderer(work)
+
+
+def _draws(k: int) -> str:
+    return f"{k} independent draw{'s' if k > 1 else ''}"
+
+
+def _expected(k: int) -> list[Value]:
+    return [Value(f"{name}, {_draws(k)}", expected_coverage(count, k), None, "exact", True)
+            for name, count in ((COLOURS, len(CAR_COLOURS)), (TIMES, len(TIMES_OF_DAY)))]
+
+
+def _score_renderer(work: Work) -> None:
+    """The row of the photographs: k independent draws of the renderer, read by the same means as a method's images."""
+    k = max((work.measurements.images_per_layout(method) for method in work.methods), default=1)
+    inputs = work.inputs(METRIC, PHOTOS, [protocol(work), k])
+    if work.stored(METRIC, PHOTOS, inputs):
+        return
+    street = same_street(work.run)
+    if street is None:
+        work.write(METRIC, PHOTOS, inputs, _expected(k), protocol(work) | {"k": k, "drawn again": NOT_REDRAWN})
+        return
+    chosen = np.unique(np.linspace(0, work.n - 1, min(work.n, REDRAWN_LAYOUTS)).astype(int))
+    parts = [_consumer(work)(_redrawn(work, street, index, k)) for index in chosen]
+    found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    read = statistics(**found, tolerated=_tolerated(work))
+    note = f"mean over {len(chosen)} layouts"
+    values = [Value(name, s.value(), None, note, True) for name, s in read.items() if np.isfinite(s.value())]
+    work.write(METRIC, PHOTOS, inputs, values + _expected(k), protocol(work) | {
+        "k": k, "N": len(chosen), "photographs": f"{_draws(k)} of the renderer for each layout"})
+
+
+def same_street(run: RunDirectory) -> Street | None:
+    """The renderer behind the run's photographs; None when it does not give the run's first photograph."""
+    config = run.config()["config"]
+    names = run.layouts()
+    street = Street("val", run.layout(names[0]).shape, len(names), config.get("data", {}).get("seed", 0))
+    first = street[0]
+    photo = read_image(run.photo_file(names[0])).transpose(2, 0, 1)
+    return street if np.array_equal(first.photo, photo) else None
+
+
+def _redrawn(work: Work, street: Street, index: int, k: int) -> Batch:
+    draws: Sequence = [street.redraw(int(index), u) for u in range(k)]
+    images = torch.from_numpy(np.stack([draw.photo for draw in draws])[None])
+    return Batch([work.measurements.layouts[index]], draws[0].layout[None], images[:, 0], images)

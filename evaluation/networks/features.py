@@ -1,0 +1,147 @@
+"""Feature extractors for distances, each under its own name, and their registration with torch-fidelity's engine.
+
+A Fréchet distance is called FID only on the official Inception weights. Nothing is downloaded: weights come from a
+file that is given, or from torch.hub's cache when they lie there already.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch_fidelity
+from torch import nn
+from torch_fidelity.feature_extractor_base import FeatureExtractorBase
+from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
+
+from data.errors import InputError, nearest
+from data.files import fingerprint
+from evaluation.networks.resize import FILTERS, resize
+from presets.schema import ExtractorConfig
+
+FEATURES, LOGITS = "features", "logits"
+
+
+@contextmanager
+def full_float32() -> Iterator[None]:
+    """Convolutions in float32 proper: left alone, cuDNN rounds their inputs to the 10 bits of TF32."""
+    with torch.backends.cudnn.flags(enabled=True, benchmark=torch.backends.cudnn.benchmark, allow_tf32=False):
+        yield
+
+
+@dataclass
+class Extractor:
+    """network: float32 [N, 3, h, w] in 0..255 -> {"features": [N, D]} and, for the Inception score, "logits".
+
+    maps: float32 [N, 3, h, w] -> feature maps [N, C, h', w'] of several layers, where an extractor has them.
+    label: stands in the names of scores, e.g. FD-SqueezeNet. protocol: weights' SHA-256, layer, whatever else matters.
+    resize, size: the filter and the input size of the network.
+    """
+
+    label: str
+    network: Callable[[torch.Tensor], dict[str, torch.Tensor]]
+    protocol: dict[str, Any]
+    resize: str = "none"
+    size: tuple[int, int] | None = None
+    device: str = "cpu"
+    module: nn.Module | None = None
+    official_fid: bool = False
+    maps: Callable[[torch.Tensor], list[torch.Tensor]] | None = None
+    pooled_maps: bool = False  # the features are the means of the last map over space: one pass gives both
+    judge: Any = None  # the judge whose features these are, when it gives classes and features in one pass
+    resizes_itself: bool = False  # the network takes the uint8 images and applies the named resize inside
+    full: dict[str, Any] = field(init=False)
+
+    def __post_init__(self):
+        if self.resize not in FILTERS:
+            raise InputError(f"extractor {self.label}: unknown resize filter '{self.resize}': "
+                             f"{nearest(self.resize, FILTERS)}")
+        if (self.resize == "none") != (self.size is None):
+            raise InputError(f"extractor {self.label}: resize '{self.resize}' {'takes no' if self.size else 'needs a'} "
+                             "size (height, width)")
+        self.full = {"extractor": self.label, **self.protocol, "resize": self.resize,
+                     "input size": list(self.size) if self.size else "as the images",
+                     "network dtype": "float32, no TF32"}
+
+    @property
+    def key(self) -> str:
+        return fingerprint(self.full)
+
+    def name(self, score: str) -> str:
+        """Name of a score on these features: FID, KID, precision, recall with Inception, otherwise with the label."""
+        if self.official_fid:
+            return {"FD": "FID", "KD": "KID"}.get(score, score)
+        return f"{score}-{self.label}"
+
+    @full_float32()
+    @torch.inference_mode()
+    def __call__(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
+        """uint8 [N, 3, H, W] -> float32 [N, D] on the CPU, by layer name."""
+        return {name: features.float().cpu() for name, features in self.network(self._prepare(images)).items()}
+
+    @full_float32()
+    @torch.inference_mode()
+    def map_list(self, images: torch.Tensor) -> list[torch.Tensor]:
+        """uint8 [N, 3, H, W] -> feature maps [N, C, h, w] of several layers, for extractors that have them."""
+        return self.maps(self._prepare(images))
+
+    def _prepare(self, images: torch.Tensor) -> torch.Tensor:
+        images = images.to(self.device)
+        if self.resizes_itself:
+            return images
+        resized = resize(images, self.resize, self.size)
+        return resized.contiguous(memory_format=torch.channels_last)  # convolutions and pooling are 2-3 times faster
+
+
+def weights_file(config: ExtractorConfig, cached: str | None = None, source: str = "") -> Path:
+    """The weights file of an extractor: the given one, or `cached` in torch.hub's cache. Raises InputError."""
+    if config.path is not None:
+        file = Path(config.path)
+        if not file.is_file():
+            raise InputError(f"extractor {config.kind}: no weights file {file}")
+        return file
+    file = Path(torch.hub.get_dir()) / "checkpoints" / cached if cached else None
+    if file is None or not file.is_file():
+        where = f", nor {file}; get it from {source}" if file else ""
+        raise InputError(f"extractor {config.kind}: needs weights: no `path` is set{where}")
+    return file
+
+
+def register(extractor: Extractor) -> str:
+    """Make the extractor known to torch-fidelity; returns the name for `calculate_metrics(feature_extractor=...)`.
+
+    Its features reach the engine as float64, so that the engine's statistics are float64 too. The name holds the hash
+    of weights and resize, so the engine's cache, which goes by name, cannot mix two extractors.
+    """
+    name = f"{extractor.label}-{extractor.key[:16]}"
+    if name not in FEATURE_EXTRACTORS_REGISTRY:
+        torch_fidelity.register_feature_extractor(name, _engine_class(extractor))
+    return name
+
+
+def _engine_class(extractor: Extractor) -> type[FeatureExtractorBase]:
+    class Registered(FeatureExtractorBase):
+        def __init__(self, name, features_list, **options):
+            super().__init__(name, features_list)
+
+        @staticmethod
+        def get_provided_features_list():
+            return FEATURES, LOGITS
+
+        @staticmethod
+        def get_default_feature_layer_for_metric(metric):
+            return LOGITS if metric == "isc" else FEATURES
+
+        @staticmethod
+        def can_be_compiled():
+            return False
+
+        def forward(self, images):
+            found = extractor(images)
+            if missing := set(self.features_list) - set(found):
+                raise InputError(f"extractor {extractor.label} has no {missing.pop()}: no Inception score on it")
+            return tuple(found[name].double() for name in self.features_list)
+
+    return Registered

@@ -1,0 +1,129 @@
+"""Hugging Face models from a local folder: DINOv2, CLIP and the like as feature extractors. Needs the extra."""
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from data.errors import InputError
+from data.files import fingerprint, read_json, sha256
+from evaluation.networks.features import FEATURES, Extractor
+from presets.schema import ExtractorConfig
+
+LABELS = {"dinov2": "DINOv2", "clip": "CLIP", "clip_vision_model": "CLIP"}
+# steps of a preprocessor that are taken here, or change no photograph: images are RGB, and labels come from the layouts
+STEPS = ("do_resize", "do_rescale", "do_normalize", "do_center_crop", "do_convert_rgb", "do_reduce_labels")
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """mean, std: of RGB in 0..1. size: (height, width) of the input, to which all of an image is resized; None: as it
+    is."""
+
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    size: tuple[int, int] | None
+
+
+def require_transformers(what: str) -> Any:
+    """The module transformers. Raises InputError that tells how to install it."""
+    if importlib.util.find_spec("transformers") is None:
+        raise InputError(f"{what} needs the package transformers: pip install '.[huggingface]'")
+    import transformers
+    return transformers
+
+
+def model_hash(folder: Path) -> str:
+    """One SHA-256 over the weight files of a model folder. Raises InputError when there is no safetensors file."""
+    files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        raise InputError(f"{folder}: no *.safetensors file; download the model's folder with its weights first")
+    return sha256(files[0]) if len(files) == 1 else fingerprint([sha256(file) for file in files])
+
+
+def load_pretrained(auto: Any, folder: Path) -> nn.Module:
+    """`auto`.from_pretrained on a folder, offline, safetensors only, in float32. Raises InputError."""
+    try:
+        model = auto.from_pretrained(folder, local_files_only=True, use_safetensors=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{folder}: not a model that {auto.__name__} can load ({' '.join(str(error).split())[:160]})"
+                         ) from None
+    return model.float().requires_grad_(False).eval()
+
+
+def preprocessing(folder: Path, size: Sequence[int] | None = None) -> Preprocessing:
+    """What preprocessor_config.json says of the model's input; `size` goes before its own.
+
+    Raises InputError when the file is missing, says too little, or asks for a step that is not taken here.
+    """
+    file = folder / "preprocessor_config.json"
+    if not file.exists():
+        raise InputError(f"{file}: no such file; it says what input the model expects, fetch it with the weights")
+    config = read_json(file)
+    if steps := [key for key, value in config.items() if key.startswith("do_") and value and key not in STEPS]:
+        raise InputError(f"{file}: {', '.join(steps)}: a step that this suite does not take")
+    if not config.get("do_rescale", True) or abs(255 * config.get("rescale_factor", 1 / 255) - 1) > 1e-4:
+        raise InputError(f"{file}: do_rescale {config.get('do_rescale', True)}, rescale_factor "
+                         f"{config.get('rescale_factor')}: only pixels divided by 255 are known here")
+    mean, std = (config.get(key) for key in ("image_mean", "image_std")) if config.get("do_normalize", True) \
+        else ([0.0] * 3, [1.0] * 3)
+    if mean is None or std is None:
+        raise InputError(f"{file}: image_mean or image_std is missing")
+    if size is None and config.get("do_resize", True):
+        size = _input_size(config, file)
+    return Preprocessing(tuple(mean), tuple(std), tuple(size) if size else None)
+
+
+def _input_size(config: Mapping[str, Any], file: Path) -> Sequence[int]:
+    """Height and width: of the crop where one is taken, because what is left of the crop is what the model sees."""
+    given = config.get("crop_size") if config.get("do_center_crop", "crop_size" in config) else config.get("size")
+    size = (given.get("height"), given.get("width")) if isinstance(given, Mapping) else given
+    size = (size, size) if isinstance(size, int) else size
+    if not size or len(size) != 2 or not all(isinstance(edge, int) and edge > 0 for edge in size):
+        raise InputError(f"{file}: size {given} is no height and width; give `size` in the preset")
+    return size
+
+
+def model_folder(config: ExtractorConfig) -> Path:
+    """The folder that holds an extractor's model. Raises InputError when there is none, or the package is missing."""
+    require_transformers("extractor transformers")
+    folder = Path(config.path or "")
+    if config.path is None or not folder.is_dir():
+        raise InputError(f"extractor transformers: `path` must be the folder of a model, got {config.path}")
+    preprocessing(folder, config.size)
+    return folder
+
+
+def build_extractor(config: ExtractorConfig, judge: Any, device: str) -> Extractor:
+    """Pooled image features of the model in folder `path`: CLIP's image embedding, else the pooled or class token."""
+    folder = model_folder(config)
+    if config.sha256 not in (None, digest := model_hash(folder)):
+        raise InputError(f"{folder}: SHA-256 is {digest}, expected {config.sha256}")
+    model = load_pretrained(require_transformers("extractor transformers").AutoModel, folder).to(device)
+    mean, std, size = astuple(preprocessing(folder, config.size))
+    kind = model.config.model_type
+
+    def features(images: torch.Tensor) -> dict[str, torch.Tensor]:
+        pixels = (images / 255 - images.new_tensor(mean).view(1, 3, 1, 1)) / images.new_tensor(std).view(1, 3, 1, 1)
+        return {FEATURES: _pooled(model, pixels)}
+
+    protocol = {"model": kind, "weights sha256": digest, "mean": mean, "std": std, "crop": "none, all of the image"}
+    chosen = config.resize or ("pil-bicubic" if size else "none")
+    size = size if config.size or chosen != "none" else None
+    return Extractor(config.label or LABELS.get(kind, folder.name), features, protocol, chosen, size, device,
+                     module=model)
+
+
+def _pooled(model: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
+    if hasattr(model, "get_image_features"):
+        output = model.get_image_features(pixel_values=pixels)
+    else:
+        output = model(pixel_values=pixels)
+    if isinstance(output, torch.Tensor):
+        return output
+    pooled = getattr(output, "pooler_output", None)
+    return pooled if pooled is not None else output.last_hidden_state[:, 0]

@@ -1,0 +1,50 @@
+"""The validation pairs of a run as plain files, so that every later stage, and any other program, can read them."""
+
+from data.errors import InputError
+from data.files import fingerprint, read_json, write_json, write_png
+from data.pairs import PairDataset, pairs_key
+from evaluation.measuring.images import pixel_hash
+from evaluation.rundir import RunDirectory
+from presets.schema import DataConfig
+
+MARKER = "complete.json"  # written last: its presence says that all other files of the dataset are there
+
+
+def dataset_key(config: DataConfig) -> str:
+    return fingerprint(config.model_dump(exclude={"path"}))
+
+
+def _pairs(train: PairDataset, val: PairDataset) -> str:
+    return fingerprint(pairs_key(train), pairs_key(val))
+
+
+def is_written(run: RunDirectory, config: DataConfig, train: PairDataset, val: PairDataset) -> bool:
+    """Whether the run has its validation pairs as files. Raises InputError when they are those of other data."""
+    marker = run.dataset / MARKER
+    written = read_json(marker) if marker.exists() else {}
+    if written.get("fingerprint") != dataset_key(config):
+        return False
+    if written["pairs"] != _pairs(train, val):
+        raise InputError(f"{run.dataset}: made of other pairs than {config.path or config.dataset} has; give another "
+                         "--out, or the data that this run was begun with")
+    return True
+
+
+def write_dataset(run: RunDirectory, config: DataConfig, train: PairDataset, val: PairDataset) -> None:
+    """Photos, layouts, and where known instances and modes of the validation pairs; hashes of the training photos."""
+    write_json(run.dataset / "labels.json", val.labels.to_json())
+    modes = {}
+    for index in range(len(val)):
+        pair = val[index]
+        write_png(run.photo_file(pair.name), pair.photo.transpose(1, 2, 0).copy())
+        write_png(run.dataset / "layouts" / f"{pair.name}.png", pair.layout)
+        if pair.instances is not None:
+            write_png(run.dataset / "instances" / f"{pair.name}.png", pair.instances)
+        if pair.modes:
+            modes[pair.name] = pair.modes
+    if modes:
+        write_json(run.dataset / "modes.json", modes)
+    write_json(run.dataset / "train.json", {"photo_sha256": [pixel_hash(train[i].photo) for i in range(len(train))]})
+    write_json(run.dataset / MARKER, {"fingerprint": dataset_key(config), "pairs": _pairs(train, val),
+                                      "val": len(val), "train": len(train)})
+

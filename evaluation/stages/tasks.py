@@ -1,0 +1,61 @@
+"""What is done for each method, and the common part of what runs it."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from baselines.methods import method_spec, needed_networks
+from evaluation.rundir import RunDirectory
+from evaluation.stages.synthesis import is_synthesized, synthesize
+from training.harness import is_complete
+from training.suite import Suite
+
+Task = Callable[[Suite, str], Any]
+
+
+def train_method(suite: Suite, name: str) -> dict[str, Any]:
+    return suite.train_method(name)
+
+
+def train_network(suite: Suite, role: str) -> None:
+    """role: "perceptual", "segmenter" or "judge"."""
+    getattr(suite, role)
+
+
+def synthesize_method(suite: Suite, name: str) -> bool:
+    """Whether there was anything left to do."""
+    run, seed = RunDirectory(suite.folder), suite.preset.seed
+    done = is_synthesized(run, name, seed)
+    suite.group.barrier()  # nobody may see the marker before everybody has looked
+    if not done:
+        synthesize(run, name, seed, suite.device, suite.group)
+    return not done
+
+
+def is_done(suite: Suite, task: Task, name: str) -> bool:
+    """Whether a task would only find its work done."""
+    if task is synthesize_method:
+        return is_synthesized(RunDirectory(suite.folder), name, suite.preset.seed)
+    return is_complete(suite.method_folder(name) if task is train_method else suite.network_folder(name))
+
+
+class TaskExecutor:
+    """Runs tasks for many names. `map` is the subclass's."""
+
+    def __init__(self, suite: Suite):
+        self.suite, self.preset, self.folder = suite, suite.preset, suite.folder.resolve()
+
+    def train(self, methods: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The networks that losses share and the judge, each once; then (name, what a table says) of every method."""
+        roles = set().union(*(needed_networks(method_spec(name, self.preset)) for name in methods))
+        made = {"perceptual"} if self.preset.perceptual.source != "trained" else set()
+        judge = {"judge"} if self.preset.score.judge.kind == "trained" else set()
+        for _ in self.map(train_network, sorted((roles | judge) - made)):
+            pass
+        return self.map(train_method, methods)
+
+    def map(self, task: Task, names: list[str]) -> Iterator[tuple[str, Any]]:
+        """(name, result) as they are done."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let go of what runs the tasks."""

@@ -1,0 +1,1 @@
+"""From responses to shares, intervals and orders; tables, text, figures; uses table, design and batch."""

@@ -1,0 +1,109 @@
+"""Do people agree with each other: Krippendorff's alpha and split-half correlation of the images' preferences."""
+
+import math
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from human_study.analysis.clustered import Estimate
+
+RESAMPLES = 1000
+SPLITS = 20
+
+
+def combined_codes(*columns: pd.Series) -> np.ndarray:
+    """int64 [n]: one code per combination of values, in the order of first appearance; missing values are a value."""
+    codes = np.zeros(len(columns[0]), np.int64)
+    for column in columns:
+        own, values = pd.factorize(column, use_na_sentinel=False)
+        codes = pd.factorize(codes * len(values) + own)[0].astype(np.int64)
+    return codes
+
+
+def value_counts(units: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """float [units, values]: how often each unit was given each value; codes as of pandas.factorize."""
+    units, values = pd.factorize(units)[0], pd.factorize(values, sort=True)[0]
+    shape = (int(units.max(initial=-1)) + 1, int(values.max(initial=-1)) + 1)
+    return np.bincount(units * shape[1] + values, minlength=shape[0] * shape[1]).reshape(shape).astype(float)
+
+
+def nominal_alpha(counts: np.ndarray) -> float:
+    """Krippendorff's alpha for nominal values; NaN without a unit judged twice, 1 where only one value occurs.
+
+    counts: [units, values]. 1 is perfect agreement, 0 what chance gives (Krippendorff 2011).
+    """
+    observed, by_value = _disagreement(counts)
+    return _alpha(observed.sum(), by_value.sum(axis=0))
+
+
+def _disagreement(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Per unit judged at least twice: disagreeing ordered pairs per rater, and counts of values."""
+    raters = counts.sum(axis=1)
+    counts, raters = counts[raters >= 2], raters[raters >= 2]
+    return (raters**2 - (counts**2).sum(axis=1)) / (raters - 1), counts
+
+
+def _alpha(observed: float, totals: np.ndarray) -> float:
+    n = totals.sum()
+    if n == 0:
+        return math.nan
+    expected = (n**2 - (totals**2).sum()) / (n - 1)
+    return 1.0 if expected == 0 else float(1 - observed / expected)
+
+
+def krippendorff_alpha(frame: pd.DataFrame) -> Estimate:
+    """Alpha over all judgments with a bootstrap interval over images.
+
+    A unit is one image of one condition at one exposure, its value the outcome (first method, second method, tie), so
+    that conditions of different difficulty add to the agreement and equal ones do not.
+    frame: columns image_id, condition, exposure_req_ms, outcome.
+    """
+    unit = combined_codes(frame["image_id"], frame["condition"], frame["exposure_req_ms"])
+    counts = value_counts(unit, frame["outcome"].to_numpy())
+    alpha = nominal_alpha(counts)
+    if math.isnan(alpha):
+        return Estimate(alpha, note="no image was judged twice in the same condition: agreement cannot be measured")
+    observed, by_value = _disagreement(counts)
+    image = frame["image_id"].to_numpy()[np.unique(unit, return_index=True)[1]]  # of every unit
+    codes = pd.factorize(image[counts.sum(axis=1) >= 2])[0]
+    images = codes.max() + 1
+    if images < 2:
+        return Estimate(alpha, note="one image: no interval")
+    observed = np.bincount(codes, observed)
+    by_value = np.stack([np.bincount(codes, column) for column in by_value.T], axis=1)
+    weights = np.random.default_rng(0).multinomial(images, np.full(images, 1 / images), RESAMPLES)
+    draws = [_alpha(o, t) for o, t in zip(weights @ observed, weights @ by_value, strict=True)]
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return Estimate(alpha, (float(low), float(high)))
+
+
+def split_half(outcomes: np.ndarray, workers: np.ndarray, units: np.ndarray) -> Estimate:
+    """Rank correlation (Spearman) of the units' preferences between random halves of the workers, stepped up to all
+    workers by the Spearman-Brown formula; mean and 95 % range over SPLITS splits.
+
+    units: the images of one condition and exposure.
+    """
+    workers, units = pd.factorize(workers)[0], pd.factorize(units)[0]
+    count, size = int(workers.max(initial=-1)) + 1, int(units.max(initial=-1)) + 1
+    if count < 2 or size < 3:
+        return Estimate(math.nan, note="needs at least two workers and three images")
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(SPLITS):
+        half = rng.permutation(count) < count // 2
+        means = [_unit_means(outcomes, units, half[workers] == side, size) for side in (True, False)]
+        both = ~np.isnan(means[0]) & ~np.isnan(means[1])
+        if both.sum() >= 3 and all(np.ptp(mean[both]) > 0 for mean in means):
+            r = stats.spearmanr(means[0][both], means[1][both]).statistic
+            found.append(2 * r / (1 + r) if r > -0.999 else -1.0)
+    if not found:
+        return Estimate(math.nan, note="the two halves share fewer than three images with any spread")
+    low, high = np.quantile(found, [0.025, 0.975])
+    return Estimate(float(np.mean(found)), (float(low), float(high)))
+
+
+def _unit_means(outcomes: np.ndarray, units: np.ndarray, chosen: np.ndarray, size: int) -> np.ndarray:
+    n = np.bincount(units[chosen], minlength=size)
+    with np.errstate(invalid="ignore"):
+        return np.bincount(units[chosen], outcomes[chosen], size) / n

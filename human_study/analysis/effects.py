@@ -1,0 +1,78 @@
+"""What should not matter but may: the side, the place in the session, the worker."""
+
+import numpy as np
+import pandas as pd
+
+from human_study.analysis.agreement import combined_codes
+from human_study.analysis.clustered import (
+    Estimate,
+    clustered_difference,
+    clustered_interval,
+    clustered_share,
+    clustered_test,
+)
+
+
+def side_bias(frame: pd.DataFrame) -> Estimate:
+    """Share of answers for the left image, ties left out, with the clustered interval and the p value of one half."""
+    decided = frame.loc[frame["chosen"].isin(("left", "right")), ["chosen", "worker_id", "image_id"]]
+    share = clustered_share(decided["chosen"].eq("left").to_numpy(float), decided["worker_id"].to_numpy(),
+                            decided["image_id"].to_numpy())
+    return Estimate(share.value, clustered_interval(share), clustered_test(share), share.missing)
+
+
+def side_effect(frame: pd.DataFrame) -> Estimate:
+    """Preference for the condition's first method when it stands left, minus when it stands right."""
+    return _difference(frame, frame["a_left"].to_numpy(bool))
+
+
+def order_effect(frame: pd.DataFrame) -> Estimate:
+    """Preference for the condition's first method in the second half of the sessions, minus in the first half."""
+    last = frame.groupby("session_id")["trial_index"].transform("max").to_numpy(float)
+    return _difference(frame, frame["trial_index"].to_numpy(float) > last / 2)
+
+
+def _difference(frame: pd.DataFrame, second: np.ndarray) -> Estimate:
+    return clustered_difference(frame["outcome"].to_numpy(float), second, frame["worker_id"].to_numpy(),
+                                frame["image_id"].to_numpy())
+
+
+def worker_report(frame: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
+    """One row per worker: sessions, trials, judgments used, sentinels, times, sides, agreement, rules broken.
+
+    frame: the whole table after the rules; summary: of quality.session_summary.
+    agreement: share of used judgments that equal the majority of the other workers on the same image and condition
+    (ties of that majority left out).
+    """
+    first = frame.drop_duplicates("session_id").set_index("session_id")["worker_id"]
+    by_worker = summary.groupby(first.reindex(summary.index).astype("str"))
+    report = by_worker[["trials", "answers", "left", "sentinels", "sentinels_right", "repeats", "repeats_alike"]].sum()
+    report.insert(0, "sessions", by_worker.size())
+    report["left_share"] = report.pop("left") / report["answers"].where(report["answers"] > 0)
+    report["longest_streak"] = by_worker["longest_streak"].max()
+    report["median_rt_ms"] = by_worker["median_rt_ms"].median()
+    used = frame["used"].fillna(False).astype(bool)
+    report.insert(3, "used", used.groupby(frame["worker_id"], observed=True).sum().reindex(report.index, fill_value=0))
+    judged = frame.loc[used & frame["outcome"].isin((0, 1)),
+                       ["image_id", "condition", "exposure_req_ms", "outcome", "worker_id"]]
+    report["agreement"] = agreement_with_others(judged).reindex(report.index)
+    report["reasons"] = _reasons(frame).reindex(report.index).fillna("")
+    return report.rename_axis("worker_id").reset_index()
+
+
+def agreement_with_others(frame: pd.DataFrame) -> pd.Series:
+    """By worker_id: share of judgments that equal the others' majority. frame: outcome 0 or 1."""
+    unit = combined_codes(frame["image_id"], frame["condition"], frame["exposure_req_ms"])
+    outcome = frame["outcome"].to_numpy(float)
+    ones = np.bincount(unit, outcome)[unit] - outcome
+    majority = np.sign(2 * ones - (np.bincount(unit)[unit] - 1))
+    alike = np.where(majority == 0, np.nan, majority == np.where(outcome == 1, 1, -1))
+    return pd.Series(alike).groupby(frame["worker_id"].reset_index(drop=True), observed=True).mean()
+
+
+def _reasons(frame: pd.DataFrame) -> pd.Series:
+    """By worker_id: reasons other than being a practice or a sentinel trial, joined by ';'."""
+    pairs = frame[["worker_id", "exclude_reasons"]].dropna().drop_duplicates().astype("str")
+    pairs = pairs.assign(exclude_reasons=pairs["exclude_reasons"].str.split(";")).explode("exclude_reasons")
+    pairs = pairs[~pairs["exclude_reasons"].isin(("sentinel", "practice"))].drop_duplicates()
+    return pairs.groupby("worker_id")["exclude_reasons"].agg(lambda names: ";".join(sorted(names)))

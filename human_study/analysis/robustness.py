@@ -1,0 +1,104 @@
+"""How many votes must be dropped until another method takes rank 1 (Huang et al. 2025, arXiv 2508.11847)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.sparse.csgraph import connected_components
+
+from human_study.analysis.bradley_terry import Cells, aggregate, beats_graph, coded, fit
+
+VIRTUAL = 1e-3  # votes
+
+
+@dataclass(frozen=True)
+class Flip:
+    """`votes`: fewest found whose removal makes `rival` at least tie with `top`, of `total`; None: see `note`."""
+
+    top: str = ""
+    rival: str = ""
+    votes: int | None = None
+    total: int = 0
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Votes:
+    """Cells with the votes for left, for right and the ties of each kept apart, float64 [cells] each."""
+
+    cells: Cells
+    left: np.ndarray
+    right: np.ndarray
+
+    def without(self, removed: np.ndarray) -> Cells:
+        """Cells after removal of votes (removed: [2, cells], from left and from right), plus a virtual tie of weight
+        2 * VIRTUAL in every cell, so that strengths exist whatever is removed."""
+        cells = self.cells
+        return Cells(cells.left, cells.right, cells.wins - removed[0] + VIRTUAL,
+                     cells.n - removed.sum(axis=0) + 2 * VIRTUAL, cells.size)
+
+
+def votes_to_flip(frame: pd.DataFrame) -> Flip:
+    """Greedy search along the votes' influences on the gap between rank 1 and each rival, checked by refitting.
+
+    Strengths are Bradley-Terry's without side bias, so that of two methods wins minus losses must be dropped.
+    frame: columns left_method, right_method, chosen. The result is an upper bound: a cleverer choice may need fewer.
+    """
+    methods, left, right, outcome = coded(frame)
+    if len(methods) < 2:
+        return Flip(note="fewer than two methods")
+    cells, codes = aggregate(left, right, outcome, len(methods))
+    if connected_components(beats_graph(cells), connection="weak")[0] > 1:
+        return Flip(note="some methods were never compared with the others, so there is no rank 1")
+    votes = Votes(cells, *(np.bincount(codes, outcome == value, len(cells.n)) for value in (1.0, 0.0)))
+    strengths = _strengths(votes.without(np.zeros((2, len(cells.n)))))
+    top = int(strengths.argmax())
+    found = [(_fewest(votes, top, rival), rival) for rival in range(len(methods)) if rival != top]
+    found = [(count, rival) for count, rival in found if count is not None]
+    if not found:
+        return Flip(methods[top], total=len(frame), note="no set of votes found that can be dropped to change rank 1")
+    count, rival = min(found)
+    return Flip(methods[top], methods[rival], count, len(frame))
+
+
+def _strengths(cells: Cells) -> np.ndarray:
+    return np.concatenate([[0.0], fit(cells, side=False)[0]])
+
+
+def _fewest(votes: Votes, top: int, rival: int) -> int | None:
+    """Smallest m such that dropping the m votes of the largest influence lets the rival catch up; None: never."""
+    kinds, available = _by_influence(votes, top, rival)
+
+    def flipped(m: int) -> bool:
+        removed = np.zeros(2 * len(votes.left))
+        before = np.cumsum(available) - available
+        removed[kinds] = (m - before).clip(0, available)
+        strengths = _strengths(votes.without(removed.reshape(2, -1)))
+        return bool(strengths[top] - strengths[rival] < 1e-6)
+
+    low, high = 0, int(available.sum())
+    if not flipped(high):
+        return None
+    while high - low > 1:
+        middle = (low + high) // 2
+        if flipped(middle):
+            high = middle
+        else:
+            low = middle
+    return high
+
+
+def _by_influence(votes: Votes, top: int, rival: int) -> tuple[np.ndarray, np.ndarray]:
+    """Kinds of votes (flat index into [2, cells]) that hold the gap up, strongest first, and how many of each."""
+    cells = votes.without(np.zeros((2, len(votes.left))))
+    parameters, inverse = fit(cells, side=False)
+    contrast = np.zeros(cells.size)
+    contrast[top], contrast[rival] = 1, -1
+    design = cells.design(side=False)
+    expected = 1 / (1 + np.exp(-design @ parameters))
+    pull = design @ inverse @ contrast[1:]
+    influence = np.concatenate([pull * (1 - expected), -pull * expected])
+    counts = np.concatenate([votes.left, votes.right])
+    order = np.argsort(-influence, kind="stable")
+    order = order[(influence[order] > 0) & (counts[order] > 0)]
+    return order, counts[order]

@@ -1,0 +1,286 @@
+"""From the table of responses to everything the study says, as one value: `analyse`. Reads and writes no files."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from data.errors import InputError
+from human_study.analysis import bradley_terry, effects
+from human_study.analysis.agreement import krippendorff_alpha, split_half
+from human_study.analysis.bradley_terry import Ranking
+from human_study.analysis.clustered import Estimate
+from human_study.analysis.preference import (
+    MARGIN,
+    Comparison,
+    Preference,
+    adjusted,
+    comparisons,
+    from_counts,
+    judgments,
+    preferences,
+    votes,
+)
+from human_study.analysis.published import Counts
+from human_study.analysis.quality import QualityRules, apply_rules, pass_rate, sentinels_needed, session_checks
+from human_study.analysis.robustness import Flip, votes_to_flip
+from human_study.table.responses import is_simulated
+
+TIES = ("half", "drop")
+CATEGORIES = ["study_id", "spec_sha256", "platform", "session_id", "session_started", "worker_id", "block", "image_id",
+              "condition", "layout", "left_method", "right_method", "chosen", "sentinel", "submit_status",
+              "exclude_reasons"]
+NUMBERS = ["trial_index", "outcome", "sentinel_ok", "exposure_req_ms", "exposure_ms", "refresh_hz", "dropped_frames",
+           "mask_shown", "onset_ts", "response_ts", "rt_ms", "focus_lost", "asset_error"]
+
+
+@dataclass(frozen=True)
+class Identity:
+    """What was analysed; stands on every output. `images_sha256` is empty where the table comes without a study."""
+
+    study_id: str
+    spec_sha256: tuple[str, ...]
+    images_sha256: str = ""
+    simulated: bool = False
+    platforms: tuple[str, ...] = ()
+    protocol: str = ""
+
+    def line(self) -> str:
+        spec = ", ".join(text[:16] for text in self.spec_sha256) or "none"
+        images = self.images_sha256[:16] or ("in the specification" if self.spec_sha256 else "none")
+        mark = "SIMULATED DATA, no person judged. " if self.simulated else ""
+        return f"{mark}Study {self.study_id}, specification sha256 {spec}, images sha256 {images}"
+
+
+@dataclass(frozen=True)
+class Exposure:
+    """What was shown of what was asked for, in milliseconds."""
+
+    requested_ms: float
+    trials: int
+    measured: int  # trials with a measurement
+    median_ms: float | None
+    low_ms: float | None  # 2.5 % quantile
+    high_ms: float | None  # 97.5 %
+    dropped_frames: int
+
+
+@dataclass(frozen=True)
+class ExposureRanking:
+    exposure_ms: float | None
+    ranking: Ranking
+    flip: Flip
+
+
+@dataclass(frozen=True)
+class Participation:
+    """Counts of people and rows before and after the rules."""
+
+    workers: int
+    workers_used: int
+    sessions: int
+    sessions_accepted: int
+    rows: int
+    test_judgments: int  # answered comparisons, before the quality rules
+    used: int
+    reasons: dict[str, tuple[int, int]]  # reason -> (rows, sessions)
+    median_minutes: float | None
+    sentinels_per_session: int
+    sentinels_needed: int
+    guesser_passes: float | None
+    honest_passes: float | None  # with 2 % slips
+
+
+@dataclass(frozen=True)
+class Analysis:
+    identity: Identity
+    reference: str
+    ties: str
+    rules: QualityRules
+    preferences: list[Preference]
+    preferences_all: list[Preference]  # without the quality rules
+    comparisons: list[Comparison] = field(default_factory=list)
+    rankings: list[ExposureRanking] = field(default_factory=list)
+    alpha: dict[str, Estimate] = field(default_factory=dict)  # "all" and by pair
+    split_half: dict[str, Estimate] = field(default_factory=dict)  # by pair and exposure
+    side_bias: Estimate | None = None
+    side_effect: Estimate | None = None
+    order_effect: Estimate | None = None
+    exposures: list[Exposure] = field(default_factory=list)
+    participation: Participation | None = None
+    workers: pd.DataFrame | None = None  # effects.worker_report
+    votes: list[dict[str, Any]] = field(default_factory=list)  # preference.votes
+    notes: list[str] = field(default_factory=list)
+    titles: dict[str, str] = field(default_factory=dict)
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON-able, without the worker report and the votes; NaN becomes null."""
+        content = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("workers", "votes")}
+        content["rules"] = self.rules.model_dump()
+        content["margin"] = MARGIN
+        return _plain(content)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Preference):
+        return {**_plain(asdict(value)), "verdict": value.verdict}
+    if hasattr(value, "__dataclass_fields__"):
+        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set):
+        return [_plain(item) for item in value]
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is pd.NA or (isinstance(value, float) and not np.isfinite(value)):
+        return None
+    return value
+
+
+def analyse(frame: pd.DataFrame, reference: str, rules: QualityRules | None = None, ties: str = "half",
+            identity: Identity | None = None, titles: dict[str, str] | None = None) -> Analysis:
+    """Apply the rules and compute every statistic.
+
+    frame: a valid table of responses (responses.validate_responses); its `used` and `accepted` are decided anew.
+    reference: the method that preferences are given for, wherever it is compared. titles: names to print.
+    Raises InputError for an empty table and for a reference that was never shown.
+    """
+    rules = rules or QualityRules()
+    _check(frame, reference, ties)
+    frame = apply_rules(lean(frame), rules)
+    used = judgments(frame, reference)
+    summary = session_checks(frame, rules)["summary"]
+    return Analysis(
+        identity or identify(frame), reference, ties, rules, preferences(used, ties),
+        preferences(judgments(frame, reference, all_answers=True), ties), comparisons(used), _rankings(used),
+        **_agreement(used), **_effects(used), exposures=_exposures(frame),
+        participation=_participation(frame, summary, rules), workers=effects.worker_report(frame, summary),
+        votes=votes(frame, ties), notes=_notes(frame, used), titles=titles or {})
+
+
+def lean(frame: pd.DataFrame) -> pd.DataFrame:
+    """The columns the analysis needs, texts as categories, rows renumbered: large tables are handled by codes."""
+    text = {name: frame[name].astype("category") for name in CATEGORIES}
+    return frame[[*CATEGORIES, *NUMBERS]].assign(**text).reset_index(drop=True)
+
+
+def analyse_counts(counts: Sequence[Counts], study_id: str, reference: str, titles: dict[str, str] | None = None
+                   ) -> Analysis:
+    """The part that counts alone allow (for example published ones): naive intervals, exact tests, Holm."""
+    rows = adjusted([from_counts(one) for one in counts])
+    note = ("Counts only: the judgments of one worker or image cannot be told apart, so intervals are those of "
+            "independent judgments and too narrow by an unknown factor.")
+    return Analysis(Identity(study_id, ()), reference, "half", QualityRules(), rows, rows, notes=[note],
+                    titles=titles or {})
+
+
+def identify(frame: pd.DataFrame) -> Identity:
+    """Identity of a table that comes without its study's folder."""
+    return Identity(", ".join(sorted(frame["study_id"].unique())), tuple(sorted(frame["spec_sha256"].unique())),
+                    simulated=is_simulated(frame), platforms=tuple(sorted(frame["platform"].unique())))
+
+
+def _check(frame: pd.DataFrame, reference: str, ties: str) -> None:
+    if ties not in TIES:
+        raise InputError(f"ties: '{ties}' is none of {', '.join(TIES)}")
+    if not len(frame):
+        raise InputError("no responses: nothing to analyse yet")
+    shown = sorted({*frame["left_method"].unique(), *frame["right_method"].unique()})
+    if reference not in shown:
+        raise InputError(f"reference method '{reference}' was never shown; methods in the table: {', '.join(shown)}")
+
+
+def _rankings(used: pd.DataFrame) -> list[ExposureRanking]:
+    rankings = []
+    for exposure, group in used.groupby(used["exposure_req_ms"].fillna(np.inf)):
+        rankings.append(ExposureRanking(None if np.isinf(exposure) else float(exposure), bradley_terry.rank(group),
+                                        votes_to_flip(group)))
+    return rankings
+
+
+def _agreement(used: pd.DataFrame) -> dict[str, dict[str, Estimate]]:
+    alpha, halves = {}, {}
+    if len(used):
+        alpha["all"] = krippendorff_alpha(used)
+    for condition, group in used.groupby("condition", observed=True):
+        alpha[condition] = krippendorff_alpha(group)
+        # an image seen for 125 ms and the same one seen for 8 s are two units
+        for ms, cell in group.groupby(group["exposure_req_ms"].fillna(np.inf)):
+            name = condition if np.isinf(ms) else f"{condition}, {ms:g} ms"
+            halves[name] = split_half(*(cell[column].to_numpy() for column in ("outcome", "worker_id", "image_id")))
+    return {"alpha": alpha, "split_half": halves}
+
+
+def _effects(used: pd.DataFrame) -> dict[str, Estimate]:
+    if not len(used):
+        return {}
+    return {"side_bias": effects.side_bias(used), "side_effect": effects.side_effect(used),
+            "order_effect": effects.order_effect(used)}
+
+
+def _exposures(frame: pd.DataFrame) -> list[Exposure]:
+    test = frame[frame["exposure_req_ms"].notna() & frame["block"].eq("test") & frame["chosen"].ne("none")]
+    found = []
+    for requested, group in test.groupby("exposure_req_ms"):
+        shown = group["exposure_ms"].dropna()
+        quantiles = [float(q) for q in shown.quantile([0.5, 0.025, 0.975])] if len(shown) else [None] * 3
+        found.append(Exposure(float(requested), len(group), len(shown), *quantiles,
+                              int(group["dropped_frames"].fillna(0).sum())))
+    return found
+
+
+def _participation(frame: pd.DataFrame, summary: pd.DataFrame, rules: QualityRules) -> Participation:
+    used = frame.loc[frame["used"].astype(bool), ["worker_id"]]
+    sentinels = int(summary["sentinels"].median()) if len(summary) else 0
+    needed = sentinels_needed(sentinels, rules)
+    accepted = frame.loc[frame["accepted"].fillna(False).astype(bool), ["session_id"]]
+    return Participation(
+        frame["worker_id"].nunique(), used["worker_id"].nunique(), frame["session_id"].nunique(),
+        accepted["session_id"].nunique(), len(frame),
+        int((frame["block"].eq("test") & frame["sentinel"].eq("none") & frame["chosen"].ne("none")).sum()), len(used),
+        _reason_counts(frame), _median_minutes(frame),
+        sentinels, needed, pass_rate(sentinels, needed, 0.5) if sentinels else None,
+        pass_rate(sentinels, needed, 0.98) if sentinels else None)
+
+
+def _reason_counts(frame: pd.DataFrame) -> dict[str, tuple[int, int]]:
+    """Reason -> (rows, sessions)."""
+    codes, texts = pd.factorize(frame["exclude_reasons"])
+    session = pd.factorize(frame["session_id"])[0]
+    split = [text.split(";") for text in texts]
+    counts = {}
+    for name in sorted({name for one in split for name in one}):
+        rows = np.array([*(name in one for one in split), False])[codes]  # code -1: no reason
+        counts[name] = int(rows.sum()), len(np.unique(session[rows]))
+    return counts
+
+
+def _median_minutes(frame: pd.DataFrame) -> float | None:
+    """Median over sessions of the time from the first onset to the last answer, where all of it was measured (it is
+    not where the page was reloaded)."""
+    answered = frame.loc[frame["chosen"].ne("none"), ["session_id", "onset_ts", "response_ts"]]
+    sessions = answered.groupby("session_id", observed=True)
+    whole = sessions["onset_ts"].count().eq(sessions.size())
+    spans = (sessions["response_ts"].max() - sessions["onset_ts"].min())[whole]
+    return float(spans.median() / 60000) if len(spans) else None
+
+
+def _notes(frame: pd.DataFrame, used: pd.DataFrame) -> list[str]:
+    """What a reader must know before the numbers."""
+    notes = []
+    if not len(used):
+        notes.append("No judgment is left after the rules: there is nothing to report but the exclusions.")
+        return notes
+    if used["worker_id"].nunique() == 1:
+        notes.append("One worker: the numbers describe this person, not people; no clustered interval exists.")
+    if used["image_id"].nunique() == 1:
+        notes.append("One image: the numbers describe this image, not the methods; no clustered interval exists.")
+    if (used["outcome"] == 0.5).all():
+        notes.append("All judgments are ties.")
+    if frame["rt_ms"].isna().all():
+        notes.append("No response times in the data: the rules on speed excluded nobody.")
+    if used["exposure_req_ms"].notna().any() and used["exposure_ms"].isna().all():
+        notes.append("Exposures were not measured: what was really shown is unknown.")
+    return notes

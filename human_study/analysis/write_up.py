@@ -1,0 +1,124 @@
+"""The analysis in words: the methods paragraph and the Markdown report."""
+
+from human_study.analysis.preference import MARGIN
+from human_study.analysis.study import Analysis, ExposureRanking
+from human_study.analysis.tables import (
+    Table,
+    comparison_table,
+    exclusion_table,
+    exposure_table,
+    exposure_title,
+    like_figure_4,
+    like_table_1,
+    markdown,
+    number,
+    percent,
+    preference_table,
+    ranking_table,
+    title,
+    with_and_without,
+)
+
+
+def methods_paragraph(analysis: Analysis) -> str:
+    """What a paper says about how the numbers came about; every figure in it is measured."""
+    people = analysis.participation
+    if people is None:
+        return " ".join(analysis.notes)
+    subject = "Simulated workers (no person judged) answered" if analysis.identity.simulated else \
+        f"{people.workers} participants answered"
+    parts = [f"{subject} two-alternative questions about which of two images is more realistic "
+             f"({people.test_judgments} answered comparisons in {people.sessions} sessions of "
+             f"{people.workers} workers{_protocol(analysis)})."]
+    if people.median_minutes is not None:
+        parts.append("From the first image to the last answer a session took "
+                     f"{people.median_minutes:.1f} min (median).")
+    parts.append(_checks(analysis))
+    parts += [f"Asked for {exposure_title(e.requested_ms)}, {e.median_ms:.1f} ms were shown (median; 95 % between "
+              f"{e.low_ms:.1f} and {e.high_ms:.1f}; {e.measured} of {e.trials} trials measured)."
+              for e in analysis.exposures if e.median_ms is not None]
+    parts.append(_statistics(analysis))
+    return " ".join(parts)
+
+
+def _protocol(analysis: Analysis) -> str:
+    return f", protocol {analysis.identity.protocol}" if analysis.identity.protocol else ""
+
+
+def _checks(analysis: Analysis) -> str:
+    people = analysis.participation
+    text = (f"Of these, {people.used} judgments of {people.workers_used} workers met the rules fixed before the study; "
+            "results with and without exclusions are given.")
+    if people.sentinels_per_session:
+        text += (f" A session had {people.sentinels_per_session} sentinels, of which {people.sentinels_needed} had to "
+                 f"be right (somebody guessing passes with probability {people.guesser_passes:.3f}, somebody careful "
+                 f"with 2 % slips with {people.honest_passes:.3f}).")
+    return (f"{text} The work of {people.sessions_accepted} sessions was accepted for pay, "
+            "decided apart from the analysis.")
+
+
+def _statistics(analysis: Analysis) -> str:
+    ties = {"half": "Ties count as half a vote for each method.", "drop": "Ties are left out."}[analysis.ties]
+    return (f"{ties} Intervals are 95 % Wilson intervals at the effective number of judgments given by the two-way "
+            "(worker and image) cluster-robust variance (Cameron, Gelbach & Miller 2011), with t quantiles of "
+            "min(workers, images) - 1 degrees of freedom; p values come from the same variance, two-sided against one "
+            "half, adjusted by Holm's method over all pairs and exposures. Two methods are called equivalent where two "
+            f"one-sided tests place the share within {MARGIN * 100:g} points of one half. Strengths are "
+            "Bradley-Terry's with a side bias and the same clustering.")
+
+
+def report(analysis: Analysis, figures: dict[str, str] | None = None) -> str:
+    """The whole analysis in Markdown. figures: caption -> file name beside the report."""
+    parts = [f"# Human study: {analysis.identity.study_id}", f"*{analysis.identity.line()}*"]
+    if analysis.identity.simulated:
+        parts.append("**SIMULATED DATA: no person judged. These numbers test the tool and say nothing about the "
+                     "methods.**")
+    parts += [f"> {note}" for note in analysis.notes]
+    parts += ["## Methods", methods_paragraph(analysis)]
+    parts += _section("Unlimited time, as in the paper's Table 1", like_table_1(analysis))
+    parts += _section("Limited time, as in the paper's Figure 4", like_figure_4(analysis))
+    if any("paper" in part or "ICCV" in part for part in parts[-2:]):
+        parts.append("The paper's values come from other images, other trained networks and other people.")
+    parts += [f"![{caption}]({name})" for caption, name in (figures or {}).items()]
+    parts += _section("All pairs", preference_table(analysis))
+    parts += _section("With and without exclusions", with_and_without(analysis) if analysis.participation else None)
+    parts += _section("Differences between methods, on the same images", comparison_table(analysis))
+    parts += _section("Bradley-Terry", ranking_table(analysis))
+    parts += _robustness(analysis)
+    parts += _behaviour(analysis)
+    parts += _section("Exposure shown", exposure_table(analysis))
+    parts += _section("Why rows were not used", exclusion_table(analysis))
+    return "\n\n".join(parts) + "\n"
+
+
+def _section(heading: str, table: Table | None) -> list[str]:
+    return [f"## {heading}", markdown(table)] if table and table[1] else []
+
+
+def _robustness(analysis: Analysis) -> list[str]:
+    if not analysis.rankings:
+        return []
+    lines = [f"- {robustness_line(analysis, entry)}" for entry in analysis.rankings]
+    return ["## Robustness of rank 1", "\n".join(lines)]
+
+
+def robustness_line(analysis: Analysis, entry: ExposureRanking) -> str:
+    flip = entry.flip
+    where = exposure_title(entry.exposure_ms)
+    if flip.votes is None:
+        return f"{where}: {flip.note}."
+    return (f"{where}: without {flip.votes} of {flip.total} judgments ({percent(flip.votes / flip.total)} %) "
+            f"{title(analysis, flip.rival)} would draw level with {title(analysis, flip.top)}.")
+
+
+def _behaviour(analysis: Analysis) -> list[str]:
+    """Agreement, side and order: numbers that should be high, near one half, near zero."""
+    if analysis.side_bias is None:
+        return []
+    lines = [f"- Share of answers for the left image: {number(analysis.side_bias, 3)}",
+             f"- Preference when the first method stands left minus right: {number(analysis.side_effect, 3)}",
+             f"- Preference in the second half of a session minus the first: {number(analysis.order_effect, 3)}"]
+    lines += [f"- Krippendorff's alpha, {name}: {number(value)}" for name, value in analysis.alpha.items()]
+    lines += [f"- Split-half correlation of the images' preferences, {name}: {number(value)}"
+              for name, value in analysis.split_half.items()]
+    return ["## Agreement, side and order", "\n".join(lines)]

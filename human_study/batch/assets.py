@@ -1,0 +1,185 @@
+"""The pictures that workers see: opaque names, one format, one pixel size, one file size, no metadata.
+
+A method must not be recognisable from anything but the picture itself: names are keyed hashes, every file is a PNG of
+the same encoder without compression, so that smooth and detailed pictures have the same number of bytes.
+"""
+
+import csv
+import hashlib
+import hmac
+import io
+import os
+import shutil
+import struct
+import zlib
+from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import astuple, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from data.errors import InputError
+from data.files import read_image, sha256, write_text
+from evaluation.rundir import PHOTOS, RunDirectory
+from human_study.design.protocols import BLURRED, Protocol, Texts
+from human_study.design.trials import INSTRUCTION
+
+BLUR_FACTOR = 16  # the anchor keeps one pixel of 16 x 16
+SHARPNESS = 2  # stored pixels per point on the screen: what dense displays show; more only takes time to load
+
+Key = tuple[str, str]  # (method, image_id)
+
+
+@dataclass(frozen=True)
+class Asset:
+    """One picture: secret, because it tells the method. `path` and `source_sha256`: the file of the run it shows."""
+
+    asset_id: str
+    sha256: str  # of the file under public/images
+    method: str
+    image_id: str
+    width: int
+    height: int
+    path: str
+    source_sha256: str
+
+    @property
+    def key(self) -> Key:
+        return self.method, self.image_id
+
+
+COLUMNS = tuple(column.name for column in fields(Asset))
+
+
+def opaque(secret: str, *parts: object) -> str:
+    """32 hex digits that tell nothing of `parts` to anyone without `secret`."""
+    return hmac.new(secret.encode(), "\0".join(map(str, parts)).encode(), hashlib.sha256).hexdigest()[:32]
+
+
+def source_file(run: RunDirectory, key: Key) -> Path | None:
+    """The file of the run that a picture is made from; None for an instruction check."""
+    method, image_id = key
+    if method in INSTRUCTION:
+        return None
+    return run.image_file(PHOTOS if method == BLURRED else method, image_id)
+
+
+def source_hashes(run: RunDirectory, keys: Iterable[Key]) -> dict[Key, str]:
+    """SHA-256 of the source file of every picture. Raises InputError naming the first missing file."""
+    files = {key: file for key in keys if (file := source_file(run, key))}
+    for (method, layout), file in files.items():
+        if not file.is_file():
+            raise InputError(f"{file}: missing image of method '{method}' for layout '{layout}'; "
+                             "synthesize it first (python -m evaluation.run)")
+    with ThreadPoolExecutor() as pool:
+        return dict(zip(files, pool.map(sha256, files.values()), strict=True))
+
+
+def write_assets(run: RunDirectory, folder: Path, hashes: dict[Key, str], keys: list[Key], secret: str,
+                 protocol: Protocol) -> list[Asset]:
+    """Encode every picture into `folder` (replaced as a whole), at most twice as large as it is shown.
+
+    Raises InputError when a picture is broken or has another size than the photographs.
+    """
+    staging = folder.with_name(f".{folder.name}.part")
+    shutil.rmtree(staging, ignore_errors=True)
+    staging.mkdir(parents=True)
+    size = read_image(run.photo_file(next(i for m, i in keys if m not in INSTRUCTION))).shape[:2]
+
+    def encode(key: Key) -> Asset:
+        image = reduced(_pixels(run, key, size, protocol.texts), SHARPNESS * protocol.width)
+        content, file = _png(image), staging / f"{opaque(secret, 'asset', *key)}.png"
+        file.write_bytes(content)
+        os.utime(file, (0, 0))  # servers send the time in headers, and files are written method by method
+        return Asset(file.stem, hashlib.sha256(content).hexdigest(), *key, image.shape[1], image.shape[0],
+                     _relative(run, key), hashes.get(key, ""))
+
+    with ThreadPoolExecutor() as pool:
+        assets = list(pool.map(encode, keys))
+    shutil.rmtree(folder, ignore_errors=True)
+    staging.rename(folder)
+    return assets
+
+
+def write_table(assets: list[Asset], file: Path) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *map(astuple, assets)])
+    write_text(file, text.getvalue())
+
+
+def asset_from_row(row: dict[str, str]) -> Asset:
+    return Asset(**{**row, "width": int(row["width"]), "height": int(row["height"])})
+
+
+def intact(assets: list[Asset], folder: Path) -> bool:
+    """Whether every picture is in the folder unchanged, and nothing else."""
+    if {file.name for file in folder.glob("*")} != {f"{asset.asset_id}.png" for asset in assets}:
+        return False
+    with ThreadPoolExecutor() as pool:
+        return all(pool.map(lambda asset: sha256(folder / f"{asset.asset_id}.png") == asset.sha256, assets))
+
+
+def identical_everywhere(assets: list[Asset], a: str, b: str) -> bool:
+    """Whether two methods have the same pixels on every layout shown of both."""
+    shown = {asset.key: asset.sha256 for asset in assets}
+    both = [i for method, i in shown if method == a and (b, i) in shown]
+    return bool(both) and all(shown[a, i] == shown[b, i] for i in both)
+
+
+def _relative(run: RunDirectory, key: Key) -> str:
+    file = source_file(run, key)
+    return str(file.relative_to(run.path)) if file else ""
+
+
+def _pixels(run: RunDirectory, key: Key, size: tuple[int, int], texts: Texts) -> np.ndarray:
+    """uint8 [H, W, 3]"""
+    method, image_id = key
+    if method in INSTRUCTION:
+        return instruction_picture(texts.choose_left if image_id == "choose-left" else texts.choose_right, size)
+    image = read_image(source_file(run, key))
+    if image.shape[:2] != size:
+        raise InputError(f"{source_file(run, key)}: {image.shape[1]} x {image.shape[0]} pixels, but the photographs "
+                         f"have {size[1]} x {size[0]}: another size would tell the method")
+    return blurred(image) if method == BLURRED else image
+
+
+def reduced(image: np.ndarray, width: int) -> np.ndarray:
+    """uint8 [H, W, 3] -> the same, at most `width` pixels wide."""
+    if image.shape[1] <= width:
+        return image
+    size = width, max(1, round(width * image.shape[0] / image.shape[1]))
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.LANCZOS))
+
+
+def blurred(photo: np.ndarray) -> np.ndarray:
+    """uint8 [H, W, 3] -> the same shape: averaged over 16 x 16 pixels, enlarged again."""
+    image = Image.fromarray(photo)
+    small = [max(1, round(side / BLUR_FACTOR)) for side in image.size]
+    return np.asarray(image.resize(small, Image.Resampling.BOX).resize(image.size, Image.Resampling.BICUBIC))
+
+
+def instruction_picture(text: str, size: tuple[int, int]) -> np.ndarray:
+    """uint8 [H, W, 3]: a picture that says which side to choose, in up to four lines."""
+    image = Image.new("RGB", (size[1], size[0]), (236, 236, 236))
+    font = ImageFont.load_default(max(6, round(min(size[0] / 4.5, size[1] / 7))))
+    ImageDraw.Draw(image).multiline_text((size[1] / 2, size[0] / 2), text, (20, 20, 20), font, "mm", 1, "center")
+    return np.asarray(image)
+
+
+def _png(image: np.ndarray) -> bytes:
+    """uint8 [H, W, 3] -> PNG with unfiltered, stored rows: its length depends on H and W alone.
+
+    Written out here because a general encoder tries its filters on every row all the same: 20 times slower.
+    """
+    height, width = image.shape[:2]
+    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # each row begins with its filter: 0, none
+    rows[:, 1:] = image.reshape(height, -1)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits, RGB
+    return (b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows.tobytes(), 0))
+            + _chunk(b"IEND", b""))
+
+
+def _chunk(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))

@@ -1,0 +1,124 @@
+"""A batch on disk: what `human_study.batch.hits` writes and what the server and the importers read back.
+
+    study/<protocol>/public/images/<asset>.png   pictures under opaque names
+    study/<protocol>/public/hits-01.csv ...      HIT tables in MTurk's format, one per baseline
+    study/<protocol>/public/template.html        page for MTurk's form and for Turkle
+    study/<protocol>/secret/spec.json            the frozen specification; its hash stands on every output
+    study/<protocol>/secret/plan.csv             one row per planned trial (knows the methods)
+    study/<protocol>/secret/assets.csv           one row per picture (knows the methods)
+
+Nothing of secret/ may reach a worker. `trial_index` counts from 0: field choice_N of the page belongs to N - 1.
+"""
+
+import csv
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from data.errors import InputError
+from data.files import read_json
+from human_study.batch.assets import Asset, asset_from_row
+from human_study.design.protocols import Protocol, validate
+
+RESPONSES = "responses.csv"  # of a study folder: what human_study.platforms.collect writes and the server exports
+SIMULATED_RESPONSES = "simulated-responses.csv"  # of simulated workers, always apart
+PLAN_COLUMNS = ("study_id", "spec_sha256", "batch_id", "hit_id", "hit_index", "trial_index", "trial_id", "block",
+                "image_id", "condition", "left_method", "right_method", "left_asset", "right_asset",
+                "exposure_req_ms", "sentinel", "sentinel_answer")
+
+
+@dataclass(frozen=True)
+class PlannedTrial:
+    """One row of plan.csv; `exposure_req_ms` None: no time limit."""
+
+    study_id: str
+    spec_sha256: str
+    batch_id: str
+    hit_id: str
+    hit_index: int
+    trial_index: int
+    trial_id: str
+    block: str
+    image_id: str
+    condition: str
+    left_method: str
+    right_method: str
+    left_asset: str
+    right_asset: str
+    exposure_req_ms: int | None
+    sentinel: str
+    sentinel_answer: str
+
+    @classmethod
+    def from_row(cls, row: dict[str, str]) -> "PlannedTrial":
+        ms = row["exposure_req_ms"]
+        return cls(**{**row, "hit_index": int(row["hit_index"]), "trial_index": int(row["trial_index"]),
+                      "exposure_req_ms": int(ms) if ms else None})
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A written batch. `hits`: trials by hit_id in the order of the tables."""
+
+    folder: Path
+    spec: dict
+    hits: dict[str, list[PlannedTrial]]
+    assets: dict[str, Asset]  # by asset_id
+
+    @property
+    def public(self) -> Path:
+        return self.folder / "public"
+
+    @property
+    def secret(self) -> Path:
+        return self.folder / "secret"
+
+    @property
+    def study_id(self) -> str:
+        return self.spec["study_id"]
+
+    @property
+    def spec_sha256(self) -> str:
+        return self.spec["spec_sha256"]
+
+    @cached_property
+    def protocol(self) -> Protocol:
+        return validate(self.spec["protocol"], str(self.secret / "spec.json"))
+
+    def image(self, asset_id: str) -> Path:
+        return self.public / "images" / f"{asset_id}.png"
+
+
+def database_file(folder: Path, simulated: bool = False) -> Path:
+    """Where the answers to a batch lie. Simulated workers have a file of their own."""
+    return folder / "secret" / ("simulated.sqlite" if simulated else "study.sqlite")
+
+
+def read_batch(folder: str | Path) -> Batch:
+    """Read study/<protocol>/. Raises InputError when there is no complete batch."""
+    folder = Path(folder)
+    if not (folder / "secret" / "spec.json").is_file():
+        raise InputError(f"{folder}: no study batch there (no secret/spec.json); write one with python -m "
+                         "human_study hits --run RUN --protocol PROTOCOL")
+    hits: dict[str, list[PlannedTrial]] = {}
+    for row in _rows(folder / "secret" / "plan.csv", PLAN_COLUMNS):
+        trial = PlannedTrial.from_row(row)
+        hits.setdefault(trial.hit_id, []).append(trial)
+    assets = {asset.asset_id: asset for asset in read_assets(folder)}
+    return Batch(folder, read_json(folder / "secret" / "spec.json"), hits, assets)
+
+
+def read_assets(folder: Path) -> list[Asset]:
+    return [asset_from_row(row) for row in _rows(folder / "secret" / "assets.csv", ("asset_id", "method"))]
+
+
+def _rows(file: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
+    try:
+        with open(file, newline="", encoding="utf-8") as stream:
+            reader = csv.DictReader(stream)
+            rows = list(reader)
+    except FileNotFoundError:
+        raise InputError(f"{file}: no such file; write the batch again with python -m human_study hits") from None
+    if missing := set(needed) - set(reader.fieldnames or ()):
+        raise InputError(f"{file}: column {sorted(missing)[0]} is missing")
+    return rows

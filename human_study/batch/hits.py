@@ -1,0 +1,284 @@
+"""Write a batch: HIT tables in MTurk's format, the page, the pictures under opaque names, the secret plan apart.
+
+    python -m human_study hits --run runs/street --protocol crn2017-unlimited [--methods a,b] [--images-url URL]
+    python -m human_study hits --protocol crn2017-unlimited --rng matlab --out DIR    # the published table itself
+"""
+
+import argparse
+import csv
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+from data.errors import InputError, nearest, one_line_errors
+from data.files import fingerprint, read_image, read_json, write_bytes, write_json, write_text
+from evaluation.rundir import PHOTOS, RunDirectory
+from human_study.batch.assets import (
+    Asset,
+    Key,
+    identical_everywhere,
+    intact,
+    opaque,
+    source_hashes,
+    write_assets,
+    write_table,
+)
+from human_study.batch.batch import PLAN_COLUMNS, RESPONSES, Batch, database_file, read_assets, read_batch
+from human_study.batch.page import table_template
+from human_study.design.matlab import PUBLISHED
+from human_study.design.protocols import BLURRED, UNDER_TEST, Protocol, load_protocol
+from human_study.design.trials import Cast, Hit, Trial, draw
+
+Rng = Literal["numpy", "matlab"]
+
+
+class StudyInUse(InputError):
+    """A batch that people answered, or that is published, would be overwritten."""
+
+
+def write_batch(run: RunDirectory, protocol: str | Protocol, methods: Sequence[str] | None, reference: str,
+                anchor: str | None = None, seed: int = 0, rng: Rng = "numpy", images_url: str = "images",
+                out: Path | None = None) -> Batch:
+    """Draw the design and write study/<protocol>/ (or `out`). The same run and arguments give the same bytes.
+
+    methods: those compared with `reference`; None: all of the run but the reference and the anchor. anchor: overrides
+    the protocol's. images_url: where the pictures will be served from, without the last slash.
+    Raises InputError for unknown, identical or too few methods, an anchor that is tested, too few or unequal images;
+    StudyInUse where another batch is in use there.
+    """
+    protocol = fitted(run, load_protocol(protocol) if isinstance(protocol, str) else protocol)
+    cast = choose_cast(run, protocol, methods, reference, anchor)
+    study_id = _study_id(run, protocol, cast, seed)
+    _check_url(images_url)
+    hits = draw(protocol, cast, run.layouts(), study_id, seed, rng)
+    keys = pictures(hits)
+    hashes = source_hashes(run, keys)
+    spec = _spec(protocol, cast, study_id, seed, rng, hashes)
+    folder = Path(out) if out else run.study / protocol.name
+    _keep_answers(folder, spec)
+    assets = _pictures_on_disk(run, folder, spec, hashes, keys, protocol)
+    _refuse_identical(hits, assets)
+    _write_plan(folder, spec, hits, assets)
+    _write_tables(folder, protocol, hits, assets, images_url)
+    write_json(folder / "secret" / "spec.json", spec)
+    batch = read_batch(folder)
+    write_text(folder / "public" / "template.html", table_template(batch))
+    return batch
+
+
+def fitted(run: RunDirectory, protocol: Protocol) -> Protocol:
+    """The protocol for the run's pictures. Raises InputError, see Protocol.fitted."""
+    layouts = run.layouts()
+    return protocol.fitted(read_image(run.photo_file(layouts[0])).shape[:2]) if layouts else protocol
+
+
+def _study_id(run: RunDirectory, protocol: Protocol, cast: Cast, seed: int) -> str:
+    """Follows from what is studied, not from where the run lies, so that a repeated run draws the same design."""
+    dataset = run.config().get("config", {}).get("data", {}).get("dataset", "images")
+    content = fingerprint(run.layouts(), protocol.sha256(), [cast.reference, cast.others, cast.anchor], seed)
+    return f"{dataset}-{protocol.name}-{content[:8]}"
+
+
+def choose_cast(run: RunDirectory, protocol: Protocol, methods: Sequence[str] | None, reference: str,
+                anchor: str | None = None) -> Cast:
+    """Check who is compared with whom. Raises InputError, see write_batch."""
+    known = [method.name for method in run.methods()]
+    anchor = anchor or protocol.anchor
+    if methods is None:
+        methods = [name for name in known if name not in (reference, anchor)]
+    for name in (reference, *methods, *([] if anchor in (BLURRED, UNDER_TEST) else [anchor])):
+        if name not in known and not (name == PHOTOS and name != anchor):
+            role = " as the anchor of the sentinels" if name == anchor else ""
+            raise InputError(f"{run.path}: no images of method '{name}'{role}: {nearest(name, [*known, PHOTOS])}"
+                             + (f"; or choose another with --anchor, for example {BLURRED}" if role else ""))
+    _refuse_clashes(protocol, list(methods), reference, anchor)
+    return Cast(reference, tuple(methods), anchor)
+
+
+def _refuse_clashes(protocol: Protocol, methods: list[str], reference: str, anchor: str) -> None:
+    if not methods:
+        raise InputError(f"a comparison needs at least two methods: only '{reference}' is left to show")
+    if reference in methods:
+        raise InputError(f"method '{reference}' cannot be compared with itself: it is the reference")
+    if len(set(methods)) < len(methods):
+        raise InputError(f"method '{next(m for m in methods if methods.count(m) > 1)}' is named twice")
+    if anchor in (reference, *methods):
+        raise InputError(f"method '{anchor}' is under test, so it cannot be the anchor of the sentinels; "
+                         f"choose another with --anchor, for example {BLURRED}")
+    shows_photos = PHOTOS in (reference, *methods)
+    if shows_photos and (protocol.design == "timed-tables" or anchor == UNDER_TEST):
+        raise InputError(f"protocol {protocol.name} compares methods of the run; the photographs have "
+                         "their own place in it (choose protocol lab to test a method against them)")
+
+
+def pictures(hits: Sequence[Hit]) -> list[Key]:
+    """Every (method, image_id) shown, sorted."""
+    return sorted({(method, trial.image_id) for hit in hits for trial in hit.trials
+                   for method in (trial.left, trial.right)})
+
+
+def _spec(protocol: Protocol, cast: Cast, study_id: str, seed: int, rng: str, hashes: dict[Key, str]) -> dict:
+    spec = {"schema": 1, "study_id": study_id, "protocol": protocol.model_dump(mode="json"),
+            "protocol_sha256": protocol.sha256(), "reference": cast.reference, "methods": list(cast.others),
+            "anchor": cast.anchor, "seed": seed, "rng": rng,
+            "images_sha256": {f"{method}/{image}": digest for (method, image), digest in sorted(hashes.items())}}
+    return {**spec, "spec_sha256": fingerprint(spec)}
+
+
+def _keep_answers(folder: Path, spec: dict) -> None:
+    """People's answers can only be read with the plan they were given to, and so can those still to come from published
+    HITs; simulated ones are made again. Raises StudyInUse."""
+    written = folder / "secret" / "spec.json"
+    if not written.exists() or read_json(written)["spec_sha256"] == spec["spec_sha256"]:
+        return
+    for file in (database_file(folder), folder / RESPONSES, *folder.glob("secret/mturk/manifest-*.json")):
+        if file.exists():
+            raise StudyInUse(f"{file}: belongs to a batch with other settings or images, which would be overwritten; "
+                             f"rename {folder} to keep it, then run the same command again")
+    for file in folder.glob(f"secret/{database_file(folder, simulated=True).name}*"):
+        file.unlink()
+
+
+def _pictures_on_disk(run: RunDirectory, folder: Path, spec: dict, hashes: dict[Key, str],
+                      keys: list[Key], protocol: Protocol) -> dict[Key, Asset]:
+    """Keep the pictures of an earlier call with the same specification, otherwise write them."""
+    images, written = folder / "public" / "images", folder / "secret" / "spec.json"
+    if written.exists() and read_json(written).get("spec_sha256") == spec["spec_sha256"]:
+        assets = read_assets(folder)
+        if intact(assets, images):
+            return {asset.key: asset for asset in assets}
+    written.unlink(missing_ok=True)  # an interrupted call leaves no batch that looks complete
+    assets = write_assets(run, images, hashes, keys, spec["spec_sha256"], protocol)
+    write_table(assets, folder / "secret" / "assets.csv")
+    return {asset.key: asset for asset in assets}
+
+
+def _refuse_identical(hits: Sequence[Hit], assets: dict[Key, Asset]) -> None:
+    for left, right in sorted({(t.left, t.right) for hit in hits for t in hit.trials if t.sentinel == "none"}):
+        if identical_everywhere(list(assets.values()), left, right):
+            raise InputError(f"methods '{left}' and '{right}' have the same images: nothing to compare")
+
+
+def _write_plan(folder: Path, spec: dict, hits: Sequence[Hit], assets: dict[Key, Asset]) -> None:
+    names = table_names(hits)
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(PLAN_COLUMNS)
+    for hit in hits:
+        hit_id = opaque(spec["spec_sha256"], "hit", hit.table, hit.index)[:16]
+        for i, trial in enumerate(hit.trials):
+            writer.writerow([spec["study_id"], spec["spec_sha256"], names[hit.table], hit_id, hit.index, i,
+                             *_plan_cells(trial, assets)])
+    write_text(folder / "secret" / "plan.csv", text.getvalue())
+
+
+def _plan_cells(trial: Trial, assets: dict[Key, Asset]) -> list:
+    left, right = assets[trial.left, trial.image_id], assets[trial.right, trial.image_id]
+    return [trial.trial_id, trial.block, trial.image_id, trial.condition, trial.left, trial.right, left.asset_id,
+            right.asset_id, trial.exposure_ms or "", trial.sentinel, trial.sentinel_answer]
+
+
+def table_names(hits: Sequence[Hit]) -> dict[str, str]:
+    """Opaque file names of the HIT tables, without suffix, by table: a name must not tell the baseline."""
+    tables = list(dict.fromkeys(hit.table for hit in hits))
+    return {table: f"hits-{i:02d}" for i, table in enumerate(tables, 1)}
+
+
+def _write_tables(folder: Path, protocol: Protocol, hits: Sequence[Hit], assets: dict[Key, Asset], url: str) -> None:
+    names = table_names(hits)
+    for old in (folder / "public").glob("hits-*.csv"):
+        if old.stem not in names.values():
+            old.unlink()
+    for table, name in names.items():
+        own = [hit for hit in hits if hit.table == table]
+        write_text(folder / "public" / f"{name}.csv", hit_table(own, assets, url, protocol.timed))
+
+
+def hit_table(hits: Sequence[Hit], assets: dict[Key, Asset], url: str, timed: bool) -> str:
+    """MTurk's input table: one row per HIT; image_A_url_N, image_B_url_N[, time_N]; cells of shorter HITs are empty."""
+    widest = max(len(hit.trials) for hit in hits)
+    names = ("image_A_url_{}", "image_B_url_{}", "time_{}")[: 3 if timed else 2]
+    lines = [[name.format(n) for n in range(1, widest + 1) for name in names]]
+    for hit in hits:
+        cells = [cell for trial in hit.trials for cell in _table_cells(trial, assets, url)[: len(names)]]
+        lines.append(cells + [""] * (widest * len(names) - len(cells)))
+    return "".join(",".join(line) + "\n" for line in lines)
+
+
+def _table_cells(trial: Trial, assets: dict[Key, Asset], url: str) -> list[str]:
+    ids = [assets[method, trial.image_id].asset_id for method in (trial.left, trial.right)]
+    return [*(f"{url}/{asset_id}.png" for asset_id in ids), str(trial.exposure_ms or "")]
+
+
+def _check_url(url: str) -> None:
+    """Pictures on an https page must come by https; cells and attributes are filled in unescaped by the platforms."""
+    if not re.fullmatch(r"[A-Za-z0-9:/._~%+@-]+", url) or url.endswith("/"):
+        raise InputError(f"--images-url {url}: expected an address without spaces, quotes, commas and last slash")
+    if url.startswith("http:") and not re.match(r"http://(localhost|127\.0\.0\.1)\b", url):
+        raise InputError(f"--images-url {url}: pages of the platforms are https and refuse pictures by http; use https")
+
+
+def write_published(protocol: str, out: Path) -> Path:
+    """The HIT table published with the paper, byte for byte, under its published name."""
+    if protocol not in PUBLISHED:
+        raise InputError(f"no table was published for protocol '{protocol}': {nearest(protocol, PUBLISHED)}")
+    name, content = PUBLISHED[protocol]
+    write_bytes(Path(out) / name, content())
+    return Path(out) / name
+
+
+def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options that say which study, shared by the commands of this package."""
+    parser.add_argument("--protocol", help="preset or YAML file (default: the run's own)")
+    parser.add_argument("--methods", help="comma-separated methods to compare with the reference (default: all)")
+    parser.add_argument("--reference", help="method that all others are compared with (default: the run's own)")
+    parser.add_argument("--anchor", help=f"method of the sentinels, or {BLURRED}")
+    parser.add_argument("--seed", type=int, help="of order and sides (default: the run's own)")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
+                        help="change one setting of the protocol")
+
+
+def protocol_name(run: RunDirectory, args: argparse.Namespace) -> str:
+    """Preset or YAML file."""
+    return args.protocol or run.config().get("config", {}).get("study", {}).get("protocol", "crn2017-unlimited")
+
+
+def study_choices(run: RunDirectory, args: argparse.Namespace) -> dict:
+    """Arguments of write_batch from the command line, completed by the run's configuration."""
+    config = run.config().get("config", {})
+    study = config.get("study", {})
+    return {"protocol": load_protocol(protocol_name(run, args), args.settings),
+            "methods": args.methods.split(",") if args.methods else None,
+            "reference": args.reference or study.get("reference", "crn"),
+            "anchor": args.anchor or study.get("anchor"),
+            "seed": config.get("seed", 0) if args.seed is None else args.seed}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m human_study hits", description=__doc__.splitlines()[0])
+    parser.add_argument("--run", help="run directory; without it, --rng matlab writes the paper's published table")
+    add_batch_arguments(parser)
+    parser.add_argument("--out", type=Path, help="folder (default: study/<protocol> of the run)")
+    parser.add_argument("--rng", choices=("numpy", "matlab"), default="numpy",
+                        help="matlab: order and sides of the published tables, for reproduction only")
+    parser.add_argument("--images-url", default="images", help="https address the pictures will be served from")
+    args = parser.parse_args(argv)
+    with one_line_errors(parser.prog):
+        if args.run is None:
+            if args.rng != "matlab" or not args.out:
+                raise InputError("--run is needed (only --rng matlab --out DIR works without: the published tables)")
+            if args.methods or args.reference or args.anchor or args.settings or args.seed is not None:
+                raise InputError("the published tables are what they are: give --protocol, --rng and --out only")
+            print(f"wrote {write_published(args.protocol or '', args.out)}")
+            return
+        run = RunDirectory.open(args.run)
+        batch = write_batch(run, **study_choices(run, args), rng=args.rng, images_url=args.images_url, out=args.out)
+        trials = sum(len(hit) for hit in batch.hits.values())
+        print(f"wrote {batch.folder}: {len(batch.hits)} HITs, {trials} trials, {len(batch.assets)} pictures\n"
+              f"specification {batch.spec_sha256}\nkeep {batch.secret} to yourself: it names the methods")
+
+
+if __name__ == "__main__":
+    main()

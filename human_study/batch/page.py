@@ -1,0 +1,137 @@
+"""The study page as text: one page for every route, wrapped by Jinja2 (autoescape), script and style inlined.
+
+Routes: the study server (local, panels, ExternalQuestion) and a form (MTurk's tables, HTMLQuestion, Turkle). What
+differs is where answers go; the module in pages/ decides by the configuration given here as JSON.
+"""
+
+import hashlib
+import html
+import json
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from jinja2 import Environment, FileSystemLoader, Template
+from markupsafe import Markup
+
+from data.errors import InputError
+from data.files import fingerprint
+from human_study.batch.batch import Batch, PlannedTrial
+from human_study.design.protocols import Protocol
+from human_study.design.trials import seconds
+
+PAGES = Path(__file__).parent / "pages"
+PARTS = ("timing.js", "images.js", "transport.js", "trial.js", "study.js")  # one module, in this order
+QUESTION_BYTES = 65_535  # MTurk's limit for a question, counted in UTF-8 after wrapping
+HTML_QUESTION = "http://mechanicalturk.amazonaws.com/AWSMechanicalTurkDataSchemas/2011-11-11/HTMLQuestion.xsd"
+EXTERNAL_QUESTION = "http://mechanicalturk.amazonaws.com/AWSMechanicalTurkDataSchemas/2006-07-14/ExternalQuestion.xsd"
+
+
+@lru_cache
+def script() -> str:
+    """The module. Its parts share one scope, so they have neither import nor export."""
+    return "".join((PAGES / part).read_text(encoding="utf-8") for part in PARTS)
+
+
+@lru_cache
+def style() -> str:
+    return (PAGES / "study.css").read_text(encoding="utf-8")
+
+
+@lru_cache
+def client_version() -> str:
+    """12 hex digits that change with the page's code."""
+    return hashlib.sha256((script() + style()).encode()).hexdigest()[:12]
+
+
+@lru_cache
+def template(name: str) -> Template:
+    """A Jinja2 template of pages/; what is filled in is escaped."""
+    return _environment().get_template(name)
+
+
+@lru_cache
+def _environment() -> Environment:
+    return Environment(loader=FileSystemLoader(PAGES), autoescape=True, keep_trailing_newline=True)
+
+
+def script_json(value: Any) -> Markup:
+    """JSON for a <script> element: nothing in it can end the element or be read as markup."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for character in "<>&\u2028\u2029":
+        text = text.replace(character, f"\\u{ord(character):04x}")
+    return Markup(text)
+
+
+def consent_version(protocol: Protocol) -> str:
+    """12 hex digits that change with any word of the consent screen."""
+    texts = protocol.texts
+    return fingerprint(texts.consent, texts.pay, texts.ethics, texts.contact, texts.agree, texts.vision)[:12]
+
+
+def page_config(protocol: Protocol, hit: list[PlannedTrial], **route: Any) -> dict:
+    """What the page needs to know, and nothing that tells a method. `hit`: the HIT, or the longest one of a study."""
+    shown = [trial for trial in hit if trial.block == "test"]
+    minutes = seconds(protocol, [trial.exposure_req_ms for trial in hit]) / 60
+    checks = sum(trial.sentinel in ("perceptual", "instruction") for trial in shown)
+    texts = protocol.texts.model_dump(mode="json", exclude={"choose_left", "choose_right"})
+    return {"texts": texts, "timed": protocol.timed, "delay_ms": protocol.delay_ms,
+            "mask": protocol.mask, "min_onset_gap_ms": protocol.min_onset_gap_ms, "width": protocol.width,
+            "height": protocol.height, "gap": protocol.gap, "min_viewport": list(protocol.min_viewport),
+            "allow_touch": protocol.allow_touch, "consent_version": consent_version(protocol),
+            "client_version": client_version(),
+            "practice": sum(trial.block == "practice" for trial in hit),
+            "numbers": {"trials": len(shown), "minutes": max(1, round(minutes)), "checks": checks}, **route}
+
+
+def render_fragment(config: dict, fields: int = 0, nonce: str = "") -> str:
+    """Style, fields and script without <html>: what MTurk's editor and Turkle put into their own form."""
+    return template("fragment.html.j2").render(
+        texts=config["texts"], css=Markup(style()), script=Markup(script()), config=script_json(config),
+        fields=fields, nonce=nonce)
+
+
+def render_document(config: dict, fields: int = 0, nonce: str = "") -> str:
+    """A whole HTML document."""
+    return template("document.html.j2").render(
+        texts=config["texts"], fragment=Markup(render_fragment(config, fields, nonce)))
+
+
+def table_template(batch: Batch) -> str:
+    """The page for a HIT table, with placeholders ${image_A_url_1} ... that MTurk and Turkle fill in from each row."""
+    longest = max(batch.hits.values(), key=len)
+    names = ("image_A_url_{}", "image_B_url_{}", "time_{}")[: 3 if batch.protocol.timed else 2]
+    trials = [["${" + name.format(n) + "}" for name in names] for n in range(1, len(longest) + 1)]
+    config = page_config(batch.protocol, longest, route="form", trials=trials)
+    return render_fragment(config, fields=len(longest))
+
+
+def hit_document(batch: Batch, hit_id: str, images_url: str) -> str:
+    """The page of one HIT with its pictures' addresses filled in, for MTurk's HTMLQuestion."""
+    own = batch.hits[hit_id]
+    trials = [[trial.left_asset, trial.right_asset, *([trial.exposure_req_ms] if batch.protocol.timed else [])]
+              for trial in own]
+    config = page_config(batch.protocol, own, route="form", trials=trials, images_url=images_url)
+    return render_document(config, fields=len(own))
+
+
+def html_question_xml(document: str) -> str:
+    """MTurk's HTMLQuestion around a page. Raises InputError above 65,535 bytes."""
+    content = document.replace("]]>", "]]]]><![CDATA[>")
+    return _within_limit(f'<HTMLQuestion xmlns="{HTML_QUESTION}"><HTMLContent><![CDATA[{content}]]></HTMLContent>'
+                         "<FrameHeight>0</FrameHeight></HTMLQuestion>",
+                         "host the page (ExternalQuestion) or give shorter --images-url")
+
+
+def external_question_xml(url: str, frame_height: int = 0) -> str:
+    """MTurk's ExternalQuestion for a page hosted elsewhere. Raises InputError unless the address is https."""
+    if not url.startswith("https://"):
+        raise InputError(f"ExternalQuestion: {url} is not https; MTurk shows no other pages")
+    return _within_limit(f'<ExternalQuestion xmlns="{EXTERNAL_QUESTION}"><ExternalURL>{html.escape(url)}'
+                         f"</ExternalURL><FrameHeight>{frame_height}</FrameHeight></ExternalQuestion>", "shorten it")
+
+
+def _within_limit(xml: str, advice: str) -> str:
+    if (size := len(xml.encode("utf-8"))) > QUESTION_BYTES:
+        raise InputError(f"the question has {size} bytes, MTurk takes at most {QUESTION_BYTES}: {advice}")
+    return xml

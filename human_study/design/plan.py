@@ -1,0 +1,256 @@
+"""What a study will be, before anything runs: cells, trials, minutes, cost, and the interval to expect.
+
+    python -m human_study plan --run runs/street --protocol lab --pay-per-hour 12
+    python -m human_study plan --layouts 500 --methods pix2pix,unet --protocol crn2017-timed --pay 2.50 --platform mturk
+"""
+
+import argparse
+import json
+import math
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+
+import numpy as np
+from scipy.optimize import brentq
+from scipy.special import expit
+from scipy.stats import t as student
+from statsmodels.stats.proportion import proportion_confint
+
+from data.errors import InputError, one_line_errors
+from evaluation.rundir import RunDirectory
+from human_study.analysis.quality import QualityRules, pass_rate, sentinels_needed
+from human_study.batch.hits import add_batch_arguments, choose_cast, fitted, study_choices
+from human_study.design.protocols import Protocol, load_protocol
+from human_study.design.trials import Cast, Hit, draw, seconds
+
+PREFERENCE = 0.657  # with the two spreads below the setting for which the interval's coverage was simulated
+WORKER_SD = 0.7  # of log-odds between workers
+IMAGE_SD = 0.8  # between images
+NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(41)
+WEIGHTS = WEIGHTS / WEIGHTS.sum()
+MTURK_FEE, MTURK_LARGE_FEE, MTURK_LARGE = 0.2, 0.4, 10  # shares of the pay; the larger from 10 workers per HIT
+SMALL_HOURLY = 8.0  # US$; below it Prolific allows no study
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell: a comparison at one exposure. `width`: of the 95 % interval expected, naive and two-way clustered."""
+
+    condition: str
+    exposure_ms: int | None
+    judgments: int
+    workers: int
+    images: int
+    left_surplus: int  # times the first method stands left minus right, over all HITs
+    naive_width: float
+    width: float
+
+
+@dataclass(frozen=True)
+class Plan:
+    protocol: str
+    protocol_sha256: str
+    hits: int
+    assignments: int
+    workers: int
+    trials_per_hit: tuple[int, int]  # smallest and largest
+    kinds_per_hit: dict[str, int]  # of the largest HIT
+    repeated_scenes_per_hit: int
+    minutes_per_hit: float
+    pay_per_hit: float | None
+    pay_per_hour: float | None
+    fee: float
+    total_cost: float | None
+    cells: tuple[Cell, ...]
+
+
+def latent(preference: float, spread: float) -> float:
+    """Log-odds with mean probability `preference` when a normal deviation of SD `spread` is added."""
+    return brentq(lambda mu: WEIGHTS @ expit(mu + spread * NODES) - preference, -40, 40)
+
+
+def expected_width(preference: float, judgments: int, workers: int, images: int,
+                   worker_sd: float = WORKER_SD, image_sd: float = IMAGE_SD) -> float:
+    """Width of the two-way clustered 95 % interval of a preference, 0..1.
+
+    Log-odds are normal between workers and between images; judgments are spread evenly over both. The variance of the
+    share is V_worker/workers + V_image/images + the rest/judgments, the quantile Student's t with min(workers, images)
+    - 1 degrees of freedom. One worker or one image: no interval, so the width is 1.
+    """
+    freedom = min(workers, images) - 1
+    if freedom < 1:
+        return 1.0
+    mu = latent(preference, math.hypot(worker_sd, image_sd))
+    grid = expit(mu + worker_sd * NODES[:, None] + image_sd * NODES[None, :])  # [worker, image]
+    by_worker = WEIGHTS @ (grid @ WEIGHTS - preference) ** 2
+    by_image = WEIGHTS @ (WEIGHTS @ grid - preference) ** 2
+    rest = preference * (1 - preference) - by_worker - by_image
+    variance = by_worker / workers + by_image / images + rest / judgments
+    return float(min(1.0, 2 * student.ppf(0.975, freedom) * math.sqrt(variance)))
+
+
+def naive_width(preference: float, judgments: int) -> float:
+    """Width of the Wilson interval, as if all judgments were independent."""
+    low, high = proportion_confint(preference * judgments, judgments, method="wilson")
+    return float(high - low)
+
+
+def make_plan(protocol: Protocol, cast: Cast, layouts: Sequence[str], seed: int = 0, pay: float | None = None,
+              pay_per_hour: float | None = None, platform: str = "local", fee: float | None = None,
+              preference: float = PREFERENCE, worker_sd: float = WORKER_SD, image_sd: float = IMAGE_SD) -> Plan:
+    """Draw the design and sum it up. pay: per HIT, or pay_per_hour; fee: share on top (default: by platform).
+
+    Raises InputError as `draw` does.
+    """
+    hits = draw(protocol, cast, layouts, "plan", seed)
+    longest = max(hits, key=lambda hit: len(hit.trials))
+    minutes = seconds(protocol, [trial.exposure_ms for trial in longest.trials]) / 60
+    if pay_per_hour is not None:
+        pay = pay_per_hour * minutes / 60
+    fee = _fee(platform, protocol.assignments) if fee is None else fee
+    count = len(hits) * protocol.assignments
+    kinds = Counter("practice" if trial.block == "practice" else trial.sentinel for trial in longest.trials)
+    return Plan(
+        protocol.name, protocol.sha256(), len(hits), protocol.assignments, count,
+        (min(len(hit.trials) for hit in hits), len(longest.trials)),
+        {"test" if kind == "none" else kind: n for kind, n in sorted(kinds.items())},
+        max(_repeated(hit) for hit in hits), minutes, pay,
+        pay / minutes * 60 if pay is not None else None, fee,
+        pay * (1 + fee) * count if pay is not None else None,
+        tuple(_cells(protocol, hits, preference, worker_sd, image_sd)))
+
+
+def _fee(platform: str, assignments: int) -> float:
+    if platform == "mturk":
+        return MTURK_LARGE_FEE if assignments >= MTURK_LARGE else MTURK_FEE
+    if platform == "local":
+        return 0.0
+    raise InputError(f"the fee of platform '{platform}' is not known here: give it with --fee, for example 0.33")
+
+
+def _repeated(hit: Hit) -> int:
+    """Trials whose scene was already shown in the HIT."""
+    scenes = [trial.image_id for trial in hit.trials if trial.sentinel not in ("instruction", "repeat")]
+    return len(scenes) - len(set(scenes))
+
+
+def _cells(protocol: Protocol, hits: list[Hit], preference: float, worker_sd: float, image_sd: float) -> list[Cell]:
+    found: dict[tuple, list] = {}
+    for number, hit in enumerate(hits):
+        for trial in hit.trials:
+            if trial.sentinel == "none":
+                found.setdefault((trial.condition, trial.exposure_ms), []).append((number, trial))
+    cells = []
+    for (condition, ms), shown in found.items():
+        judgments = len(shown) * protocol.assignments
+        workers = len({number for number, _ in shown}) * protocol.assignments
+        images = len({trial.image_id for _, trial in shown})
+        first = sum(condition.startswith(f"{trial.left}_vs_") for _, trial in shown)
+        cells.append(Cell(condition, ms, judgments, workers, images, 2 * first - len(shown),
+                          naive_width(preference, judgments),
+                          expected_width(preference, judgments, workers, images, worker_sd, image_sd)))
+    return sorted(cells, key=lambda cell: (cell.condition, cell.exposure_ms or 0))
+
+
+def plan_text(plan: Plan, protocol: Protocol) -> str:
+    """The plan as text, with a warning where something is likely to disappoint."""
+    low, high = plan.trials_per_hit
+    kinds = ", ".join(f"{n} {kind}" for kind, n in plan.kinds_per_hit.items())
+    lines = [
+        f"protocol {plan.protocol}, specification of the protocol {plan.protocol_sha256}",
+        f"{plan.hits} HITs x {plan.assignments} workers = {plan.workers} workers",
+        f"{high if low == high else f'{low} to {high}'} trials per HIT ({kinds})",
+        f"about {plan.minutes_per_hit:.1f} minutes per HIT ({protocol.answer_seconds:g} s per answer"
+        + (" after exposure and delay)" if protocol.timed else ")"),
+        _cost_line(plan), "",
+        f"{'comparison':<40} {'ms':>6} {'judgments':>9} {'workers':>7} {'images':>6} {'naive':>7} {'clustered':>9}"]
+    for cell in plan.cells:
+        lines.append(f"{cell.condition:<40} {cell.exposure_ms or '-':>6} {cell.judgments:>9} {cell.workers:>7} "
+                     f"{cell.images:>6} {100 * cell.naive_width:>6.1f}% {100 * cell.width:>8.1f}%")
+    lines += ["", "naive: width of Wilson's 95 % interval; clustered: of the two-way (worker, image) interval expected"]
+    return "\n".join([*lines, *(f"warning: {text}" for text in warnings(plan, protocol))]) + "\n"
+
+
+def _cost_line(plan: Plan) -> str:
+    if plan.pay_per_hit is None:
+        return "cost: give --pay (per HIT) or --pay-per-hour"
+    return (f"pay {plan.pay_per_hit:.2f} per HIT = {plan.pay_per_hour:.2f} per hour; total {plan.total_cost:.2f} "
+            f"with {100 * plan.fee:.0f} % fees")
+
+
+def warnings(plan: Plan, protocol: Protocol) -> list[str]:
+    """What a careful experimenter would want to know before starting."""
+    found = []
+    if plan.pay_per_hour is not None and plan.pay_per_hour < SMALL_HOURLY:
+        found.append(f"{plan.pay_per_hour:.2f} per hour is below {SMALL_HOURLY:.2f}; pay by the pilot's median time")
+    if plan.minutes_per_hit > protocol.limit_minutes:
+        found.append(f"a HIT takes about {plan.minutes_per_hit:.0f} minutes, the limit is {protocol.limit_minutes}")
+    fewest = min(cell.workers for cell in plan.cells)
+    if fewest < 10:
+        found.append(f"{fewest} workers per comparison give an honest but very wide interval; more workers help, more "
+                     "trials per worker hardly do (--set assignments=N or hits=N)")
+    if plan.repeated_scenes_per_hit:
+        found.append(f"{plan.repeated_scenes_per_hit} trials of a HIT show a scene that was shown before in it")
+    found += _sentinel_warning(plan.kinds_per_hit.get("perceptual", 0), protocol.rules)
+    if protocol.design == "per-worker" and (asked := protocol.test_trials) != plan.kinds_per_hit["test"]:
+        found.append(f"{plan.kinds_per_hit['test']} of {asked} test trials: the largest number with exact balance")
+    if any(ms <= 64 for ms in protocol.exposures_ms):
+        found.append("exposures of 64 ms and less are 4 frames or fewer at 60 Hz: expect an error of a frame")
+    return found
+
+
+def _sentinel_warning(n: int, rules: QualityRules) -> list[str]:
+    needed, alpha = sentinels_needed(n, rules), rules.use_sentinel_guess_alpha
+    guesser, careful = pass_rate(n, needed, 0.5), pass_rate(n, needed, 0.98)
+    if alpha is None or guesser <= alpha:
+        return []
+    return [f"{needed} of {n} sentinels must be right: somebody guessing passes with probability {guesser:.3f} (more "
+            f"than {alpha:g}), somebody careful with 2 % slips with {careful:.3f}; more sentinels tell them apart "
+            "(--set sentinels=10)"]
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m human_study plan", description=__doc__.splitlines()[0])
+    parser.add_argument("--run", help="run directory; or give --layouts and --methods")
+    parser.add_argument("--layouts", type=int, help="number of layouts, where there is no run yet")
+    add_batch_arguments(parser)
+    parser.add_argument("--pay", type=float, help="per HIT")
+    parser.add_argument("--pay-per-hour", type=float)
+    parser.add_argument("--platform", default="local", choices=("local", "mturk", "prolific"))
+    parser.add_argument("--fee", type=float, help="share of the pay that goes to the platform")
+    parser.add_argument("--preference", type=float, default=PREFERENCE, help="share to expect (default %(default)s)")
+    parser.add_argument("--worker-sd", type=float, default=WORKER_SD,
+                        help="spread of log-odds between workers (default %(default)s)")
+    parser.add_argument("--image-sd", type=float, default=IMAGE_SD,
+                        help="spread of log-odds between images (default %(default)s)")
+    parser.add_argument("--json", action="store_true")
+    args = parser.parse_args(argv)
+    with one_line_errors(parser.prog):
+        protocol, cast, layouts, seed = _subject(args)
+        plan = make_plan(protocol, cast, layouts, seed, args.pay, args.pay_per_hour, args.platform, args.fee,
+                         _share(args.preference), args.worker_sd, args.image_sd)
+        print(json.dumps(asdict(plan), indent=2) if args.json else plan_text(plan, protocol), end="\n"[:args.json])
+
+
+def _share(value: float) -> float:
+    if not 0 < value < 1:
+        raise InputError(f"--preference {value}: expected a share between 0 and 1")
+    return value
+
+
+def _subject(args: argparse.Namespace) -> tuple[Protocol, Cast, list[str], int]:
+    if args.run:
+        run = RunDirectory.open(args.run)
+        choices = study_choices(run, args)
+        seed = choices.pop("seed")
+        return fitted(run, choices["protocol"]), choose_cast(run, **choices), run.layouts(), seed
+    if not args.layouts or not args.methods or args.layouts < 1:
+        raise InputError("give --run, or --layouts N and --methods a,b to plan without one")
+    protocol = load_protocol(args.protocol or "lab", args.settings)
+    cast = Cast(args.reference or "crn", tuple(args.methods.split(",")), args.anchor or protocol.anchor)
+    return protocol, cast, [f"{i:05d}" for i in range(args.layouts)], args.seed or 0
+
+
+if __name__ == "__main__":
+    main()

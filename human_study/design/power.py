@@ -1,0 +1,171 @@
+"""How many workers and trials a study needs: power by simulation with spread between workers and between images.
+
+    python -m human_study power [--preference 0.55] [--workers 10,20,50] [--trials 20,50,100] [--images 500]
+
+The naive column is the power that a binomial test promises, which takes every judgment for independent. The model:
+logit P = m + worker + image, both normal; m is set so that the preference over all workers and images is as asked.
+"""
+
+import argparse
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import optimize, special, stats
+
+from data.errors import InputError, one_line_errors
+from human_study.analysis.clustered import clustered_interval, clustered_share, clustered_test, wilson
+
+ALPHA = 0.05
+
+
+@dataclass(frozen=True)
+class Design:
+    """`workers` people judge `trials` different images each, drawn from `images`; both spreads in log odds."""
+
+    workers: int
+    trials: int
+    images: int = 500
+    preference: float = 0.55
+    worker_sd: float = 0.5
+    image_sd: float = 0.8
+
+    def check(self) -> "Design":
+        """Raises InputError for a design that cannot be."""
+        if self.workers < 2 or self.images < 2 or self.trials < 1:
+            raise InputError(f"power: at least 2 workers, 2 images and 1 trial are needed, got {self.workers}, "
+                             f"{self.images} and {self.trials}")
+        if self.trials > self.images:
+            raise InputError(f"power: {self.trials} trials per worker need as many images, there are {self.images}")
+        if not 0 < self.preference < 1 or min(self.worker_sd, self.image_sd) < 0:
+            raise InputError("power: the preference lies between 0 and 1, spreads are not negative")
+        return self
+
+
+@dataclass(frozen=True)
+class Power:
+    """Of `rounds` simulated studies: share that finds a preference, share whose interval holds the truth."""
+
+    design: Design
+    power: float
+    naive: float  # power of a binomial test if all judgments were independent
+    coverage: float
+    naive_coverage: float
+    width: float  # median width of the clustered 95 % interval
+    rounds: int
+
+    @property
+    def error(self) -> float:
+        """Standard error of `power` from the number of rounds."""
+        return math.sqrt(self.power * (1 - self.power) / self.rounds)
+
+
+def intercept(preference: float, sd: float) -> float:
+    """m with E[expit(m + sd z)] = preference, z standard normal, by Gauss-Hermite quadrature."""
+    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
+
+    def off(m: float) -> float:
+        return float(special.expit(m + sd * nodes) @ weights / weights.sum()) - preference
+
+    return float(optimize.brentq(off, -30, 30))
+
+
+def draw(design: Design, rng: np.random.Generator, m: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """One study: outcomes (0 or 1), workers and images, each [workers * trials]."""
+    worker = np.repeat(np.arange(design.workers), design.trials)
+    shuffled = rng.random((design.workers, design.images)).argsort(axis=1)
+    image = shuffled[:, : design.trials].ravel()
+    logit = m + rng.normal(0, design.worker_sd, design.workers)[worker] + \
+        rng.normal(0, design.image_sd, design.images)[image]
+    return (rng.random(len(worker)) < special.expit(logit)).astype(float), worker, image
+
+
+def simulate(design: Design, rounds: int = 400, seed: int = 0) -> Power:
+    """Repeat a study `rounds` times and analyse each as human_study.analysis.analyze does."""
+    design.check()
+    rng = np.random.default_rng(seed)
+    m = intercept(design.preference, math.hypot(design.worker_sd, design.image_sd))
+    found, n = np.empty((rounds, 4)), design.workers * design.trials
+    for i in range(rounds):
+        outcomes, workers, images = draw(design, rng, m)
+        share = clustered_share(outcomes, workers, images)
+        # where all judged one image there is neither interval nor test: such a study finds nothing
+        low, high = clustered_interval(share) or (0.0, 1.0)
+        p = clustered_test(share)
+        naive_low, naive_high = wilson(share.value, n, stats.norm.ppf(1 - ALPHA / 2))
+        found[i] = (p is not None and p < ALPHA, low <= design.preference <= high,
+                    naive_low <= design.preference <= naive_high, high - low)
+    power, coverage, naive_coverage = (float(value) for value in found[:, :3].mean(axis=0))
+    return Power(design, power, binomial_power(design.preference, n), coverage, naive_coverage,
+                 float(np.median(found[:, 3])), rounds)
+
+
+def binomial_power(preference: float, n: int, alpha: float = ALPHA) -> float:
+    """Power of the exact two-sided binomial test of one half with n independent judgments."""
+    low = int(stats.binom.ppf(alpha / 2, n, 0.5)) - 1  # the largest k with P(X <= k) < alpha / 2
+    return float(stats.binom.cdf(low, n, preference) + stats.binom.sf(n - low - 1, n, preference))
+
+
+def independent_judgments(preference: float, power: float = 0.8, alpha: float = ALPHA) -> int:
+    """Judgments that a two-sided test of one half needs if all were independent (normal approximation).
+
+    >>> [independent_judgments(p) for p in (0.525, 0.55, 0.6, 0.65, 0.7, 0.75)]
+    [3138, 783, 194, 85, 47, 29]
+    """
+    spread = stats.norm.ppf(1 - alpha / 2) * 0.5 + stats.norm.ppf(power) * math.sqrt(preference * (1 - preference))
+    return math.ceil((spread / (preference - 0.5)) ** 2)
+
+
+def answer(results: Sequence[Power], wanted: float = 0.8) -> str:
+    """The smallest design (fewest judgments) that reaches the wanted power, in words."""
+    enough = [one for one in results if one.power >= wanted]
+    if not enough:
+        return f"None of these designs finds the preference in {wanted:.0%} of studies: more workers are needed."
+    best = min(enough, key=lambda one: (one.design.workers * one.design.trials, one.design.workers))
+    return (f"{best.design.workers} workers x {best.design.trials} trials reach a power of {best.power:.2f}, "
+            "the fewest judgments of these designs that reach "
+            f"{wanted:.0%}.")
+
+
+def table(results: Sequence[Power]) -> str:
+    lines = [" workers  trials  judgments  power  naive  coverage  naive coverage  width, points"]
+    for one in results:
+        design = one.design
+        lines.append(f"{design.workers:8d}{design.trials:8d}{design.workers * design.trials:11d}{one.power:7.2f}"
+                     f"{one.naive:7.2f}{one.coverage:10.2f}{one.naive_coverage:16.2f}{one.width * 100:15.1f}")
+    return "\n".join(lines)
+
+
+def _numbers(text: str) -> list[int]:
+    try:
+        return [int(word) for word in text.split(",")]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}': expected whole numbers separated by commas") from None
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m human_study power", description=__doc__.splitlines()[0])
+    parser.add_argument("--preference", type=float, default=0.55, help="true share to be told from one half")
+    parser.add_argument("--workers", type=_numbers, default=[10, 20, 30, 50])
+    parser.add_argument("--trials", type=_numbers, default=[20, 50, 100], help="per worker")
+    parser.add_argument("--images", type=int, default=500)
+    parser.add_argument("--worker-sd", type=float, default=0.5, help="spread between workers, log odds")
+    parser.add_argument("--image-sd", type=float, default=0.8, help="spread between images, log odds")
+    parser.add_argument("--rounds", type=int, default=400)
+    parser.add_argument("--power", type=float, default=0.8, help="power wanted")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args(argv)
+    with one_line_errors(parser.prog):
+        if args.rounds < 1:
+            raise InputError("power: --rounds is at least 1")
+        designs = [Design(workers, trials, args.images, args.preference, args.worker_sd, args.image_sd).check()
+                   for workers in args.workers for trials in args.trials]
+        results = [simulate(design, args.rounds, args.seed) for design in designs]
+        print(f"true preference {args.preference}, spread of workers {args.worker_sd} and images {args.image_sd} "
+              f"(log odds), {args.images} images, {args.rounds} simulated studies per row\n{table(results)}\n"
+              f"{answer(results, args.power)}")
+
+
+if __name__ == "__main__":
+    main()

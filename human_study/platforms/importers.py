@@ -1,0 +1,202 @@
+"""Submissions of a platform -> the tidy table, with a reason for everything that did not become a used row."""
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from data.errors import InputError
+from human_study.batch.batch import PlannedTrial
+from human_study.platforms import legacy
+from human_study.platforms.submissions import Refused, Submission, choices
+from human_study.table.keys import pseudonym
+from human_study.table.responses import COLUMNS, make_responses
+
+# What the page measures and may therefore say; everything else comes from the plan.
+MEASURED = ("layout", "exposure_frames", "exposure_ms", "refresh_hz", "dropped_frames", "mask_shown", "onset_ts",
+            "response_ts", "rt_ms", "rt_from_offset_ms", "n_changes", "input_device", "viewport_w", "viewport_h", "dpr",
+            "img_css_w", "img_css_h", "zoom_guess", "visible_fraction", "focus_lost", "asset_error", "client_version")
+Hits = Mapping[str, Sequence[PlannedTrial]]
+BY_NAME = {column.name: column for column in COLUMNS}
+LARGEST = 2.0**53  # of a measurement; a table holds no larger whole numbers, and nothing measured comes near
+
+
+def asset_name(address: str) -> str:
+    """Last part of an address without suffix: 'https://host/a/0f3c.png?again=2' -> '0f3c'."""
+    return address.partition("?")[0].partition("#")[0].rpartition("/")[2].partition(".")[0]
+
+
+@dataclass(frozen=True)
+class Log:
+    """What the page wrote about an assignment: trial_index -> {column: value}. `problem` says why it is empty."""
+
+    records: dict[int, dict]
+    user_agent_family: str | None = None
+    problem: str = ""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The table (None without a single row) and everything that did not get into it."""
+
+    responses: pd.DataFrame | None
+    refused: list[Refused]
+
+
+class Plan:
+    """Finds the planned HIT of a submission: by its key, or by the pictures named in its Input.* variables."""
+
+    def __init__(self, hits: Hits):
+        self.hits = hits
+        self._by_picture: dict[tuple[int, str], set[str]] = {}
+        for hit_id, trials in hits.items():
+            for trial in trials:
+                for side, asset in (("A", trial.left_asset), ("B", trial.right_asset)):
+                    self._by_picture.setdefault((trial.trial_index, side + asset), set()).add(hit_id)
+
+    def find(self, submission: Submission) -> str | None:
+        """hit_id, None when nothing in the submission names one hit and only one."""
+        for key in (submission.inputs.get("hit_key"), submission.annotation.partition(":")[0], submission.hit_id):
+            if key in self.hits:
+                return key
+        candidates: set[str] | None = None
+        for name, value in submission.inputs.items():
+            match = re.fullmatch(r"image_([AB])_url_(\d+)", name)
+            if match is None:
+                continue
+            named = self._by_picture.get((int(match[2]) - 1, match[1] + asset_name(value)), set())
+            candidates = named if candidates is None else candidates & named
+        return next(iter(candidates)) if candidates is not None and len(candidates) == 1 else None
+
+
+def import_submissions(submissions: Sequence[Submission], key: bytes, hits: Hits | None = None,
+                       legacy_study: str = "") -> Imported:
+    """The tidy table of submissions to the planned hits of a batch, or (without them) to HITs with addresses of 2017.
+
+    key: of the pseudonyms. hits: Batch.hits. legacy_study: study_id of the latter. Rows carry reasons of the import
+    (import_...) in `exclude_reasons`; the quality rules are applied afterwards. Of an assignment that comes twice the
+    last counts.
+    """
+    plan = Plan(hits) if hits else None
+    rows, refused = [], []
+    last = {(one.platform, one.assignment_id): one for one in submissions}
+    for submission in submissions:
+        if last[submission.platform, submission.assignment_id] is not submission:
+            refused.append(Refused(submission.source, submission.assignment_id, "the assignment comes again later"))
+            continue
+        try:
+            own, problems = _rows(submission, key, plan, legacy_study)
+        except (InputError, RecursionError) as error:  # the latter: answers nested very deep
+            own, problems = [], [Refused(submission.source, submission.assignment_id, str(error))]
+        rows += own
+        refused += problems
+    return Imported(make_responses(rows) if rows else None, refused)
+
+
+def _rows(submission: Submission, key: bytes, plan: Plan | None, legacy_study: str) -> tuple[list[dict], list[Refused]]:
+    trials = _planned(submission, plan) if plan else _legacy(submission, legacy_study)
+    if isinstance(trials, str):
+        return [], [Refused(submission.source, submission.assignment_id, trials)]
+    picked, unknown = choices(submission.answers)
+    log = read_log(submission.answers.get("log_json", ""))
+    problems = [Refused(submission.source, submission.assignment_id, log.problem)] if log.problem else []
+    problems += [Refused(submission.source, text, "unknown answer") for text in unknown]
+    problems += [Refused(submission.source, f"choice_{n}", "answer to a trial that this HIT does not have")
+                 for n in sorted(picked) if n - 1 not in {trial["trial_index"] for trial in trials}]
+    if not picked and not log.records:
+        problems.append(Refused(submission.source, submission.assignment_id, "no answers choice_N in the submission"))
+        return [], problems
+    same = {**_of_submission(submission, key), "user_agent_family": log.user_agent_family}
+    return [{**same, **trial, **_answered(trial, picked, log)} for trial in trials], problems
+
+
+def _of_submission(submission: Submission, key: bytes) -> dict[str, Any]:
+    return {"platform": submission.platform, "assignment_id": submission.assignment_id,
+            "session_id": f"{submission.platform}-{submission.assignment_id}",
+            "session_started": submission.accepted_at,
+            "worker_id": pseudonym(key, submission.platform, submission.worker),
+            "submit_status": submission.status, "layout": "side_by_side"}
+
+
+def _planned(submission: Submission, plan: Plan) -> list[dict] | str:
+    """The planned trials as row parts, or why they are not known."""
+    hit_id = plan.find(submission)
+    if hit_id is None:
+        has_inputs = any(name.startswith("image_") for name in submission.inputs)
+        return ("its pictures belong to no HIT of this study's plan" if has_inputs else
+                "no Input.* columns and no HIT key: what was shown is unknown")
+    return [_plan_row(trial) for trial in plan.hits[hit_id]]
+
+
+def _plan_row(trial: PlannedTrial) -> dict[str, Any]:
+    row = dict(vars(trial))
+    row["sentinel_answer"] = trial.sentinel_answer or None
+    return row
+
+
+def _legacy(submission: Submission, study_id: str) -> list[dict] | str:
+    numbers = sorted(int(name.rpartition("_")[2]) for name in submission.inputs
+                     if re.fullmatch(r"image_A_url_\d+", name))
+    if not numbers:
+        return "no Input.image_A_url_N columns: what was shown is unknown"
+    rows = []
+    for n in numbers:
+        left, right, ms = (submission.inputs.get(name, "") for name in
+                           (f"image_A_url_{n}", f"image_B_url_{n}", f"time_{n}"))
+        shown = legacy.parse_trial(left, right, ms)
+        if shown is None:
+            return f"pair {n} is not a pair of addresses of 2017: '{left}', '{right}'"
+        rows.append({**vars(shown), "study_id": study_id, "spec_sha256": legacy.NO_SPECIFICATION, "block": "test",
+                     "hit_id": submission.hit_id, "trial_index": n - 1, "left_asset": left, "right_asset": right,
+                     "trial_id": "/".join([shown.condition, shown.image_id, ms or "unlimited", shown.sentinel])})
+    return rows
+
+
+def _answered(trial: dict, picked: dict[int, str], log: Log) -> dict[str, Any]:
+    """Chosen side, measurements and reasons of the import for one trial."""
+    record = log.records.get(trial["trial_index"], {})
+    side = picked.get(trial["trial_index"] + 1, "none")
+    logged = record.get("chosen", side)
+    reasons = {
+        "import_both_chosen": side == "both",
+        "import_log_unreadable": bool(log.problem),
+        "import_trial_not_shown": bool(log.records) and not record,
+        "import_log_disagrees": bool(record) and side not in (logged, "both") and (side, logged) != ("none", "tie"),
+    }
+    measured = {name: value for name, value in record.items() if name in MEASURED and value is not None}
+    chosen = "none" if side == "both" else "tie" if (side, logged) == ("none", "tie") else side
+    found = ";".join(name for name in reasons if reasons[name])
+    return {**measured, "chosen": chosen, "exclude_reasons": found or None}
+
+
+def read_log(text: str) -> Log:
+    """The page's hidden field log_json: {"columns": [...], "rows": [[...], ...], "user_agent_family": ...}."""
+    if not text:
+        return Log({})
+    try:
+        content = json.loads(text)
+        columns, rows = content["columns"], content["rows"]
+        records = {i: dict(zip(columns, row, strict=True)) for i, row in enumerate(rows)}
+        for record in records.values():
+            for name in MEASURED:
+                _check_measured(name, record.get(name))
+        family = content.get("user_agent_family")
+        return Log(records, str(family)[:40] if family else None)
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        return Log({}, problem=f"log_json cannot be read ({type(error).__name__}: {error}): answers kept, not used")
+
+
+def _check_measured(name: str, value: Any) -> None:
+    if value is None:
+        return
+    column = BY_NAME[name]
+    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
+    right = {"text": isinstance(value, str) and len(value) <= 80, "boolean": isinstance(value, bool),
+             "integer": number and value == int(value), "number": number}[column.kind]
+    allowed = not column.values or value in column.values
+    if not right or not allowed or (column.minimum is not None and value < column.minimum):
+        raise ValueError(f"{name} is {str(value)[:40]!r}, expected {' or '.join(column.values) or column.kind}"
+                         + (f" from {column.minimum:g}" if column.minimum is not None else ""))

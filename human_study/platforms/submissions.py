@@ -1,0 +1,255 @@
+"""Read what a platform hands back: one `Submission` per assignment, whatever the file format.
+
+- MTurk's result CSV and Turkle's export: only HITId, AssignmentId, WorkerId and Answer.* are needed;
+- JSON of ListAssignmentsForHIT, whose answers are QuestionFormAnswers XML;
+- answers as plain radio values, as true/false columns, or as the JSON of a crowd-form.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from xml.etree.ElementTree import ParseError
+
+from defusedxml import DefusedXmlException
+from defusedxml.ElementTree import fromstring
+
+from data.errors import InputError
+from data.files import read_json
+
+NEEDED = ("HITId", "AssignmentId", "WorkerId")
+STATUS = {"submitted": "submitted", "approved": "approved", "rejected": "rejected", "": "submitted"}
+SIDES = {"optiona": "left", "optionb": "right", "left": "left", "right": "right"}
+ZONES = {"UTC": 0, "GMT": 0, "PST": -8, "PDT": -7, "MST": -7, "MDT": -6, "CST": -6, "CDT": -5, "EST": -5, "EDT": -4}
+SPOILED_ID = re.compile(r"\d+([.,]\d+)?E\+\d+", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Refused:
+    """Something in a file that did not become a row, and why. `what`: a trial, an assignment or a column."""
+
+    source: str
+    what: str
+    reason: str
+
+
+@dataclass
+class Submission:
+    """One assignment. `answers`: field name -> text as submitted; `inputs`: variables of the HIT's row."""
+
+    source: str
+    platform: str
+    hit_id: str
+    assignment_id: str
+    worker: str  # the platform's id: never leaves this package but as a pseudonym
+    status: str = "submitted"
+    accepted_at: str | None = None  # ISO 8601, UTC
+    annotation: str = ""
+    inputs: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, str] = field(default_factory=dict)
+
+
+def read_submissions(file: Path, platform: str | None = None) -> tuple[list[Submission], list[Refused]]:
+    """Read by suffix (.csv, .json). platform: None tells Turkle from MTurk by its Turkle.* columns.
+
+    Raises InputError for a file that is no such table; single rows that cannot be used come back as Refused.
+    """
+    file = Path(file)
+    readers = {".csv": read_result_csv, ".json": read_assignments_json}
+    if file.suffix.lower() not in readers:
+        raise InputError(f"{file}: expected a result table (.csv) or ListAssignmentsForHIT's answer (.json)")
+    return readers[file.suffix.lower()](file, platform)
+
+
+# --- CSV -------------------------------------------------------------------------------------------------------------
+
+def read_result_csv(file: Path, platform: str | None = None) -> tuple[list[Submission], list[Refused]]:
+    header, rows = _csv(file)
+    if missing := [name for name in NEEDED if name not in header]:
+        hint = " (separated by semicolons: saved by a spreadsheet program?)" if ";" in ",".join(header) else ""
+        raise InputError(f"{file}: no column {missing[0]}{hint}; expected a result table of MTurk or Turkle")
+    if not any(name.startswith("Answer.") for name in header):
+        raise InputError(f"{file}: no Answer.* columns: this looks like an input table, not like results")
+    if repeated := sorted({name for name in header if header.count(name) > 1}):
+        raise InputError(f"{file}: column {repeated[0]} stands in the table twice")
+    if platform is None:
+        platform = "turkle" if any(name.startswith("Turkle.") for name in header) else "mturk"
+    submissions, refused = [], []
+    for number, row in rows:
+        source = f"{file.name}:{number}"
+        if problem := _row_problem(row):
+            refused.append(Refused(source, row.get("AssignmentId", ""), problem))
+            continue
+        submissions.append(_from_row(row, source, platform))
+    return submissions, refused
+
+
+def _csv(file: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+    """Header, and (line number, cells) of every row that is not empty."""
+    try:
+        with open(file, newline="", encoding="utf-8-sig") as stream:
+            reader = csv.reader(stream)
+            header = next(reader, [])
+            rows = [(reader.line_num, dict(zip(header, cells, strict=False))) for cells in reader if any(cells)]
+    except FileNotFoundError:
+        raise InputError(f"{file}: no such file") from None
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{file}: not a UTF-8 CSV file ({error})") from None
+    return header, rows
+
+
+def _row_problem(row: dict[str, str]) -> str:
+    for name in NEEDED:
+        value = row.get(name, "").strip()
+        if not value:
+            return f"{name} is empty"
+        if SPOILED_ID.fullmatch(value):
+            return f"{name} is '{value}': changed by a spreadsheet program, import the file as downloaded"
+    status = row.get("AssignmentStatus", "").strip().lower()
+    return "" if status in STATUS else f"unknown AssignmentStatus '{row['AssignmentStatus']}'"
+
+
+def _from_row(row: dict[str, str], source: str, platform: str) -> Submission:
+    return Submission(
+        source, platform, row["HITId"].strip(), row["AssignmentId"].strip(), row["WorkerId"].strip(),
+        STATUS[row.get("AssignmentStatus", "").strip().lower()], parse_time(row.get("AcceptTime", "")),
+        row.get("RequesterAnnotation", ""), _prefixed(row, "Input."), _prefixed(row, "Answer."))
+
+
+def _prefixed(row: dict[str, str], prefix: str) -> dict[str, str]:
+    return {name.removeprefix(prefix): value for name, value in row.items() if name.startswith(prefix) and value}
+
+
+def parse_time(text: str) -> str | None:
+    """ISO 8601 in UTC of "Thu Oct 09 07:30:20 PDT 2025" or of ISO text; None for anything else.
+
+    >>> parse_time("Thu Oct 09 07:30:20 PDT 2025")
+    '2025-10-09T14:30:20+00:00'
+    """
+    words = text.split()
+    try:
+        if len(words) == 6 and words[4] in ZONES:
+            local = datetime.strptime(" ".join([*words[1:4], words[5]]), "%b %d %H:%M:%S %Y").replace(tzinfo=UTC)
+            return (local - timedelta(hours=ZONES[words[4]])).isoformat()
+        moment = datetime.fromisoformat(text)
+        return moment.astimezone(UTC).isoformat() if moment.tzinfo else None
+    except ValueError:
+        return None
+
+
+# --- JSON of the API -------------------------------------------------------------------------------------------------
+
+def read_assignments_json(file: Path, platform: str | None = None) -> tuple[list[Submission], list[Refused]]:
+    """ListAssignmentsForHIT's answer: {"Assignments": [...]}; `hit_key` beside the ids, where human_study.platforms.mturk wrote
+    it, names the planned HIT."""
+    content = read_json(file)
+    records = content.get("Assignments") if isinstance(content, dict) else None
+    if not isinstance(records, list):
+        raise InputError(f"{file}: no list 'Assignments' in it; expected ListAssignmentsForHIT's answer")
+    submissions, refused = [], []
+    for number, record in enumerate(records):
+        source = f"{file.name}[{number}]"
+        if not isinstance(record, dict):
+            refused.append(Refused(source, str(record)[:40], "not an assignment: a JSON object is expected"))
+            continue
+        if problem := _row_problem({name: str(record.get(name, "")) for name in (*NEEDED, "AssignmentStatus")}):
+            refused.append(Refused(source, str(record.get("AssignmentId", "")), problem))
+            continue
+        try:
+            answers = parse_answer_xml(record.get("Answer") or "")
+        except InputError as error:
+            refused.append(Refused(source, record["AssignmentId"], str(error)))
+            continue
+        submissions.append(Submission(
+            source, platform or "mturk", record["HITId"], record["AssignmentId"], record["WorkerId"],
+            STATUS[str(record.get("AssignmentStatus", "")).lower()], parse_time(str(record.get("AcceptTime", ""))),
+            str(record.get("hit_key", record.get("RequesterAnnotation", ""))), {}, answers))
+    return submissions, refused
+
+
+def parse_answer_xml(text: str) -> dict[str, str]:
+    """Field name -> text of a QuestionFormAnswers document; an empty FreeText is an empty text.
+
+    Raises InputError for text that is no such document (entities and other declarations are refused).
+    """
+    try:
+        root = fromstring(text)
+    except (ParseError, DefusedXmlException) as error:
+        raise InputError(f"Answer is no QuestionFormAnswers XML ({type(error).__name__}: {error})") from None
+    if _local(root.tag) != "QuestionFormAnswers":
+        raise InputError(f"Answer is a <{_local(root.tag)}>, expected <QuestionFormAnswers>")
+    answers = {}
+    for answer in root:
+        cells = {_local(child.tag): child.text or "" for child in answer}
+        if name := cells.pop("QuestionIdentifier", ""):
+            answers[name.strip()] = next(iter(cells.values()), "")
+    return answers
+
+
+def _local(tag: str) -> str:
+    return tag.rpartition("}")[2]
+
+
+# --- answers ---------------------------------------------------------------------------------------------------------
+
+CHOICE = re.compile(r"choice_(\d{1,9})(?:\.(\w+))?")
+
+
+def choices(answers: dict[str, str]) -> tuple[dict[int, str], list[str]]:
+    """Trial number N (from 1) -> left, right, none or "both", from any of the answer styles; and unknown values.
+
+    Styles: choice_N = optionA; choice_N.optionA = true; taskAnswers = JSON holding choice_N.
+    """
+    found: dict[int, set[str]] = {}
+    unknown = []
+    for name, value in _flat(answers):
+        match = CHOICE.fullmatch(name)
+        if match is None:
+            continue
+        sides = found.setdefault(int(match[1]), set())
+        option, text = match[2], value.strip().lower()
+        if option is None:
+            option, text = text, "true" if text else "false"
+        side = SIDES.get(option.lower())
+        if side is None and option and text == "true":
+            unknown.append(f"{name}={value}")
+        elif side and text in ("true", "on", "1"):
+            sides.add(side)
+    return {n: "none" if not sides else "both" if len(sides) > 1 else next(iter(sides))
+            for n, sides in found.items()}, unknown
+
+
+def _flat(answers: dict[str, str]) -> Iterator[tuple[str, str]]:
+    """Fields, with a crowd-form's JSON and nested values opened: choice_1.optionA -> "true"."""
+    for name, value in answers.items():
+        if name == "taskAnswers":
+            yield from _opened("", crowd_answers(value))
+        else:
+            yield name, value
+
+
+def crowd_answers(text: str) -> dict:
+    """The dictionary in a crowd-form's taskAnswers: a JSON list with one dictionary, or the dictionary itself.
+
+    Raises InputError for anything else.
+    """
+    try:
+        content = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"taskAnswers is not valid JSON ({error})") from None
+    if isinstance(content, list) and len(content) == 1:
+        content = content[0]
+    if not isinstance(content, dict):
+        raise InputError("taskAnswers is not a JSON dictionary (or a list with one)")
+    return content
+
+
+def _opened(prefix: str, value: object) -> Iterator[tuple[str, str]]:
+    if isinstance(value, dict):
+        for name, inner in value.items():
+            yield from _opened(f"{prefix}.{name}" if prefix else name, inner)
+    else:
+        yield prefix, str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,1 @@
+"""Simulated workers in a real browser; uses every other room of the study."""

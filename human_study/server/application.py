@@ -1,0 +1,146 @@
+"""The study server as an ASGI application: one page, its answers, the pictures, the experimenter's progress page.
+
+Participants come by a link of their own (/s/...), from a panel (/p/... with the panel's parameters) or at a kiosk
+(/k/...); the experimenter by a token apart (/admin/...). Nothing a participant gets names a method: pictures have names
+that hold for one session only, and the right answers of sentinels stay here.
+"""
+
+import sqlite3
+
+from pydantic import ValidationError
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from human_study.batch.page import page_config, render_document
+from human_study.server.actions import ACTIONS
+from human_study.server.progress import admin_routes, message_page
+from human_study.server.security import MTURK_FRAMES, SameOrigin, SecurityHeaders, json_body
+from human_study.server.site import KIOSK, Site
+from human_study.server.store import Refusal, Session
+from human_study.table.keys import same
+
+COOKIE, KIOSK_PAUSE_MS, REDIRECT_PAUSE_MS = "study", 8000, 2500
+ANONYMOUS = "anonymous"
+WORKER_LETTERS = 128  # longest id a panel may give
+
+
+async def api(request: Request) -> Response:
+    site: Site = request.app.state.site
+    action = ACTIONS.get(request.path_params["action"])
+    session = site.session_of(request.headers.get("x-session", ""))
+    if not action or not session:
+        return JSONResponse({"error": "unknown"}, 404 if session else 403)
+    if not site.limits.allows(session.session_id):
+        return JSONResponse({"error": "too fast"}, 429)
+    model, act = action
+    try:
+        body = model.model_validate(await json_body(request))
+        return JSONResponse(await run_in_threadpool(act, site, session, body))
+    except ValidationError:
+        return JSONResponse({"error": "malformed"}, 422)
+    except Refusal as refusal:
+        return JSONResponse({"error": refusal.reason}, 409)
+    except sqlite3.OperationalError:  # disk full or database busy for long: the page tries again
+        return JSONResponse({"error": "storage"}, 503)
+
+
+def study_page(request: Request, session: Session) -> Response:
+    """The page for a session; its link is exchanged for a cookie and vanishes from the address bar."""
+    site: Site = request.app.state.site
+    batch = site.store.batch
+    config = page_config(batch.protocol, max(batch.hits.values(), key=len), route="server", withdraw=True,
+                         key=site.api_key(session.session_id), clean_url="/study",
+                         after_ms=KIOSK_PAUSE_MS if session.assignment_id == KIOSK else REDIRECT_PAUSE_MS)
+    response = HTMLResponse(render_document(config, nonce=request.state.nonce))
+    # lax: reloading a page that was reached from a panel or from webmail counts as coming from there, and a strict
+    # cookie would stay away; calls are safe without it, they carry a key of their own and their origin is checked
+    response.set_cookie(COOKIE, site.cookie(session.session_id), httponly=True, samesite="lax",
+                        secure=site.secure, max_age=30 * 24 * 3600)
+    return response
+
+
+async def by_link(request: Request) -> Response:
+    site: Site = request.app.state.site
+    if not site.arrivals.allows(ANONYMOUS):
+        return message_page(request, "Too many visitors at once. Please try again in a minute.", 429)
+    session = await run_in_threadpool(site.store.by_token, request.path_params["token"])
+    return study_page(request, session) if session else no_such_page(request)
+
+
+async def by_panel(request: Request) -> Response:
+    site: Site = request.app.state.site
+    worker = request.query_params.get(site.panel.worker, "")
+    preview = request.query_params.get("assignmentId") == "ASSIGNMENT_ID_NOT_AVAILABLE"
+    if not same(request.path_params["token"], site.token("panel")):
+        return no_such_page(request)
+    if not site.arrivals.allows(ANONYMOUS):
+        return message_page(request, "Too many visitors at once. Please try again in a minute.", 429)
+    if preview:
+        return preview_page(request)
+    if not worker or len(worker) > WORKER_LETTERS:
+        return message_page(request, f"The address lacks the parameter {site.panel.worker}. Please open the study "
+                            "from the platform again.", 400)
+    assignment = request.query_params.get(site.panel.assignment, "")[:WORKER_LETTERS]
+    return study_page(request, await run_in_threadpool(site.store.arrive, site.panel.platform, worker, assignment))
+
+
+def preview_page(request: Request) -> Response:
+    batch = request.app.state.site.store.batch
+    config = page_config(batch.protocol, max(batch.hits.values(), key=len), route="server", key="preview")
+    return HTMLResponse(render_document(config, nonce=request.state.nonce))
+
+
+async def by_cookie(request: Request) -> Response:
+    site: Site = request.app.state.site
+    session = site.session_of_cookie(request.cookies.get(COOKIE, ""))
+    return study_page(request, session) if session else no_such_page(request)
+
+
+async def kiosk(request: Request) -> Response:
+    """GET: a start screen that waits for the next participant. POST: a new session in this browser."""
+    site: Site = request.app.state.site
+    if not same(request.path_params["token"], site.token("kiosk")):
+        return no_such_page(request)
+    if request.method == "GET":
+        texts = site.store.batch.protocol.texts
+    if request.method == "GET":
+        return message_page(request, texts.title, button=texts.start)
+    session, _ = await run_in_threadpool(site.store.invite, "local", None, KIOSK)
+    return study_page(request, session)
+
+
+def no_such_page(request: Request) -> Response:
+    return message_page(request, "There is nothing here. Please check the link.", 404)
+
+
+async def picture(request: Request) -> Response:
+    """Only names that this server gave out lead to a file: no path ever comes from a client."""
+    site: Site = request.app.state.site
+    asset_id = await run_in_threadpool(site.asset_of, request.path_params["name"])
+    if asset_id is None:
+        return PlainTextResponse("not found", 404)
+    return FileResponse(site.store.batch.image(asset_id), media_type="image/png",
+                        headers={"Cache-Control": "private, max-age=3600"})
+
+
+async def nothing(request: Request) -> Response:
+    return Response(status_code=204)
+
+
+def create_app(site: Site) -> Starlette:
+    """The application. Hosts and origins not in `site` are refused."""
+    routes = [Route("/s/{token}", by_link), Route("/p/{token}", by_panel), Route("/study", by_cookie),
+              Route("/k/{token}", kiosk, methods=["GET", "POST"]), Route("/a/{name}", picture),
+              Route("/api/{action}", api, methods=["POST"]), Route("/favicon.ico", nothing), *admin_routes()]
+    frames = MTURK_FRAMES if site.panel.platform == "mturk" else "'none'"
+    middleware = [Middleware(SecurityHeaders, frame_ancestors=frames),
+                  Middleware(TrustedHostMiddleware, allowed_hosts=list(site.hosts)),
+                  Middleware(SameOrigin, origins=site.origins)]
+    app = Starlette(routes=routes, middleware=middleware)
+    app.state.site = site
+    return app

@@ -1,0 +1,127 @@
+"""The answers of the study server as the tidy table of responses.
+
+    python -m human_study export --run runs/street --protocol lab [--out FILE] [--release --out public.csv]
+"""
+
+import argparse
+import json
+import sqlite3
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pandas as pd
+
+from data.errors import InputError, one_line_errors
+from evaluation.rundir import RunDirectory
+from human_study.batch.batch import RESPONSES, SIMULATED_RESPONSES, Batch, PlannedTrial, database_file, read_batch
+from human_study.batch.page import client_version
+from human_study.server.site import KIOSK
+from human_study.server.store import FIELDS, Session
+from human_study.table.responses import make_responses, read_responses, write_responses
+
+STATUS = {"running": "incomplete", "finished": "submitted", "withdrawn": "withdrawn"}
+RT_STEP_MS = 10  # a released table has coarser times
+
+
+def export_responses(study: Path | Batch, simulated: bool = False, database: Path | None = None) -> pd.DataFrame:
+    """One row per answered trial, columns of human_study.table.responses. study: study/<protocol>/ or a batch. database:
+    another one than the batch's own, for example a copy from the computer that served the study.
+
+    Needs no key: worker ids are pseudonyms. Raises InputError when nothing was collected, or for another study.
+    """
+    batch = study if isinstance(study, Batch) else read_batch(study)
+    file = database or database_file(batch.folder, simulated)
+    if not file.exists():
+        raise InputError(f"{file}: no answers yet; collect some with python -m human_study serve")
+    with _reading(file) as db:
+        answered = dict(db.execute("SELECT name, value FROM meta"))["spec_sha256"]
+        sessions = {row[0]: Session(*row) for row in db.execute(f"SELECT {FIELDS} FROM session")}
+        found = pd.read_sql_query("SELECT session_id, trial_index, record FROM response "
+                                  "ORDER BY session_id, trial_index", db)
+    if answered != batch.spec_sha256:
+        raise InputError(f"{file}: answers to specification {answered[:16]}, the study has {batch.spec_sha256[:16]}")
+    if found.empty:
+        raise InputError(f"{file}: no answers yet")
+    records = found["record"].map(json.loads)
+    rows = [_row(batch, sessions[session_id], batch.hits[sessions[session_id].hit_id][index], record)
+            for session_id, index, record in zip(found["session_id"], found["trial_index"], records, strict=True)]
+    return make_responses(rows)
+
+
+@contextmanager
+def _reading(file: Path) -> Iterator[sqlite3.Connection]:
+    try:
+        with closing(sqlite3.connect(f"{Path(file).absolute().as_uri()}?mode=ro", uri=True)) as db:
+            yield db
+    except (sqlite3.DatabaseError, pd.errors.DatabaseError, KeyError) as error:
+        raise InputError(f"{file}: not a database of the study server ({error})") from None
+
+
+def missing_answers(frame: pd.DataFrame, folder: Path, simulated: bool = False) -> int:
+    """Answers on the study server that a table lacks, or holds in an earlier state (unfinished, not withdrawn)."""
+    file = database_file(folder, simulated)
+    if not file.exists():
+        return 0
+    held = set(zip(frame["session_id"], frame["trial_index"], frame["submit_status"], strict=True))
+    with _reading(file) as db:
+        stored = db.execute("SELECT session_id, trial_index, status FROM response JOIN session USING (session_id)")
+        return sum((session_id, index, STATUS[status]) not in held for session_id, index, status in stored)
+
+
+def _refuse_loss(frame: pd.DataFrame, file: Path, database: Path) -> None:
+    """Raises InputError where `file` holds what cannot be written again from the database."""
+    others = set(read_responses(file)["platform"]) - set(frame["platform"]) if file.exists() else set()
+    if others:
+        raise InputError(f"{file}: holds answers collected from {', '.join(sorted(others))}, which would be lost; add "
+                         f"the server's to them with python -m human_study collect --add {database}, or give --out")
+
+
+def _row(batch: Batch, session: Session, trial: PlannedTrial, record: dict) -> dict:
+    assignment = session.session_id if session.assignment_id in ("", KIOSK) else session.assignment_id
+    return {"study_id": batch.study_id, "spec_sha256": batch.spec_sha256, "platform": session.platform,
+            "batch_id": trial.batch_id, "hit_id": trial.hit_id, "hit_index": trial.hit_index,
+            "assignment_id": assignment, "session_id": session.session_id,
+            "session_started": datetime.fromtimestamp(session.started, UTC).isoformat(timespec="seconds"),
+            "worker_id": session.worker_id, "trial_index": trial.trial_index, "trial_id": trial.trial_id,
+            "block": trial.block, "image_id": trial.image_id, "condition": trial.condition, "layout": "side_by_side",
+            "left_method": trial.left_method, "right_method": trial.right_method, "left_asset": trial.left_asset,
+            "right_asset": trial.right_asset, "sentinel": trial.sentinel,
+            "sentinel_answer": trial.sentinel_answer or None, "exposure_req_ms": trial.exposure_req_ms,
+            "submit_status": STATUS[session.status], "user_agent_family": session.user_agent_family,
+            "asset_error": False, "client_version": client_version(), **record}
+
+
+def release(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table for publication: workers and sessions numbered, no platform ids, clock times or browsers."""
+    numbered = {name: frame[name].map({value: f"{prefix}{i:04d}" for i, value in enumerate(
+        sorted(frame[name].dropna().unique()), 1)}) for name, prefix in (("worker_id", "w"), ("session_id", "s"))}
+    empty = dict.fromkeys(("assignment_id", "session_started", "onset_ts", "response_ts",
+                           "user_agent_family"))
+    coarse = {name: (frame[name] / RT_STEP_MS).round() * RT_STEP_MS for name in ("rt_ms", "rt_from_offset_ms")}
+    return make_responses(frame.assign(**numbered, **empty, **coarse))
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(prog="python -m human_study export", description=__doc__.splitlines()[0])
+    parser.add_argument("--run", required=True)
+    parser.add_argument("--protocol", required=True, help="name of the study's folder")
+    parser.add_argument("--out", type=Path, help="CSV or Parquet file (default: responses.csv beside the batch)")
+    parser.add_argument("--release", action="store_true", help="for publication: no ids, coarser times")
+    parser.add_argument("--simulated", action="store_true", help="the simulated workers' answers")
+    args = parser.parse_args(argv)
+    with one_line_errors(parser.prog):
+        folder = RunDirectory.open(args.run).study / args.protocol
+        frame = export_responses(folder, args.simulated)
+        own = folder / (SIMULATED_RESPONSES if args.simulated else RESPONSES)
+        file = args.out or own
+        if args.release and file.resolve() == own.resolve():
+            raise InputError(f"--release needs --out FILE: {own} is for the analysis, with ids and exact times")
+        _refuse_loss(frame, file, database_file(folder, args.simulated))
+        write_responses(release(frame) if args.release else frame, file)
+        print(f"wrote {file}: {len(frame)} trials of {frame['session_id'].nunique()} sessions")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,291 @@
+"""A method's images: folders from outside, what is refused and how it is said, leaks, merged tables."""
+
+import json
+import shutil
+import struct
+import zlib
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors.torch import save_file
+
+from data.errors import InputError
+from data.files import read_image, read_json, write_json
+from evaluation import merge
+from evaluation.measuring.context import Context
+from evaluation.measuring.images import add_images, check_complete, content_hash, pixel_hash, read_images
+from evaluation.measuring.leaks import check_judges, check_photographs, check_shared_weights, hashes_in
+from evaluation.run import main
+from evaluation.rundir import Method
+from evaluation.scores import score_run
+from models.perceptual import tensor_hashes
+
+
+@pytest.fixture
+def folder(tiny_run, tmp_path):
+    """Fit images of another system, one per layout."""
+    folder = tmp_path / "theirs"
+    shutil.copytree(tiny_run.method_folder("pix2pix") / "images", folder)
+    return folder
+
+
+def test_images_come_in_layout_order(tiny_run):
+    names = tiny_run.layouts()
+    images = read_images([tiny_run.photo_file(name) for name in names], (32, 64))
+    assert images.shape == (12, 3, 32, 64) and images.dtype == np.uint8
+    assert (images[7].transpose(1, 2, 0) == read_image(tiny_run.photo_file(names[7]))).all()
+
+
+def test_added_images_are_a_method_like_any_other(tiny_run, folder, tiny_judge):
+    method = add_images(tiny_run, "theirs", folder)
+    assert method.kind == "images" and method in tiny_run.methods()
+    for name in tiny_run.layouts():
+        assert (folder / f"{name}.png").read_bytes() == tiny_run.image_file("theirs", name).read_bytes()
+    score_run(tiny_run, Context(tiny_judge, bootstrap=200), ["segmentation", "distances"])
+    same = [next(s for s in tiny_run.scores("distances") if s.method == name) for name in ("theirs", "pix2pix")]
+    assert same[0].values == same[1].values
+
+
+def test_adding_again_replaces_only_what_changed(tiny_run, folder):
+    add_images(tiny_run, "theirs", folder)
+    file = tiny_run.image_file("theirs", "00003")
+    before = file.stat().st_ino
+    add_images(tiny_run, "theirs", folder)
+    assert file.stat().st_ino == before
+    shutil.copy(tiny_run.image_file("crn", "00003"), folder / "00003.png")
+    add_images(tiny_run, "theirs", folder)
+    assert file.read_bytes() == tiny_run.image_file("crn", "00003").read_bytes()
+
+
+def test_several_images_per_layout(tiny_run, tmp_path):
+    folder = tmp_path / "many"
+    shutil.copytree(tiny_run.method_folder("crn_diversity") / "variants", folder)
+    assert add_images(tiny_run, "many", folder).images_per_layout == 3
+    assert tiny_run.variant_file("many", "00002", 3).read_bytes() == (folder / "00002_3.png").read_bytes()
+    assert tiny_run.image_file("many", "00002").read_bytes() == (folder / "00002_1.png").read_bytes()
+    (folder / "00002_3.png").unlink()
+    with pytest.raises(InputError, match=r"layouts without an image: 1 \(00002_3.png\)"):
+        add_images(tiny_run, "many", folder)
+
+
+def test_every_unfit_file_is_listed_with_what_to_do(tiny_run, folder):
+    (folder / "00000.png").rename(folder / "0.png")
+    Image.new("RGB", (64, 30)).save(folder / "00001.png")
+    Image.new("RGBA", (64, 32)).save(folder / "00002.png")
+    (folder / "00003.png").write_bytes((folder / "00003.png").read_bytes()[:200])
+    Image.new("RGB", (64, 32)).save(folder / "00004.jpg")
+    Image.new("RGB", (64, 32)).save(folder / "00005.png", format="JPEG")
+    with pytest.raises(InputError) as caught:
+        add_images(tiny_run, "theirs", folder)
+    message = str(caught.value)
+    for part in ("layouts without an image: 1 (00000.png)", "no layout's: 1 (0.png)",
+                 "not PNG: 2 (00004.jpg, 00005.png)", "not 32x64 (height x width): 1 (00001.png)",
+                 "not 8-bit RGB: 1 (00002.png)",
+                 "broken or truncated: 1 (00003.png)", "-> save PNG", "-> resize in the system that made them"):
+        assert part in message
+    assert "\n" not in message
+    assert not tiny_run.method_folder("theirs").exists()
+
+
+def test_16_bit_png_is_refused_though_pillow_reads_it_as_8(tiny_run, folder):
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 64, 32, 16, 2, 0, 0, 0)
+    pixels = zlib.compress(32 * (b"\0" + 64 * 3 * b"\1\0"))
+    file = folder / "00007.png"
+    file.write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", pixels) + chunk(b"IEND", b""))
+    assert Image.open(file).mode == "RGB"
+    with pytest.raises(InputError, match=r"not 8-bit RGB: 1 \(00007.png\)"):
+        add_images(tiny_run, "theirs", folder)
+
+
+@pytest.mark.parametrize("name", ["crn", "photos", "../x", "", "a b", "CRN"])
+def test_names_that_cannot_be(tiny_run, folder, name):
+    with pytest.raises(InputError, match="--images"):
+        add_images(tiny_run, name, folder)
+    assert (tiny_run.method_folder("crn") / "images").is_dir()
+
+
+def test_no_such_folder(tiny_run, tmp_path):
+    with pytest.raises(InputError, match="no such folder"):
+        add_images(tiny_run, "x", tmp_path / "nowhere")
+
+
+def test_missing_and_surplus_images_are_named(tiny_run):
+    method = next(m for m in tiny_run.methods() if m.name == "crn")
+    tiny_run.image_file("crn", "00004").unlink()
+    with pytest.raises(InputError, match=r"1 \(00004\) of 12 layouts missing"):
+        check_complete(tiny_run, method)
+    shutil.copy(tiny_run.image_file("crn", "00005"), tiny_run.image_file("crn", "00004"))
+    shutil.copy(tiny_run.image_file("crn", "00005"), tiny_run.image_file("crn", "zzz"))
+    with pytest.raises(InputError, match=r"without a layout: 1 \(zzz\)"):
+        check_complete(tiny_run, method)
+
+
+def test_truncated_and_odd_sized_images_stop_scoring_by_name(tiny_run, tiny_judge):
+    file = tiny_run.image_file("crn", "00004")
+    whole = file.read_bytes()
+    file.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(InputError, match="00004.png: broken or truncated"):
+        score_run(tiny_run, Context(tiny_judge, bootstrap=200), ["segmentation"])
+    Image.new("RGB", (32, 32)).save(file)
+    with pytest.raises(InputError, match="00004.png: 32x32, expected 32x64"):
+        score_run(tiny_run, Context(tiny_judge, bootstrap=200), ["segmentation"])
+
+
+def test_label_outside_the_space_is_named(tiny_run, tiny_judge):
+    Image.fromarray(np.full((32, 64), 9, np.uint8)).save(tiny_run.dataset / "layouts" / "00002.png")
+    with pytest.raises(InputError, match="00002.png: label id 9 is outside the label space; expected 0..3"):
+        score_run(tiny_run, Context(tiny_judge, bootstrap=200), ["segmentation"])
+
+
+def test_content_hash_sees_names_and_bytes(tmp_path):
+    (tmp_path / "a").write_bytes(b"12")
+    (tmp_path / "b").write_bytes(b"3")
+    first = content_hash([tmp_path / "a", tmp_path / "b"])
+    (tmp_path / "a").write_bytes(b"1")
+    (tmp_path / "b").write_bytes(b"23")
+    assert content_hash([tmp_path / "a", tmp_path / "b"]) != first
+    with pytest.raises(InputError, match="no such file"):
+        content_hash([tmp_path / "c"])
+
+
+# leaks
+
+
+def test_a_network_of_a_loss_may_not_judge(tiny_run, tiny_judge):
+    tiny_run.write_method(Method("crn", "CRN", loss_networks={"perceptual": "AB" * 32}))
+    with pytest.raises(InputError, match="the judge is the network 'perceptual' of a loss of method 'crn'"):
+        score_run(tiny_run, Context(tiny_judge, bootstrap=200), ["segmentation"])
+    assert tiny_run.scores("segmentation") == []
+
+
+def test_hashes_are_found_at_any_depth():
+    digest = "0123456789abcdef" * 4
+    assert hashes_in({"a": [{"b": digest.upper()}, "short", 5]}) == {digest}
+    check_judges([Method("m", "M", loss_networks={"x": "1" * 64})], {"j": {"sha256": digest}})
+    with pytest.raises(InputError, match="'x' of a loss of method 'm'"):
+        check_judges([Method("m", "M", loss_networks={"x": digest})], {"j": {"deep": {"sha256": digest}}})
+
+
+def test_shared_weights_are_found_whatever_the_layer_is_called():
+    a, b = torch.nn.Sequential(torch.nn.Conv2d(3, 32, 3)), torch.nn.ModuleDict({"other": torch.nn.Conv2d(3, 32, 3)})
+
+    def check():
+        check_shared_weights([Method("m", "M", loss_tensors={"vgg": sorted(tensor_hashes(b))})], "the judge", a)
+
+    check()
+    b["other"].load_state_dict(a[0].state_dict())
+    with pytest.raises(InputError, match="the judge shares 1 weight tensors with 'vgg', .* of method 'm'"):
+        check()
+
+
+@pytest.mark.parametrize("metric, who", [("distances", "the extractor 'judge'"), ("segmentation", "the judge")])
+def test_a_network_that_shares_weights_with_a_loss_may_not_score(tiny_run, tiny_judge, metric, who):
+    tiny_run.write_method(Method("crn", "CRN", loss_tensors={"perceptual": sorted(tensor_hashes(tiny_judge.body))}))
+    with pytest.raises(InputError, match=f"{who} shares 1 weight tensors with 'perceptual'"):
+        score_run(tiny_run, Context(tiny_judge, bootstrap=200), [metric])
+
+
+def test_methods_of_earlier_calls_count_too(tmp_path, capsys):
+    """crn is trained with VGG-19 from one file; the next call is about another method and judges with another file."""
+    generator = torch.Generator().manual_seed(0)
+    weights = {f"features.{i}.{kind}": torch.randn(shape, generator=generator) / 9
+               for i, n in ((0, 3), (2, 64)) for kind, shape in (("weight", (64, n, 3, 3)), ("bias", (64,)))}
+    save_file(weights, tmp_path / "loss.safetensors")
+    save_file({key: value for key, value in weights.items() if ".0." in key}, tmp_path / "judge.safetensors")
+    settings = ["data.train=2", "data.val=8", "training.images_seen=2", "training.batch=1", "judge.images_seen=8",
+                "perceptual.source=safetensors", f"perceptual.path={tmp_path}/loss.safetensors",
+                f"score.extractors=[{{kind: vgg19, path: {tmp_path}/judge.safetensors}}]",
+                "objectives.content.calibrate_at=1"]
+    call = ["--preset", "smoke", "--device", "cpu", "--executor", "local", "--out", str(tmp_path / "run"), "--set"]
+    assert main(["--stages", "train,synthesize", "--methods", "crn", *call, *settings]) == 0
+    with pytest.raises(SystemExit):
+        main(["--stages", "score", "--methods", "image_space", *call, *settings])
+    assert "'VGG19' shares 1 weight tensors with 'perceptual', a network of a loss of method 'crn'" in \
+        capsys.readouterr().err
+
+
+def test_training_photographs_may_not_be_scored(tiny_run):
+    photo = read_image(tiny_run.photo_file("00006")).transpose(2, 0, 1)
+    write_json(tiny_run.dataset / "train.json", {"photo_sha256": [pixel_hash(photo + 1)]})
+    check_photographs(tiny_run)
+    write_json(tiny_run.dataset / "train.json", {"photo_sha256": [pixel_hash(photo)]})
+    with pytest.raises(InputError, match="1 scored photographs were trained on .first: 00006"):
+        check_photographs(tiny_run)
+
+
+# tables of several machines
+
+
+@pytest.fixture
+def table(scored_run):
+    return merge.export_table(scored_run)
+
+
+def renamed(table, old, new):
+    return json.loads(json.dumps(table).replace(f'"{old}"', f'"{new}"'))
+
+
+def test_export_and_merge(table, tmp_path, capsys):
+    other = renamed(table, "pix2pix", "oasis")
+    for name, value in (("a.json", table), ("b.json", other)):
+        write_json(tmp_path / name, value)
+    merge.main(["merge", str(tmp_path / "a.json"), str(tmp_path / "b.json"), "--out", str(tmp_path / "c.json")])
+    merged = read_json(tmp_path / "c.json")
+    methods = {score["method"] for score in merged["scores"] if score["metric"] == "segmentation"}
+    assert {"pix2pix", "oasis", "photos"} <= methods
+    assert len(merged["scores"]) == len(table["scores"]) + 2  # segmentation and distances of one more method
+    assert merge.merge_tables([table, table])["scores"] == merge.merge_tables([table])["scores"]
+
+
+def test_export_of_a_run_through_the_command_line(scored_run, tmp_path):
+    merge.main(["export", str(scored_run.path), "--out", str(tmp_path / "t.json")])
+    assert merge.read_table(tmp_path / "t.json")["methods"]["crn"]["title"] == "CRN"
+
+
+def test_contradicting_or_incomparable_tables_are_refused(table):
+    other = json.loads(json.dumps(table))
+    other["scores"][0]["values"][0]["value"] += 1
+    with pytest.raises(InputError, match="given twice with different values"):
+        merge.merge_tables([table, other])
+    other = renamed(table, "pix2pix", "oasis")
+    for score in other["scores"]:
+        score["protocol"]["N"] = 999
+    with pytest.raises(InputError, match="different protocols .N."):
+        merge.merge_tables([table, renamed(other, "crn", "x")])
+
+
+def test_into_a_run(scored_run, table):
+    other = renamed(table, "pix2pix", "oasis")
+    assert merge.into_run(scored_run, other) == ["oasis"]
+    found = next(score for score in scored_run.scores("distances") if score.method == "oasis")
+    assert found.protocol["merged from"] == "run"
+    assert [method.name for method in scored_run.merged_methods()] == ["oasis"]
+    merge.into_run(scored_run, renamed(table, "pix2pix", "spade"))
+    assert [method.name for method in scored_run.merged_methods()] == ["oasis", "spade"]
+    assert "oasis" in merge.export_table(scored_run)["methods"]
+
+
+def test_seeds(table, tmp_path, capsys):
+    other = json.loads(json.dumps(table))
+    for score in other["scores"]:
+        for value in score["values"]:
+            value["value"] += 0.2
+    rows = merge.summarise_seeds([table, other])
+    row = next(r for r in rows if (r["metric"], r["method"], r["value"]) == ("segmentation", "crn", "mIoU"))
+    assert row["mean"] == pytest.approx(0.8) and row["spread"] == pytest.approx(0.2 / np.sqrt(2)) and row["n"] == 2
+    write_json(tmp_path / "one.json", table)
+    with pytest.raises(SystemExit) as stopped:
+        merge.main(["seeds", str(tmp_path / "one.json"), "--out", str(tmp_path / "s.json")])
+    assert stopped.value.code == 2
+    assert "at least two tables" in capsys.readouterr().err
+
+
+def test_no_table(tmp_path):
+    write_json(tmp_path / "x.json", {"scores": []})
+    with pytest.raises(InputError, match="not a table of scores"):
+        merge.read_table(tmp_path / "x.json")

@@ -1,0 +1,483 @@
+"""Feature extractors, resize filters, and judges from outside."""
+
+import warnings
+
+import numpy as np
+import pytest
+import torch
+import torch_fidelity
+import yaml
+from PIL import Image
+from safetensors.torch import save_file
+from torch import nn
+from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+
+from data.errors import InputError
+from data.files import sha256, write_json
+from data.labels import LabelSpace
+from evaluation.measuring.consumers import FeatureConsumer
+from evaluation.measuring.context import Context, Work
+from evaluation.measuring.measurements import Batch
+from evaluation.metrics import diversity, reference
+from evaluation.networks.extractors import EXTRACTORS, OPTIONS, build_extractors
+from evaluation.networks.features import FEATURES, LOGITS, Extractor, register
+from evaluation.networks.label_judges import build_judge, map_names
+from evaluation.networks.resize import FILTERS, resize
+from evaluation.networks.transformers_models import preprocessing
+from evaluation.run import main
+from evaluation.scores import check_files, check_options, score_run
+from presets.schema import ExtractorConfig, LabelJudgeConfig, ScoreConfig
+
+LABELS = LabelSpace(["road", "traffic light", "car", "void"], [(i, i, i) for i in range(4)])
+IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
+IMAGES = torch.randint(0, 256, (3, 3, 40, 56), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("name", [name for name in FILTERS if name != "none"])
+def test_filters_keep_constant_images_and_give_the_size(name):
+    flat = torch.full((2, 3, 20, 30), 77, dtype=torch.uint8)
+    resized = resize(flat, name, (13, 41))
+    assert resized.shape == (2, 3, 13, 41) and resized.dtype == torch.float32
+    assert torch.allclose(resized, torch.tensor(77.0), atol=1e-3)
+
+
+def test_filters_differ():
+    results = [resize(IMAGES, name, (15, 21)) for name in FILTERS if name != "none"]
+    for i, a in enumerate(results):
+        for b in results[i + 1 :]:
+            assert (a - b).abs().mean() > 0.1
+
+
+def test_pil_bicubic_is_pillows_on_float_channels_without_its_overshoot():
+    edge = torch.zeros(1, 3, 40, 56, dtype=torch.uint8)
+    edge[..., 20:] = 255
+    for images, n, c in ((IMAGES, 1, 2), (edge, 0, 0)):
+        plane = Image.fromarray(images[n, c].numpy().astype(np.float32)).resize((21, 15), Image.BICUBIC)
+        assert (resize(images, "pil-bicubic", (15, 21))[n, c].numpy() == np.asarray(plane).clip(0, 255)).all()
+    assert np.asarray(plane).min() < 0 and np.asarray(plane).max() > 255  # what clean-fid cuts off
+
+
+def test_unknown_filter_and_missing_size():
+    with pytest.raises(InputError, match="did you mean 'pil-bicubic'"):
+        resize(IMAGES, "pil-bicubik", (3, 3))
+    with pytest.raises(InputError, match="needs a size"):
+        resize(IMAGES, "pil-bicubic", None)
+    with pytest.raises(InputError, match="unknown resize filter"):
+        Extractor("x", lambda x: {}, {}, resize="bicubic")
+
+
+def test_key_changes_with_weights_resize_and_size():
+    def key(**options):
+        return Extractor("x", lambda x: {}, {"weights": options.pop("weights", "a")}, **options).key
+    keys = {key(), key(weights="b"), key(resize="pil-bicubic", size=(9, 9)), key(resize="tf1-bilinear", size=(9, 9)),
+            key(resize="pil-bicubic", size=(9, 8))}
+    assert len(keys) == 5
+
+
+def test_unknown_extractor_and_a_label_twice(tiny_judge):
+    with pytest.raises(InputError, match="did you mean 'inception'"):
+        build_extractors([ExtractorConfig(kind="inceptionv3")], tiny_judge, "cpu")
+    with pytest.raises(InputError, match="'judge' appears twice"):
+        build_extractors([ExtractorConfig(), ExtractorConfig()], tiny_judge, "cpu")
+    with pytest.raises(InputError, match="gives no features"):
+        build_extractors([ExtractorConfig()], None, "cpu")
+
+
+@pytest.mark.parametrize("options, ignored", [
+    ({"kind": "judge", "path": "x"}, "path"), ({"kind": "judge", "resize": "none"}, "resize"),
+    ({"kind": "judge", "sha256": "0"}, "sha256"), ({"kind": "inception", "layer": "3"}, "layer"),
+    ({"kind": "vgg16", "convention": "caffe"}, "convention"), ({"kind": "transformers", "layer": "3"}, "layer")])
+def test_options_that_nobody_would_look_at_are_refused(options, ignored, tiny_judge):
+    assert set(OPTIONS) == set(EXTRACTORS)
+    with pytest.raises(InputError, match=f"extractor {options['kind']}: has no option '{ignored}'"):
+        build_extractors([ExtractorConfig(**options)], tiny_judge, "cpu")
+
+
+def test_a_filter_and_a_size_go_together(vgg_file):
+    for options, message in (({"resize": "pil-bicubic"}, "needs a size"),
+                             ({"resize": "none", "size": [8, 8]}, "takes no size")):
+        with pytest.raises(InputError, match=message):
+            build_extractors([ExtractorConfig(kind="vgg19", path=str(vgg_file[0]), **options)], None, "cpu")
+
+
+@pytest.mark.parametrize("options, message", [
+    ({"metrics": ["fid"]}, "unknown metric 'fid'"),
+    ({"extractors": [{"kind": "incepton"}]}, "did you mean 'inception'"),
+    ({"extractors": [{"kind": "inception", "resize": "bicubic"}]}, "unknown resize filter 'bicubic'"),
+    ({"extractors": [{"kind": "squeezenet", "path": "nowhere.safetensors"}]}, "no weights file nowhere.safetensors"),
+    ({"extractors": [{"kind": "transformers", "path": "nowhere"}]}, "must be the folder of a model"),
+    ({"lpips": "nowhere"}, "nowhere is or holds none of"),
+    ({"preferences": "nowhere.json"}, "nowhere.json: no such file"),
+    ({"judge": {"path": "judge.pt"}}, "score.judge trained: has no option 'path'"),
+    ({"judge": {"kind": "torchscript", "path": "nowhere.pt"}}, "needs `path`, an exported network"),
+    ({"judge": {"kind": "torchscript", "size": [3, 4]}}, "torchscript: has no option 'size'"),
+    ({"judge": {"kind": "huggingface", "path": "no/where/at/all"}}, "neither a folder nor a model"),
+    ({"judge": {"kind": "huggingface"}, "extractors": [{}]}, "a judge of kind huggingface gives no features"),
+])
+def test_what_cannot_be_scored_is_said_before_anything_is_trained(options, message, capsys, tmp_path):
+    for word, package in (("transformers", "transformers"), ("huggingface", "transformers"), ("lpips", "lpips")):
+        if word in str(options):
+            pytest.importorskip(package)
+    (tmp_path / "preset.yaml").write_text(yaml.safe_dump(
+        {"extends": "smoke", "score": {"extractors": [{"kind": "vgg16", "path": __file__}]} | options}))
+    with pytest.raises(SystemExit):
+        main(["--all", "--preset", str(tmp_path / "preset.yaml"), "--out", str(tmp_path / "run")])
+    assert message in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
+
+
+def test_files_of_scores_need_not_be_where_only_training_is_done():
+    options = ScoreConfig(preferences="nowhere.json", extractors=[ExtractorConfig(kind="squeezenet", path="nowhere")])
+    check_options(options)
+    with pytest.raises(InputError, match="no weights file nowhere"):
+        check_files(options)
+
+
+@pytest.mark.parametrize("kind", sorted(set(EXTRACTORS) - {"judge", "transformers"}))
+def test_missing_weights_are_never_downloaded(kind, tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
+    monkeypatch.setattr(torch.hub, "download_url_to_file", lambda *a, **k: pytest.fail("a download was started"))
+    with pytest.raises(InputError, match=f"extractor {kind}: needs weights"):
+        EXTRACTORS[kind](ExtractorConfig(kind=kind), None, "cpu")
+    with pytest.raises(InputError, match="no weights file"):
+        EXTRACTORS[kind](ExtractorConfig(kind=kind, path=str(tmp_path / "no.pth")), None, "cpu")
+
+
+@pytest.fixture(scope="module")
+def inception_file(tmp_path_factory):
+    """Inception's architecture with random weights: everything but the official numbers."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FeatureExtractorInceptionV3, "load_state_dict", lambda self, state: None)
+        patch.setattr("torch_fidelity.feature_extractor_inceptionv3.load_state_dict_from_url", lambda *a, **k: {})
+        torch.manual_seed(0)
+        module = FeatureExtractorInceptionV3("inception-v3-compat", ["2048"])
+    file = tmp_path_factory.mktemp("weights") / "weights-inception-2015-12-05-6726825d.pth"
+    torch.save(module.state_dict(), file)
+    return file
+
+
+def test_fid_needs_the_official_weights(inception_file):
+    with pytest.raises(InputError, match="is not that of weights-inception-2015-12-05-6726825d.pth"):
+        EXTRACTORS["inception"](ExtractorConfig(kind="inception", path=str(inception_file)), None, "cpu")
+    with pytest.raises(InputError, match="SHA-256 is"):
+        config = ExtractorConfig(kind="inception", path=str(inception_file), sha256="0" * 64)
+        EXTRACTORS["inception"](config, None, "cpu")
+
+
+def test_inception_is_the_engines_bit_for_bit_and_other_resizes_bypass_its_own(inception_file):
+    config = ExtractorConfig(kind="inception", path=str(inception_file), sha256=sha256(inception_file))
+    extractor = EXTRACTORS["inception"](config, None, "cpu")
+    assert extractor.name("FD") == f"FD-Inception-{sha256(inception_file)[:8]}"  # never FID on other weights
+    engine = FeatureExtractorInceptionV3("inception-v3-compat", ["2048", "logits_unbiased"],
+                                         feature_extractor_weights_path=str(inception_file))
+    expected = engine(IMAGES[:2])
+    found = extractor(IMAGES[:2])
+    assert torch.equal(found[FEATURES], expected[0]) and torch.equal(found[LOGITS], expected[1])
+    clean = EXTRACTORS["inception"](config.model_copy(update={"resize": "pil-bicubic"}), None, "cpu")
+    resized = resize(IMAGES[:2], "pil-bicubic", (299, 299))
+    rounded = engine(resized.round().clip(0, 255).to(torch.uint8))[0]
+    assert not torch.equal(clean(IMAGES[:2])[FEATURES], found[FEATURES])
+    assert torch.allclose(clean(IMAGES[:2])[FEATURES], rounded, rtol=0.1, atol=0.1 * rounded.abs().mean().item())
+    assert torch.equal(extractor(IMAGES[:2])[FEATURES], expected[0])  # the bypass leaves nothing behind
+    assert clean.name("FD") == f"FD-Inception-{sha256(inception_file)[:8]}-pil-bicubic"
+    with pytest.raises(InputError, match="its input is 299x299"):
+        EXTRACTORS["inception"](config.model_copy(update={"size": [64, 64]}), None, "cpu")
+
+
+def test_only_the_official_weights_behind_the_engines_resize_give_fid(inception_file, monkeypatch):
+    monkeypatch.setattr("evaluation.networks.imagenet.INCEPTION_FILE", f"official-{sha256(inception_file)[:8]}.pth")
+    config = ExtractorConfig(kind="inception", path=str(inception_file))
+    names = {resize: EXTRACTORS["inception"](config.model_copy(update={"resize": resize}), None, "cpu").name("FD")
+             for resize in (None, "pil-bicubic")}
+    assert names == {None: "FID", "pil-bicubic": "FD-Inception-pil-bicubic"}
+
+
+def test_a_pickle_that_holds_code_is_refused(tmp_path):
+    file = tmp_path / "evil.pth"
+    torch.save({"weights": print}, file)
+    with pytest.raises(InputError, match="not a file of weights"):
+        EXTRACTORS["vgg16"](ExtractorConfig(kind="vgg16", path=str(file), sha256=sha256(file)), None, "cpu")
+
+
+@pytest.fixture
+def vgg_file(tmp_path):
+    """VGG-19's first four convolutions with random weights, torchvision's keys."""
+    generator = torch.Generator().manual_seed(1)
+    shapes = {0: (64, 3), 2: (64, 64), 5: (128, 64), 7: (128, 128)}
+    weights = {}
+    for i, (out, into) in shapes.items():
+        weights[f"features.{i}.weight"] = torch.randn(out, into, 3, 3, generator=generator) * (2 / (9 * into)) ** 0.5
+        weights[f"features.{i}.bias"] = torch.randn(out, generator=generator)
+    save_file(weights, tmp_path / "vgg19.safetensors")
+    return tmp_path / "vgg19.safetensors", weights
+
+
+def test_vgg19_by_hand(vgg_file):
+    file, w = vgg_file
+    extractor = EXTRACTORS["vgg19"](ExtractorConfig(kind="vgg19", path=str(file)), None, "cpu")
+    assert extractor.full["layer"] == "features.7, mean over space"
+    x = IMAGES.float() - torch.tensor([123.68, 116.779, 103.939]).view(1, 3, 1, 1)
+    for i in (0, 2, 5, 7):
+        if i == 5:
+            x = nn.functional.max_pool2d(x, 2)
+        x = nn.functional.conv2d(x, w[f"features.{i}.weight"], w[f"features.{i}.bias"], padding=1).relu()
+    assert torch.allclose(extractor(IMAGES)[FEATURES], x.mean(dim=(2, 3)), rtol=1e-4, atol=1e-3)
+    assert [m.shape[1] for m in extractor.map_list(IMAGES)] == [64, 128]
+    shallow = EXTRACTORS["vgg19"](ExtractorConfig(kind="vgg19", path=str(file), layer="2"), None, "cpu")
+    assert shallow(IMAGES)[FEATURES].shape == (3, 64)
+
+
+def test_one_pass_gives_features_of_all_images_of_a_batch(vgg_file):
+    extractor = EXTRACTORS["vgg19"](ExtractorConfig(kind="vgg19", path=str(vgg_file[0])), None, "cpu")
+    batch = Batch(["a"], np.zeros((1, 40, 56), np.uint8), IMAGES[:1], IMAGES[None])
+    found = FeatureConsumer(extractor)(batch)["features"]
+    assert found.shape == (1, 3, 128) and len(batch.shared) == 1
+    assert np.allclose(found[0], extractor(IMAGES)[FEATURES].numpy(), rtol=1e-5, atol=1e-4)
+
+
+def test_photographs_pass_an_extractor_once(vgg_file, tiny_run):
+    passed = []
+    work = Work(tiny_run, Context(options=ScoreConfig(
+        extractors=[ExtractorConfig(kind="vgg19", path=str(vgg_file[0]), layer="0")])))
+    extractor = work.extractors[0].extractor
+    network = extractor.maps
+    extractor.maps = lambda images: passed.append(len(images)) or network(images)
+    rows = work.measurements.rows()
+    work.measurements.collect(rows, [*diversity.consumers(work), *reference.consumers(work)])
+    assert sum(passed) == 12 * (1 + 1 + 3 + 1 + 1)
+    assert not (tiny_run.path / "cache" / "reference" / "photos.npz").exists()  # compared with themselves
+
+
+def test_networks_see_images_in_full_float32(tiny_run, tiny_judge):
+    """On a GPU cuDNN would compute in TF32 and say nothing of it."""
+    allowed = []
+    tiny_judge.body.register_forward_hook(lambda *_: allowed.append(torch.backends.cudnn.allow_tf32))
+    build_extractors([ExtractorConfig()], tiny_judge, "cpu")[0](IMAGES)
+    score_run(tiny_run, Context(tiny_judge, bootstrap=200), ["segmentation"])
+    assert len(allowed) > 1 and not any(allowed)
+    assert torch.backends.cudnn.allow_tf32
+
+
+def test_files_that_do_not_fit(vgg_file, tmp_path):
+    file, weights = vgg_file
+    with pytest.raises(InputError, match="layer '4' is not in the file; it has 0, 2, 5, 7"):
+        EXTRACTORS["vgg19"](ExtractorConfig(kind="vgg19", path=str(file), layer="4"), None, "cpu")
+    with pytest.raises(InputError, match="weights do not fit"):
+        EXTRACTORS["squeezenet"](ExtractorConfig(kind="squeezenet", path=str(file)), None, "cpu")
+    save_file({"conv1": weights["features.0.bias"]}, tmp_path / "other.safetensors")
+    with pytest.raises(InputError, match="torchvision's key names are expected"):
+        EXTRACTORS["vgg19"](ExtractorConfig(kind="vgg19", path=str(tmp_path / "other.safetensors")), None, "cpu")
+    (tmp_path / "text.safetensors").write_text("no weights")
+    with pytest.raises(InputError, match="not a readable safetensors file"):
+        EXTRACTORS["vgg19"](ExtractorConfig(kind="vgg19", path=str(tmp_path / "text.safetensors")), None, "cpu")
+
+
+@pytest.fixture
+def squeezenet(weights_folder):
+    file = weights_folder / "squeezenet1_1_imagenet_caffe_features.safetensors"
+    return ExtractorConfig(kind="squeezenet", path=str(file))
+
+
+def test_squeezenet_sees_what_is_in_photographs(squeezenet, camvid_folder):
+    """Real weights: two crops of one photograph are nearer than crops of two, and noise is far from both."""
+    extractor = EXTRACTORS["squeezenet"](squeezenet, None, "cpu")
+    files = sorted((camvid_folder / "val").iterdir())
+    chosen = [files[0], files[len(files) // 2], files[-1]]
+    photos = [np.asarray(Image.open(file).convert("RGB").resize((256, 192))).transpose(2, 0, 1) for file in chosen]
+    crops = torch.from_numpy(np.stack([photo[:, y : y + 128, x : x + 160] for photo in photos
+                                       for y, x in ((32, 40), (36, 46))]))
+    features = extractor(crops)[FEATURES]
+    assert features.shape == (6, 512)
+    distances = torch.cdist(features, features)
+    same = distances[[0, 2, 4], [1, 3, 5]]
+    other = distances[:2, 2:].min()
+    noise = extractor(torch.randint(0, 256, (1, 3, 128, 160), dtype=torch.uint8))[FEATURES]
+    assert same.max() < other < torch.cdist(noise, features).min()
+
+
+def test_scores_on_squeezenet_have_their_own_name_and_the_engine_agrees(squeezenet, tiny_run):
+    options = ScoreConfig(extractors=[squeezenet])
+    score_run(tiny_run, Context(bootstrap=200, options=options), ["distances"])
+    score = next(s for s in tiny_run.scores("distances") if s.method == "pix2pix")
+    assert {v.name for v in score.values} == {f"{name}-SqueezeNet" for name in ("FD", "KD", "precision", "recall")}
+    assert score.protocol["extractors"]["SqueezeNet"]["resize"] == "none"
+    extractor = EXTRACTORS["squeezenet"](squeezenet, None, "cpu")
+    theirs = torch_fidelity.calculate_metrics(
+        input1=str(tiny_run.method_folder("pix2pix") / "images"), input2=str(tiny_run.dataset / "photos"),
+        feature_extractor=register(extractor), fid=True, kid=True, kid_subset_size=6, cuda=False, cache=False,
+        verbose=False, save_cpu_ram=True)
+    # 12 images span 11 of 512 dimensions: the engine's eigenvalues of a singular product are good to about 1e-4
+    assert score.value("FD-SqueezeNet").value == pytest.approx(theirs["frechet_inception_distance"], rel=1e-3)
+    assert score.value("KD-SqueezeNet").value == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-3)
+
+
+def test_inception_scores_of_a_run(inception_file, tiny_run):
+    """All five scores on (random) Inception weights; the photographs have an Inception score of their own."""
+    config = ExtractorConfig(kind="inception", path=str(inception_file), sha256=sha256(inception_file), label="random")
+    for method in ("crn_diversity", "pix2pix", "image_space"):
+        (tiny_run.method_folder(method) / "method.json").unlink()
+    score_run(tiny_run, Context(bootstrap=200, options=ScoreConfig(extractors=[config])), ["distances"])
+    scores = {score.method: score for score in tiny_run.scores()}
+    assert {v.name for v in scores["crn"].values} == {f"{n}-random" for n in ("FD", "KD", "precision", "recall", "IS")}
+    assert [v.name for v in scores["photos"].values] == ["IS-random"]
+    assert scores["photos"].values[0].value == pytest.approx(1, abs=0.01)  # random logits say nothing
+
+
+# judges from outside
+
+
+class PickColour(nn.Module):
+    """Five logits: how red, green, blue the pixel is, and two that are never largest."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        low = torch.full_like(x[:, :2], -100.0)
+        return torch.cat([low[:, :1], x, low[:, 1:]], dim=1)[:, :, ::2, ::2]
+
+
+@pytest.fixture
+def exported(tmp_path):
+    file = tmp_path / "judge.pt"
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # torch.jit is deprecated; files made with it are still in use
+        torch.jit.trace(PickColour(), torch.zeros(1, 3, 8, 8)).save(str(file))
+    description = {"mean": [0, 0, 0], "std": [1, 1, 1], "scale": 255,
+                   "labels": {1: "road", 2: "car", 3: "traffic light", 4: "road"}}
+    (tmp_path / "judge.yaml").write_text(yaml.safe_dump(description))
+    return LabelJudgeConfig(kind="torchscript", path=str(file)), description
+
+
+def test_exported_judge(exported, tmp_path):
+    judge = build_judge(exported[0], LABELS)
+    images = torch.zeros(3, 3, 8, 12, dtype=torch.uint8)
+    for i in range(3):
+        images[i, i] = 255
+    prediction = judge.predict(images)
+    assert prediction.dtype == torch.uint8 and prediction.shape == (3, 8, 12)
+    assert [p.unique().tolist() for p in prediction] == [[0], [2], [1]]
+    assert judge.protocol["sha256"] == sha256(tmp_path / "judge.pt")
+    assert judge.protocol["label mapping"] == {"1": 0, "2": 2, "3": 1, "4": 0}
+
+
+def test_export_archive_judge(exported, tmp_path):
+    config = exported[0].model_copy(update={"path": str(tmp_path / "judge.pt2")})
+    images = torch.zeros(3, 3, 8, 12, dtype=torch.uint8)
+    images[:, 1] = 9
+    for batch in (torch.export.Dim("batch"), None):
+        program = torch.export.export(PickColour(), (torch.zeros(2, 3, 8, 12),), dynamic_shapes=({0: batch},))
+        torch.export.save(program, tmp_path / "judge.pt2")
+        judge = build_judge(config, LABELS)
+        if batch:
+            assert judge.predict(images).unique().tolist() == [2]
+    with pytest.raises(InputError, match=r"cannot take images of shape \[3, 3, 8, 12\].*export with a dynamic batch"):
+        judge.predict(images)
+
+
+@pytest.mark.parametrize("change, message", [
+    ({"means": [0]}, "did you mean 'mean'"),
+    ({"mean": [0, 0]}, "`mean` must be 3 numbers"),
+    ({"std": [1, 0, 1]}, "`std` must be 3 numbers above 0"),
+    ({"scale": "abc"}, "`scale` must be a number above 0, got 'abc'"),
+    ({"scale": [1]}, "`scale` must be a number above 0"),
+    ({"scale": 0}, "`scale` must be a number above 0"),
+    ({"size": [0.5, 8]}, "`size` must be 2 whole numbers above 0"),
+    ({"resize": "bicubic"}, "`resize` must be one of tf1-bilinear"),
+    ({"labels": None}, "`labels` is missing"),
+    ({"labels": {1: "road", 2: "cat"}}, "got 'cat'"),
+    ({"labels": {"a": "road"}}, "'a' is no class number"),
+    ({"labels": {1: "road", 2: "car"}}, "no class of the network for traffic light"),
+])
+def test_bad_descriptions_of_judges(exported, tmp_path, change, message):
+    (tmp_path / "judge.yaml").write_text(yaml.safe_dump(exported[1] | change))
+    with pytest.raises(InputError, match=message):
+        build_judge(exported[0], LABELS)
+
+
+def test_judges_that_are_not_there(exported, tmp_path):
+    with pytest.raises(InputError, match="needs `path`"):
+        build_judge(LabelJudgeConfig(kind="torchscript"), LABELS)
+    (tmp_path / "judge.pt").write_bytes(b"nothing")
+    with pytest.raises(InputError, match="neither TorchScript nor"):
+        build_judge(exported[0], LABELS)
+    (tmp_path / "judge.yaml").unlink()
+    with pytest.raises(InputError, match="no such file .the YAML"):
+        build_judge(exported[0], LABELS)
+
+
+def test_names_are_matched_by_meaningful_characters():
+    names = {0: "Road", 1: "Traffic-Light", 2: "auto", 3: "sky"}
+    assert map_names(names, LABELS, {"auto": "car"}, "m") == {0: 0, 1: 1, 2: 2}
+    with pytest.raises(InputError, match="no class for car"):
+        map_names(names, LABELS, {}, "m")
+    with pytest.raises(InputError, match="did you mean 'car'"):
+        map_names(names, LABELS, {"auto": "cart"}, "m")
+
+
+def test_huggingface_judge(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    config = transformers.SegformerConfig(
+        hidden_sizes=[8, 8, 8, 8], depths=[1, 1, 1, 1], num_attention_heads=[1, 1, 1, 1], decoder_hidden_size=8,
+        sr_ratios=[1, 1, 1, 1], id2label={0: "sky", 1: "car", 2: "traffic_light", 3: "road"},
+        label2id={"sky": 0, "car": 1, "traffic_light": 2, "road": 3})
+    torch.manual_seed(0)
+    model = transformers.SegformerForSemanticSegmentation(config).eval()
+    model.save_pretrained(tmp_path)
+    write_json(tmp_path / "preprocessor_config.json", IMAGENET | {"do_resize": False, "do_reduce_labels": True})
+    judge = build_judge(LabelJudgeConfig(kind="huggingface", path=str(tmp_path)), LABELS)
+    images = torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8)
+    x = images / 255 - torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
+    logits = model(pixel_values=x / torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)).logits
+    full = nn.functional.interpolate(logits[:, 1:], (64, 96), mode="bilinear", align_corners=False).argmax(1)
+    assert torch.equal(judge.predict(images).long(), torch.tensor([2, 1, 0])[full])
+    assert judge.protocol["sha256"] == sha256(tmp_path / "model.safetensors")
+    config = LabelJudgeConfig(kind="huggingface", path=str(tmp_path), size=[32, 64])
+    assert build_judge(config, LABELS).protocol["input size"] == [32, 64]
+
+
+def test_transformers_extractor(tmp_path):
+    transformers = pytest.importorskip("transformers")
+    config = transformers.Dinov2Config(hidden_size=16, num_hidden_layers=1, num_attention_heads=2, image_size=28)
+    torch.manual_seed(0)
+    model = transformers.Dinov2Model(config).eval()
+    model.half().save_pretrained(tmp_path)
+    write_json(tmp_path / "preprocessor_config.json", IMAGENET | {"size": {"height": 28, "width": 28}})
+    config = ExtractorConfig(kind="transformers", path=str(tmp_path), sha256=sha256(tmp_path / "model.safetensors"))
+    extractor = EXTRACTORS["transformers"](config, None, "cpu")
+    assert extractor.name("FD") == "FD-DINOv2" and extractor.resize == "pil-bicubic"
+    x = resize(IMAGES, "pil-bicubic", (28, 28)) / 255 - torch.tensor(IMAGENET["image_mean"]).view(1, 3, 1, 1)
+    expected = model.float()(pixel_values=x / torch.tensor(IMAGENET["image_std"]).view(1, 3, 1, 1)).pooler_output
+    assert torch.allclose(extractor(IMAGES)[FEATURES], expected, atol=1e-5)
+    assert not torch.allclose(expected[0], expected[1])
+    with pytest.raises(InputError, match="SHA-256 is"):
+        EXTRACTORS["transformers"](config.model_copy(update={"sha256": "0" * 64}), None, "cpu")
+
+
+def test_preprocessing_is_read_and_never_guessed(tmp_path):
+    def read(given=None, **values):
+        write_json(tmp_path / "preprocessor_config.json", IMAGENET | {"size": 32} | values)
+        found = preprocessing(tmp_path, given)
+        return found.size, found.std
+
+    std = tuple(IMAGENET["image_std"])
+    assert read() == ((32, 32), std)
+    assert read([4, 6]) == ((4, 6), std)
+    assert read(size={"shortest_edge": 256}, crop_size={"height": 24, "width": 30}) == ((24, 30), std)
+    assert read(do_center_crop=False, crop_size=24) == ((32, 32), std)
+    assert read(do_resize=False) == (None, std)
+    assert read(do_normalize=False) == ((32, 32), (1, 1, 1))
+    for values, message in (({"do_flip_channel_order": True}, "do_flip_channel_order: a step"),
+                            ({"do_pad": True}, "do_pad: a step"), ({"do_rescale": False}, "do_rescale False"),
+                            ({"rescale_factor": 1 / 127.5}, "rescale_factor"), ({"image_mean": None}, "image_mean"),
+                            ({"size": {"shortest_edge": 32}}, "is no height and width; give `size`")):
+        with pytest.raises(InputError, match=message):
+            read(**values)
+    (tmp_path / "preprocessor_config.json").unlink()
+    with pytest.raises(InputError, match="no such file; it says what input the model expects"):
+        preprocessing(tmp_path)
+
+
+def test_transformers_missing_is_said_clearly(monkeypatch, tmp_path):
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(InputError, match="needs the package transformers: pip install"):
+        build_judge(LabelJudgeConfig(kind="huggingface", path=str(tmp_path)), LABELS)
+    with pytest.raises(InputError, match="needs the package transformers"):
+        EXTRACTORS["transformers"](ExtractorConfig(kind="transformers", path=str(tmp_path)), None, "cpu")

@@ -1,0 +1,287 @@
+"""The statistics of the human study, one by one: by hand, against other packages, and the paper's numbers."""
+
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import choix
+import numpy as np
+import pandas as pd
+import pytest
+import statsmodels.api as sm
+from scipy import stats
+from statsmodels.stats.proportion import proportion_confint
+
+from human_study.analysis.agreement import krippendorff_alpha, nominal_alpha, split_half, value_counts
+from human_study.analysis.clustered import (
+    Share,
+    clustered_difference,
+    clustered_equivalence,
+    clustered_interval,
+    clustered_share,
+    clustered_test,
+    sandwich,
+    wilson,
+)
+from human_study.analysis.preference import from_counts
+from human_study.analysis.published import Counts
+from human_study.analysis.robustness import votes_to_flip
+from human_study.analysis.study import analyse_counts, bradley_terry, effects, published
+
+Y = np.array([1.0, 1, 0, 1, 0, 0])
+WORKERS = np.array([0, 0, 0, 1, 1, 1])
+IMAGES = np.array([0, 1, 2, 0, 1, 2])
+
+
+# --- variances and intervals -----------------------------------------------------------------------------------------
+
+def test_two_way_variance_by_hand():
+    # residuals +-1/2, influence e/6: workers sum to (+.5, -.5)/6, images to (1, 0, -1)/6, cells to +-.5/6
+    parts = sandwich((Y - 0.5) / 6, WORKERS, IMAGES)
+    assert parts.by_worker[0, 0] == pytest.approx(2 / 1 * (0.25 + 0.25) / 36)
+    assert parts.by_image[0, 0] == pytest.approx(3 / 2 * (1 + 0 + 1) / 36)
+    assert parts.by_both[0, 0] == pytest.approx(6 / 5 * 6 * 0.25 / 36)
+    assert parts.variance() == pytest.approx((1 + 3 - 1.8) / 36 if 1 + 3 - 1.8 > 3 else 3 / 36)
+    assert (parts.workers, parts.images, parts.df) == (2, 3, 1)
+
+
+def test_effective_number_and_interval_by_hand():
+    share = clustered_share(Y, WORKERS, IMAGES)
+    assert share.effective_n == pytest.approx(0.25 / (3 / 36))
+    low, high = clustered_interval(share)
+    t = stats.t.ppf(0.975, 1)
+    centre, half = 0.5, t / (1 + t * t / 3) * math.sqrt(0.25 / 3 + t * t / 36)
+    assert (low, high) == pytest.approx((centre - half, centre + half))
+
+
+def test_against_statsmodels_two_way_cluster_covariance():
+    rng = np.random.default_rng(3)
+    w, i = rng.integers(0, 30, 2000), rng.integers(0, 80, 2000)
+    y = (rng.random(2000) < 1 / (1 + np.exp(-rng.normal(0, 1, 30)[w] - rng.normal(0, 1, 80)[i]))).astype(float)
+    theirs = sm.OLS(y, np.ones(2000)).fit(cov_type="cluster", cov_kwds={"groups": np.column_stack([w, i])}).bse[0]
+    ours = math.sqrt(sandwich((y - y.mean()) / 2000, w, i).variance())
+    assert ours == pytest.approx(theirs, rel=0.01)  # they treat the repeated worker-image cells a little differently
+
+
+def test_wilson_equals_statsmodels():
+    for wins, n in [(30, 50), (997, 1000), (500, 500), (0, 7)]:
+        theirs = proportion_confint(wins, n, method="wilson")
+        assert wilson(wins / n, n, stats.norm.ppf(0.975)) == pytest.approx(theirs, abs=1e-12)
+
+
+@pytest.mark.parametrize("wins, n, interval", [(30, 50, (.46, .72)), (997, 1000, (.991, .999)), (500, 500, (.992, 1))])
+def test_intervals_at_the_edge_are_not_walds(wins, n, interval):
+    found = from_counts(Counts("a", "b", None, wins, n)).naive
+    assert found == pytest.approx(interval, abs=0.005)
+
+
+def test_all_judgments_alike_count_as_one_per_worker():
+    share = clustered_share(np.ones(500), np.repeat(np.arange(5), 100), np.arange(500))
+    assert share.effective_n == 5 and "all judgments agree" in share.missing
+    assert clustered_interval(share)[0] < 0.5 < 1.0 == clustered_interval(share)[1]
+
+
+@pytest.mark.parametrize("workers, images, why", [([0, 0, 0], [0, 1, 2], "one worker"),
+                                                  ([0, 1, 2], [0, 0, 0], "one image")])
+def test_one_worker_or_image_gives_no_clustered_interval(workers, images, why):
+    share = clustered_share(np.array([1.0, 0, 1]), np.array(workers), np.array(images))
+    assert clustered_interval(share) is None and clustered_test(share) is None and why in share.missing
+    assert clustered_equivalence(share, 0.05) is None
+
+
+def test_interval_is_never_narrower_than_that_of_independent_judgments():
+    # every worker and every image splits its votes evenly, so both cluster variances are zero
+    y, w, i = np.array([1.0, 0, 0, 1]), np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])
+    assert clustered_share(y, w, i).effective_n == 4
+
+
+def test_test_and_interval_agree():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        y, w, i = (rng.random(60) < 0.6).astype(float), rng.integers(0, 8, 60), rng.integers(0, 12, 60)
+        share = clustered_share(y, w, i)
+        low, high = clustered_interval(share)
+        assert (clustered_test(share) < 0.05) == (not low <= 0.5 <= high)
+
+
+def test_equivalence_is_both_one_sided_tests():
+    assert clustered_equivalence(Share(0.5, 4000, 4000.0, 100), 0.05) < 1e-8
+    assert clustered_equivalence(Share(0.5, 100, 100.0, 20), 0.05) > 0.1
+    assert clustered_equivalence(Share(0.7, 4000, 4000.0, 100), 0.05) > 0.99
+    assert clustered_equivalence(Share(0.45, 4000, 4000.0, 100), 0.05) == pytest.approx(0.5)
+
+
+def test_difference_of_shares_is_paired():
+    # the second method wins on exactly the images where the first does: paired, no noise is left but the shift
+    rng = np.random.default_rng(0)
+    easy = rng.normal(0, 2, 60)
+    w, i = np.repeat(np.arange(20), 60), np.tile(np.arange(60), 20)
+    both = np.concatenate([(rng.random(1200) < 1 / (1 + np.exp(-easy[i]))) for _ in range(2)]).astype(float)
+    second = np.repeat([False, True], 1200)
+    paired = clustered_difference(both, second, np.tile(w, 2), np.tile(i, 2))
+    apart = clustered_difference(both, second, np.tile(w, 2), np.concatenate([i, i + 60]))
+    assert paired.value == pytest.approx(both[second].mean() - both[~second].mean())
+    assert paired.interval[1] - paired.interval[0] < 0.5 * (apart.interval[1] - apart.interval[0])
+    assert "one of the two" in clustered_difference(both, np.ones(2400, bool), np.tile(w, 2), np.tile(i, 2)).note
+
+
+def test_the_analysis_needs_no_torch():
+    code = "import sys, human_study.analysis.analyze, human_study.platforms.collect, human_study.server.serve; assert 'torch' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3]).returncode == 0
+
+
+# --- Bradley-Terry ---------------------------------------------------------------------------------------------------
+
+def votes(n: int = 4000, side: float = 0.0, seed: int = 0) -> tuple[pd.DataFrame, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    names, strengths = np.array(["a", "b", "c", "d"]), np.array([1.0, 0.3, -0.2, -1.1])
+    i = rng.integers(0, 4, n)
+    j = (i + rng.integers(1, 4, n)) % 4
+    left = rng.random(n) < 1 / (1 + np.exp(-(side + strengths[i] - strengths[j])))
+    return pd.DataFrame({"left_method": names[i], "right_method": names[j], "chosen": np.where(left, "left", "right"),
+                         "worker_id": rng.integers(0, 40, n), "image_id": rng.integers(0, 100, n)}), strengths
+
+
+def test_bradley_terry_equals_choix_without_side_bias():
+    frame, _ = votes()
+    order = {"a": 0, "b": 1, "c": 2, "d": 3}
+    left_won = frame["chosen"].eq("left")
+    winner = frame["left_method"].where(left_won, frame["right_method"]).map(order)
+    loser = frame["right_method"].where(left_won, frame["left_method"]).map(order)
+    theirs = choix.ilsr_pairwise(4, list(zip(winner, loser, strict=True)), alpha=0)
+    cells, _ = bradley_terry.aggregate(*bradley_terry.coded(frame)[1:], 4)
+    ours = np.concatenate([[0], bradley_terry.fit(cells, side=False)[0]])
+    assert ours - ours.mean() == pytest.approx(theirs, abs=1e-5)
+
+
+def test_bradley_terry_recovers_strengths_and_side_bias():
+    frame, truth = votes(8000, side=0.25)
+    ranking = bradley_terry.rank(frame)
+    for strength, true in zip(ranking.strengths, truth - truth.mean(), strict=True):
+        assert strength.interval[0] < true < strength.interval[1]
+    assert ranking.side.interval[0] < 0.25 < ranking.side.interval[1] and ranking.side.p < 0.001
+    assert ranking.rank_intervals == ((1, 1), (2, 2), (3, 3), (4, 4))
+    assert sum(strength.value for strength in ranking.strengths) == pytest.approx(0)
+
+
+def test_bradley_terry_covariance_equals_statsmodels():
+    frame, _ = votes(side=0.2)
+    rng = np.random.default_rng(1)  # habits of workers and images, so that both kinds of clusters carry variance
+    lean = rng.normal(0, 1, 40)[frame["worker_id"]] + rng.normal(0, 1, 100)[frame["image_id"]]
+    frame["chosen"] = np.where(rng.random(len(frame)) < 0.5, np.where(lean > 0, "left", "right"), frame["chosen"])
+    methods, left, right, outcome = bradley_terry.coded(frame)
+    cells, codes = bradley_terry.aggregate(left, right, outcome, 4)
+    groups = frame[["worker_id", "image_id"]].to_numpy()
+    theirs = sm.Logit(outcome, cells.design()[codes]).fit(disp=0, cov_type="cluster", cov_kwds={"groups": groups})
+    side = bradley_terry.rank(frame).side
+    half = stats.t.ppf(0.975, 39) * theirs.bse[0]
+    assert side.value == pytest.approx(theirs.params[0], abs=1e-6)
+    assert side.interval[1] - side.value == pytest.approx(half, rel=0.02)
+
+
+def chosen(*pairs: tuple[str, str, str]) -> pd.DataFrame:
+    return pd.DataFrame([{"left_method": left, "right_method": right, "chosen": side, "worker_id": n % 3, "image_id": n}
+                         for n, (left, right, side) in enumerate(pairs)])
+
+
+@pytest.mark.parametrize("frame, why", [
+    (chosen(("a", "b", "left"), ("b", "a", "right")), "a won or lost every"),
+    (chosen(("a", "b", "left"), ("a", "b", "right"), ("c", "d", "left"), ("c", "d", "right")), "never compared"),
+    (chosen(("a", "b", "left"), ("b", "a", "left")), "one side was always chosen"),
+    (chosen(("a", "b", "left"), ("a", "b", "right")), "confounded"),
+    (chosen(("a", "b", "left"), ("b", "a", "left"), ("c", "a", "left"), ("a", "c", "right")), "c won or lost every")])
+def test_what_is_not_identifiable_is_said(frame, why):
+    ranking = bradley_terry.rank(frame)
+    assert why in ranking.problem and not ranking.strengths
+
+
+def test_cyclic_preferences_are_identifiable_and_equal():
+    rock = [("a", "b", "left"), ("b", "a", "right"), ("b", "c", "left"), ("c", "b", "right"), ("c", "a", "left"),
+            ("a", "c", "right")]
+    ranking = bradley_terry.rank(chosen(*rock))
+    assert [strength.value for strength in ranking.strengths] == pytest.approx([0, 0, 0], abs=1e-8)
+
+
+def test_ties_are_half_a_vote_each():
+    frame = chosen(*[("a", "b", "tie"), ("b", "a", "tie")] * 5)
+    assert [strength.value for strength in bradley_terry.rank(frame).strengths] == pytest.approx([0, 0], abs=1e-8)
+
+
+def test_votes_to_flip_two_methods_is_the_margin():
+    frame = chosen(*[("a", "b", "left")] * 12 + [("b", "a", "right")] * 8 + [("a", "b", "right")] * 13)
+    flip = votes_to_flip(frame)
+    assert (flip.top, flip.rival, flip.votes, flip.total) == ("a", "b", 7, 33)
+
+
+def test_votes_to_flip_takes_the_closest_rival():
+    close = [("a", "b", "left")] * 6 + [("a", "b", "right")] * 4
+    far = [("a", "c", "left")] * 9 + [("a", "c", "right")]
+    flip = votes_to_flip(chosen(*close, *far))
+    assert (flip.top, flip.rival, flip.votes) == ("a", "b", 2)
+
+
+# --- agreement and behaviour -----------------------------------------------------------------------------------------
+
+def test_alpha_by_hand_and_by_the_package():
+    # Krippendorff (2011), nominal data without missing values: 10 units, 2 raters, alpha = 0.095
+    first, second = [0, 1, 0, 0, 0, 0, 0, 0, 1, 0], [1, 1, 1, 0, 0, 1, 0, 0, 0, 0]
+    counts = value_counts(np.tile(np.arange(10), 2), np.array(first + second))
+    assert nominal_alpha(counts) == pytest.approx(0.095, abs=0.0005)
+    package = pytest.importorskip("krippendorff")
+    rng = np.random.default_rng(0)
+    counts = rng.integers(0, 5, (40, 3)).astype(float)
+    assert nominal_alpha(counts) == pytest.approx(
+        package.alpha(value_counts=counts.astype(int), level_of_measurement="nominal"))
+
+
+def test_alpha_without_a_second_opinion_is_said():
+    frame = pd.DataFrame({"image_id": [1, 2], "condition": "x", "exposure_req_ms": np.nan, "outcome": [1.0, 0.0]})
+    assert "no image was judged twice" in krippendorff_alpha(frame).note
+
+
+def test_split_half_high_where_images_differ_and_none_for_one_worker():
+    rng = np.random.default_rng(0)
+    w, i = np.repeat(np.arange(30), 40), np.tile(np.arange(40), 30)
+    y = (rng.random(1200) < 1 / (1 + np.exp(-rng.normal(0, 2, 40)[i]))).astype(float)
+    assert split_half(y, w, i).value > 0.85
+    assert abs(split_half((rng.random(1200) < 0.5).astype(float), w, i).value) < 0.45
+    assert "two workers" in split_half(y, np.zeros(1200), i).note
+
+
+def test_side_bias_is_found():
+    frame, _ = votes()
+    assert effects.side_bias(frame).p > 0.01
+    frame["chosen"] = np.where(np.random.default_rng(0).random(len(frame)) < 0.2, "left", frame["chosen"])
+    assert effects.side_bias(frame).p < 0.001
+
+
+def test_agreement_with_others_by_hand():
+    frame = pd.DataFrame({"image_id": 1, "condition": "x", "exposure_req_ms": np.nan, "worker_id": list("abc"),
+                          "outcome": [1.0, 1.0, 0.0]})
+    found = effects.agreement_with_others(frame)
+    assert math.isnan(found["a"]) and math.isnan(found["b"]) and found["c"] == 0
+
+
+# --- the paper's numbers ---------------------------------------------------------------------------------------------
+
+def test_the_papers_counts_give_the_papers_numbers():
+    analysis = analyse_counts(published.figure_4_counts(), "figure 4", "crn")
+    cells = {(one.a, one.b, one.exposure_ms): one for one in analysis.preferences}
+    stated = {125: (72.5, 73.4, 52.6), 250: (85.0, 84.0, 57.4), 500: (95.1, 87.4, 64.2)}  # in the paper's text
+    for ms, values in stated.items():
+        for pair, percent in zip(published.FIGURE_4, values, strict=True):
+            assert 100 * cells[*pair, ms].share == pytest.approx(percent, abs=0.06)
+    assert round(cells["photos", "crn", 125].p_exact, 2) == 0.12
+    others = [one.p_exact_holm for key, one in cells.items() if key != ("photos", "crn", 125)]
+    assert len(others) == 20 and max(others) < 1e-4
+    assert all(one.clustered is None and "counts only" in one.note for one in analysis.preferences)
+
+
+def test_published_values_either_way_round():
+    assert published.published_preference("crn", "pix2pix", None) == pytest.approx(0.969)
+    assert published.published_preference("pix2pix", "crn", None) == pytest.approx(0.031)
+    assert published.published_preference("crn", "pix2pix", None, "nyu") == pytest.approx(0.772)
+    assert published.published_preference("crn", "photos", 125) == pytest.approx(1 - 515 / 980)
+    assert published.published_preference("crn", "spade", None) is None
+    assert published.published_preference("crn", "pix2pix", 100) is None

@@ -1,0 +1,595 @@
+"""The study page in a real browser: exposure, one view, keys, failing pictures and connections, forms, blinding."""
+
+import json
+import re
+import shutil
+import xml.etree.ElementTree as ElementTree
+from contextlib import contextmanager
+from urllib.parse import parse_qs
+
+import pytest
+
+from data.errors import InputError
+from human_study.batch import page as pages
+from human_study.batch.hits import write_batch
+from human_study.design.protocols import load_protocol
+from human_study.rehearsal.simulate import FLAGS, running
+from human_study.server.serve import make_site, open_store
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+needs_browser = pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
+SHORT = ["test_trials=2", "sentinels=1", "instruction_checks=0", "practice=0", "hits=3"]
+TIMED = ["test_trials=4", "sentinels=1", "instruction_checks=0", "practice=0", "hits=3", "exposures_ms=[125, 250]"]
+WINDOW = {"width": 1000, "height": 620}
+SUBMIT = "https://workersandbox.mturk.com"
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with sync_api.sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def study(tiny_run, tmp_path):
+    """study(settings) -> (store, site) of a running server."""
+    open_ones = []
+
+    @contextmanager
+    def start(settings):
+        batch = write_batch(tiny_run, load_protocol("lab", settings), ["pix2pix"], "crn")
+        store = open_store(tiny_run, batch, tmp_path / "k" / "study.key")
+        with running(lambda port: make_site(store, port)) as site:
+            yield store, site
+        store.close()
+
+    def enter(settings=SHORT):
+        manager = start(settings)
+        open_ones.append(manager)
+        return manager.__enter__()
+
+    yield enter
+    for manager in open_ones:
+        manager.__exit__(None, None, None)
+
+
+class Visit:
+    """A browser window of one participant; collects whatever goes wrong in it."""
+
+    def __init__(self, browser, site=None, store=None, **options):
+        self.context = browser.new_context(**({"viewport": WINDOW} | options))
+        self.context.set_default_timeout(20_000)
+        self.page = self.context.new_page()
+        self.problems, self.requests = [], []
+        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
+        self.page.on("console", lambda m: m.type == "error" and self.problems.append(m.text))
+        self.page.on("request", lambda request: self.requests.append(request.url))
+        self.site, self.store = site, store
+        if site:
+            self.session, token = store.invite("local")
+            self.link = f"{site.origins[0]}/s/{token}"
+
+    def begin(self):
+        self.page.goto(self.link)
+        self.agree()
+        return self
+
+    def agree(self):
+        self.page.check("#box-agree")
+        self.page.check("#box-vision")
+        self.page.click("button.primary")
+        self.page.wait_for_selector("fieldset", state="detached")
+        self.page.click("button.primary")
+
+    def resume(self):
+        self.page.click("button.primary")
+
+    def ready(self, i, what="choice"):
+        self.page.wait_for_selector(f'.trial[data-trial="{i}"] .{what}:not([disabled])')
+
+    def answers(self):
+        return [record for session, _, record in self.store.records() if session == self.session.session_id]
+
+    def saved(self, count):
+        """Wait until the server has `count` answers."""
+        for _ in range(400):
+            if len(self.answers()) >= count:
+                return self.answers()
+            self.page.wait_for_timeout(25)
+        raise AssertionError(f"{len(self.answers())} answers, expected {count}")
+
+
+@pytest.fixture
+def visit(browser, study):
+    visits = []
+
+    def make(settings=SHORT, **options):
+        store, site = study(settings)
+        visits.append(Visit(browser, site, store, **options))
+        return visits[-1]
+
+    yield make
+    for one in visits:
+        one.context.close()
+
+
+# --- a session on the server -----------------------------------------------------------------------------------------
+
+@needs_browser
+def test_keyboard_only_from_consent_to_code(visit):
+    v = visit()
+    v.page.goto(v.link)
+    v.page.wait_for_selector("#box-agree")
+    assert v.page.url.endswith("/study")  # the token is gone from the address bar
+    for key in ("Tab", "Space", "Tab", "Space", "Tab", "Enter"):
+        v.page.keyboard.press(key)
+    v.page.wait_for_selector("fieldset", state="detached")
+    v.page.keyboard.press("Tab")
+    v.page.keyboard.press("Enter")
+    for i, key in enumerate(("ArrowLeft", "j", "F")):
+        v.ready(i)
+        v.page.keyboard.press(key)
+    v.page.wait_for_selector(".code")
+    assert re.fullmatch(r"[A-Z2-9]{8}", v.page.inner_text(".code"))
+    assert [a["chosen"] for a in v.answers()] == ["left", "right", "left"]
+    assert {a["input_device"] for a in v.answers()} == {"keyboard"}
+    assert all(a["rt_ms"] > 0 and a["visible_fraction"] == 1 and a["img_css_h"] == 200 for a in v.answers())
+    assert v.problems == []  # no error, no violation of the content policy
+    assert all(url.startswith(v.site.origins[0]) for url in v.requests)  # nobody else is asked for anything
+
+
+@needs_browser
+def test_screen_readers_and_mouse(visit):
+    v = visit().begin()
+    v.ready(0)
+    assert v.page.get_by_role("region", name="Which picture looks more realistic?").count() == 1
+    assert [v.page.get_by_role("img", name=f"{side} picture").count() for side in ("left", "right")] == [1, 1]
+    assert v.page.locator(".progress").get_attribute("aria-live") == "polite"
+    assert v.page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)").__len__() == len(
+        set(v.page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")))
+    v.page.get_by_role("button", name="Right").click()
+    assert v.saved(1)[0]["input_device"] == "mouse" and v.answers()[0]["chosen"] == "right"
+
+
+@needs_browser
+def test_one_press_one_answer(visit):
+    v = visit().begin()
+    v.ready(0)
+    v.page.dblclick('.choice[value="left"]')
+    v.ready(1)
+    assert len(v.answers()) == 1
+    for _ in range(30):
+        v.page.keyboard.down("ArrowRight")  # held down: repeats
+    v.page.keyboard.up("ArrowRight")
+    v.ready(2)
+    assert [a["chosen"] for a in v.saved(2)] == ["left", "right"]
+    v.page.keyboard.press("Control+f")
+    v.page.keyboard.press("Enter")  # answers nothing where nothing has the focus
+    v.page.wait_for_timeout(200)
+    assert len(v.answers()) == 2
+
+
+@needs_browser
+def test_reload_and_second_tab(visit):
+    v = visit().begin()
+    v.ready(0)
+    v.page.keyboard.press("ArrowLeft")
+    v.saved(1)
+    v.page.reload()
+    v.resume()
+    v.ready(1)
+    assert v.page.inner_text(".progress") == "Pair 2 of 3"
+    assert "onset_ts" in v.answers()[0]
+    other = v.context.new_page()
+    other.goto(v.site.origins[0] + "/study")
+    other.click("button.primary")
+    other.wait_for_selector('.trial[data-trial="1"]')
+    v.page.keyboard.press("ArrowLeft")
+    v.page.wait_for_selector("text=open in another tab")
+    assert len(v.answers()) == 1
+    other.wait_for_selector(".choice:not([disabled])")
+    other.keyboard.press("ArrowLeft")
+    again = v.saved(2)[1]
+    assert again["rt_ms"] > 0 and not {"onset_ts", "response_ts"} & set(again)  # another clock than before the reload
+
+
+@needs_browser
+def test_back_button(visit):
+    v = visit().begin()
+    v.ready(0)
+    v.page.keyboard.press("ArrowLeft")
+    v.saved(1)
+    v.page.goto("about:blank")
+    v.page.go_back()
+    v.resume()
+    v.ready(1)
+    assert len(v.answers()) == 1
+
+
+@needs_browser
+def test_lost_connection(visit):
+    v = visit().begin()
+    v.ready(0)
+    v.context.set_offline(True)
+    v.page.keyboard.press("ArrowRight")
+    v.page.wait_for_selector(".notice:not([hidden])")
+    assert v.answers() == []
+    v.context.set_offline(False)
+    v.ready(1)
+    assert [a["chosen"] for a in v.answers()] == ["right"] and v.page.locator(".notice").is_hidden()
+
+
+@needs_browser
+def test_answer_given_just_before_the_page_was_closed(visit):
+    v = visit().begin()
+    v.ready(0)
+    v.page.route("**/api/answer", lambda route: route.abort())
+    v.page.keyboard.press("ArrowRight")
+    v.page.wait_for_timeout(200)
+    v.page.unroute("**/api/answer")
+    v.page.reload()
+    v.resume()
+    v.ready(1)
+    assert [a["chosen"] for a in v.answers()] == ["right"]
+
+
+@needs_browser
+def test_window_too_small(visit):
+    v = visit().begin()
+    v.ready(0)
+    v.page.set_viewport_size({"width": 800, "height": 600})
+    assert "900 × 500" in v.page.inner_text(".cover")
+    v.page.keyboard.press("ArrowLeft")
+    v.page.wait_for_timeout(150)
+    assert v.answers() == []
+    v.page.set_viewport_size(WINDOW)
+    v.page.wait_for_selector(".cover", state="hidden")
+    v.page.keyboard.press("ArrowLeft")
+    assert v.saved(1)[0]["viewport_w"] == 1000
+    assert v.page.locator(".picture").count() in (0, 2) and v.page.locator(".box").first.bounding_box()["width"] == 400
+
+
+@needs_browser
+def test_scaled_display_is_logged(visit):
+    v = visit(device_scale_factor=1.25).begin()
+    v.ready(0)
+    v.page.keyboard.press("ArrowLeft")
+    answer = v.saved(1)[0]
+    assert answer["dpr"] == 1.25 and answer["img_css_w"] == 400
+
+
+@needs_browser
+@pytest.mark.parametrize("failure", ["missing", "corrupt", "once"])
+def test_failing_pictures(visit, failure):
+    v = visit()
+    tries = {}
+
+    def serve(route):
+        url = route.request.url.partition("?")[0]
+        tries[url] = tries.get(url, 0) + 1
+        if url != next(iter(tries)) or (failure == "once" and tries[url] > 1):
+            return route.continue_()
+        if failure == "corrupt":  # `complete` is true for it all the same
+            return route.fulfill(status=200, content_type="image/png", body=b"\x89PNG\r\n\x1a\nnonsense")
+        return route.fulfill(status=404)
+
+    v.page.route("**/a/*", serve)
+    v.begin()
+    v.ready(0 if failure == "once" else 1)
+    if failure == "once":
+        assert v.answers() == []
+    else:
+        assert v.saved(1) == [{"chosen": "none", "asset_error": True}]
+
+
+@needs_browser
+def test_withdraw(visit):
+    v = visit().begin()
+    v.ready(0)
+    v.page.on("dialog", lambda dialog: dialog.accept())
+    v.page.click(".withdraw")
+    v.page.wait_for_selector("text=You have withdrawn")
+    v.page.reload()
+    v.page.wait_for_selector("text=You have withdrawn")
+    assert v.store.session(v.session.session_id).status == "withdrawn"
+
+
+@needs_browser
+def test_without_javascript(visit):
+    v = visit(java_script_enabled=False)
+    v.page.goto(v.link)
+    assert "needs JavaScript" in v.page.inner_text("noscript")
+
+
+# --- limited time ----------------------------------------------------------------------------------------------------
+
+@needs_browser
+def test_timed_trials_are_shown_once_and_measured(visit):
+    v = visit(TIMED).begin()
+    plan = v.store.batch.hits[v.store.session(v.session.session_id).hit_id]
+    for i in range(3):
+        v.ready(i, "show")
+        v.page.keyboard.press("ArrowLeft")  # an answer before the pictures is impossible
+        assert v.page.locator(".choice:not([disabled])").count() == 0
+        v.page.keyboard.press("Space")
+        v.ready(i)
+        assert v.page.locator(".picture").count() == 0  # gone, not only hidden
+        assert v.page.locator(".mask:not(.hid)").count() == 2
+        v.page.keyboard.press("Space")  # no second view
+        assert v.page.locator(".picture").count() == 0
+        v.page.keyboard.press("ArrowLeft")
+    for answer, trial in zip(v.saved(3), plan, strict=False):
+        frame = 1000 / answer["refresh_hz"]
+        wanted = round(trial.exposure_req_ms / frame + 1e-6)
+        assert abs(answer["exposure_ms"] / frame - wanted) <= 1.2 + answer["dropped_frames"]
+        assert answer["mask_shown"] and answer["rt_from_offset_ms"] < answer["rt_ms"]
+    v.ready(3, "show")
+    v.page.keyboard.press("Space")
+    while v.store.session(v.session.session_id).shown < 3:
+        v.page.wait_for_timeout(5)
+    v.page.reload()  # the pictures are seen: they are not shown again
+    v.resume()
+    v.ready(4, "show")
+    assert v.saved(4)[3] == {"chosen": "none", "asset_error": False, "focus_lost": True}
+
+
+@needs_browser
+def test_shown_by_mouse_and_answered_by_key(visit):
+    v = visit(TIMED).begin()
+    v.ready(0, "show")
+    v.page.click(".show")
+    v.ready(0)
+    v.page.keyboard.press("ArrowRight")
+    answer, = v.saved(1)
+    assert (answer["chosen"], answer["input_device"]) == ("right", "keyboard")
+
+
+@needs_browser
+def test_a_lost_reply_before_the_exposure_ends_nothing(visit):
+    v = visit(TIMED).begin()
+    lost = []
+
+    def lose(route):
+        route.fetch()
+        lost.append(route.request.post_data)
+        route.abort()
+
+    v.page.route("**/api/shown", lose, times=1)
+    v.ready(0, "show")
+    v.page.click(".show")
+    v.ready(0)
+    assert len(lost) == 1 and v.page.locator(".mask:not(.hid)").count() == 2
+
+
+@needs_browser
+def test_losing_the_focus_ends_the_exposure(visit):
+    v = visit([*TIMED, "exposures_ms=[4000, 8000]"]).begin()
+    v.ready(0, "show")
+    v.page.click(".show")
+    v.page.wait_for_selector('.picture:not(.hid)', state="attached")
+    v.page.evaluate("() => { window.dispatchEvent(new Event('blur')); }")
+    answer = v.saved(1)[0]
+    assert answer["chosen"] == "none" and answer["focus_lost"] and answer["exposure_ms"] < 3000
+    v.ready(1, "show")
+
+
+@needs_browser
+def test_shrinking_the_window_ends_the_exposure(visit):
+    v = visit([*TIMED, "exposures_ms=[4000, 8000]"]).begin()
+    v.ready(0, "show")
+    v.page.click(".show")
+    v.page.wait_for_selector('.picture:not(.hid)', state="attached")
+    v.page.set_viewport_size({"width": 600, "height": 600})
+    assert v.saved(1)[0]["chosen"] == "none"
+
+
+TIMING = """async ([hz, ms, lost]) => {
+  let now = 1000, n = 0;
+  globalThis.requestAnimationFrame = (f) => {
+    n += 1;
+    now += 1000 / hz * (n === lost ? 4 : 1);
+    const at = now;
+    Promise.resolve().then(() => f(at));
+  };
+  %s
+  const seen = [];
+  const result = await expose(ms, hz, () => seen.push("show"), () => seen.push("hide"), () => false);
+  return { ...result, planned: framesFor(ms, hz), seen };
+}"""
+
+
+@needs_browser
+@pytest.mark.parametrize("hz, ms, frames", [
+    (60, 125, 8), (59.94, 125, 8), (60.2, 125, 8), (50, 125, 6), (72, 125, 9), (75, 125, 9), (90, 125, 11),
+    (100, 125, 13), (120, 125, 15), (144, 125, 18), (165, 125, 21), (240, 125, 30), (60, 250, 15), (59.94, 250, 15),
+    (50, 250, 13), (60, 500, 30), (144, 8000, 1152), (60, 1, 1), (61.9, 125, 8)])
+def test_frames_at_every_refresh_rate(browser, hz, ms, frames):
+    result = evaluate(browser, [hz, ms, 0])
+    assert result["planned"] == frames and result["exposure_frames"] == frames
+    assert result["exposure_ms"] == pytest.approx(frames * 1000 / hz) and result["dropped_frames"] == 0
+    assert result["seen"] == ["show", "hide"]
+
+
+@needs_browser
+def test_a_dropped_frame_does_not_lengthen_the_exposure(browser):
+    result = evaluate(browser, [60, 250, 6])  # three frames are lost in the middle
+    assert result["dropped_frames"] == 3 and result["exposure_ms"] == pytest.approx(250)
+
+
+def evaluate(browser, arguments):
+    page = browser.new_page()
+    try:
+        return page.evaluate(TIMING % (pages.PAGES / "timing.js").read_text(), arguments)
+    finally:
+        page.close()
+
+
+# --- forms: MTurk and Turkle -----------------------------------------------------------------------------------------
+
+def filled(batch, base):
+    """The template as MTurk and Turkle fill it: plain replacement of ${name}, without escaping."""
+    header, row = (line.split(",") for line in (batch.public / "hits-01.csv").read_text().splitlines()[:2])
+    text = (batch.public / "template.html").read_text()
+    for name, cell in zip(header, row, strict=True):
+        text = text.replace("${" + name + "}", f"{base}/{cell}")
+    return text
+
+
+@contextmanager
+def platform(browser, batch, html, address, **options):
+    """A page of a platform that serves the pictures and takes the form."""
+    v = Visit(browser, **options)
+    v.posted = []
+
+    def answer(route):
+        request = route.request
+        if request.method == "POST":
+            v.posted.append((request.url, request.post_data))
+            return route.fulfill(status=200, content_type="text/html", body="<p>taken</p>")
+        if request.url.endswith(".png"):
+            return route.fulfill(path=batch.image(request.url.rsplit("/", 1)[1].removesuffix(".png")))
+        return route.fulfill(status=200, content_type="text/html; charset=utf-8", body=html)
+
+    v.context.route("**/*", answer)
+    v.page.goto(address)
+    yield v
+    v.context.close()
+
+
+@pytest.fixture
+def small_batch(tiny_run):
+    return write_batch(tiny_run, load_protocol("lab", SHORT), ["pix2pix"], "crn")
+
+
+TURKLE = ('<!DOCTYPE html><html><head><meta charset="utf-8"></head><body><form name="mturk_form" method="post" '
+          'id="mturk_form" target="_parent" action="/task/1/assignment/1/"><input type="hidden" '
+          'name="csrfmiddlewaretoken" value="t">{}</form></body></html>')
+
+
+@needs_browser
+def test_turkle(browser, small_batch):
+    html = TURKLE.format(filled(small_batch, "https://turkle.example"))
+    with platform(browser, small_batch, html, "https://turkle.example/task/1/assignment/1/") as v:
+        v.agree()
+        v.ready(0)
+        v.page.keyboard.press("ArrowLeft")
+        v.ready(1)
+        v.page.evaluate("() => document.getElementById('mturk_form').requestSubmit()")  # before the end
+        v.page.reload()
+        v.resume()
+        v.ready(1)  # goes on where it was
+        v.page.keyboard.press("ArrowRight")
+        v.ready(2)
+        v.page.keyboard.press("ArrowRight")
+        v.page.wait_for_selector("text=You have finished")
+        assert v.posted == []
+        v.page.click("button.primary")
+        v.page.wait_for_selector("text=taken")
+        (url, data), = v.posted
+        form = parse_qs(data, keep_blank_values=True)
+        assert url.endswith("/task/1/assignment/1/") and all(len(values) == 1 for values in form.values())
+        assert [form[f"choice_{n}"][0] for n in (1, 2, 3)] == ["optionA", "optionB", "optionB"]
+        log = json.loads(form["log_json"][0])
+        records = [dict(zip(log["columns"], row, strict=True)) for row in log["rows"]]
+        assert [r["chosen"] for r in records] == ["left", "right", "right"] and all(r["rt_ms"] > 0 for r in records)
+        assert v.problems == []
+
+
+@needs_browser
+def test_html_question(browser, small_batch):
+    hit_id = next(iter(small_batch.hits))
+    html = pages.hit_document(small_batch, hit_id, "https://pictures.example")
+    address = f"https://task.example/?assignmentId=A1&hitId=H&workerId=W&turkSubmitTo={SUBMIT}"
+    with platform(browser, small_batch, html, address) as v:
+        v.context.add_init_script("Object.defineProperty(window, 'localStorage', {get() { throw new Error('no'); }})")
+        v.page.reload()  # third-party storage is blocked
+        v.agree()
+        for i in range(3):
+            v.ready(i)
+            v.page.keyboard.press("ArrowLeft")
+        v.page.wait_for_selector("text=You have finished")
+        v.page.click("button.primary")
+        v.page.wait_for_selector("text=taken")
+        (url, data), = v.posted
+        assert url == SUBMIT + "/mturk/externalSubmit"
+        form = parse_qs(data)
+        assert form["assignmentId"] == ["A1"] and form["choice_3"] == ["optionA"]
+        assert json.loads(form["log_json"][0])["resumable"] is False
+
+
+@needs_browser
+def test_no_timed_task_without_storage(browser, tiny_run):
+    batch = write_batch(tiny_run, load_protocol("lab", TIMED), ["pix2pix"], "crn")
+    html = pages.hit_document(batch, next(iter(batch.hits)), "https://pictures.example")
+    address = f"https://task.example/?assignmentId=A1&hitId=H&workerId=W&turkSubmitTo={SUBMIT}"
+    with platform(browser, batch, html, address) as v:
+        v.page.wait_for_selector("#box-agree")
+        v.context.add_init_script("Object.defineProperty(window, 'localStorage', {get() { throw new Error('no'); }})")
+        v.page.reload()
+        v.page.wait_for_selector("text=local storage")
+        assert v.page.locator("button").count() == 0
+
+
+@needs_browser
+def test_preview_sends_nothing(browser, small_batch):
+    html = pages.hit_document(small_batch, next(iter(small_batch.hits)), "https://pictures.example")
+    address = "https://task.example/?assignmentId=ASSIGNMENT_ID_NOT_AVAILABLE&hitId=H"
+    with platform(browser, small_batch, html, address) as v:
+        v.page.wait_for_selector("text=This is a preview")
+        assert v.page.locator("button").count() == 0 and v.requests == [address]
+
+
+# --- text ------------------------------------------------------------------------------------------------------------
+
+def test_placeholders_of_the_template_are_the_columns_of_the_table(small_batch):
+    header = (small_batch.public / "hits-01.csv").read_text().splitlines()[0].split(",")
+    template = (small_batch.public / "template.html").read_text()
+    assert sorted(re.findall(r"\$\{(\w+)\}", template)) == sorted(header)
+    assert "<html" not in template and "<form" not in template  # the platform puts it into its own
+    names = re.findall(r'<input [^>]*name="(\w+)"', template)
+    assert sorted(names) == sorted(["choice_1", "choice_2", "choice_3", "log_json"])
+    assert 'type="submit" hidden disabled' in template  # platforms add a button of their own otherwise
+    assert "http:" not in template and "src=" not in template
+
+
+def test_nothing_can_break_out_of_the_page(tiny_run):
+    nasty = 'x</script><img src=x onerror=alert(1)>]]>&"\u2028${image_A_url_1}'
+    protocol = load_protocol("lab", SHORT).model_copy()
+    texts = protocol.texts.model_copy(update={"title": nasty, "no_script": nasty, "instructions": (nasty,)})
+    batch = write_batch(tiny_run, protocol.model_copy(update={"texts": texts}), ["pix2pix"], "crn")
+    document = pages.hit_document(batch, next(iter(batch.hits)), "https://pictures.example")
+    assert document.count("</script>") == 2 and "<img" not in document
+    text = re.search(r'id="study-config">(.*?)</script>', document)[1]
+    assert not set("<>&\u2028") & set(text)
+    config = json.loads(text)
+    assert config["texts"]["title"] == nasty
+    xml = pages.html_question_xml(document)
+    assert ElementTree.fromstring(xml)[0].text == document.replace("\r\n", "\n")
+
+
+def test_question_limit_counts_bytes(small_batch):
+    room = pages.QUESTION_BYTES - len(pages.html_question_xml("").encode())
+    assert len(pages.html_question_xml("x" * room).encode()) == pages.QUESTION_BYTES
+    with pytest.raises(InputError, match=f"has {pages.QUESTION_BYTES + 1} bytes"):
+        pages.html_question_xml("x" * (room - 1) + "é")
+    with pytest.raises(InputError, match="65535"):
+        pages.html_question_xml("]]>" * (room // 6))
+
+
+def test_a_whole_hit_of_2017_fits(tiny_run):
+    for protocol in ("crn2017-unlimited", "crn2017-timed"):
+        batch = write_batch(tiny_run, protocol, ["pix2pix"], "crn")
+        hit = next(iter(batch.hits.values()))
+        batch.hits["full"] = (hit * 10)[:110]
+        document = pages.hit_document(batch, "full", f"https://images.example.org/{'long' * 20}")
+        assert len(pages.html_question_xml(document).encode()) < pages.QUESTION_BYTES - 10_000
+
+
+def test_external_question():
+    xml = pages.external_question_xml("https://study.example.org/p/abc?a=1&b=2", 600)
+    root = ElementTree.fromstring(xml)
+    assert [child.text for child in root] == ["https://study.example.org/p/abc?a=1&b=2", "600"]
+    with pytest.raises(InputError, match="not https"):
+        pages.external_question_xml("http://study.example.org")

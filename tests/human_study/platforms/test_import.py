@@ -1,0 +1,429 @@
+"""Importing what platforms hand back: answer styles, mapping back to the plan, and everything that goes wrong."""
+
+import csv
+import io
+import json
+
+import pytest
+
+from data.errors import InputError
+from human_study.analysis import analyze
+from human_study.batch.batch import PlannedTrial, read_batch
+from human_study.batch.hits import write_batch
+from human_study.design.matlab import published_timed, published_unlimited
+from human_study.platforms import collect as collecting
+from human_study.platforms import legacy
+from human_study.platforms.importers import asset_name, import_submissions, read_log
+from human_study.platforms.submissions import choices, parse_answer_xml, parse_time, read_submissions
+from human_study.table.keys import pseudonym
+from human_study.table.responses import read_responses
+
+KEY = bytes(range(32))
+XML = ('<?xml version="1.0"?><QuestionFormAnswers xmlns="http://mechanicalturk.amazonaws.com/'
+       'AWSMechanicalTurkDataSchemas/2005-10-01/QuestionFormAnswers.xsd">{}</QuestionFormAnswers>')
+
+
+def answer_xml(**fields: str) -> str:
+    one = "<Answer><QuestionIdentifier>{}</QuestionIdentifier><FreeText>{}</FreeText></Answer>"
+    return XML.format("".join(one.format(name, value) for name, value in fields.items()))
+
+
+def write_csv(file, rows: list[dict], **options) -> None:
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    with open(file, "w", newline="", encoding=options.pop("encoding", "utf-8")) as stream:
+        writer = csv.DictWriter(stream, names, quoting=csv.QUOTE_ALL, restval="", **options)
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def planned(hit: int, i: int) -> PlannedTrial:
+    """Trial i of HIT 0 (crn against pix2pix) or 1 (crn against image_space); trial 5 is a sentinel."""
+    other = ("pix2pix", "image_space")[hit]
+    a, b = ("photos", other) if i == 5 else ("crn", other)
+    left, right = (a, b) if i % 2 else (b, a)
+    assets = [f"{name}{i}".encode().hex() for name in (left, right)]
+    return PlannedTrial("study", "5" * 64, f"hits-0{hit + 1}", f"key{hit}", hit, i, f"{a}_vs_{b}/{i}", "test",
+                        f"{i:05d}", f"{a}_vs_{b}", left, right, *assets, None, "perceptual" if i == 5 else "none",
+                        ("left" if left == "photos" else "right") if i == 5 else "")
+
+
+@pytest.fixture(scope="module")
+def hits():
+    """Two planned HITs of 12 trials, in memory."""
+    return {f"key{hit}": [planned(hit, i) for i in range(12)] for hit in range(2)}
+
+
+@pytest.fixture
+def written(tiny_run):
+    """A batch on disk, as human_study.batch.hits writes it."""
+    write_batch(tiny_run, "crn2017-unlimited", ["pix2pix", "image_space"], "crn")
+    return read_batch(tiny_run.study / "crn2017-unlimited")
+
+
+def result_row(hits, hit=0, assignment="A1", worker="W1", style="plain", pick="optionA", **more) -> dict:
+    """A row of MTurk's result table for one HIT of the hits; every trial is answered with `pick`."""
+    trials = list(hits.values())[hit]
+    row = {"HITId": f"H{hit}", "AssignmentId": assignment, "WorkerId": worker, "AssignmentStatus": "Submitted",
+           "AcceptTime": "Thu Oct 09 07:30:20 PDT 2025"}
+    for trial in trials:
+        n = trial.trial_index + 1
+        row[f"Input.image_A_url_{n}"] = f"https://host/images/{trial.left_asset}.png"
+        row[f"Input.image_B_url_{n}"] = f"https://host/images/{trial.right_asset}.png"
+    numbers = sorted((trial.trial_index + 1 for trial in trials), key=str)  # choice_1, choice_10, choice_11, choice_2
+    for n in numbers:
+        if style == "plain":
+            row[f"Answer.choice_{n}"] = pick
+        else:
+            for option in ("optionA", "optionB"):
+                row[f"Answer.choice_{n}.{option}"] = "true" if option == pick else "false"
+    return {**row, **more}
+
+
+def imported(hits, file, platform=None):
+    submissions, refused = read_submissions(file, platform)
+    result = import_submissions(submissions, KEY, hits)
+    return result.responses, [*refused, *result.refused]
+
+
+@pytest.mark.parametrize("style", ["plain", "boolean"])
+def test_both_answer_styles_give_the_planned_trials(hits, tmp_path, style):
+    write_csv(tmp_path / "r.csv", [result_row(hits, hit=1, style=style, pick="optionB")])
+    frame, refused = imported(hits, tmp_path / "r.csv")
+    plan = list(hits.values())[1]
+    assert not refused
+    assert frame["trial_id"].tolist() == [trial.trial_id for trial in plan]
+    assert frame["choice_method"].tolist() == [trial.right_method for trial in plan]
+    assert (frame["chosen"] == "right").all()
+    assert frame["session_started"][0] == "2025-10-09T14:30:20+00:00"
+    assert frame["hit_id"].unique().tolist() == [plan[0].hit_id]
+    sentinels = frame[frame["sentinel"] == "perceptual"]
+    assert (sentinels["sentinel_ok"] == (sentinels["right_method"] == "photos")).all()
+
+
+def test_xml_many_answers_one_answer_and_empty_free_text():
+    assert parse_answer_xml(answer_xml(choice_1="optionA", choice_2="")) == {"choice_1": "optionA", "choice_2": ""}
+    assert parse_answer_xml(answer_xml(choice_1="optionA")) == {"choice_1": "optionA"}
+    assert parse_answer_xml(XML.format("")) == {}
+
+
+@pytest.mark.parametrize("text", ["", "<html/>", "<QuestionFormAnswers", "plain text"])
+def test_xml_that_is_no_answer_is_refused(text):
+    with pytest.raises(InputError, match="Answer is"):
+        parse_answer_xml(text)
+
+
+def test_xml_bomb_is_refused():
+    bomb = '<!DOCTYPE a [<!ENTITY b "bbbb">]><QuestionFormAnswers>&b;</QuestionFormAnswers>'
+    with pytest.raises(InputError, match="EntitiesForbidden"):
+        parse_answer_xml(bomb)
+
+
+def test_assignments_json_of_the_api(hits, tmp_path):
+    trials = next(iter(hits.values()))
+    record = {"HITId": "H", "AssignmentId": "A1", "WorkerId": "W1", "AssignmentStatus": "Approved",
+              "hit_key": trials[0].hit_id,
+              "Answer": answer_xml(**{f"choice_{t.trial_index + 1}": "optionA" for t in trials})}
+    broken = {**record, "AssignmentId": "A2", "Answer": "x"}
+    (tmp_path / "a.json").write_text(json.dumps({"Assignments": [record, broken, "x"]}))
+    frame, refused = imported(hits, tmp_path / "a.json")
+    assert len(frame) == len(trials) and (frame["submit_status"] == "approved").all()
+    assert [one.what for one in refused] == ["A2", "x"] and "XML" in refused[0].reason
+
+
+@pytest.mark.parametrize("text", [
+    '[{"choice_1":{"optionA":true,"optionB":false},"choice_2":{"optionA":false,"optionB":true}}]',
+    '{"choice_1":"optionA","choice_2":"optionB"}',
+    '[{"choice_1.optionA":true,"choice_1.optionB":false,"choice_2.optionB":true}]'])
+def test_crowd_form_json(text):
+    assert choices({"taskAnswers": text})[0] == {1: "left", 2: "right"}
+
+
+@pytest.mark.parametrize("text", ["[]", "[1, 2]", "no json", "[{}, {}]", "[" * 100_000])
+def test_crowd_form_of_another_shape_is_refused(text):
+    with pytest.raises(InputError, match="taskAnswers"):
+        choices({"taskAnswers": text})
+
+
+def test_choices_of_every_kind():
+    found, unknown = choices({"choice_1": "optionA", "choice_2": "", "choice_3.optionA": "false",
+                              "choice_3.optionB": "false", "choice_4.optionA": "true", "choice_4.optionB": "true",
+                              "choice_5": "optionC", "show": "typed text", "comment": "choice_9"})
+    assert found == {1: "left", 2: "none", 3: "none", 4: "both", 5: "none"}
+    assert unknown == ["choice_5=optionC"]
+
+
+def test_both_sides_chosen_is_kept_as_unanswered_with_a_reason(hits, tmp_path):
+    row = result_row(hits, style="boolean") | {"Answer.choice_1.optionB": "true"}
+    write_csv(tmp_path / "r.csv", [row])
+    frame, _ = imported(hits, tmp_path / "r.csv")
+    first = frame[frame["trial_index"] == 0].iloc[0]
+    assert first["chosen"] == "none" and first["exclude_reasons"] == "import_both_chosen"
+
+
+def test_missing_input_columns_are_said(hits, tmp_path):
+    row = {name: value for name, value in result_row(hits).items() if not name.startswith("Input.")}
+    write_csv(tmp_path / "r.csv", [row])
+    frame, refused = imported(hits, tmp_path / "r.csv")
+    assert frame is None and "no Input.* columns" in refused[0].reason
+
+
+def test_a_few_missing_input_columns_do_not_matter(hits, tmp_path):
+    row = {name: value for name, value in result_row(hits).items() if not name.endswith(("_1", "_2", "_3"))
+           or name.startswith("Answer.")}
+    write_csv(tmp_path / "r.csv", [row])
+    frame, refused = imported(hits, tmp_path / "r.csv")
+    assert not refused and len(frame) == len(next(iter(hits.values())))
+
+
+def test_pictures_of_another_study_are_refused(hits, tmp_path):
+    row = {name: value.replace("/images/", "/images/f") if name.startswith("Input.") else value
+           for name, value in result_row(hits).items()}
+    write_csv(tmp_path / "r.csv", [row])
+    frame, refused = imported(hits, tmp_path / "r.csv")
+    assert frame is None and "belong to no HIT" in refused[0].reason
+
+
+def test_pictures_of_two_hits_in_one_row_are_refused(hits, tmp_path):
+    other = result_row(hits, hit=1)
+    mixed = {name: cell for name, cell in other.items() if name.startswith("Input.image_A")}
+    write_csv(tmp_path / "r.csv", [result_row(hits, hit=0) | mixed])
+    frame, refused = imported(hits, tmp_path / "r.csv")
+    assert frame is None and "belong to no HIT" in refused[0].reason
+
+
+def test_duplicate_assignment_counts_once_and_the_last_time(hits, tmp_path):
+    rows = [result_row(hits, pick="optionA"), result_row(hits, pick="optionB", AssignmentStatus="Approved")]
+    write_csv(tmp_path / "r.csv", rows)
+    frame, refused = imported(hits, tmp_path / "r.csv")
+    assert (frame["chosen"] == "right").all() and (frame["submit_status"] == "approved").all()
+    assert [one.what for one in refused] == ["A1"]
+
+
+def test_same_worker_in_two_hits_only_the_first_is_used(hits, tmp_path):
+    rows = [result_row(hits, 0, "A2", AcceptTime="Thu Oct 09 09:00:00 UTC 2025"),
+            result_row(hits, 1, "A1", AcceptTime="Thu Oct 09 08:00:00 UTC 2025")]
+    write_csv(tmp_path / "r.csv", rows)
+    frame, _ = collecting.collect([tmp_path / "r.csv"], collecting.Source(KEY, hits))
+    later = frame[frame["session_id"] == "mturk-A2"]
+    assert later["exclude_reasons"].str.contains("repeat_worker").all()
+    assert not frame[frame["session_id"] == "mturk-A1"]["exclude_reasons"].fillna("").str.contains("repeat").any()
+
+
+def test_rejected_work_is_imported_but_not_used(hits, tmp_path):
+    write_csv(tmp_path / "r.csv", [result_row(hits, AssignmentStatus="Rejected")])
+    frame, _ = collecting.collect([tmp_path / "r.csv"], collecting.Source(KEY, hits))
+    assert not frame["used"].any() and not frame["accepted"].any()
+    assert frame["exclude_reasons"].str.contains("rejected").all()
+
+
+def test_answers_to_trials_the_hit_does_not_have_and_the_2017_show_field(hits, tmp_path):
+    row = result_row(hits) | {"Answer.choice_999": "optionA", "Answer.show": "abc"}
+    write_csv(tmp_path / "r.csv", [row])
+    frame, refused = imported(hits, tmp_path / "r.csv")
+    assert len(frame) == len(next(iter(hits.values())))
+    assert [(one.what, one.reason) for one in refused] == [
+        ("choice_999", "answer to a trial that this HIT does not have")]
+
+
+@pytest.mark.parametrize("change, reason", [
+    ({"AssignmentId": "3.1E+29"}, "spreadsheet"), ({"WorkerId": "1E5"}, None), ({"WorkerId": "1E+05"}, "spreadsheet"),
+    ({"WorkerId": ""}, "WorkerId is empty"), ({"AssignmentStatus": "Flying"}, "unknown AssignmentStatus")])
+def test_rows_spoiled_on_the_way(hits, tmp_path, change, reason):
+    write_csv(tmp_path / "r.csv", [result_row(hits) | change])
+    frame, refused = imported(hits, tmp_path / "r.csv")
+    if reason is None:
+        assert frame is not None and not refused
+    else:
+        assert frame is None and reason in refused[0].reason
+
+
+def test_byte_order_mark_and_crlf_are_read(hits, tmp_path):
+    write_csv(tmp_path / "r.csv", [result_row(hits)], encoding="utf-8-sig", lineterminator="\r\n")
+    assert imported(hits, tmp_path / "r.csv")[0] is not None
+
+
+def test_tables_that_are_no_results_are_refused(hits, tmp_path):
+    cases = {"semicolons": "HITId;AssignmentId;WorkerId;Answer.choice_1\n1;2;3;optionA\n",
+             "no Answer": "HITId,AssignmentId,WorkerId\n1,2,3\n", "no column HITId": "a,b\n1,2\n",
+             "stands in the table twice": "HITId,AssignmentId,WorkerId,Answer.a,Answer.a\n1,2,3,x,y\n"}
+    for message, text in cases.items():
+        (tmp_path / "x.csv").write_text(text)
+        with pytest.raises(InputError, match=message):
+            read_submissions(tmp_path / "x.csv")
+    with pytest.raises(InputError, match="expected a result table"):
+        read_submissions(tmp_path / "x.txt")
+    with pytest.raises(InputError, match="no such file"):
+        read_submissions(tmp_path / "none.csv")
+
+
+def test_turkle_export(hits, tmp_path):
+    row = {name: value for name, value in result_row(hits).items() if name != "AssignmentStatus"}
+    write_csv(tmp_path / "t.csv", [row | {"Turkle.Username": "ann"}], lineterminator="\r\n")
+    frame, _ = imported(hits, tmp_path / "t.csv")
+    assert (frame["platform"] == "turkle").all()
+    assert frame["session_id"].unique().tolist() == ["turkle-A1"]
+
+
+def page_log(trials, **columns) -> str:
+    names = ["chosen", "rt_ms", "focus_lost", *columns]
+    rows = [["left", 700.5, False, *(values[i] for values in columns.values())] for i in range(len(trials))]
+    return json.dumps({"user_agent_family": "Firefox", "columns": names, "rows": rows})
+
+
+def test_measurements_of_the_page_are_taken_over_and_methods_are_not(hits, tmp_path):
+    trials = next(iter(hits.values()))
+    log = page_log(trials, left_method=["forged"] * len(trials), dpr=[1.25] * len(trials))
+    write_csv(tmp_path / "r.csv", [result_row(hits) | {"Answer.log_json": log}])
+    frame, refused = imported(hits, tmp_path / "r.csv")
+    assert not refused and (frame["rt_ms"] == 700.5).all() and (frame["dpr"] == 1.25).all()
+    assert frame["left_method"].tolist() == [trial.left_method for trial in trials]
+    assert (frame["user_agent_family"] == "Firefox").all()
+
+
+def test_trials_the_page_never_showed_and_logs_that_disagree(hits, tmp_path):
+    trials = next(iter(hits.values()))
+    log = json.loads(page_log(trials))
+    log["rows"] = log["rows"][:-1]
+    log["rows"][0][0] = "right"
+    write_csv(tmp_path / "r.csv", [result_row(hits) | {"Answer.log_json": json.dumps(log)}])
+    frame, _ = imported(hits, tmp_path / "r.csv")
+    reasons = frame.set_index("trial_index")["exclude_reasons"]
+    assert reasons[len(trials) - 1] == "import_trial_not_shown" and reasons[0] == "import_log_disagrees"
+    assert reasons[1:len(trials) - 2].isna().all()
+
+
+@pytest.mark.parametrize("log", ["{", "[]", '{"columns": ["rt_ms"], "rows": [["fast"]]}',
+                                 '{"columns": ["rt_ms"], "rows": [[1, 2]]}', '{"columns": ["dpr"], "rows": [[true]]}',
+                                 '{"columns": ["rt_ms"], "rows": [[1e999]]}', '{"columns": ["dpr"], "rows": [[NaN]]}',
+                                 '{"columns": ["n_changes"], "rows": [[1e999]]}', "[" * 100_000,
+                                 '{"columns": ["n_changes"], "rows": [[1e30]]}', '{"columns": ["dpr"], "rows": [[-1]]}',
+                                 '{"columns": ["layout"], "rows": [["diagonal"]]}'])
+def test_unreadable_log_keeps_the_answers_but_does_not_use_them(hits, tmp_path, log):
+    write_csv(tmp_path / "r.csv", [result_row(hits) | {"Answer.log_json": log},
+                                   result_row(hits, assignment="A2", worker="W2")])
+    frame, refused = imported(hits, tmp_path / "r.csv")
+    assert frame.loc[frame["assignment_id"] == "A2", "exclude_reasons"].isna().all()  # of the others nothing is lost
+    frame = frame[frame["assignment_id"] == "A1"]
+    assert len(refused) == 1
+    assert (frame["exclude_reasons"] == "import_log_unreadable").all() and (frame["chosen"] == "left").all()
+    assert "log_json" in refused[0].reason
+    assert read_log(log).problem
+
+
+def legacy_rows(table: bytes) -> list[dict]:
+    rows = list(csv.DictReader(io.StringIO(table.decode())))
+    return [{"HITId": f"H{i}", "AssignmentId": f"A{i}", "WorkerId": f"W{i}",
+             **{f"Input.{name}": value for name, value in row.items()},
+             **{f"Answer.choice_{n}": "optionA" for n in range(1, 111)}, "Answer.show": ""}
+            for i, row in enumerate(rows)]
+
+
+@pytest.mark.parametrize("table, sentinels, conditions", [
+    (published_unlimited, 50, {"crn_vs_gan_segmentation"}),
+    (published_timed, 50, {"photos_vs_crn", "photos_vs_pix2pix", "crn_vs_pix2pix"})])
+def test_published_tables_of_2017_are_read_back(tmp_path, table, sentinels, conditions):
+    write_csv(tmp_path / "r.csv", legacy_rows(table()))
+    submissions, _ = read_submissions(tmp_path / "r.csv")
+    result = import_submissions(submissions, KEY, None, "crn2017")
+    frame = result.responses
+    tested = frame[frame["sentinel"] == "none"]
+    assert not result.refused and len(frame) == 110 * len(submissions)
+    assert (frame["sentinel"] == "perceptual").sum() == sentinels
+    assert set(tested["condition"]) == conditions
+    assert frame["image_id"].between("000001", "000500").all()
+    if table is published_unlimited:
+        assert sorted(tested["image_id"]) == [f"{i:06d}" for i in range(1, 501)]
+        left = (tested["left_method"] == "crn").sum()
+        assert {left, 500 - left} == {257, 243}
+    else:
+        cells = tested.groupby(["condition", "exposure_req_ms"]).size()
+        assert len(cells) == 21 and (cells == 50).all()
+
+
+@pytest.mark.parametrize("address, found", [
+    ("http://h/ours/003550.jpg", ("crn", 500)), ("http://h/cityscapes/100001.jpg", ("photos", 1)),
+    ("http://h/L1cGAN/000007.jpg", ("pix2pix", 7)), ("http://h/GAN/000007.jpg", ("gan_segmentation", 7)),
+    ("http://h/unknown/000007.jpg", None), ("images/0f3c.png", None)])
+def test_addresses_of_2017(address, found):
+    assert legacy.parse_address(address) == found
+
+
+def test_pairs_of_different_scenes_or_one_method_are_no_pairs_of_2017():
+    assert legacy.parse_trial("h/ours/003051.jpg", "h/GAN/000002.jpg") is None
+    assert legacy.parse_trial("h/ours/003051.jpg", "h/ours/003051.jpg") is None
+
+
+@pytest.mark.parametrize("time", ["1,000", "soon", "-5", "inf"])
+def test_a_time_that_is_none_is_one_rejected_submission(tmp_path, time):
+    rows = legacy_rows(published_timed())[:2]
+    rows[0]["Input.time_1"] = time
+    write_csv(tmp_path / "r.csv", rows)
+    result = import_submissions(read_submissions(tmp_path / "r.csv")[0], KEY, None, "crn2017")
+    assert len(result.responses) == 110 and [one.what for one in result.refused] == ["A0"]
+    assert f"time '{time}' is no number" in result.refused[0].reason
+
+
+@pytest.mark.parametrize("text, iso", [
+    ("Thu Oct 09 07:30:20 UTC 2025", "2025-10-09T07:30:20+00:00"),
+    ("2025-10-09T07:30:20+02:00", "2025-10-09T05:30:20+00:00"),
+    ("09.10.25 07:30", None), ("Thu Oct 09 07:30:20 XYZ 2025", None), ("", None), ("2025-10-09 07:30:20", None)])
+def test_times(text, iso):
+    assert parse_time(text) == iso
+
+
+def test_asset_names():
+    assert asset_name("https://h/i/0f3c.png?again=2#x") == asset_name("images/0f3c.png") == asset_name("0f3c") == "0f3c"
+
+
+def test_pseudonyms_depend_on_key_platform_and_person_and_the_raw_id_is_nowhere(hits, tmp_path):
+    assert pseudonym(KEY, "mturk", "W1") == pseudonym(KEY, "mturk", "W1")
+    assert len({pseudonym(k, p, w) for k in (KEY, KEY[::-1]) for p in ("mturk", "turkle") for w in ("W1", "W2")}) == 8
+    write_csv(tmp_path / "r.csv", [result_row(hits, worker="A2SECRETWORKER"),
+                                   result_row(hits, assignment="A9", worker="A2SECRETWORKER") | {"HITId": ""}])
+    frame, refused = collecting.collect([tmp_path / "r.csv"], collecting.Source(KEY, hits))
+    text = frame.to_csv() + collecting.refusal_table(refused)
+    assert "A2SECRETWORKER" not in text and "w_" in text
+
+
+def test_collect_command_adds_and_replaces(tiny_run, written, tmp_path, capsys):
+    write_csv(tmp_path / "1.csv", [result_row(written.hits, 0, "A1", "W1")])
+    write_csv(tmp_path / "2.csv", [result_row(written.hits, 0, "A1", "W1", AssignmentStatus="Approved"),
+                                   result_row(written.hits, 1, "A2", "W2")])
+    common = ["--run", str(tiny_run.path), "--key-file", str(tmp_path / "key")]
+    collecting.main([*common, str(tmp_path / "1.csv")])
+    with pytest.raises(SystemExit):
+        collecting.main([*common, str(tmp_path / "2.csv")])
+    assert "--add" in capsys.readouterr().err
+    collecting.main([*common, "--add", str(tmp_path / "2.csv")])
+    frame = read_responses(written.folder / "responses.csv")
+    assert frame.groupby("session_id")["submit_status"].first().to_dict() == {
+        "mturk-A1": "approved", "mturk-A2": "submitted"}
+    assert "later file" in (written.folder / "import-report.csv").read_text()
+
+
+def test_from_a_result_table_to_the_report(tiny_run, written, tmp_path, capsys):
+    rows = [result_row(written.hits, hit, f"A{hit}{w}", f"W{hit}{w}") for hit in range(2) for w in range(3)]
+    for row, n in zip(rows, range(len(rows)), strict=True):
+        row.update({name: "optionB" for i, name in enumerate(row) if name.startswith("Answer.") and (i + n) % 3})
+    write_csv(tmp_path / "1.csv", rows)
+    collecting.main(["--run", str(tiny_run.path), "--key-file", str(tmp_path / "key"), str(tmp_path / "1.csv")])
+    analyze.main(["--run", str(tiny_run.path)])
+    report = (written.folder / "analysis" / "report.md").read_text()
+    assert written.spec_sha256[:16] in report and "SIMULATED" not in report
+    assert "6 sessions" in capsys.readouterr().out
+    everything = json.loads((written.folder / "analysis" / "analysis.json").read_text())["preferences_all"]
+    assert sorted(one["n"] for one in everything) == [36, 36]
+
+
+def test_collect_command_without_a_usable_row_says_why(tiny_run, written, tmp_path, capsys):
+    write_csv(tmp_path / "1.csv", [result_row(written.hits) | {"WorkerId": ""}])
+    with pytest.raises(SystemExit) as exit_:
+        collecting.main(["--run", str(tiny_run.path), "--key-file", str(tmp_path / "key"), str(tmp_path / "1.csv")])
+    assert exit_.value.code == 2 and "WorkerId is empty" in capsys.readouterr().err
+    assert not (written.folder / "responses.csv").exists()
+
+
+def test_report_cells_are_harmless_in_a_spreadsheet(hits, tmp_path):
+    write_csv(tmp_path / "r.csv", [result_row(hits), result_row(hits, assignment="=HYPERLINK(1)") | {"HITId": ""}])
+    _, refused = collecting.collect([tmp_path / "r.csv"], collecting.Source(KEY, hits))
+    assert "'=HYPERLINK(1)" in collecting.refusal_table(refused)
