@@ -14,9 +14,10 @@ import pandas as pd
 from data.errors import InputError, nearest, one_line_errors
 from data.files import fingerprint, read_json, write_json, write_text
 from evaluation.rundir import RunDirectory
+from human_study.analysis import figures, tables
 from human_study.analysis.published import Counts, figure_4_counts
 from human_study.analysis.quality import QualityRules
-from human_study.analysis.study import TIES, Analysis, Identity, analyse, analyse_counts, figures, identify, tables
+from human_study.analysis.study import TIES, Analysis, Identity, analyse, analyse_counts, identify
 from human_study.analysis.write_up import methods_paragraph, report
 from human_study.batch.batch import RESPONSES, SIMULATED_RESPONSES, database_file
 from human_study.server.export import export_responses, missing_answers

@@ -13,6 +13,7 @@ import statsmodels.api as sm
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
+from human_study.analysis import bradley_terry, effects, published
 from human_study.analysis.agreement import krippendorff_alpha, nominal_alpha, split_half, value_counts
 from human_study.analysis.clustered import (
     Share,
@@ -27,7 +28,7 @@ from human_study.analysis.clustered import (
 from human_study.analysis.preference import from_counts
 from human_study.analysis.published import Counts
 from human_study.analysis.robustness import votes_to_flip
-from human_study.analysis.study import analyse_counts, bradley_terry, effects, published
+from human_study.analysis.study import analyse_counts
 
 Y = np.array([1.0, 1, 0, 1, 0, 0])
 WORKERS = np.array([0, 0, 0, 1, 1, 1])
