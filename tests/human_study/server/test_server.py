@@ -26,7 +26,8 @@ from human_study.batch.hits import write_batch
 from human_study.batch.page import consent_version
 from human_study.design.protocols import load_protocol
 from human_study.platforms import collect
-from human_study.server.application import create_app, export, forget, serve
+from human_study.server import export, forget, serve
+from human_study.server.application import create_app
 from human_study.server.export import export_responses, missing_answers, release
 from human_study.server.security import BODY_BYTES, RateLimit
 from human_study.server.serve import PANELS, check_address, choose_panel, make_site, open_store
