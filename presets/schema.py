@@ -54,6 +54,7 @@ class TrainingConfig(Section):
     lr: float = Field(1e-3, gt=0)
     betas: list[Beta] = Field([0.9, 0.999], min_length=2, max_length=2)
     lr_decay: float = Field(0.0, ge=0, le=1)  # last fraction of the budget over which lr falls linearly to 0
+    average: float = Field(0.0, ge=0, lt=1)  # decay of the moving average of weights that images are made with; 0: none
     precision: Literal["auto", "float32", "bf16"] = "auto"  # auto: bf16 where the device computes it natively
     checkpoint_seconds: float = Field(60.0, ge=0)  # time between checkpoints; one is always written at the end
     log_every: int = Field(10, ge=1)  # steps
@@ -81,6 +82,7 @@ class OptimiserOverride(Section):
     lr: float | None = Field(None, gt=0)
     betas: list[Beta] | None = Field(None, min_length=2, max_length=2)
     lr_decay: float | None = Field(None, ge=0, le=1)
+    average: float | None = Field(None, ge=0, lt=1)
 
 
 class ExtractorConfig(Section):

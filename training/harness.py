@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from data.errors import InputError
 from data.files import remove_parts, write_png
@@ -66,22 +67,33 @@ class State:
     method: Trainable
     optimiser: torch.optim.Optimizer
     adversary_optimiser: torch.optim.Optimizer | None
+    average: AveragedModel | None = None  # of the generator's weights, where images are made with it
     step: int = 0
     seconds: float = 0.0
     window: dict[str, float] = field(default_factory=dict)  # sums of loss terms since the last row of the log
 
+    @property
+    def shown(self) -> nn.Module:
+        """The generator that images are made with."""
+        return self.average.module if self.average else self.method.generator
+
     def save(self, task: Task, fabric: Fabric) -> None:
-        """The generator goes under its own key: that and `description` is all that synthesis needs."""
+        """The generator goes under its own key: that and `description` is all that synthesis needs. Where it is an
+        average, the weights that training goes on with stand beside it."""
         checkpoint.save(task.folder / CHECKPOINT, {
             "description": task.description, "fingerprint": task.fingerprint, "config": task.config.model_dump(),
             "seed": task.seed, "steps": steps_of(task.config), "step": self.step, "seconds": self.seconds,
-            "window": self.window, "generator": self.method.generator.state_dict(),
+            "window": self.window, "generator": self.shown.state_dict(),
+            "learning": self.method.generator.state_dict() if self.average else None,
             "objective": self.method.objective.state_dict(), "optimiser": self.optimiser.state_dict(),
             "adversary_optimiser": self.adversary_optimiser.state_dict() if self.adversary_optimiser else None,
             "place": place(fabric), "rng": checkpoint.rng_state(fabric.device)})
 
     def restore(self, saved: dict[str, Any], fabric: Fabric) -> None:
-        self.method.generator.load_state_dict(saved["generator"])
+        self.method.generator.load_state_dict(saved["learning"] or saved["generator"])
+        if self.average:
+            self.average.module.load_state_dict(saved["generator"])
+            self.average.n_averaged.fill_(saved["step"])
         self.method.objective.load_state_dict(saved["objective"])
         self.optimiser.load_state_dict(saved["optimiser"])
         if self.adversary_optimiser:
@@ -163,6 +175,8 @@ def _train(task: Task, method: Trainable, dataset: PairDataset, fabric: Fabric, 
                 parts = to_device(*pairs, len(dataset.labels), fabric.device).parts(config.accumulate)
                 terms = step(parts, _learning_rate(config, state.step))
                 state.step += 1
+                if state.average:
+                    state.average.update_parameters(method.generator)
                 # Before anything reads what the GPU computes: the processes agree while it is at work.
                 stopping, due = group.any(stop.is_set(), time.monotonic() - saved_at > config.checkpoint_seconds)
                 method.objective.after_step(state.step, step.mean_over_ranks)
@@ -201,13 +215,14 @@ def _start(task: Task, method: Trainable, fabric: Fabric) -> State:
     for network in method.objective.networks().values():
         network.to(fabric.device, **memory)
     method.generator.to(fabric.device, **memory)
+    average = averaged(method.generator, task.config.average) if task.config.average else None
     if task.config.activation_checkpointing:
         recompute_activations(method.generator)
     if task.config.compile:
         method.generator.compile(mode=task.config.compile)
     settings = {"lr": task.config.lr, "betas": tuple(task.config.betas), "eps": 1e-8, "fused": True}
     learning = [parameter for parameter in method.generator.parameters() if parameter.requires_grad]
-    state = State(method, torch.optim.Adam(learning, **settings), None)
+    state = State(method, torch.optim.Adam(learning, **settings), None, average)
     if method.objective.adversary is not None:
         state.adversary_optimiser = torch.optim.Adam(method.objective.adversary.parameters(), **settings)
     torch.manual_seed(task.seed)  # whatever was drawn before, training draws from here
@@ -216,6 +231,15 @@ def _start(task: Task, method: Trainable, fabric: Fabric) -> State:
     if fabric.global_rank > 0:  # noise of its own, also after a resume: the checkpoint holds the first process's state
         torch.manual_seed(task.seed + state.step * fabric.world_size + fabric.global_rank)
     return state
+
+
+def averaged(network: nn.Module, decay: float) -> AveragedModel:
+    """Exponential moving average of the weights, whose memory grows with the steps done up to 1 / (1 - decay) of them:
+    the random start would otherwise stay in the average of a short training."""
+    @torch.no_grad()
+    def update(average: list[Tensor], current: list[Tensor], done: Tensor) -> None:
+        torch._foreach_lerp_(average, current, 1 - min(decay, (1 + float(done)) / (10 + float(done))))
+    return AveragedModel(network, multi_avg_fn=update)
 
 
 def _refuse_other_precision(task: Task, saved: dict[str, Any], fabric: Fabric) -> None:
@@ -283,7 +307,7 @@ def _broken(task: Task, what: str) -> InputError:
 
 def write_samples(task: Task, state: State, fabric: Fabric, classes: int) -> None:
     """Pictures of the sample layouts side by side, samples/step_<n>.png; draws nothing from training's generators."""
-    generator = state.method.generator
+    generator = state.shown
     with torch.random.fork_rng(devices=forked_devices(fabric)), torch.no_grad():
         torch.manual_seed(task.seed)
         generator.eval()

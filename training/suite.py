@@ -188,7 +188,7 @@ class Suite:
         described = {"spec": asdict(spec), "classes": self.classes, "size": list(self.size),
                      "images": method.objective.images, "labels": self.val.labels.to_json()}
         shaping = config.model_dump(include={"images_seen", "batch", "lr", "betas", "lr_decay", "precision"})
-        shaping |= config.model_dump(include={"trainable", "accumulate"}, exclude_defaults=True)
+        shaping |= config.model_dump(include={"trainable", "accumulate", "average"}, exclude_defaults=True)
         if source := self._source(spec, config):
             shaping["start"] = source_key(read_source(source))
         key = fingerprint(asdict(replace(spec, title="")), shaping, seed, self._data_key(), networks)

@@ -103,6 +103,34 @@ def test_a_killed_run_goes_on_and_ends_bit_identical(tmp_path, name, kill_at):
     assert logged(tmp_path / "whole", name) == logged(tmp_path / "killed", name)
 
 
+def test_images_are_made_with_averaged_weights_and_a_killed_run_goes_on_with_both(tmp_path):
+    suite(tmp_path / "plain").train_method("gan_segmentation")
+    suite(tmp_path / "whole", average=0.9).train_method("gan_segmentation")
+    killed = suite(tmp_path / "killed", average=0.9)
+    killed.loss_networks("gan_segmentation")
+    killed.train.read, killed.train.kill_at = 0, 15
+    with pytest.raises(Killed):
+        killed.train_method("gan_segmentation")
+    suite(tmp_path / "killed", average=0.9).train_method("gan_segmentation")
+    plain, whole, resumed = (checkpoint.load(tmp_path / name / "methods" / "gan_segmentation" / CHECKPOINT)
+                             for name in ("plain", "whole", "killed"))
+    for key, value in whole["generator"].items():
+        assert torch.equal(whole["learning"][key], plain["generator"][key])  # averaging changes nothing in training
+        assert torch.equal(value, resumed["generator"][key])
+    assert any(not torch.equal(whole["learning"][key], value) for key, value in whole["generator"].items())
+
+
+def test_the_average_forgets_the_start_and_then_decays():
+    network = torch.nn.Linear(1, 1, bias=False)
+    average, expected = harness.averaged(network, 0.5), None
+    for step, weight in enumerate([5.0, 1.0, 1.0, 3.0]):
+        torch.nn.init.constant_(network.weight, weight)
+        average.update_parameters(network)
+        decay = min(0.5, (1 + step) / (10 + step))
+        expected = weight if expected is None else decay * expected + (1 - decay) * weight
+    assert average.module.weight.item() == pytest.approx(expected)
+
+
 def test_a_signal_saves_the_state_between_two_steps(tmp_path):
     stopped = suite(tmp_path, checkpoint_seconds=1000.0)
     stopped.loss_networks("image_space")
