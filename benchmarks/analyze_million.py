@@ -49,7 +49,7 @@ def made_up(judgments: int, seed: int = 0) -> pd.DataFrame:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--judgments", type=int, default=1_000_000)
-    parser.add_argument("--csv", action="store_true", help="read the table from CSV, as human_study.analysis.analyze does")
+    parser.add_argument("--csv", action="store_true", help="read the table from CSV, as the analysis does")
     args = parser.parse_args()
     frame = made_up(args.judgments)
     with tempfile.TemporaryDirectory() as folder:
