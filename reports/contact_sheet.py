@@ -13,7 +13,7 @@ from PIL import Image, ImageDraw, ImageFont
 from data.errors import InputError, one_line_errors
 from data.files import read_image, write_png
 from evaluation.rundir import PHOTOS, RunDirectory
-from reports import pictures
+from reports.record import pictures
 
 GAP, TITLE, FONT = 6, 22, 13  # pixels
 

@@ -11,12 +11,14 @@ from markupsafe import Markup
 from data.errors import InputError
 from data.files import write_bytes, write_text
 from evaluation.rundir import PHOTOS, RunDirectory
-from reports import export, figures, pictures, sections, tables
-from reports.formatting import arrow
+from reports.figures import drawing as figures
+from reports.page import sections
+from reports.record import export, pictures, tables
+from reports.record.formatting import arrow
 
 GALLERY_LAYOUTS = 12
 DIVERSITY_LAYOUTS = 6
-TEMPLATES = Path(__file__).parent / "templates"
+TEMPLATES = Path(__file__).parent / "page" / "templates"
 
 
 def write_report(run: RunDirectory) -> Path:

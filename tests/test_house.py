@@ -28,6 +28,7 @@ INNER = {
         "analysis": ["table", "design", "batch"],
         "rehearsal": ["table", "design", "batch", "server"],
     },
+    "reports": {"record": [], "figures": ["record"], "page": ["record", "figures"]},
 }
 
 

@@ -12,10 +12,10 @@ from markupsafe import Markup, escape
 from data.errors import InputError
 from data.labels import LabelSpace
 from evaluation.rundir import PHOTOS, Method, RunDirectory, Score
-from reports import pictures, tables
 from reports.app_pages.text import plain
-from reports.commands import finish
-from reports.formatting import MISSING, arrow, number_format
+from reports.record import pictures, tables
+from reports.record.commands import finish
+from reports.record.formatting import MISSING, arrow, number_format
 
 ZOOMS = {"1×": 1, "2×": 2, "3×": 3, "4×": 4}
 DEFAULT_METHODS = 3

@@ -18,12 +18,14 @@ from evaluation.rundir import FLOOR, PHOTOS, Method, RunDirectory, Score, Value
 from human_study.analysis.analyze import write_analysis
 from human_study.analysis.published import Counts
 from human_study.analysis.study import analyse_counts
-from reports import contact_sheet, export, figures, pictures, published, tables
-from reports.commands import finish
-from reports.formatting import duration, latex_escape, number_format
+from reports import contact_sheet
+from reports.figures import drawing as figures
+from reports.record import export, pictures, published, tables
+from reports.record.commands import finish
+from reports.record.formatting import duration, latex_escape, number_format
+from reports.record.seeds import seeds_table
+from reports.record.tables import Row
 from reports.report import write_report
-from reports.seeds import seeds_table
-from reports.tables import Row
 
 VOID_TAGS = {"meta", "link", "img", "input", "br", "hr", "path", "use"}
 ODD = "odd <b>&\"'#%_name"  # a folder of images may bear any name that a file system takes

@@ -11,10 +11,10 @@ from evaluation.measuring.published_order import TITLES
 from evaluation.rundir import COMPARED, PHOTOS, Method, RunDirectory, Score
 from human_study.analysis.published import SOURCE as PAPER
 from human_study.analysis.published import TABLE_1, published_preference
-from reports import published, tables
-from reports.commands import commands, without_images
-from reports.formatting import MISSING, duration
-from reports.seeds import seeds_table
+from reports.record import published, tables
+from reports.record.commands import commands, without_images
+from reports.record.formatting import MISSING, duration
+from reports.record.seeds import seeds_table
 
 CONDITIONAL = ("modes", "differences", "agreement", "effects")  # metrics that many a run can have no score of
 

@@ -6,10 +6,10 @@ import pandas as pd
 
 from data.files import write_text
 from evaluation.rundir import RunDirectory
-from reports import tables
-from reports.formatting import MISSING, arrow, latex_escape
-from reports.seeds import seeds_table
-from reports.tables import Column, Row, ScoreTable
+from reports.record import tables
+from reports.record.formatting import MISSING, arrow, latex_escape
+from reports.record.seeds import seeds_table
+from reports.record.tables import Column, Row, ScoreTable
 
 
 def export(run: RunDirectory, folder: Path) -> list[Path]:

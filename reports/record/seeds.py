@@ -5,7 +5,7 @@ from dataclasses import replace
 from data.errors import InputError
 from data.files import read_json
 from evaluation.rundir import FLOOR, PHOTOS, Method, RunDirectory, Score, Value
-from reports.tables import ScoreTable, main_table
+from reports.record.tables import ScoreTable, main_table
 
 
 def seeds_table(run: RunDirectory) -> ScoreTable:

@@ -14,8 +14,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import LogLocator, NullFormatter
 
 from evaluation.rundir import FLOOR, PHOTOS, RunDirectory, Value
-from reports.formatting import arrow
-from reports.tables import Column, Row, ScoreTable
+from reports.record.formatting import arrow
+from reports.record.tables import Column, Row, ScoreTable
 
 # Okabe & Ito's colours for readers with any colour vision, without the two that are faint on white, and three of
 # Tol's muted ones; markers differ too, so that no figure depends on colour alone.

@@ -11,7 +11,7 @@ from typing import Any
 import pandas as pd
 
 from evaluation.rundir import FLOOR, PHOTOS, Method, Score, Value
-from reports.formatting import MISSING, NumberFormat, number_format
+from reports.record.formatting import MISSING, NumberFormat, number_format
 
 METRIC_TITLES = {"segmentation": "Layout, by the judge", "distances": "Distance to the photographs",
                  "diversity": "Diversity and best of k", "modes": "Coverage of known modes", "cost": "Cost",
