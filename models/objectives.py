@@ -150,6 +150,9 @@ class PerceptualObjective(Objective):
             raise InputError(f"lambdas={lambdas}: the authors' constants belong to the Caffe convention (input in "
                              f"0..255), the perceptual network has '{perceptual.convention.name}'; set "
                              "lambdas=calibrated or perceptual.source=matconvnet")
+        if lambdas != "calibrated" and perceptual.topology.title != "VGG-19":
+            raise InputError(f"lambdas={lambdas}: the authors' constants belong to VGG-19, the perceptual network is "
+                             f"{perceptual.topology.title}; set lambdas=calibrated")
         self._perceptual = [perceptual]  # in a list: frozen and shared, so neither saved nor moved with this module
         self.weights = LayerWeights([IMAGE, *perceptual.taps], lambdas, calibrate_at, total)
         self.photo_cache: Callable[..., Features] | None = None  # see training.feature_cache

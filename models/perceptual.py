@@ -1,4 +1,4 @@
-"""The perceptual pyramid of the content loss: VGG-19's topology at any width, with average pooling.
+"""The perceptual pyramid of the content loss: VGG-19's or VGG-16's topology at any width, with average pooling.
 
 Paper, section 3.3: features after the ReLU of conv1_2, conv2_2, conv3_2, conv4_2, conv5_2. The authors' code replaces
 VGG's maximum pooling by 2x2 average pooling with same padding.
@@ -16,13 +16,34 @@ from torch import Tensor, nn
 
 from data.errors import InputError, nearest
 
-LAYERS = tuple(f"conv{block}_{i}" for block, size in enumerate((2, 2, 4, 4, 4), 1) for i in range(1, size + 1))
 TAPS = ("conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
-NEEDED = LAYERS[:LAYERS.index(TAPS[-1]) + 1]  # the deepest tap is conv5_2, so conv5_3 and conv5_4 are never used
-CHANNELS = {name: (64, 128, 256, 512, 512)[int(name[4]) - 1] for name in LAYERS}
-# torchvision counts convolutions, ReLUs and poolings in one sequence: each convolution is followed by its ReLU, each
-# block by its pooling
-INDEX = {name: 2 * i + int(name[4]) - 1 for i, name in enumerate(LAYERS)}
+
+
+class Topology:
+    """One of the VGG networks (Simonyan & Zisserman 2015): its convolutions, in order.
+
+    layers: all names. needed: those up to the deepest of TAPS, so that conv5_3 and conv5_4 are never used. channels:
+    outputs of each. index: its number in torchvision's sequence, which counts convolutions, ReLUs and poolings: each
+    convolution is followed by its ReLU, each block by its pooling.
+    """
+
+    def __init__(self, title: str, blocks: Sequence[int]):
+        """blocks: convolutions in each."""
+        self.title = title
+        self.layers = tuple(f"conv{block}_{i}" for block, size in enumerate(blocks, 1) for i in range(1, size + 1))
+        self.needed = self.layers[:self.layers.index(TAPS[-1]) + 1]
+        self.channels = {name: (64, 128, 256, 512, 512)[int(name[4]) - 1] for name in self.layers}
+        self.index = {name: 2 * i + int(name[4]) - 1 for i, name in enumerate(self.layers)}
+
+
+TOPOLOGIES = {"vgg19": Topology("VGG-19", (2, 2, 4, 4, 4)), "vgg16": Topology("VGG-16", (2, 2, 3, 3, 3))}
+
+
+def topology_named(name: str) -> Topology:
+    if name not in TOPOLOGIES:
+        raise InputError(f"unknown perceptual network '{name}': {nearest(name, TOPOLOGIES)}")
+    return TOPOLOGIES[name]
+
 
 
 @dataclass(frozen=True)
@@ -56,38 +77,48 @@ class PerceptualNet(nn.Module):
     """
 
     def __init__(self, widths: Sequence[int], convention: Convention = CONVENTIONS["torchvision"],
-                 taps: Sequence[str] = TAPS, origin: Mapping[str, Any] | None = None):
+                 taps: Sequence[str] = TAPS, origin: Mapping[str, Any] | None = None, network: str = "vgg19"):
         """widths: output channels of the layers from conv1_1 on; where they end early, deeper taps are absent.
 
-        origin: where the weights are from (source, file, file_sha256, layers_missing ...), for the protocol.
+        origin: where the weights are from (source, label, file, file_sha256, layers_missing ...), for the protocol.
+        network: a key of TOPOLOGIES.
         Raises InputError for an unknown tap and when no tap can be reached.
         """
         super().__init__()
-        self.taps = reachable_taps(taps, len(widths))
+        self.topology = topology_named(network)
+        self.taps = reachable_taps(taps, len(widths), self.topology)
         if not self.taps:
             raise InputError(f"the perceptual network has {len(widths)} layers, so none of {', '.join(taps)} can be "
                              "computed")
-        self.layers = LAYERS[:max(LAYERS.index(tap) for tap in self.taps) + 1]
+        layers = self.topology.layers
+        self.layers = layers[:max(layers.index(tap) for tap in self.taps) + 1]
         self.widths = tuple(widths[:len(self.layers)])
         self.convention = convention
         self.origin = dict(origin or {"source": "random"})
         self.features = nn.ModuleDict()
         for name, inputs, outputs in zip(self.layers, (3, *self.widths), self.widths, strict=False):
-            self.features[str(INDEX[name])] = _convolution(inputs, outputs)
+            self.features[str(self.topology.index[name])] = _convolution(inputs, outputs)
         std, mean = (torch.tensor(v).view(1, 3, 1, 1) for v in (convention.std, convention.mean))
         self.register_buffer("gain", convention.scale / 2 / std, persistent=False)
         self.register_buffer("offset", (convention.scale / 2 - mean) / std, persistent=False)
 
     @classmethod
     def at_width(cls, fraction: float, convention: Convention = CONVENTIONS["torchvision"],
-                 taps: Sequence[str] = TAPS) -> Self:
-        """A random network with this fraction of VGG-19's channels (at least one per layer)."""
-        return cls([max(1, round(fraction * CHANNELS[name])) for name in NEEDED], convention, taps)
+                 taps: Sequence[str] = TAPS, network: str = "vgg19") -> Self:
+        """A random network with this fraction of VGG's channels (at least one per layer)."""
+        topology = topology_named(network)
+        widths = [max(1, round(fraction * topology.channels[name])) for name in topology.needed]
+        return cls(widths, convention, taps, network=network)
+
+    @property
+    def title(self) -> str:
+        """What a reader knows the network by: the label of its weights, or the topology."""
+        return self.origin.get("label") or self.topology.title
 
     @property
     def channels(self) -> dict[str, int]:
         """Feature channels of each tap."""
-        return {tap: self.widths[LAYERS.index(tap)] for tap in self.taps}
+        return {tap: self.widths[self.topology.layers.index(tap)] for tap in self.taps}
 
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         features = {}
@@ -95,7 +126,7 @@ class PerceptualNet(nn.Module):
         for name in self.layers:
             if name.endswith("_1") and name != "conv1_1":
                 x = F.avg_pool2d(x, 2, ceil_mode=True)  # ceil: TensorFlow's same padding, which is never averaged in
-            x = F.relu(self.features[str(INDEX[name])](x), inplace=True)
+            x = F.relu(self.features[str(self.topology.index[name])](x), inplace=True)
             if name in self.taps:
                 features[name] = x
         return features
@@ -107,7 +138,8 @@ class PerceptualNet(nn.Module):
     def protocol(self) -> dict[str, Any]:
         """What a number made with this network has to state: origin, hashes, input convention, layers and taps."""
         return {
-            "network": "VGG-19 topology, 2x2 average pooling",
+            "name": self.title,
+            "network": f"{self.topology.title} topology, 2x2 average pooling",
             **self.origin,
             "weights_sha256": weights_sha256(self.state_dict()),
             "convention": dataclasses.asdict(self.convention),
@@ -118,13 +150,13 @@ class PerceptualNet(nn.Module):
         }
 
 
-def reachable_taps(taps: Iterable[str], layers: int) -> tuple[str, ...]:
+def reachable_taps(taps: Iterable[str], layers: int, topology: Topology) -> tuple[str, ...]:
     """Those of `taps` that the first `layers` layers give, in their order. Raises InputError for an unknown name."""
     taps = tuple(taps)
     for tap in taps:
-        if tap not in NEEDED:
-            raise InputError(f"unknown layer '{tap}' of the perceptual network: {nearest(tap, NEEDED)}")
-    return tuple(tap for tap in LAYERS[:layers] if tap in taps)
+        if tap not in topology.needed:
+            raise InputError(f"unknown layer '{tap}' of the perceptual network: {nearest(tap, topology.needed)}")
+    return tuple(tap for tap in topology.layers[:layers] if tap in taps)
 
 
 def _convolution(inputs: int, outputs: int) -> nn.Conv2d:

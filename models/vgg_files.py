@@ -1,7 +1,8 @@
-"""Files that hold VGG-19 weights, read into a frozen PerceptualNet. Nothing is ever downloaded here."""
+"""Files that hold VGG-19 or VGG-16 weights, read into a frozen PerceptualNet. Nothing is ever downloaded here."""
 
 import pickle
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,36 +15,52 @@ from data.errors import InputError, nearest
 from data.files import sha256
 from data.matlab import read_mat
 from models.perceptual import (
-    CHANNELS,
     CONVENTIONS,
-    INDEX,
-    NEEDED,
     TAPS,
+    TOPOLOGIES,
     Convention,
     PerceptualNet,
+    Topology,
     convention_named,
     reachable_taps,
+    topology_named,
 )
 
-TORCHVISION_FILE = "vgg19-dcbb9e9d.pth"
+TORCHVISION_FILES = {"vgg19": ("vgg19-dcbb9e9d.pth", "548 MB"), "vgg16": ("vgg16-397923af.pth", "528 MB")}
 # what torch.load raises on other files, depending on how far it gets
 _NO_WEIGHTS = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError,
                OSError)
-_LAYER_OF = {index: name for name, index in INDEX.items()}
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is asked of a file; see load_perceptual."""
+
+    network: str
+    convention: str
+    taps: tuple[str, ...]
+    label: str | None
+
+    @property
+    def topology(self) -> Topology:
+        return topology_named(self.network)
 
 
 def load_perceptual(source: str, path: Path | str | None = None, convention: str = "caffe",
-                    taps: Sequence[str] = TAPS) -> PerceptualNet:
-    """A frozen PerceptualNet (float32, CPU) with the weights of a file.
+                    taps: Sequence[str] = TAPS, network: str = "vgg19", label: str | None = None) -> PerceptualNet:
+    """A frozen PerceptualNet (float32, CPU) with the weights of a file, which may hold them in float16.
 
-    source: "torchvision" (path None: the copy in torch.hub's cache), "matconvnet" (imagenet-vgg-verydeep-19.mat) or
-    "safetensors" (torchvision's keys, possibly of the first layers only: taps beyond them are absent and the protocol
-    names the missing layers). convention: of "safetensors" only, the others state their own.
+    source: "torchvision" (path None: the copy in torch.hub's cache), "matconvnet" (imagenet-vgg-verydeep-19.mat or
+    -16.mat) or "safetensors" (torchvision's keys, possibly of the first layers only: taps beyond them are absent and
+    the protocol names the missing layers). convention: of "safetensors" only, the others state their own. network: a
+    key of models.perceptual.TOPOLOGIES. label: what protocols call weights that are not ImageNet's, e.g. VGG-16 (HED).
     Raises InputError for a missing or unreadable file, and for missing or misshapen layers, naming them.
     """
     if source not in SOURCES:
         raise InputError(f"unknown source '{source}' of perceptual weights: {nearest(source, SOURCES)}")
-    return SOURCES[source](path, convention, tuple(taps))
+    topology_named(network)  # an unknown one is told before any file is looked for
+    wanted = _Wanted(network, convention, tuple(taps), label)
+    return SOURCES[source](path, wanted)
 
 
 def convention_of(source: str, convention: str) -> Convention:
@@ -51,10 +68,12 @@ def convention_of(source: str, convention: str) -> Convention:
     return convention_named({"matconvnet": "caffe", "safetensors": convention}.get(source, "torchvision"))
 
 
-def _from_torchvision(path: Path | str | None, convention: str, taps: tuple[str, ...]) -> PerceptualNet:
-    file = Path(path) if path else Path(torch.hub.get_dir()) / "checkpoints" / TORCHVISION_FILE
-    file = _existing(file, "VGG-19 of torchvision (548 MB); to get it: python -c \"import torchvision; "
-                           "torchvision.models.vgg19(weights='IMAGENET1K_V1')\"")
+def _from_torchvision(path: Path | str | None, wanted: _Wanted) -> PerceptualNet:
+    name, size = TORCHVISION_FILES[wanted.network]
+    file = Path(path) if path else Path(torch.hub.get_dir()) / "checkpoints" / name
+    file = _existing(file, f"{wanted.topology.title} of torchvision ({size}); to get it: python -c "
+                           "\"import torchvision; "
+                           f"torchvision.models.{wanted.network}(weights='IMAGENET1K_V1')\"")
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except _NO_WEIGHTS as error:
@@ -62,56 +81,66 @@ def _from_torchvision(path: Path | str | None, convention: str, taps: tuple[str,
     if not isinstance(state, Mapping):
         raise InputError(f"{file}: expected a dictionary of tensors with torchvision's keys")
     origin = {"source": "torchvision"}
-    return _build(_features(state), file, CONVENTIONS["torchvision"], taps, origin, complete=True, widths=CHANNELS)
+    return _build(_features(state), file, CONVENTIONS["torchvision"], wanted, origin, complete=True,
+                  widths=wanted.topology.channels)
 
 
-def _from_safetensors(path: Path | str | None, convention: str, taps: tuple[str, ...]) -> PerceptualNet:
-    file = _existing(path, "a safetensors file with torchvision's VGG-19 keys")
-    return _build(_read_safetensors(file), file, convention_named(convention), taps, {"source": "safetensors"})
+def _from_safetensors(path: Path | str | None, wanted: _Wanted) -> PerceptualNet:
+    file = _existing(path, f"a safetensors file with torchvision's {wanted.topology.title} keys")
+    tensors = _read_safetensors(file, wanted.topology)
+    return _build(tensors, file, convention_named(wanted.convention), wanted, {"source": "safetensors"})
 
 
-def _from_matconvnet(path: Path | str | None, convention: str, taps: tuple[str, ...]) -> PerceptualNet:
-    file = _existing(path, "imagenet-vgg-verydeep-19.mat of MatConvNet (vlfeat.org/matconvnet/pretrained)")
+def _from_matconvnet(path: Path | str | None, wanted: _Wanted) -> PerceptualNet:
+    depth = wanted.network.removeprefix("vgg")
+    file = _existing(path, f"imagenet-vgg-verydeep-{depth}.mat of MatConvNet (vlfeat.org/matconvnet/pretrained)")
     content = read_mat(file, ["layers", "meta", "normalization"])
     if "layers" not in content:
         raise InputError(f"{file}: no cell array 'layers'; expected a network of MatConvNet")
-    tensors = {}
+    tensors, index = {}, wanted.topology.index
     for layer in content["layers"].ravel():
         name = _text(layer["name"]) if "name" in (layer.dtype.names or ()) else ""
-        if name in INDEX:
+        if name in index:
             weight, bias = _filters(layer, name, file)
-            tensors[f"features.{INDEX[name]}.weight"] = weight
-            tensors[f"features.{INDEX[name]}.bias"] = bias
+            tensors[f"features.{index[name]}.weight"] = weight
+            tensors[f"features.{index[name]}.bias"] = bias
+        elif name.startswith("conv"):
+            raise InputError(f"{file}: '{name}' is no layer of {wanted.topology.title}; set perceptual.network to what "
+                             "the file holds")
     mean, mean_source = _average_colour(content, file)
     origin = {"source": "matconvnet", "input_mean": mean_source}
-    return _build(tensors, file, Convention("caffe", 255.0, mean), taps, origin, complete=True)
+    return _build(tensors, file, Convention("caffe", 255.0, mean), wanted, origin, complete=True)
 
 
-SOURCES: dict[str, Callable[[Path | str | None, str, tuple[str, ...]], PerceptualNet]] = {
+SOURCES: dict[str, Callable[[Path | str | None, _Wanted], PerceptualNet]] = {
     "torchvision": _from_torchvision, "matconvnet": _from_matconvnet, "safetensors": _from_safetensors}
 
 
-def _build(tensors: Mapping[str, Tensor], file: Path, convention: Convention, taps: tuple[str, ...],
+def _build(tensors: Mapping[str, Tensor], file: Path, convention: Convention, wanted: _Wanted,
            origin: Mapping[str, Any], complete: bool = False, widths: Mapping[str, int] | None = None) -> PerceptualNet:
     """complete: a missing layer is an error. widths: the output channels that the layers must have, where known."""
-    present = [name for name in NEEDED if f"features.{INDEX[name]}.weight" in tensors]
-    missing = [name for name in NEEDED if name not in present]
-    if missing and (complete or not reachable_taps(taps, NEEDED.index(missing[0]))):
-        raise InputError(f"{file}: layers of VGG-19 are missing: {', '.join(missing)}")
-    usable = NEEDED[:NEEDED.index(missing[0])] if missing else NEEDED
-    _check_shapes(tensors, usable, file, widths)
+    topology = wanted.topology
+    needed, index = topology.needed, topology.index
+    present = [name for name in needed if f"features.{index[name]}.weight" in tensors]
+    missing = [name for name in needed if name not in present]
+    if missing and (complete or not reachable_taps(wanted.taps, needed.index(missing[0]), topology)):
+        raise InputError(f"{file}: layers of {topology.title} are missing: {', '.join(missing)}")
+    usable = needed[:needed.index(missing[0])] if missing else needed
+    _check_shapes(tensors, {name: f"features.{index[name]}" for name in usable}, file, widths)
     described = {"file": file.name, "file_sha256": sha256(file), "layers_present": present, "layers_missing": missing}
-    net = PerceptualNet([len(tensors[f"features.{INDEX[name]}.bias"]) for name in usable], convention, taps,
-                        dict(origin) | described)
+    described |= {"label": wanted.label} if wanted.label else {}
+    net = PerceptualNet([len(tensors[f"features.{index[name]}.bias"]) for name in usable], convention, wanted.taps,
+                        dict(origin) | described, wanted.network)
     net.load_state_dict({key: tensors[key].float() for key in net.state_dict()})
     return net.freeze()
 
 
-def _check_shapes(tensors: Mapping[str, Tensor], layers: Iterable[str], file: Path,
+def _check_shapes(tensors: Mapping[str, Tensor], layers: Mapping[str, str], file: Path,
                   widths: Mapping[str, int] | None) -> None:
+    """layers: name -> beginning of its keys."""
     inputs, before = 3, "the image"
-    for name in layers:
-        weight, bias = f"features.{INDEX[name]}.weight", f"features.{INDEX[name]}.bias"
+    for name, key in layers.items():
+        weight, bias = f"{key}.weight", f"{key}.bias"
         if bias not in tensors:
             raise InputError(f"{file}: layer {name} has no bias ('{bias}')")
         shape = list(tensors[weight].shape)
@@ -129,22 +158,30 @@ def _features(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {key: value for key, value in tensors.items() if key.startswith("features.")}
 
 
-def _read_safetensors(file: Path) -> dict[str, Tensor]:
+def _read_safetensors(file: Path, topology: Topology) -> dict[str, Tensor]:
     try:
         with safe_open(file, framework="pt") as content:
             keys = [key for key in content.keys() if key.startswith("features.")]  # noqa: SIM118, no mapping
-            _check_keys(keys, file)
+            _check_keys(keys, file, topology)
             return {key: content.get_tensor(key) for key in keys}
     except (SafetensorError, OSError) as error:
         raise InputError(f"{file}: not a readable safetensors file ({_line(error)})") from None
 
 
-def _check_keys(keys: Iterable[str], file: Path) -> None:
+def _check_keys(keys: Iterable[str], file: Path, topology: Topology) -> None:
     """Another network's file would otherwise be used up to the first layer that differs."""
-    known = {f"features.{index}.{part}" for index in _LAYER_OF for part in ("weight", "bias")}
-    if foreign := sorted(set(keys) - known):
-        raise InputError(f"{file}: '{foreign[0]}' is no layer of VGG-19; expected torchvision's keys, "
-                         f"features.N.weight and features.N.bias with N in {', '.join(map(str, _LAYER_OF))}")
+    if not (foreign := _foreign(keys, topology)):
+        return
+    other = next((name for name, known in TOPOLOGIES.items() if not _foreign(keys, known)), None)
+    hint = f"; these are keys of {TOPOLOGIES[other].title}: set perceptual.network={other}" if other else ""
+    raise InputError(f"{file}: '{foreign[0]}' is no layer of {topology.title}; expected torchvision's keys, "
+                     f"features.N.weight and features.N.bias with N in {', '.join(map(str, topology.index.values()))}"
+                     + hint)
+
+
+def _foreign(keys: Iterable[str], topology: Topology) -> list[str]:
+    known = {f"features.{index}.{part}" for index in topology.index.values() for part in ("weight", "bias")}
+    return sorted(set(keys) - known)
 
 
 def _filters(layer: np.ndarray, name: str, file: Path) -> tuple[Tensor, Tensor]:

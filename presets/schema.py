@@ -20,20 +20,22 @@ Beta = Annotated[float, Field(ge=0, lt=1)]  # a decay rate of Adam
 
 
 class PerceptualConfig(Section):
-    """The network of the content loss, VGG-19 topology with average pooling."""
+    """The network of the content loss, VGG's topology with average pooling."""
 
+    network: Literal["vgg19", "vgg16"] = "vgg19"  # the paper's, or the one whose weights are easier to come by
     source: Literal["trained", "torchvision", "matconvnet", "safetensors"] = "trained"
     path: str | None = None  # file of the weights; for `trained` none: made by the run on the train split
-    width: float = Field(0.125, gt=0)  # `trained` only: fraction of VGG-19's channels
+    label: str | None = None  # name of weights that are not ImageNet's, in protocols; for `trained` none
+    width: float = Field(0.125, gt=0)  # `trained` only: fraction of VGG's channels
     images_seen: int = Field(1500, ge=1)  # `trained` only
     convention: Literal["caffe", "torchvision"] = "caffe"  # `safetensors` only: the input the weights expect
 
-    @field_validator("path")
+    @field_validator("path", "label")
     @classmethod
     def _not_of_the_trained(cls, value: str | None, others: ValidationInfo) -> str | None:
         if value is not None and others.data.get("source") == "trained":
             sources = "torchvision|matconvnet|safetensors"
-            raise PydanticCustomError("path", f"perceptual.path needs perceptual.source={sources}")
+            raise PydanticCustomError("path", f"perceptual.{others.field_name} needs perceptual.source={sources}")
         return value
 
 

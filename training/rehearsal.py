@@ -18,7 +18,7 @@ def random_networks(preset: Preset, spec: MethodSpec, classes: int) -> dict[str,
     config = preset.perceptual
     width = config.width if config.source == "trained" else 1.0
     convention = convention_of(config.source, config.convention)
-    make = {"perceptual": lambda: PerceptualNet.at_width(width, convention).freeze(),
+    make = {"perceptual": lambda: PerceptualNet.at_width(width, convention, network=config.network).freeze(),
             "segmenter": lambda: DilatedNet(classes, preset.segmenter.width).requires_grad_(False)}
     return {role: make[role]() for role in needed_networks(spec)}
 

@@ -83,10 +83,11 @@ class Suite:
         """The frozen network of the content loss: from a file, or made by the run (narrow, on the train split)."""
         config = self.preset.perceptual
         if config.source != "trained":
-            return load_perceptual(config.source, config.path, config.convention)
+            return load_perceptual(config.source, config.path, config.convention, network=config.network,
+                                   label=config.label)
         budget = TrainingConfig(images_seen=config.images_seen, batch=8, lr=2e-3, lr_decay=0.3, precision="float32")
-        network = self._network("perceptual", lambda: PerceptualTrainee(PerceptualNet.at_width(config.width),
-                                                                        self.classes), budget, Describe)
+        network = self._network("perceptual", lambda: PerceptualTrainee(
+            PerceptualNet.at_width(config.width, network=config.network), self.classes), budget, Describe)
         network.net.origin = {"source": "trained by this run", "task": "layouts and colours of the train split"}
         return network.net.freeze()
 
@@ -227,9 +228,11 @@ def _budget(config) -> TrainingConfig:
 
 def _notes(networks: dict[str, nn.Module]) -> list[str]:
     """What a reader of the table must know about the networks in the loss."""
-    perceptual = networks.get("perceptual")
-    missing = perceptual.protocol()["taps_missing"] if perceptual is not None else []
-    return [f"content loss without {', '.join(missing)}: the weights file ends before them"] if missing else []
+    if (perceptual := networks.get("perceptual")) is None:
+        return []
+    missing = perceptual.protocol()["taps_missing"]
+    notes = [f"content loss without {', '.join(missing)}: the weights file ends before them"] if missing else []
+    return [f"content loss on {perceptual.title}", *notes] if "file" in perceptual.origin else notes
 
 
 def load_generator(folder: Path) -> tuple[nn.Module, dict[str, Any]]:

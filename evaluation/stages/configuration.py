@@ -9,7 +9,8 @@ from presets.schema import Preset
 
 # What shapes datasets and trained networks. Everything else (methods, scores, study) may change between calls.
 SHAPING = ("seed", "data", "perceptual", "judge", "segmenter", "training", "overrides", "generators", "objectives")
-FREE = ("data.path", "perceptual.path", *(f"training.{key}" for key in (  # of weights the values count, not the place
+# Of weights the values count, not their place or what they are called.
+FREE = ("data.path", "perceptual.path", "perceptual.label", *(f"training.{key}" for key in (
     "checkpoint_seconds", "log_every", "samples_every", "workers", "start_from", "activation_checkpointing", "compile",
     "cache_photo_features_gb", "group_timeout")))
 

@@ -12,29 +12,29 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from data.errors import InputError
 from data.files import sha256
+from models.objectives import Content
 from models.perceptual import (
-    CHANNELS,
     CONVENTIONS,
-    INDEX,
-    LAYERS,
-    NEEDED,
     TAPS,
+    TOPOLOGIES,
     Convention,
     PerceptualNet,
     weights_sha256,
 )
 from models.vgg_files import convention_of, load_perceptual
 
+VGG19, VGG16 = TOPOLOGIES["vgg19"], TOPOLOGIES["vgg16"]
+LAYERS, NEEDED, INDEX, CHANNELS = VGG19.layers, VGG19.needed, VGG19.index, VGG19.channels
 SMALL = dict(zip(LAYERS, (2, 3, 3, 4, 4, 5, 5, 5, 6, 6, 6, 6, 4, 3, 4, 4), strict=True))
 
 
-def weights(layers=LAYERS, widths=SMALL, seed=0):
+def weights(layers=LAYERS, widths=SMALL, seed=0, topology=VGG19):
     """Random weights with torchvision's keys."""
     generator = torch.Generator().manual_seed(seed)
     tensors, inputs = {}, 3
-    for name in LAYERS:
+    for name in topology.layers:
         if name in layers:
-            key, outputs = f"features.{INDEX[name]}", widths[name]
+            key, outputs = f"features.{topology.index[name]}", widths[name]
             tensors[f"{key}.weight"] = torch.randn(outputs, inputs, 3, 3, generator=generator) * .3
             tensors[f"{key}.bias"] = torch.randn(outputs, generator=generator)
         inputs = widths[name]
@@ -53,26 +53,29 @@ def safetensors_file(folder, tensors, name="vgg.safetensors"):
 # the network
 
 
-def test_layer_names_and_torchvision_s_indices():
-    assert len(LAYERS) == 16 and NEEDED[-1] == "conv5_2"
+@pytest.mark.parametrize("name", TOPOLOGIES)
+def test_layer_names_and_torchvision_s_indices(name):
+    topology = TOPOLOGIES[name]
+    assert f"VGG-{len(topology.layers) + 3}" == topology.title and topology.needed[-1] == "conv5_2"
     torchvision = pytest.importorskip("torchvision")
     with torch.device("meta"):
-        features = torchvision.models.vgg19(weights=None).features
+        features = getattr(torchvision.models, name)(weights=None).features
     convolutions = [i for i, layer in enumerate(features) if isinstance(layer, torch.nn.Conv2d)]
-    assert [INDEX[name] for name in LAYERS] == convolutions
-    assert [CHANNELS[name] for name in LAYERS] == [features[i].out_channels for i in convolutions]
+    assert [topology.index[name] for name in topology.layers] == convolutions
+    assert [topology.channels[name] for name in topology.layers] == [features[i].out_channels for i in convolutions]
 
 
-def test_features_equal_a_network_written_out_plainly():
-    net = PerceptualNet.at_width(1 / 32)
+@pytest.mark.parametrize("topology", TOPOLOGIES)
+def test_features_equal_a_network_written_out_plainly(topology):
+    net = PerceptualNet.at_width(1 / 32, network=topology)
     x = images()
     features = net(x)
     rgb = (x + 1) / 2
     plain = (rgb - torch.tensor([.485, .456, .406]).view(3, 1, 1)) / torch.tensor([.229, .224, .225]).view(3, 1, 1)
-    for name in NEEDED:
+    for name in TOPOLOGIES[topology].needed:
         if name[-2:] == "_1" and name != "conv1_1":
             plain = F.avg_pool2d(plain, 2)
-        layer = net.features[str(INDEX[name])]
+        layer = net.features[str(TOPOLOGIES[topology].index[name])]
         plain = F.conv2d(plain, layer.weight, layer.bias, padding=1).clamp_min(0)
         if name in features:
             torch.testing.assert_close(features[name], plain)
@@ -254,6 +257,54 @@ def test_vgg19_of_the_machine(weights_folder):
         load_perceptual("safetensors", weights_folder / "squeezenet1_1_imagenet_caffe_features.safetensors")
 
 
+# VGG-16
+
+
+def vgg16_weights():
+    return weights(VGG16.layers, topology=VGG16)
+
+
+def test_vgg16_from_safetensors_and_matconvnet(tmp_path):
+    tensors = {key: value.half() for key, value in vgg16_weights().items()}
+    file = safetensors_file(tmp_path, tensors)
+    net = load_perceptual("safetensors", file, network="vgg16", label="VGG-16 (edges)")
+    assert net.taps == TAPS and len(net.layers) == 12 and {p.dtype for p in net.parameters()} == {torch.float32}
+    assert net.title == net.protocol()["name"] == "VGG-16 (edges)"
+    savemat(tmp_path / "vgg.mat", {"layers": mat_layers(tensors, topology=VGG16)})
+    same = load_perceptual("matconvnet", tmp_path / "vgg.mat", network="vgg16")
+    assert same.protocol()["weights_sha256"] == net.protocol()["weights_sha256"] and same.title == "VGG-16"
+    torch.testing.assert_close(same(images())["conv5_2"], net(images())["conv5_2"])
+
+
+def test_one_network_s_file_is_refused_as_the_other_s(tmp_path):
+    file = safetensors_file(tmp_path, vgg16_weights())
+    with pytest.raises(InputError, match="'features.17.bias' is no layer of VGG-19.*set perceptual.network=vgg16"):
+        load_perceptual("safetensors", file)
+    with pytest.raises(InputError, match="'features.16.bias' is no layer of VGG-16.*set perceptual.network=vgg19"):
+        load_perceptual("safetensors", safetensors_file(tmp_path, weights(), "19.safetensors"), network="vgg16")
+    savemat(tmp_path / "vgg.mat", {"layers": mat_layers(weights())})
+    with pytest.raises(InputError, match="'conv3_4' is no layer of VGG-16; set perceptual.network"):
+        load_perceptual("matconvnet", tmp_path / "vgg.mat", network="vgg16")
+    with pytest.raises(InputError, match="unknown perceptual network 'vgg-16': did you mean 'vgg16'"):
+        load_perceptual("safetensors", file, network="vgg-16")
+    with pytest.raises(InputError, match="absent: no such file; expected VGG-16 of torchvision"):
+        load_perceptual("torchvision", tmp_path / "absent", network="vgg16")
+
+
+def test_vgg16_hed_of_the_machine(weights_folder):
+    file = weights_folder / "vgg16_hed_caffe_all.float16.safetensors"
+    net = load_perceptual("safetensors", file, network="vgg16", label="VGG-16 (HED)")
+    assert net.channels == {"conv1_2": 64, "conv2_2": 128, "conv3_2": 256, "conv4_2": 512, "conv5_2": 512}
+    features = net(images(1, (64, 64)))
+    assert all(torch.isfinite(f).all() and (f > 0).float().mean() > 0.05 for f in features.values())
+
+
+def test_the_authors_constants_are_of_vgg19():
+    network = PerceptualNet.at_width(0.05, CONVENTIONS["caffe"], network="vgg16").freeze()
+    with pytest.raises(InputError, match="belong to VGG-19, the perceptual network is VGG-16; set lambdas=calibrated"):
+        Content(network, lambdas="code-512p")
+
+
 # weights
 
 
@@ -276,16 +327,16 @@ def test_the_hash_is_of_the_values_alone():
 # MatConvNet
 
 
-def mat_layers(tensors, old=False):
+def mat_layers(tensors, old=False, topology=VGG19):
     """The cell array `layers` of a MatConvNet network: convolutions [h, w, in, out], ReLUs and poolings."""
     structs = []
-    for name in LAYERS:
-        if f"features.{INDEX[name]}.weight" not in tensors:
+    for name in topology.layers:
+        if f"features.{topology.index[name]}.weight" not in tensors:
             continue
         if name.endswith("_1") and structs:
             structs.append({"name": f"pool{int(name[4]) - 1}", "type": "pool", "method": "max"})
-        filters = tensors[f"features.{INDEX[name]}.weight"].permute(2, 3, 1, 0).numpy()
-        biases = tensors[f"features.{INDEX[name]}.bias"].numpy()[None]
+        filters = tensors[f"features.{topology.index[name]}.weight"].permute(2, 3, 1, 0).numpy()
+        biases = tensors[f"features.{topology.index[name]}.bias"].numpy()[None]
         values = {"filters": filters, "biases": biases} if old else {"weights": cell(filters, biases)}
         structs.append({"name": name, "type": "conv", "pad": [[1, 1, 1, 1]], **values})
         structs.append({"name": name.replace("conv", "relu"), "type": "relu"})

@@ -20,6 +20,6 @@ def test_files_may_move_but_settings_stay(tmp_path):
     def preset(**perceptual):
         return Preset.model_validate({"perceptual": {"source": "safetensors", **perceptual}})
     claim_run(tmp_path, preset(path="here.safetensors"), "street", {}, "")
-    claim_run(tmp_path, preset(path="there.safetensors"), "street", {}, "")
+    claim_run(tmp_path, preset(path="there.safetensors", label="VGG-19 (mine)"), "street", {}, "")
     with pytest.raises(InputError, match="perceptual.convention was 'caffe', now 'torchvision'"):
         claim_run(tmp_path, preset(path="here.safetensors", convention="torchvision"), "street", {}, "")
