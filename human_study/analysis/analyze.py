@@ -78,7 +78,7 @@ def _responses(folder: Path, files: Sequence[Path], simulated: bool) -> pd.DataF
     frame = merge_responses([read_responses(file) for file in files or [collected]])
     if not files and (count := missing_answers(frame, folder, simulated)):
         raise InputError(f"{collected}: behind the study server by {count} answers; take them in with python -m "
-                         "human_study.server.export (where other platforms' answers stand in it: human_study collect --add "
+                         "human_study export (where other platforms' answers stand in it: human_study collect --add "
                          f"{database_file(folder, simulated)}), or name the tables with --responses")
     return frame
 

@@ -35,7 +35,7 @@ Rng = Literal["numpy", "matlab"]
 
 
 class StudyInUse(InputError):
-    """A batch that people answered, or that is published, would be overwritten."""
+    """A batch that people answered would be overwritten."""
 
 
 def write_batch(run: RunDirectory, protocol: str | Protocol, methods: Sequence[str] | None, reference: str,
@@ -128,12 +128,12 @@ def _spec(protocol: Protocol, cast: Cast, study_id: str, seed: int, rng: str, ha
 
 
 def _keep_answers(folder: Path, spec: dict) -> None:
-    """People's answers can only be read with the plan they were given to, and so can those still to come from published
-    HITs; simulated ones are made again. Raises StudyInUse."""
+    """People's answers can only be read with the plan they were given to; simulated ones are made again. Raises
+    StudyInUse."""
     written = folder / "secret" / "spec.json"
     if not written.exists() or read_json(written)["spec_sha256"] == spec["spec_sha256"]:
         return
-    for file in (database_file(folder), folder / RESPONSES, *folder.glob("secret/mturk/manifest-*.json")):
+    for file in (database_file(folder), folder / RESPONSES):
         if file.exists():
             raise StudyInUse(f"{file}: belongs to a batch with other settings or images, which would be overwritten; "
                              f"rename {folder} to keep it, then run the same command again")

@@ -1,11 +1,10 @@
 """The study page as text: one page for every route, wrapped by Jinja2 (autoescape), script and style inlined.
 
-Routes: the study server (local, panels, ExternalQuestion) and a form (MTurk's tables, HTMLQuestion, Turkle). What
+Routes: the study server (local, panels) and a form (tables in MTurk's format, as Turkle takes them). What
 differs is where answers go; the module in pages/ decides by the configuration given here as JSON.
 """
 
 import hashlib
-import html
 import json
 from functools import lru_cache
 from pathlib import Path
@@ -14,7 +13,6 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, Template
 from markupsafe import Markup
 
-from data.errors import InputError
 from data.files import fingerprint
 from human_study.batch.batch import Batch, PlannedTrial
 from human_study.design.protocols import Protocol
@@ -22,9 +20,6 @@ from human_study.design.trials import seconds
 
 PAGES = Path(__file__).parent / "pages"
 PARTS = ("timing.js", "images.js", "transport.js", "trial.js", "study.js")  # one module, in this order
-QUESTION_BYTES = 65_535  # MTurk's limit for a question, counted in UTF-8 after wrapping
-HTML_QUESTION = "http://mechanicalturk.amazonaws.com/AWSMechanicalTurkDataSchemas/2011-11-11/HTMLQuestion.xsd"
-EXTERNAL_QUESTION = "http://mechanicalturk.amazonaws.com/AWSMechanicalTurkDataSchemas/2006-07-14/ExternalQuestion.xsd"
 
 
 @lru_cache
@@ -91,10 +86,10 @@ def render_fragment(config: dict, fields: int = 0, nonce: str = "") -> str:
         fields=fields, nonce=nonce)
 
 
-def render_document(config: dict, fields: int = 0, nonce: str = "") -> str:
+def render_document(config: dict, nonce: str) -> str:
     """A whole HTML document."""
     return template("document.html.j2").render(
-        texts=config["texts"], fragment=Markup(render_fragment(config, fields, nonce)))
+        texts=config["texts"], fragment=Markup(render_fragment(config, nonce=nonce)))
 
 
 def table_template(batch: Batch) -> str:
@@ -104,34 +99,3 @@ def table_template(batch: Batch) -> str:
     trials = [["${" + name.format(n) + "}" for name in names] for n in range(1, len(longest) + 1)]
     config = page_config(batch.protocol, longest, route="form", trials=trials)
     return render_fragment(config, fields=len(longest))
-
-
-def hit_document(batch: Batch, hit_id: str, images_url: str) -> str:
-    """The page of one HIT with its pictures' addresses filled in, for MTurk's HTMLQuestion."""
-    own = batch.hits[hit_id]
-    trials = [[trial.left_asset, trial.right_asset, *([trial.exposure_req_ms] if batch.protocol.timed else [])]
-              for trial in own]
-    config = page_config(batch.protocol, own, route="form", trials=trials, images_url=images_url)
-    return render_document(config, fields=len(own))
-
-
-def html_question_xml(document: str) -> str:
-    """MTurk's HTMLQuestion around a page. Raises InputError above 65,535 bytes."""
-    content = document.replace("]]>", "]]]]><![CDATA[>")
-    return _within_limit(f'<HTMLQuestion xmlns="{HTML_QUESTION}"><HTMLContent><![CDATA[{content}]]></HTMLContent>'
-                         "<FrameHeight>0</FrameHeight></HTMLQuestion>",
-                         "host the page (ExternalQuestion) or give shorter --images-url")
-
-
-def external_question_xml(url: str, frame_height: int = 0) -> str:
-    """MTurk's ExternalQuestion for a page hosted elsewhere. Raises InputError unless the address is https."""
-    if not url.startswith("https://"):
-        raise InputError(f"ExternalQuestion: {url} is not https; MTurk shows no other pages")
-    return _within_limit(f'<ExternalQuestion xmlns="{EXTERNAL_QUESTION}"><ExternalURL>{html.escape(url)}'
-                         f"</ExternalURL><FrameHeight>{frame_height}</FrameHeight></ExternalQuestion>", "shorten it")
-
-
-def _within_limit(xml: str, advice: str) -> str:
-    if (size := len(xml.encode("utf-8"))) > QUESTION_BYTES:
-        raise InputError(f"the question has {size} bytes, MTurk takes at most {QUESTION_BYTES}: {advice}")
-    return xml

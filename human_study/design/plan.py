@@ -1,7 +1,7 @@
 """What a study will be, before anything runs: cells, trials, minutes, cost, and the interval to expect.
 
     python -m human_study plan --run runs/street --protocol lab --pay-per-hour 12
-    python -m human_study plan --layouts 500 --methods pix2pix,unet --protocol crn2017-timed --pay 2.50 --platform mturk
+    python -m human_study plan --layouts 500 --methods pix2pix,unet --protocol crn2017-timed --pay 2.50 --fee 0.2
 """
 
 import argparse
@@ -29,7 +29,6 @@ WORKER_SD = 0.7  # of log-odds between workers
 IMAGE_SD = 0.8  # between images
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(41)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
-MTURK_FEE, MTURK_LARGE_FEE, MTURK_LARGE = 0.2, 0.4, 10  # shares of the pay; the larger from 10 workers per HIT
 SMALL_HOURLY = 8.0  # US$; below it Prolific allows no study
 
 
@@ -97,9 +96,9 @@ def naive_width(preference: float, judgments: int) -> float:
 
 
 def make_plan(protocol: Protocol, cast: Cast, layouts: Sequence[str], seed: int = 0, pay: float | None = None,
-              pay_per_hour: float | None = None, platform: str = "local", fee: float | None = None,
-              preference: float = PREFERENCE, worker_sd: float = WORKER_SD, image_sd: float = IMAGE_SD) -> Plan:
-    """Draw the design and sum it up. pay: per HIT, or pay_per_hour; fee: share on top (default: by platform).
+              pay_per_hour: float | None = None, fee: float = 0.0, preference: float = PREFERENCE,
+              worker_sd: float = WORKER_SD, image_sd: float = IMAGE_SD) -> Plan:
+    """Draw the design and sum it up. pay: per HIT, or pay_per_hour; fee: the platform's share on top.
 
     Raises InputError as `draw` does.
     """
@@ -108,7 +107,6 @@ def make_plan(protocol: Protocol, cast: Cast, layouts: Sequence[str], seed: int 
     minutes = seconds(protocol, [trial.exposure_ms for trial in longest.trials]) / 60
     if pay_per_hour is not None:
         pay = pay_per_hour * minutes / 60
-    fee = _fee(platform, protocol.assignments) if fee is None else fee
     count = len(hits) * protocol.assignments
     kinds = Counter("practice" if trial.block == "practice" else trial.sentinel for trial in longest.trials)
     return Plan(
@@ -119,14 +117,6 @@ def make_plan(protocol: Protocol, cast: Cast, layouts: Sequence[str], seed: int 
         pay / minutes * 60 if pay is not None else None, fee,
         pay * (1 + fee) * count if pay is not None else None,
         tuple(_cells(protocol, hits, preference, worker_sd, image_sd)))
-
-
-def _fee(platform: str, assignments: int) -> float:
-    if platform == "mturk":
-        return MTURK_LARGE_FEE if assignments >= MTURK_LARGE else MTURK_FEE
-    if platform == "local":
-        return 0.0
-    raise InputError(f"the fee of platform '{platform}' is not known here: give it with --fee, for example 0.33")
 
 
 def _repeated(hit: Hit) -> int:
@@ -217,8 +207,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     add_batch_arguments(parser)
     parser.add_argument("--pay", type=float, help="per HIT")
     parser.add_argument("--pay-per-hour", type=float)
-    parser.add_argument("--platform", default="local", choices=("local", "mturk", "prolific"))
-    parser.add_argument("--fee", type=float, help="share of the pay that goes to the platform")
+    parser.add_argument("--fee", type=float, default=0.0, help="the platform's share on top of the pay, such as 0.33")
     parser.add_argument("--preference", type=float, default=PREFERENCE, help="share to expect (default %(default)s)")
     parser.add_argument("--worker-sd", type=float, default=WORKER_SD,
                         help="spread of log-odds between workers (default %(default)s)")
@@ -228,7 +217,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     args = parser.parse_args(argv)
     with one_line_errors(parser.prog):
         protocol, cast, layouts, seed = _subject(args)
-        plan = make_plan(protocol, cast, layouts, seed, args.pay, args.pay_per_hour, args.platform, args.fee,
+        plan = make_plan(protocol, cast, layouts, seed, args.pay, args.pay_per_hour, args.fee,
                          _share(args.preference), args.worker_sd, args.image_sd)
         print(json.dumps(asdict(plan), indent=2) if args.json else plan_text(plan, protocol), end="\n"[:args.json])
 

@@ -1,7 +1,6 @@
 """Import what a platform handed back into a study's table of responses.
 
-    python -m human_study collect --run runs/street [--protocol NAME] RESULTS.csv ASSIGNMENTS.json ...
-    python -m human_study collect --legacy STUDY_ID --out DIR Batch_results.csv    # addresses of 2017
+    python -m human_study collect --run runs/street [--protocol NAME] RESULTS.csv ...
 
 Writes responses.csv and, beside it, import-report.csv: everything in the files that did not become a row, and why.
 Tables of responses and the study server's database (study.sqlite) can stand among the files.
@@ -44,15 +43,13 @@ def is_response_table(file: Path) -> bool:
 
 @dataclass(frozen=True)
 class Source:
-    """How files are read: the planned HITs of a batch (Batch.hits) or, without, addresses of 2017 under `study_id`.
+    """How files are read: the key of the pseudonyms and the planned HITs of a batch (Batch.hits).
 
-    key: of the pseudonyms. batch_folder: with the plan that a study server's database needs. platform: None is told by
-    the columns.
+    batch_folder: with the plan that a study server's database needs. platform: None is told by the columns.
     """
 
     key: bytes
-    hits: Hits | None = None
-    study_id: str = ""
+    hits: Hits
     batch_folder: Path | None = None
     platform: str | None = None
     rules: QualityRules = QualityRules()
@@ -71,7 +68,7 @@ def collect(files: Sequence[Path], source: Source) -> tuple[pd.DataFrame, list[R
             submissions += found
             refused += problems
     if submissions:
-        imported = import_submissions(submissions, source.key, source.hits, source.study_id)
+        imported = import_submissions(submissions, source.key, source.hits)
         refused += imported.refused
         if imported.responses is not None:
             frames.append(imported.responses)
@@ -110,9 +107,8 @@ def _harmless(cell: str) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m human_study collect", description=__doc__.splitlines()[0])
     parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    parser.add_argument("--run", help="run directory with the study")
+    parser.add_argument("--run", required=True, help="run directory with the study")
     parser.add_argument("--protocol", help="which study of the run, where it has several")
-    parser.add_argument("--legacy", metavar="STUDY_ID", help="HITs with the addresses of 2017; name for the study")
     parser.add_argument("--key-file", type=Path, help="key of the pseudonyms, outside the results; made at first use")
     parser.add_argument("--platform", choices=("mturk", "turkle"), help="default: told by the columns")
     parser.add_argument("--out", type=Path, help="folder (default: the study's folder)")
@@ -133,20 +129,13 @@ def _key(file: Path, results: Path, answers: list[Path]) -> bytes:
     return load_key(file, results, create=not any(one.exists() for one in answers))
 
 
-def _source(args: argparse.Namespace) -> tuple[Source, dict | None, Path]:
-    """How to read, the specification (None: addresses of 2017), and the folder to write to."""
-    if bool(args.run) == bool(args.legacy):
-        raise InputError("give either --run (a study of this suite) or --legacy STUDY_ID")
-    if args.legacy:
-        if args.out is None:
-            raise InputError("--out DIR is needed with --legacy")
-        key = _key(args.key_file or default_key_file(args.legacy, "2017"), args.out, [args.out / RESPONSES])
-        return Source(key, study_id=args.legacy, platform=args.platform), None, args.out
+def _source(args: argparse.Namespace) -> tuple[Source, dict, Path]:
+    """How to read, the specification, and the folder to write to."""
     folder = study_folder(RunDirectory.open(args.run), args.protocol)
     batch, spec = read_batch(folder), specification(folder)
     key = _key(args.key_file or default_key_file(batch.study_id, batch.spec_sha256), Path(args.run),
                [database_file(folder), folder / RESPONSES, (args.out or folder) / RESPONSES])
-    return Source(key, batch.hits, batch.study_id, folder, args.platform, rules_of(spec, folder)), spec, \
+    return Source(key, batch.hits, folder, args.platform, rules_of(spec, folder)), spec, \
         args.out or folder
 
 
@@ -156,8 +145,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with one_line_errors(parser.prog):
         source, spec, folder = _source(args)
         frame, refused = collect(_add_earlier(folder / RESPONSES, args.files, args.add), source)
-        if spec:
-            identity_of(frame, spec)
+        identity_of(frame, spec)
         write_text(folder / REPORT, refusal_table(refused))
         write_responses(frame, folder / RESPONSES)
         print(f"{frame['session_id'].nunique()} sessions, {len(frame)} rows, {int(frame['used'].sum())} used; "

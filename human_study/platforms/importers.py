@@ -10,7 +10,6 @@ import pandas as pd
 
 from data.errors import InputError
 from human_study.batch.batch import PlannedTrial
-from human_study.platforms import legacy
 from human_study.platforms.submissions import Refused, Submission, choices
 from human_study.table.keys import pseudonym
 from human_study.table.responses import COLUMNS, make_responses
@@ -72,15 +71,13 @@ class Plan:
         return next(iter(candidates)) if candidates is not None and len(candidates) == 1 else None
 
 
-def import_submissions(submissions: Sequence[Submission], key: bytes, hits: Hits | None = None,
-                       legacy_study: str = "") -> Imported:
-    """The tidy table of submissions to the planned hits of a batch, or (without them) to HITs with addresses of 2017.
+def import_submissions(submissions: Sequence[Submission], key: bytes, hits: Hits) -> Imported:
+    """The tidy table of submissions to the planned hits of a batch.
 
-    key: of the pseudonyms. hits: Batch.hits. legacy_study: study_id of the latter. Rows carry reasons of the import
-    (import_...) in `exclude_reasons`; the quality rules are applied afterwards. Of an assignment that comes twice the
-    last counts.
+    key: of the pseudonyms. hits: Batch.hits. Rows carry reasons of the import (import_...) in `exclude_reasons`; the
+    quality rules are applied afterwards. Of an assignment that comes twice the last counts.
     """
-    plan = Plan(hits) if hits else None
+    plan = Plan(hits)
     rows, refused = [], []
     last = {(one.platform, one.assignment_id): one for one in submissions}
     for submission in submissions:
@@ -88,7 +85,7 @@ def import_submissions(submissions: Sequence[Submission], key: bytes, hits: Hits
             refused.append(Refused(submission.source, submission.assignment_id, "the assignment comes again later"))
             continue
         try:
-            own, problems = _rows(submission, key, plan, legacy_study)
+            own, problems = _rows(submission, key, plan)
         except (InputError, RecursionError) as error:  # the latter: answers nested very deep
             own, problems = [], [Refused(submission.source, submission.assignment_id, str(error))]
         rows += own
@@ -96,8 +93,8 @@ def import_submissions(submissions: Sequence[Submission], key: bytes, hits: Hits
     return Imported(make_responses(rows) if rows else None, refused)
 
 
-def _rows(submission: Submission, key: bytes, plan: Plan | None, legacy_study: str) -> tuple[list[dict], list[Refused]]:
-    trials = _planned(submission, plan) if plan else _legacy(submission, legacy_study)
+def _rows(submission: Submission, key: bytes, plan: Plan) -> tuple[list[dict], list[Refused]]:
+    trials = _planned(submission, plan)
     if isinstance(trials, str):
         return [], [Refused(submission.source, submission.assignment_id, trials)]
     picked, unknown = choices(submission.answers)
@@ -135,24 +132,6 @@ def _plan_row(trial: PlannedTrial) -> dict[str, Any]:
     row = dict(vars(trial))
     row["sentinel_answer"] = trial.sentinel_answer or None
     return row
-
-
-def _legacy(submission: Submission, study_id: str) -> list[dict] | str:
-    numbers = sorted(int(name.rpartition("_")[2]) for name in submission.inputs
-                     if re.fullmatch(r"image_A_url_\d+", name))
-    if not numbers:
-        return "no Input.image_A_url_N columns: what was shown is unknown"
-    rows = []
-    for n in numbers:
-        left, right, ms = (submission.inputs.get(name, "") for name in
-                           (f"image_A_url_{n}", f"image_B_url_{n}", f"time_{n}"))
-        shown = legacy.parse_trial(left, right, ms)
-        if shown is None:
-            return f"pair {n} is not a pair of addresses of 2017: '{left}', '{right}'"
-        rows.append({**vars(shown), "study_id": study_id, "spec_sha256": legacy.NO_SPECIFICATION, "block": "test",
-                     "hit_id": submission.hit_id, "trial_index": n - 1, "left_asset": left, "right_asset": right,
-                     "trial_id": "/".join([shown.condition, shown.image_id, ms or "unlimited", shown.sentinel])})
-    return rows
 
 
 def _answered(trial: dict, picked: dict[int, str], log: Log) -> dict[str, Any]:

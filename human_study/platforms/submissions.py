@@ -1,8 +1,7 @@
-"""Read what a platform hands back: one `Submission` per assignment, whatever the file format.
+"""Read a result table (CSV) in MTurk's format, as Turkle exports it too: one `Submission` per assignment.
 
-- MTurk's result CSV and Turkle's export: only HITId, AssignmentId, WorkerId and Answer.* are needed;
-- JSON of ListAssignmentsForHIT, whose answers are QuestionFormAnswers XML;
-- answers as plain radio values, as true/false columns, or as the JSON of a crowd-form.
+Only HITId, AssignmentId, WorkerId and Answer.* are needed. Answers are plain radio values, true/false columns, or the
+JSON of a crowd-form.
 """
 
 import csv
@@ -12,13 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from xml.etree.ElementTree import ParseError
-
-from defusedxml import DefusedXmlException
-from defusedxml.ElementTree import fromstring
 
 from data.errors import InputError
-from data.files import read_json
 
 NEEDED = ("HITId", "AssignmentId", "WorkerId")
 STATUS = {"submitted": "submitted", "approved": "approved", "rejected": "rejected", "": "submitted"}
@@ -53,20 +47,13 @@ class Submission:
 
 
 def read_submissions(file: Path, platform: str | None = None) -> tuple[list[Submission], list[Refused]]:
-    """Read by suffix (.csv, .json). platform: None tells Turkle from MTurk by its Turkle.* columns.
+    """platform: None tells Turkle from MTurk by its Turkle.* columns.
 
     Raises InputError for a file that is no such table; single rows that cannot be used come back as Refused.
     """
     file = Path(file)
-    readers = {".csv": read_result_csv, ".json": read_assignments_json}
-    if file.suffix.lower() not in readers:
-        raise InputError(f"{file}: expected a result table (.csv) or ListAssignmentsForHIT's answer (.json)")
-    return readers[file.suffix.lower()](file, platform)
-
-
-# --- CSV -------------------------------------------------------------------------------------------------------------
-
-def read_result_csv(file: Path, platform: str | None = None) -> tuple[list[Submission], list[Refused]]:
+    if file.suffix.lower() != ".csv":
+        raise InputError(f"{file}: expected a result table (.csv)")
     header, rows = _csv(file)
     if missing := [name for name in NEEDED if name not in header]:
         hint = " (separated by semicolons: saved by a spreadsheet program?)" if ";" in ",".join(header) else ""
@@ -139,61 +126,6 @@ def parse_time(text: str) -> str | None:
     except ValueError:
         return None
 
-
-# --- JSON of the API -------------------------------------------------------------------------------------------------
-
-def read_assignments_json(file: Path, platform: str | None = None) -> tuple[list[Submission], list[Refused]]:
-    """ListAssignmentsForHIT's answer: {"Assignments": [...]}; `hit_key` beside the ids, where human_study.platforms.mturk wrote
-    it, names the planned HIT."""
-    content = read_json(file)
-    records = content.get("Assignments") if isinstance(content, dict) else None
-    if not isinstance(records, list):
-        raise InputError(f"{file}: no list 'Assignments' in it; expected ListAssignmentsForHIT's answer")
-    submissions, refused = [], []
-    for number, record in enumerate(records):
-        source = f"{file.name}[{number}]"
-        if not isinstance(record, dict):
-            refused.append(Refused(source, str(record)[:40], "not an assignment: a JSON object is expected"))
-            continue
-        if problem := _row_problem({name: str(record.get(name, "")) for name in (*NEEDED, "AssignmentStatus")}):
-            refused.append(Refused(source, str(record.get("AssignmentId", "")), problem))
-            continue
-        try:
-            answers = parse_answer_xml(record.get("Answer") or "")
-        except InputError as error:
-            refused.append(Refused(source, record["AssignmentId"], str(error)))
-            continue
-        submissions.append(Submission(
-            source, platform or "mturk", record["HITId"], record["AssignmentId"], record["WorkerId"],
-            STATUS[str(record.get("AssignmentStatus", "")).lower()], parse_time(str(record.get("AcceptTime", ""))),
-            str(record.get("hit_key", record.get("RequesterAnnotation", ""))), {}, answers))
-    return submissions, refused
-
-
-def parse_answer_xml(text: str) -> dict[str, str]:
-    """Field name -> text of a QuestionFormAnswers document; an empty FreeText is an empty text.
-
-    Raises InputError for text that is no such document (entities and other declarations are refused).
-    """
-    try:
-        root = fromstring(text)
-    except (ParseError, DefusedXmlException) as error:
-        raise InputError(f"Answer is no QuestionFormAnswers XML ({type(error).__name__}: {error})") from None
-    if _local(root.tag) != "QuestionFormAnswers":
-        raise InputError(f"Answer is a <{_local(root.tag)}>, expected <QuestionFormAnswers>")
-    answers = {}
-    for answer in root:
-        cells = {_local(child.tag): child.text or "" for child in answer}
-        if name := cells.pop("QuestionIdentifier", ""):
-            answers[name.strip()] = next(iter(cells.values()), "")
-    return answers
-
-
-def _local(tag: str) -> str:
-    return tag.rpartition("}")[2]
-
-
-# --- answers ---------------------------------------------------------------------------------------------------------
 
 CHOICE = re.compile(r"choice_(\d{1,9})(?:\.(\w+))?")
 

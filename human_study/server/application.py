@@ -19,7 +19,7 @@ from starlette.routing import Route
 from human_study.batch.page import page_config, render_document
 from human_study.server.actions import ACTIONS
 from human_study.server.progress import admin_routes, message_page
-from human_study.server.security import MTURK_FRAMES, SameOrigin, SecurityHeaders, json_body
+from human_study.server.security import SameOrigin, SecurityHeaders, json_body
 from human_study.server.site import KIOSK, Site
 from human_study.server.store import Refusal, Session
 from human_study.table.keys import same
@@ -56,7 +56,7 @@ def study_page(request: Request, session: Session) -> Response:
     config = page_config(batch.protocol, max(batch.hits.values(), key=len), route="server", withdraw=True,
                          key=site.api_key(session.session_id), clean_url="/study",
                          after_ms=KIOSK_PAUSE_MS if session.assignment_id == KIOSK else REDIRECT_PAUSE_MS)
-    response = HTMLResponse(render_document(config, nonce=request.state.nonce))
+    response = HTMLResponse(render_document(config, request.state.nonce))
     # lax: reloading a page that was reached from a panel or from webmail counts as coming from there, and a strict
     # cookie would stay away; calls are safe without it, they carry a key of their own and their origin is checked
     response.set_cookie(COOKIE, site.cookie(session.session_id), httponly=True, samesite="lax",
@@ -75,24 +75,15 @@ async def by_link(request: Request) -> Response:
 async def by_panel(request: Request) -> Response:
     site: Site = request.app.state.site
     worker = request.query_params.get(site.panel.worker, "")
-    preview = request.query_params.get("assignmentId") == "ASSIGNMENT_ID_NOT_AVAILABLE"
     if not same(request.path_params["token"], site.token("panel")):
         return no_such_page(request)
     if not site.arrivals.allows(ANONYMOUS):
         return message_page(request, "Too many visitors at once. Please try again in a minute.", 429)
-    if preview:
-        return preview_page(request)
     if not worker or len(worker) > WORKER_LETTERS:
         return message_page(request, f"The address lacks the parameter {site.panel.worker}. Please open the study "
                             "from the platform again.", 400)
     assignment = request.query_params.get(site.panel.assignment, "")[:WORKER_LETTERS]
     return study_page(request, await run_in_threadpool(site.store.arrive, site.panel.platform, worker, assignment))
-
-
-def preview_page(request: Request) -> Response:
-    batch = request.app.state.site.store.batch
-    config = page_config(batch.protocol, max(batch.hits.values(), key=len), route="server", key="preview")
-    return HTMLResponse(render_document(config, nonce=request.state.nonce))
 
 
 async def by_cookie(request: Request) -> Response:
@@ -108,7 +99,6 @@ async def kiosk(request: Request) -> Response:
         return no_such_page(request)
     if request.method == "GET":
         texts = site.store.batch.protocol.texts
-    if request.method == "GET":
         return message_page(request, texts.title, button=texts.start)
     session, _ = await run_in_threadpool(site.store.invite, "local", None, KIOSK)
     return study_page(request, session)
@@ -137,8 +127,7 @@ def create_app(site: Site) -> Starlette:
     routes = [Route("/s/{token}", by_link), Route("/p/{token}", by_panel), Route("/study", by_cookie),
               Route("/k/{token}", kiosk, methods=["GET", "POST"]), Route("/a/{name}", picture),
               Route("/api/{action}", api, methods=["POST"]), Route("/favicon.ico", nothing), *admin_routes()]
-    frames = MTURK_FRAMES if site.panel.platform == "mturk" else "'none'"
-    middleware = [Middleware(SecurityHeaders, frame_ancestors=frames),
+    middleware = [Middleware(SecurityHeaders),
                   Middleware(TrustedHostMiddleware, allowed_hosts=list(site.hosts)),
                   Middleware(SameOrigin, origins=site.origins)]
     app = Starlette(routes=routes, middleware=middleware)

@@ -26,8 +26,8 @@ RT_STEP_MS = 10  # a released table has coarser times
 
 
 def export_responses(study: Path | Batch, simulated: bool = False, database: Path | None = None) -> pd.DataFrame:
-    """One row per answered trial, columns of human_study.table.responses. study: study/<protocol>/ or a batch. database:
-    another one than the batch's own, for example a copy from the computer that served the study.
+    """One row per answered trial, columns of human_study.table.responses. study: study/<protocol>/ or a batch.
+    database: another one than the batch's own, for example a copy from the computer that served the study.
 
     Needs no key: worker ids are pseudonyms. Raises InputError when nothing was collected, or for another study.
     """

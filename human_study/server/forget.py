@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("worker", help="the id on the platform, or the name of a local participant's link")
     parser.add_argument("--run", required=True)
     parser.add_argument("--protocol", required=True, help="name of the study's folder")
-    parser.add_argument("--platform", default="local", choices=("local", "prolific", "mturk"))
+    parser.add_argument("--platform", default="local", choices=("local", "prolific"))
     parser.add_argument("--key-file", type=Path)
     args = parser.parse_args(argv)
     with one_line_errors(parser.prog):

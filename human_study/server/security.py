@@ -11,20 +11,18 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_BYTES = 16_384  # an answer has about 700
-MTURK_FRAMES = "https://*.mturk.com https://*.mturkcontent.com"
 
 
-def content_policy(nonce: str, frame_ancestors: str) -> str:
-    return ("default-src 'none'; base-uri 'none'; form-action 'self' https://*.mturk.com; img-src 'self'; "
-            f"connect-src 'self'; script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; "
-            f"frame-ancestors {frame_ancestors}")
+def content_policy(nonce: str) -> str:
+    return ("default-src 'none'; base-uri 'none'; form-action 'self'; img-src 'self'; connect-src 'self'; "
+            f"script-src 'nonce-{nonce}'; style-src 'nonce-{nonce}'; frame-ancestors 'none'")
 
 
 class SecurityHeaders:
     """Gives every request a nonce and every answer its headers; no other site may frame, read or refer to a page."""
 
-    def __init__(self, app: ASGIApp, frame_ancestors: str = "'none'"):
-        self.app, self.frame_ancestors = app, frame_ancestors
+    def __init__(self, app: ASGIApp):
+        self.app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -34,7 +32,7 @@ class SecurityHeaders:
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers["Content-Security-Policy"] = content_policy(nonce, self.frame_ancestors)
+                headers["Content-Security-Policy"] = content_policy(nonce)
                 headers["X-Content-Type-Options"] = "nosniff"
                 headers["Referrer-Policy"] = "no-referrer"
                 headers["X-Robots-Tag"] = "noindex"

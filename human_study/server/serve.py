@@ -103,10 +103,7 @@ def append_links(file: Path, links: list[tuple[str, str]]) -> None:
 
 
 def _query(panel: Panel) -> str:
-    """Parameters to write behind the panel's address: Prolific's placeholders, or where a panel's own belongs. MTurk
-    writes its own."""
-    if panel.platform == "mturk":
-        return ""
+    """Parameters to write behind the panel's address: Prolific's placeholders, or where a panel's own belongs."""
     filled = "{{{{%{0}%}}}}" if panel.platform == "prolific" else "PLACEHOLDER OF THE PANEL"
     return "?" + "&".join(f"{name}={filled.format(name)}" for name in (panel.worker, panel.assignment) if name)
 

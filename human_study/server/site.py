@@ -25,7 +25,6 @@ class Panel:
 PANELS = {
     "prolific": Panel("prolific", "PROLIFIC_PID", "SESSION_ID",
                       "https://app.prolific.com/submissions/complete?cc={code}"),
-    "mturk": Panel("mturk", "workerId", "assignmentId"),
     "local": Panel("local", "participant"),
 }
 

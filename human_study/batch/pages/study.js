@@ -142,21 +142,11 @@ class Study {
     }
     const code = result.code ? [this.texts.code + " ", element("strong", { className: "code" }, result.code)] : [];
     this.end(this.texts.done, this.texts.debrief, ...code);
-    if (parameter("turkSubmitTo")) this.submitCode(result.code);
-    else this.leave(result.after);
+    this.leave(result.after);
   }
 
   leave(address) {
     if (address) setTimeout(() => location.replace(address), this.config.after_ms);
-  }
-
-  // ExternalQuestion: the answers are on the server, the platform gets the code.
-  submitCode(code) {
-    const content = element("div", {}, element("input", { type: "hidden", name: "completion_code", value: code }));
-    this.root.append(content);
-    const form = postingForm(content);
-    submitGuard.open = true;
-    form.submit();
   }
 
   end(message, ...more) {
@@ -167,7 +157,7 @@ class Study {
 }
 
 const config = JSON.parse(document.getElementById("study-config").textContent);
-if (config.clean_url && !parameter("turkSubmitTo")) history.replaceState(null, "", config.clean_url);
+if (config.clean_url) history.replaceState(null, "", config.clean_url);
 addEventListener("pageshow", (event) => event.persisted && location.reload());
 const study = new Study(config);
 study.run();

@@ -44,8 +44,6 @@ function parameter(name) {
   return new URLSearchParams(location.search).get(name) || "";
 }
 
-const isPreview = () => parameter("assignmentId") === "ASSIGNMENT_ID_NOT_AVAILABLE";
-
 // ---- the study server ----
 
 class ServerTransport {
@@ -56,7 +54,6 @@ class ServerTransport {
   }
 
   async open() {
-    if (isPreview()) return { status: "preview", trials: [], answered: 0 };
     const pending = storage.get(this.pendingName); // an answer given just before the page was closed
     if (pending) await this.post("answer", pending, true).catch(() => null);
     storage.set(this.pendingName, null);
@@ -121,15 +118,14 @@ class ServerTransport {
 
 // ---- a form of MTurk or Turkle ----
 
+const isPreview = () => parameter("assignmentId") === "ASSIGNMENT_ID_NOT_AVAILABLE";
+
 class FormTransport {
   constructor(config) {
     this.host = document.getElementById("study");
-    // trials hold addresses, or names where images_url is given; cells of shorter tasks are empty
-    const address = (name) => (config.images_url ? config.images_url + "/" + name + ".png" : name);
     this.trials = config.trials
-      .filter(([left]) => left)
-      .map(([left, right, ms], i) => ({ left: address(left), right: address(right), ms: Number(ms) || null,
-        practice: i < config.practice }));
+      .filter(([left]) => left) // cells of shorter tasks are empty
+      .map(([left, right, ms], i) => ({ left, right, ms: Number(ms) || null, practice: i < config.practice }));
     const first = this.trials.length ? this.trials[0].left : "";
     this.name = ["study", location.pathname, parameter("assignmentId"), first].join(":");
     this.kept = storage.get(this.name) || { records: [], shown: -1 };
@@ -184,27 +180,11 @@ class FormTransport {
     input.value = value;
   }
 
-  // The platform's own form where there is one; otherwise one that posts to the platform named in the address.
+  // The platform puts the page into a form of its own.
   submit() {
-    const anyField = this.host.querySelector('input[name="log_json"]');
-    const form = anyField.form || postingForm(this.host);
     submitGuard.open = true;
-    HTMLFormElement.prototype.submit.call(form);
+    HTMLFormElement.prototype.submit.call(this.host.querySelector('input[name="log_json"]').form);
   }
-}
-
-function postingForm(content) {
-  const form = element("form", { method: "post", action: submitAddress() });
-  form.append(element("input", { type: "hidden", name: "assignmentId", value: parameter("assignmentId") }));
-  content.parentNode.append(form);
-  form.append(content);
-  return form;
-}
-
-function submitAddress() {
-  const host = new URL(parameter("turkSubmitTo"));
-  if (host.protocol !== "https:") throw new Refused("turkSubmitTo is not https");
-  return host.origin + "/mturk/externalSubmit";
 }
 
 // Nothing but the end of the study may submit a surrounding form: not Enter, not a button of the platform.

@@ -128,7 +128,8 @@ def test_difference_of_shares_is_paired():
 
 
 def test_the_analysis_needs_no_torch():
-    code = "import sys, human_study.analysis.analyze, human_study.platforms.collect, human_study.server.serve; assert 'torch' not in sys.modules"
+    code = ("import sys, human_study.analysis.analyze, human_study.platforms.collect, human_study.server.serve; "
+            "assert 'torch' not in sys.modules")
     assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3]).returncode == 0
 
 

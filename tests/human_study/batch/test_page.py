@@ -3,13 +3,11 @@
 import json
 import re
 import shutil
-import xml.etree.ElementTree as ElementTree
 from contextlib import contextmanager
 from urllib.parse import parse_qs
 
 import pytest
 
-from data.errors import InputError
 from human_study.batch import page as pages
 from human_study.batch.hits import write_batch
 from human_study.design.protocols import load_protocol
@@ -21,7 +19,6 @@ needs_browser = pytest.mark.skipif(not shutil.which("chromium"), reason="needs c
 SHORT = ["test_trials=2", "sentinels=1", "instruction_checks=0", "practice=0", "hits=3"]
 TIMED = ["test_trials=4", "sentinels=1", "instruction_checks=0", "practice=0", "hits=3", "exposures_ms=[125, 250]"]
 WINDOW = {"width": 1000, "height": 620}
-SUBMIT = "https://workersandbox.mturk.com"
 
 
 @pytest.fixture(scope="module")
@@ -433,7 +430,7 @@ def filled(batch, base):
     header, row = (line.split(",") for line in (batch.public / "hits-01.csv").read_text().splitlines()[:2])
     text = (batch.public / "template.html").read_text()
     for name, cell in zip(header, row, strict=True):
-        text = text.replace("${" + name + "}", f"{base}/{cell}")
+        text = text.replace("${" + name + "}", f"{base}/{cell}" if "_url_" in name else cell)
     return text
 
 
@@ -471,7 +468,7 @@ TURKLE = ('<!DOCTYPE html><html><head><meta charset="utf-8"></head><body><form n
 @needs_browser
 def test_turkle(browser, small_batch):
     html = TURKLE.format(filled(small_batch, "https://turkle.example"))
-    with platform(browser, small_batch, html, "https://turkle.example/task/1/assignment/1/") as v:
+    with platform(browser, small_batch, html, TASK) as v:
         v.agree()
         v.ready(0)
         v.page.keyboard.press("ArrowLeft")
@@ -497,13 +494,14 @@ def test_turkle(browser, small_batch):
         assert v.problems == []
 
 
+TASK = "https://turkle.example/task/1/assignment/1/"
+BLOCKED = "Object.defineProperty(window, 'localStorage', {get() { throw new Error('no'); }})"
+
+
 @needs_browser
-def test_html_question(browser, small_batch):
-    hit_id = next(iter(small_batch.hits))
-    html = pages.hit_document(small_batch, hit_id, "https://pictures.example")
-    address = f"https://task.example/?assignmentId=A1&hitId=H&workerId=W&turkSubmitTo={SUBMIT}"
-    with platform(browser, small_batch, html, address) as v:
-        v.context.add_init_script("Object.defineProperty(window, 'localStorage', {get() { throw new Error('no'); }})")
+def test_a_task_without_storage_is_taken_and_says_so(browser, small_batch):
+    with platform(browser, small_batch, TURKLE.format(filled(small_batch, "https://turkle.example")), TASK) as v:
+        v.context.add_init_script(BLOCKED)
         v.page.reload()  # third-party storage is blocked
         v.agree()
         for i in range(3):
@@ -512,21 +510,16 @@ def test_html_question(browser, small_batch):
         v.page.wait_for_selector("text=You have finished")
         v.page.click("button.primary")
         v.page.wait_for_selector("text=taken")
-        (url, data), = v.posted
-        assert url == SUBMIT + "/mturk/externalSubmit"
-        form = parse_qs(data)
-        assert form["assignmentId"] == ["A1"] and form["choice_3"] == ["optionA"]
-        assert json.loads(form["log_json"][0])["resumable"] is False
+        form = parse_qs(v.posted[0][1])
+        assert form["choice_3"] == ["optionA"] and json.loads(form["log_json"][0])["resumable"] is False
 
 
 @needs_browser
 def test_no_timed_task_without_storage(browser, tiny_run):
     batch = write_batch(tiny_run, load_protocol("lab", TIMED), ["pix2pix"], "crn")
-    html = pages.hit_document(batch, next(iter(batch.hits)), "https://pictures.example")
-    address = f"https://task.example/?assignmentId=A1&hitId=H&workerId=W&turkSubmitTo={SUBMIT}"
-    with platform(browser, batch, html, address) as v:
+    with platform(browser, batch, TURKLE.format(filled(batch, "https://turkle.example")), TASK) as v:
         v.page.wait_for_selector("#box-agree")
-        v.context.add_init_script("Object.defineProperty(window, 'localStorage', {get() { throw new Error('no'); }})")
+        v.context.add_init_script(BLOCKED)
         v.page.reload()
         v.page.wait_for_selector("text=local storage")
         assert v.page.locator("button").count() == 0
@@ -534,9 +527,8 @@ def test_no_timed_task_without_storage(browser, tiny_run):
 
 @needs_browser
 def test_preview_sends_nothing(browser, small_batch):
-    html = pages.hit_document(small_batch, next(iter(small_batch.hits)), "https://pictures.example")
-    address = "https://task.example/?assignmentId=ASSIGNMENT_ID_NOT_AVAILABLE&hitId=H"
-    with platform(browser, small_batch, html, address) as v:
+    address = f"{TASK}?assignmentId=ASSIGNMENT_ID_NOT_AVAILABLE&hitId=H"
+    with platform(browser, small_batch, TURKLE.format(filled(small_batch, "https://turkle.example")), address) as v:
         v.page.wait_for_selector("text=This is a preview")
         assert v.page.locator("button").count() == 0 and v.requests == [address]
 
@@ -559,37 +551,10 @@ def test_nothing_can_break_out_of_the_page(tiny_run):
     protocol = load_protocol("lab", SHORT).model_copy()
     texts = protocol.texts.model_copy(update={"title": nasty, "no_script": nasty, "instructions": (nasty,)})
     batch = write_batch(tiny_run, protocol.model_copy(update={"texts": texts}), ["pix2pix"], "crn")
-    document = pages.hit_document(batch, next(iter(batch.hits)), "https://pictures.example")
+    document = pages.render_document(pages.page_config(batch.protocol, next(iter(batch.hits.values()))), "nonce")
     assert document.count("</script>") == 2 and "<img" not in document
     text = re.search(r'id="study-config">(.*?)</script>', document)[1]
     assert not set("<>&\u2028") & set(text)
     config = json.loads(text)
     assert config["texts"]["title"] == nasty
-    xml = pages.html_question_xml(document)
-    assert ElementTree.fromstring(xml)[0].text == document.replace("\r\n", "\n")
 
-
-def test_question_limit_counts_bytes(small_batch):
-    room = pages.QUESTION_BYTES - len(pages.html_question_xml("").encode())
-    assert len(pages.html_question_xml("x" * room).encode()) == pages.QUESTION_BYTES
-    with pytest.raises(InputError, match=f"has {pages.QUESTION_BYTES + 1} bytes"):
-        pages.html_question_xml("x" * (room - 1) + "é")
-    with pytest.raises(InputError, match="65535"):
-        pages.html_question_xml("]]>" * (room // 6))
-
-
-def test_a_whole_hit_of_2017_fits(tiny_run):
-    for protocol in ("crn2017-unlimited", "crn2017-timed"):
-        batch = write_batch(tiny_run, protocol, ["pix2pix"], "crn")
-        hit = next(iter(batch.hits.values()))
-        batch.hits["full"] = (hit * 10)[:110]
-        document = pages.hit_document(batch, "full", f"https://images.example.org/{'long' * 20}")
-        assert len(pages.html_question_xml(document).encode()) < pages.QUESTION_BYTES - 10_000
-
-
-def test_external_question():
-    xml = pages.external_question_xml("https://study.example.org/p/abc?a=1&b=2", 600)
-    root = ElementTree.fromstring(xml)
-    assert [child.text for child in root] == ["https://study.example.org/p/abc?a=1&b=2", "600"]
-    with pytest.raises(InputError, match="not https"):
-        pages.external_question_xml("http://study.example.org")

@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from data.errors import InputError
 from human_study.design.plan import expected_width, latent, main, make_plan, naive_width, plan_text, warnings
 from human_study.design.protocols import BLURRED, PROTOCOLS, UNDER_TEST, load_protocol
 from human_study.design.trials import Cast
@@ -33,19 +32,19 @@ def test_more_workers_help_more_trials_hardly_do():
 
 def test_timed_study_of_2017():
     protocol = PROTOCOLS["crn2017-timed"]
-    plan = make_plan(protocol, Cast("crn", ("pix2pix",), "image_space"), LAYOUTS, pay=2.0, platform="mturk")
+    plan = make_plan(protocol, Cast("crn", ("pix2pix",), "image_space"), LAYOUTS, pay=2.0, fee=.4)
     assert (plan.hits, plan.workers, plan.trials_per_hit) == (10, 200, (110, 110))
     # 15 x (0.125 + ... + 8) s + 5 x 4 s + 110 x 0.5 s = 313 s before any answer, and 2 s per answer
     assert plan.minutes_per_hit * 60 == pytest.approx(313.1 + 220, abs=.1)
     assert len(plan.cells) == 21 and {cell.judgments for cell in plan.cells} == {1000}
     assert all(cell.left_surplus == 0 for cell in plan.cells)
-    assert plan.fee == .4 and plan.total_cost == pytest.approx(2.0 * 1.4 * 200)  # 10 and more workers per HIT
+    assert plan.total_cost == pytest.approx(2.0 * 1.4 * 200)
 
 
 def test_unlimited_study_warns():
     protocol = PROTOCOLS["crn2017-unlimited"]
-    plan = make_plan(protocol, Cast("crn", ("pix2pix",), UNDER_TEST), LAYOUTS, pay=.5, platform="mturk")
-    assert plan.kinds_per_hit == {"test": 100, "perceptual": 10} and plan.fee == .2
+    plan = make_plan(protocol, Cast("crn", ("pix2pix",), UNDER_TEST), LAYOUTS, pay=.5)
+    assert plan.kinds_per_hit == {"test": 100, "perceptual": 10} and plan.total_cost == .5 * 5
     assert plan.minutes_per_hit == pytest.approx(110 * 4 / 60) and plan.repeated_scenes_per_hit == 0
     found = " ".join(warnings(plan, protocol))
     assert "below 8.00" in found and "5 workers per comparison" in found
@@ -62,8 +61,6 @@ def test_lab():
     few = load_protocol("lab", ["sentinels=4"])
     text = plan_text(make_plan(few, Cast("crn", ("a",), BLURRED), LAYOUTS), few)
     assert "4 of 4 sentinels" in text and "probability 0.062 (more than 0.05)" in text and "slips with 0.922" in text
-    with pytest.raises(InputError, match="give it with --fee"):
-        make_plan(protocol, Cast("crn", ("a",), BLURRED), LAYOUTS, platform="prolific")
 
 
 def test_command(tiny_run, capsys):

@@ -320,7 +320,7 @@ def test_same_bytes_again_and_after_an_interruption(tiny_run):
     assert everything(other) == first
 
 
-@pytest.mark.parametrize("used", ["responses.csv", "secret/study.sqlite", "secret/mturk/manifest-sandbox.json"])
+@pytest.mark.parametrize("used", ["responses.csv", "secret/study.sqlite"])
 def test_a_batch_in_use_is_not_replaced(tiny_run, used, capsys):
     batch = write_batch(tiny_run, "crn2017-unlimited", ["pix2pix"], "crn")
     (batch.folder / used).parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,6 @@
 """Importing what platforms hand back: answer styles, mapping back to the plan, and everything that goes wrong."""
 
 import csv
-import io
 import json
 
 import pytest
@@ -10,22 +9,13 @@ from data.errors import InputError
 from human_study.analysis import analyze
 from human_study.batch.batch import PlannedTrial, read_batch
 from human_study.batch.hits import write_batch
-from human_study.design.matlab import published_timed, published_unlimited
 from human_study.platforms import collect as collecting
-from human_study.platforms import legacy
 from human_study.platforms.importers import asset_name, import_submissions, read_log
-from human_study.platforms.submissions import choices, parse_answer_xml, parse_time, read_submissions
+from human_study.platforms.submissions import choices, parse_time, read_submissions
 from human_study.table.keys import pseudonym
 from human_study.table.responses import read_responses
 
 KEY = bytes(range(32))
-XML = ('<?xml version="1.0"?><QuestionFormAnswers xmlns="http://mechanicalturk.amazonaws.com/'
-       'AWSMechanicalTurkDataSchemas/2005-10-01/QuestionFormAnswers.xsd">{}</QuestionFormAnswers>')
-
-
-def answer_xml(**fields: str) -> str:
-    one = "<Answer><QuestionIdentifier>{}</QuestionIdentifier><FreeText>{}</FreeText></Answer>"
-    return XML.format("".join(one.format(name, value) for name, value in fields.items()))
 
 
 def write_csv(file, rows: list[dict], **options) -> None:
@@ -98,36 +88,6 @@ def test_both_answer_styles_give_the_planned_trials(hits, tmp_path, style):
     assert frame["hit_id"].unique().tolist() == [plan[0].hit_id]
     sentinels = frame[frame["sentinel"] == "perceptual"]
     assert (sentinels["sentinel_ok"] == (sentinels["right_method"] == "photos")).all()
-
-
-def test_xml_many_answers_one_answer_and_empty_free_text():
-    assert parse_answer_xml(answer_xml(choice_1="optionA", choice_2="")) == {"choice_1": "optionA", "choice_2": ""}
-    assert parse_answer_xml(answer_xml(choice_1="optionA")) == {"choice_1": "optionA"}
-    assert parse_answer_xml(XML.format("")) == {}
-
-
-@pytest.mark.parametrize("text", ["", "<html/>", "<QuestionFormAnswers", "plain text"])
-def test_xml_that_is_no_answer_is_refused(text):
-    with pytest.raises(InputError, match="Answer is"):
-        parse_answer_xml(text)
-
-
-def test_xml_bomb_is_refused():
-    bomb = '<!DOCTYPE a [<!ENTITY b "bbbb">]><QuestionFormAnswers>&b;</QuestionFormAnswers>'
-    with pytest.raises(InputError, match="EntitiesForbidden"):
-        parse_answer_xml(bomb)
-
-
-def test_assignments_json_of_the_api(hits, tmp_path):
-    trials = next(iter(hits.values()))
-    record = {"HITId": "H", "AssignmentId": "A1", "WorkerId": "W1", "AssignmentStatus": "Approved",
-              "hit_key": trials[0].hit_id,
-              "Answer": answer_xml(**{f"choice_{t.trial_index + 1}": "optionA" for t in trials})}
-    broken = {**record, "AssignmentId": "A2", "Answer": "x"}
-    (tmp_path / "a.json").write_text(json.dumps({"Assignments": [record, broken, "x"]}))
-    frame, refused = imported(hits, tmp_path / "a.json")
-    assert len(frame) == len(trials) and (frame["submit_status"] == "approved").all()
-    assert [one.what for one in refused] == ["A2", "x"] and "XML" in refused[0].reason
 
 
 @pytest.mark.parametrize("text", [
@@ -308,59 +268,6 @@ def test_unreadable_log_keeps_the_answers_but_does_not_use_them(hits, tmp_path, 
     assert (frame["exclude_reasons"] == "import_log_unreadable").all() and (frame["chosen"] == "left").all()
     assert "log_json" in refused[0].reason
     assert read_log(log).problem
-
-
-def legacy_rows(table: bytes) -> list[dict]:
-    rows = list(csv.DictReader(io.StringIO(table.decode())))
-    return [{"HITId": f"H{i}", "AssignmentId": f"A{i}", "WorkerId": f"W{i}",
-             **{f"Input.{name}": value for name, value in row.items()},
-             **{f"Answer.choice_{n}": "optionA" for n in range(1, 111)}, "Answer.show": ""}
-            for i, row in enumerate(rows)]
-
-
-@pytest.mark.parametrize("table, sentinels, conditions", [
-    (published_unlimited, 50, {"crn_vs_gan_segmentation"}),
-    (published_timed, 50, {"photos_vs_crn", "photos_vs_pix2pix", "crn_vs_pix2pix"})])
-def test_published_tables_of_2017_are_read_back(tmp_path, table, sentinels, conditions):
-    write_csv(tmp_path / "r.csv", legacy_rows(table()))
-    submissions, _ = read_submissions(tmp_path / "r.csv")
-    result = import_submissions(submissions, KEY, None, "crn2017")
-    frame = result.responses
-    tested = frame[frame["sentinel"] == "none"]
-    assert not result.refused and len(frame) == 110 * len(submissions)
-    assert (frame["sentinel"] == "perceptual").sum() == sentinels
-    assert set(tested["condition"]) == conditions
-    assert frame["image_id"].between("000001", "000500").all()
-    if table is published_unlimited:
-        assert sorted(tested["image_id"]) == [f"{i:06d}" for i in range(1, 501)]
-        left = (tested["left_method"] == "crn").sum()
-        assert {left, 500 - left} == {257, 243}
-    else:
-        cells = tested.groupby(["condition", "exposure_req_ms"]).size()
-        assert len(cells) == 21 and (cells == 50).all()
-
-
-@pytest.mark.parametrize("address, found", [
-    ("http://h/ours/003550.jpg", ("crn", 500)), ("http://h/cityscapes/100001.jpg", ("photos", 1)),
-    ("http://h/L1cGAN/000007.jpg", ("pix2pix", 7)), ("http://h/GAN/000007.jpg", ("gan_segmentation", 7)),
-    ("http://h/unknown/000007.jpg", None), ("images/0f3c.png", None)])
-def test_addresses_of_2017(address, found):
-    assert legacy.parse_address(address) == found
-
-
-def test_pairs_of_different_scenes_or_one_method_are_no_pairs_of_2017():
-    assert legacy.parse_trial("h/ours/003051.jpg", "h/GAN/000002.jpg") is None
-    assert legacy.parse_trial("h/ours/003051.jpg", "h/ours/003051.jpg") is None
-
-
-@pytest.mark.parametrize("time", ["1,000", "soon", "-5", "inf"])
-def test_a_time_that_is_none_is_one_rejected_submission(tmp_path, time):
-    rows = legacy_rows(published_timed())[:2]
-    rows[0]["Input.time_1"] = time
-    write_csv(tmp_path / "r.csv", rows)
-    result = import_submissions(read_submissions(tmp_path / "r.csv")[0], KEY, None, "crn2017")
-    assert len(result.responses) == 110 and [one.what for one in result.refused] == ["A0"]
-    assert f"time '{time}' is no number" in result.refused[0].reason
 
 
 @pytest.mark.parametrize("text, iso", [

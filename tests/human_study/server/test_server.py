@@ -398,19 +398,9 @@ def test_prolific(make):
     assert set(frame["platform"]) == {"prolific"} and set(frame["assignment_id"]) == {"t"}
 
 
-def test_external_question(make):
-    client = make(panel=PANELS["mturk"])
-    path = f"/p/{client.app.state.site.token('panel')}"
-    preview = client.get(f"{path}?assignmentId=ASSIGNMENT_ID_NOT_AVAILABLE&hitId=H")
-    assert preview.status_code == 200 and client.app.state.site.store.sessions() == []
-    assert "frame-ancestors https://*.mturk.com" in preview.headers["content-security-policy"]
-    someone = Participant(client, f"{path}?assignmentId=A1&hitId=H&workerId=W1").consent()
-    assert someone.all()["after"] == ""
-
-
 def test_a_worker_who_comes_back_is_paid_for_the_new_assignment(make):
-    client = make(panel=PANELS["mturk"])
-    path = f"/p/{client.app.state.site.token('panel')}?workerId=W1&assignmentId="
+    client = make(panel=PANELS["prolific"])
+    path = f"/p/{client.app.state.site.token('panel')}?PROLIFIC_PID=W1&SESSION_ID="
     first = Participant(client, path + "A1").consent()
     assert first.answer(0).status_code == 200
     again = Participant(client, path + "A2")  # A1 was returned
@@ -743,7 +733,6 @@ def test_wrong_command_lines(tiny_run, key_file, capsys, arguments, message):
 
 @pytest.mark.parametrize("panel, address", [
     (PANELS["local"], None), (choose_panel("local", "", "pid", ""), r"/p/\w+\?pid=PLACEHOLDER"),
-    (PANELS["mturk"], r"/p/\w+$"),
     (PANELS["prolific"], r"/p/\w+\?PROLIFIC_PID=\{\{%PROLIFIC_PID%\}\}&SESSION_ID=\{\{%SESSION_ID%\}\}$")])
 def test_the_address_for_every_panel_is_printed(make, capsys, panel, address):
     serve.announce(make(panel=panel).app.state.site, [], False)
