@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.crn import halvings
-from models.layers import ConvNormAct, ToImages, xavier_init
+from models.layers import ConvNormAct, ToImages, smooth_start, xavier_init
 from models.options import Count
 
 
@@ -31,6 +31,7 @@ class UNet(nn.Module):
         self.merge = nn.ModuleList(double_conv(2 * a, a) for a in widths[:-1])
         self.to_images = ToImages(widths[0], images)
         xavier_init(self)
+        smooth_start(self)
 
     def forward(self, layout: Tensor) -> Tensor:
         skips = []

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from baselines.pix2pix import gaussian_init, real_or_fake
 from models.crn import base_grid
-from models.layers import LEAKY_SLOPE
+from models.layers import LEAKY_SLOPE, smooth_start
 from models.losses import labelled_cross_entropy
 from models.objectives import Batch, Objective
 from models.options import Count, Weight
@@ -46,6 +46,7 @@ class DCGANGenerator(nn.Module):
         self.ups = nn.ModuleList(ups)
         self.norms = nn.ModuleList(nn.BatchNorm2d(up.out_channels) for up in ups[:-1])
         gaussian_init(self)
+        smooth_start(self)
 
     def forward(self, layout: Tensor) -> Tensor:
         pyramid = [layout]

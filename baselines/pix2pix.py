@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from data.errors import InputError
 from models.crn import cannot_be_halved
-from models.layers import LEAKY_SLOPE
+from models.layers import LEAKY_SLOPE, smooth_start
 from models.losses import image_space_loss
 from models.objectives import Batch, Objective
 from models.options import Count, Weight
@@ -72,6 +72,7 @@ class Pix2PixGenerator(nn.Module):
         self.to_images = nn.ConvTranspose2d(widths[0] + skip, 3 * images, 4, 2, 1)
         self.images = images
         gaussian_init(self)
+        smooth_start(self)
 
     def forward(self, layout: Tensor) -> Tensor:
         skips = []

@@ -75,6 +75,12 @@ def diversity_loss(table: Tensor, mean_weight: float = 0.0) -> Tensor:
     return (1 - mean_weight) * best + mean_weight * table.mean(1).sum(1).mean()
 
 
+def winning_shares(table: Tensor, layout: Tensor) -> Tensor:
+    """Share of the layouts' area where each image is the nearest, from the table [B, K, C] of Eq. 3: [K], sum 1."""
+    best = F.one_hot(table.argmin(1), table.shape[1]).to(layout.dtype)  # [B, C, K]
+    return torch.einsum("bck,bchw->k", best, layout) / (layout.shape[0] * layout.shape[2] * layout.shape[3])
+
+
 def equalising_lambdas(means: Tensor, lambdas: Tensor, total: float | None = None) -> Tensor:
     """New lambdas [L] under which every term contributes equally, given each term's mean [L] at this point (s3.3).
 

@@ -198,10 +198,12 @@ class Diversity(PerceptualObjective):
         super().__init__(perceptual, lambdas, calibrate_at)
         self.images = k
         self.mean_weight = mean_weight
+        self.register_buffer("wins", torch.zeros(k))  # moving share of the layout's area where image u is the best
 
     def generator_terms(self, batch: Batch, images: Tensor) -> dict[str, Tensor]:
         fakes = self.features(images.flatten(0, 1))
         tables = losses.diversity_tables(self.photo_features(batch), fakes, batch.layout)
         magnitudes = torch.stack([losses.diversity_loss(table.detach()) for table in tables.values()])
-        weighted = self.weights.weigh(tables, magnitudes)
-        return {"diversity": losses.diversity_loss(sum(weighted.values()), self.mean_weight)}
+        table = sum(self.weights.weigh(tables, magnitudes).values())
+        self.wins.lerp_(losses.winning_shares(table.detach(), batch.layout), 0.01)
+        return {"diversity": losses.diversity_loss(table, self.mean_weight)}

@@ -238,6 +238,8 @@ def _notes(networks: dict[str, nn.Module]) -> list[str]:
 def load_generator(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
     """Generator of a finished checkpoint, in eval mode on the CPU, and its description. Needs no configuration.
 
+    The description's "order" lists a generator's images from the one that was the best on most of the training layouts'
+    area, lately, to the least: the first stands for the method wherever one image is shown.
     Raises InputError when there is none or training has not finished.
     """
     saved = checkpoint.load(Path(folder) / CHECKPOINT)
@@ -252,4 +254,5 @@ def load_generator(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
     except RuntimeError as error:
         raise InputError(f"{folder}: weights do not fit the network it describes "
                          f"({str(error).splitlines()[1].strip()})") from None
-    return generator.eval(), described
+    wins = saved["objective"].get("wins", torch.zeros(described["images"]))
+    return generator.eval(), described | {"order": wins.argsort(descending=True, stable=True).tolist()}

@@ -51,7 +51,7 @@ def synthesize(run: RunDirectory, method: str, seed: int, device: str = "cpu", g
     starts = range(group.rank * size, len(names), group.size * size)
     batches = [names[first : first + size] for first in starts]
     for batch, images in _batches(run, generator, described["classes"], batches, derived_seed(seed, method), device):
-        for name, pictures in zip(batch, images, strict=True):
+        for name, pictures in zip(batch, images[:, described["order"]], strict=True):
             _write(run, method, name, pictures)
     group.barrier()
     if not group.leads:

@@ -13,6 +13,7 @@ from models.losses import (
     equalising_lambdas,
     image_space_loss,
     labelled_cross_entropy,
+    winning_shares,
 )
 from models.objectives import Content, Diversity, LayerWeights
 from models.perceptual import CONVENTIONS, PerceptualNet
@@ -123,3 +124,10 @@ def test_a_calibration_goes_on_where_it_was_saved():
             weights.after_step(step, lambda value: value)
     assert whole.lambdas.tolist() == resumed.lambdas.tolist() == pytest.approx([9 / 2 / 6, 9 / 2 / 3])
     assert resumed.frozen
+
+
+def test_shares_of_the_area_where_an_image_is_the_best():
+    layout = torch.zeros(1, 2, 1, 4)
+    layout[0, 0, 0, :3], layout[0, 1, 0, 3:] = 1, 1  # class 0 covers three quarters
+    table = torch.tensor([[[2.0, 1.0], [1.0, 5.0]]])  # image 1 is nearer in class 0, image 0 in class 1
+    assert winning_shares(table, layout).tolist() == [0.25, 0.75]

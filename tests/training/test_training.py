@@ -160,6 +160,17 @@ def test_a_checkpoint_is_enough_to_synthesize(tmp_path):
     assert generator(torch.zeros(1, 4, 16, 32)).shape == (1, 2, 3, 16, 32)
 
 
+def test_the_image_that_was_the_best_most_often_comes_first(tmp_path):
+    suite(tmp_path).train_method("crn_diversity")
+    file = tmp_path / "methods" / "crn_diversity" / CHECKPOINT
+    saved = checkpoint.load(file)
+    assert saved["objective"]["wins"].sum() > 0
+    for wins, order in (([0.1, 0.3], [1, 0]), ([0.3, 0.1], [0, 1])):
+        saved["objective"]["wins"] = torch.tensor(wins)
+        checkpoint.save(file, saved)
+        assert load_generator(tmp_path / "methods" / "crn_diversity")[1]["order"] == order
+
+
 def test_other_settings_are_refused(tmp_path):
     suite(tmp_path).train_method("image_space")
     with pytest.raises(InputError, match="made with other settings"):
