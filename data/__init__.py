@@ -21,18 +21,26 @@ CACHE_BYTES = 2 << 30  # holds the 2975 training pairs of Cityscapes at 256x512
 Opener = Callable[["DataConfig", str, int], PairDataset]
 
 
-def _rendered(module: str, name: str) -> Opener:
-    """Scenes rendered in code: NAME(split, size, count, seed)."""
-    def open_(config: "DataConfig", split: str, seed: int) -> PairDataset:
-        if config.path is not None:
-            raise InputError(f"data.path: dataset '{config.dataset}' is rendered in code and reads no folder; "
-                             "did you mean --preset camvid?")
-        count = getattr(config, split)
-        if count is None:
-            raise InputError(f"data.{split}: dataset '{config.dataset}' is rendered in code and has no end; "
-                             f"give a number of pairs (data.{split}=500)")
-        return getattr(importlib.import_module(module), name)(split, tuple(config.size), count, seed)
-    return open_
+RENDERED = {"street": ("data.street", "Street"), "street-hard": ("data.street", "StreetHard")}  # imported on use
+
+
+def rendered(dataset: str) -> type | None:
+    """The class of scenes rendered in code, NAME(split, size, count, seed) with a `version`; None for photographs."""
+    if dataset not in RENDERED:
+        return None
+    module, name = RENDERED[dataset]
+    return getattr(importlib.import_module(module), name)
+
+
+def _render(config: "DataConfig", split: str, seed: int) -> PairDataset:
+    if config.path is not None:
+        raise InputError(f"data.path: dataset '{config.dataset}' is rendered in code and reads no folder; "
+                         "did you mean --preset camvid?")
+    count = getattr(config, split)
+    if count is None:
+        raise InputError(f"data.{split}: dataset '{config.dataset}' is rendered in code and has no end; "
+                         f"give a number of pairs (data.{split}=500)")
+    return rendered(config.dataset)(split, tuple(config.size), count, seed)
 
 
 def _photographs(module: str) -> Opener:
@@ -47,7 +55,7 @@ def _photographs(module: str) -> Opener:
 
 
 DATASETS: dict[str, Opener] = {  # imported on use
-    "street": _rendered("data.street", "Street"),
+    **dict.fromkeys(RENDERED, _render),
     "camvid": _photographs("data.datasets.camvid"),
     "folder": _photographs("data.datasets.folder"),
     "cityscapes": _photographs("data.datasets.cityscapes"),

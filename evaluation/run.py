@@ -21,7 +21,7 @@ from pathlib import Path
 import torch
 
 from baselines.methods import METHODS, OBJECTIVES, check_preset_options, method_spec
-from data import DATASETS
+from data import DATASETS, rendered
 from data.errors import InputError, nearest, one_line_errors
 from data.files import fingerprint, read_json, sha256, write_json
 from evaluation.measuring.context import Context, versions
@@ -304,7 +304,9 @@ def main(argv: list[str] | None = None) -> int:
         if "score" in stages:
             check_number(preset.score, len(job.suite.val))
         if job.suite.group.leads:
-            claim_run(out, preset, Path(args.preset).stem, versions(), command)
+            scenes = rendered(preset.data.dataset)
+            claim_run(out, preset, Path(args.preset).stem,
+                      versions() | ({"scenes": scenes.version} if scenes else {}), command)
         job.suite.group.barrier()
         try:
             run_stages(job, stages)

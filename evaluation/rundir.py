@@ -6,6 +6,7 @@
     dataset/layouts/<layout>.png            validation layouts, 8-bit greyscale class indices, same size
     dataset/instances/<layout>.png          (scenes rendered in code) 0 = none, i = i-th entry of modes["cars"]
     dataset/modes.json                      (scenes rendered in code) {layout: modes}
+    dataset/complete.json                   sizes of the splits, version of the renderer (scenes rendered in code)
     dataset/train.json                      {"photo_sha256": [...]} of the training photographs' pixels
     judges/                                 judge, segmenter and perceptual weights made by the run
     methods/<name>/method.json              see Method
@@ -121,6 +122,15 @@ class RunDirectory:
     @property
     def report(self) -> Path:
         return self.path / "report"
+
+    @property
+    def dataset_marker(self) -> Path:
+        """Written last: its presence says that all other files of the dataset are there."""
+        return self.dataset / "complete.json"
+
+    def scenes(self) -> str | None:
+        """Version of the renderer that the photographs were made with; None where they were not rendered in code."""
+        return read_json(self.dataset_marker).get("version") if self.dataset_marker.exists() else None
 
     def method_folder(self, name: str) -> Path:
         return self.path / "methods" / name

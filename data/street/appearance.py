@@ -16,10 +16,11 @@ CLOTHES = ((40, 44, 60), (150, 40, 44), (60, 90, 140), (200, 196, 186), (70, 100
 SKIN = ((232, 190, 160), (200, 150, 116), (140, 96, 70), (90, 60, 46))
 BLACK = (0, 0, 0)
 FIXED = {Material[name]: colour for name, colour in {
-    "DARK": (26, 26, 28), "GLASS": (54, 64, 74), "HUB": (150, 152, 156), "HEAD": (225, 228, 230), "TAIL": (150, 16, 18),
-    "PLATE": (225, 222, 200), "SEAM": (20, 20, 20), "TRUNK": (86, 66, 50), "METAL": (98, 102, 104),
-    "LAMP": (190, 190, 180), "SIGN_RIM": (200, 30, 34), "BIN": (52, 66, 58), "CHIMNEY": (130, 76, 60),
-    "HAIR": (50, 38, 30), "BONNET": (48, 50, 56), "SKYLINE": (128, 132, 138)}.items()}
+    "DARK": (26, 26, 28), "TYRE": (40, 40, 43), "GLASS": (54, 64, 74), "HUB": (150, 152, 156),
+    "HEAD": (225, 228, 230), "TAIL": (150, 16, 18), "PLATE": (225, 222, 200), "SEAM": (20, 20, 20),
+    "TRUNK": (86, 66, 50), "METAL": (74, 78, 80), "LAMP": (190, 190, 180), "SIGN_RIM": (200, 30, 34),
+    "BIN": (52, 66, 58), "CHIMNEY": (130, 76, 60), "HAIR": (50, 38, 30), "BONNET": (48, 50, 56),
+    "SKYLINE": (128, 132, 138)}.items()}
 OWNED = np.zeros(len(Material), bool)  # materials whose colour differs from owner to owner
 OWNED[[Material.PAINT, Material.WALL, Material.ROOF, Material.FOLIAGE, Material.UPPER, Material.LOWER, Material.SKIN,
        Material.SIGN]] = True
@@ -29,11 +30,11 @@ SIGNALS = ((220, 30, 24), (240, 170, 30), (40, 210, 90))
 
 
 class Appearance:
-    """One way a world may look. modes: what was drawn, as plain JSON-able values."""
+    """One way a world may look. times: of day, to be drawn from. modes: what was drawn, as plain JSON-able values."""
 
-    def __init__(self, seed: int, world: World):
+    def __init__(self, seed: int, world: World, times: tuple[str, ...]):
         dice = Dice(seed)
-        self.light = draw_light(dice)
+        self.light = draw_light(dice, times)
         self.cars = [dice.pick(tuple(CAR_COLOURS)) for _ in world.cars]
         self.walls = Walls(dice, world)
         asphalt = dice.between(78, 112)
@@ -50,6 +51,7 @@ class Appearance:
         self.upper, self.lower = [dice.pick(CLOTHES) for _ in people], [dice.pick(CLOTHES[:9]) for _ in people]
         self.skin = [dice.pick(SKIN) for _ in people]
         self.signal = dice.whole(0, 2)
+        self.yellow = dice.chance(.3)
 
     def albedo(self, material: np.ndarray, owner: np.ndarray) -> np.ndarray:
         """Colour float32 [3, P] of parts under white light of strength 1."""

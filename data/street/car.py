@@ -94,7 +94,7 @@ def _add_body(build: _Builder, p: Profile) -> None:
     for z, out in ((rear, -1), (front, 1)):
         build.add(Material.DARK, _strip((z, .2), (z, .4), w * .93, w * .93), (0, 0, out))
         for s in ((-.98, -.72), (.72, .98)):
-            build.add(Material.DARK, _strip((z, 0), (z, .4), w, w, s), (0, 0, out), 16)
+            build.add(Material.TYRE, _strip((z, 0), (z, .4), w, w, s), (0, 0, out), 16)
     outward = [(0, 0, -1), (0, 0, -1), (0, 1, -.5), (0, 1, 0), (0, 1, .1), (0, .1, 1), (0, 0, 1)]
     for a, b, out in zip(p.body, p.body[1:], outward, strict=False):
         build.add(Material.PAINT, _strip(a, b, w, w), out)
@@ -104,9 +104,9 @@ def _add_body(build: _Builder, p: Profile) -> None:
 
 def _add_lights(build: _Builder, p: Profile) -> None:
     w, rear, front = p.half_width, (p.body[1], p.body[2]), (p.body[5], p.body[6])
-    for s in ((-.98, -.62), (.62, .98)):
-        build.add(Material.TAIL, _strip(*rear, w, w, s, (.35, .85)), (0, 0, -1))
-        build.add(Material.HEAD, _strip(*front, w, w, s, (.15, .85)), (0, .1, 1))
+    for s in ((-.98, -.6), (.6, .98)):
+        build.add(Material.TAIL, _strip(*rear, w, w, s, (.1, .9)), (0, 0, -1))
+        build.add(Material.HEAD, _strip(*front, w, w, s, (0., 1.)), (0, .1, 1))
     build.add(Material.PLATE, _strip(*rear, w, w, (-.28, .28), (.2, .55)), (0, 0, -1), 24)
     build.add(Material.DARK, _strip(*front, w, w, (-.5, .5), (.3, .95)), (0, .1, 1), 24)
     for a, b, out in ((p.body[0], p.body[1], -1), (p.body[7], p.body[6], 1)):
@@ -117,7 +117,7 @@ def _add_lights(build: _Builder, p: Profile) -> None:
 def _add_wheels(build: _Builder, p: Profile) -> None:
     for s in (-1, 1):
         for z in (-p.wheel_base, p.wheel_base):
-            build.add(Material.DARK, _disc(s, p.half_width + .01, z, p.wheel, p.wheel * 1.04, 12), (s, 0, 0))
+            build.add(Material.TYRE, _disc(s, p.half_width + .01, z, p.wheel, p.wheel * 1.04, 12), (s, 0, 0))
             build.add(Material.HUB, _disc(s, p.half_width + .02, z, p.wheel, p.wheel * .6, 8), (s, 0, 0), 16)
         mirror = [(s * (p.half_width + x), y, p.cabin[3][0] - .25) for x, y in
                   ((-.05, .95), (.2, .97), (.2, 1.12), (-.05, 1.1))]

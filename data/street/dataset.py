@@ -3,9 +3,14 @@
 A scene has two seeds. The geometry seed fixes the layout: road, buildings, trees, people, cars and the camera. The
 appearance seed draws what a layout leaves open: colours of cars, materials of buildings, time of day, sky. So one
 layout has many photographs, and which modes a photograph shows is known.
+
+Two datasets of the same worlds: `Street`, by day and under clouds, its layouts with parts of buildings, cars and roads;
+and `StreetHard`, at all times of day, its layouts of wholes.
 """
 
+from dataclasses import replace
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 
@@ -13,17 +18,39 @@ from data.errors import InputError
 from data.labels import LabelSpace
 from data.pairs import Pair
 from data.street.appearance import CAR_COLOURS, Appearance
-from data.street.drawing import STREET, Drawing, draw, labels_of
+from data.street.drawing import draw
+from data.street.layout import STREET, STREET_WHOLES, WHOLE_OF, Labels, labels_of
+from data.street.light import TIMES_OF_DAY
 from data.street.photo import photograph
+from data.street.surface import Surfaces
+from data.street.walls import WALL_MATERIALS
 from data.street.world import draw_world
+
+VERSION = "street-2"  # raise when the same seeds give another layout or photograph
+DEFAULT_TIMES = ("day", "overcast")
 
 MIN_SIDE = 32  # pixels; below, people and poles are no longer there
 MIN_CAR_PIXELS = 16  # painted pixels from which a car's median colour tells its paint, at any size
 SPLITS = ("train", "val")
 
 
-def render(geometry: int, appearance: int, size: tuple[int, int], name: str = "") -> Pair:
-    """One scene. size: (H, W), both even and at least 32, any aspect; one geometry at two sizes is the same scene.
+class Truth(NamedTuple):
+    """What else is known of a photograph, uint8 [H, W] each, 0 elsewhere.
+
+    paint: 1 + index into CAR_COLOURS where a car's painted body is seen. wall: 1 + index into WALL_MATERIALS where the
+    bare wall of a building is seen.
+    """
+
+    paint: np.ndarray
+    wall: np.ndarray
+
+
+def render(geometry: int, appearance: int, size: tuple[int, int], name: str = "",
+           times: tuple[str, ...] = DEFAULT_TIMES) -> Pair:
+    """One scene, its layout in classes of STREET.
+
+    size: (H, W), both even and at least 32, any aspect; one geometry at two sizes is the same scene. times: of day,
+    some of TIMES_OF_DAY, of which the appearance seed draws one.
 
     instances: i where the painted body of car i is seen (no windows, wheels, lights), 0 elsewhere.
     modes: {"time_of_day", "light", "cars": [{"colour", "rgb", "pixels", "distance"}], "buildings": [{"material"}]}.
@@ -31,19 +58,30 @@ def render(geometry: int, appearance: int, size: tuple[int, int], name: str = ""
     light; pixels counts instances; distance is in metres.
     Raises InputError for a size or seed that cannot be rendered.
     """
-    drawing, layout, instances = _drawn(_valid_seed(geometry), _valid_size(size))
-    look = Appearance(_valid_seed(appearance), drawing.world)
+    surfaces, labels = _drawn(_valid_seed(geometry), _valid_size(size))
+    world = surfaces.drawing.world
+    look = Appearance(_valid_seed(appearance), world, times)
     modes = look.modes()
-    pixels = np.bincount(instances.ravel(), minlength=len(modes["cars"]) + 1)
-    for car, placed, count in zip(modes["cars"], drawing.world.cars, pixels[1:].tolist(), strict=True):
+    pixels = np.bincount(labels.instances.ravel(), minlength=len(modes["cars"]) + 1)
+    for car, placed, count in zip(modes["cars"], world.cars, pixels[1:].tolist(), strict=True):
         car.update(pixels=count, distance=round(placed.z, 2))
-    return Pair(name, photograph(drawing, look), layout.copy(), instances.copy(), modes)
+    return Pair(name, photograph(surfaces, look), labels.layout.copy(), labels.instances.copy(), modes)
+
+
+def truth(geometry: int, appearance: int, size: tuple[int, int], times: tuple[str, ...] = DEFAULT_TIMES) -> Truth:
+    """The paints and wall materials of the photograph that `render` gives for the same arguments; takes next to no time
+    right after it."""
+    surfaces, labels = _drawn(_valid_seed(geometry), _valid_size(size))
+    look = Appearance(_valid_seed(appearance), surfaces.drawing.world, times)
+    paints = [0, *(1 + list(CAR_COLOURS).index(colour) for colour in look.cars)]
+    walls = [0, *(1 + WALL_MATERIALS.index(material) for material in look.walls.materials)]
+    return Truth(np.array(paints, np.uint8)[labels.instances], np.array(walls, np.uint8)[labels.walls])
 
 
 @lru_cache(maxsize=1)
-def _drawn(geometry: int, size: tuple[int, int]) -> tuple[Drawing, np.ndarray, np.ndarray]:
-    drawing = draw(draw_world(geometry), size)
-    return drawing, *labels_of(drawing)
+def _drawn(geometry: int, size: tuple[int, int]) -> tuple[Surfaces, Labels]:
+    surfaces = Surfaces(draw(draw_world(geometry), size))
+    return surfaces, labels_of(surfaces)
 
 
 def _valid_size(size: tuple[int, int]) -> tuple[int, int]:
@@ -63,10 +101,12 @@ class Street:
     """A split of street scenes; implements data.pairs.PairDataset. Names count from "00000".
 
     split: "train" or "val", which never share a scene. size: (H, W). count: number of scenes. seed: of the dataset;
-    scene i does not depend on count or size.
+    scene i does not depend on count or size. version: of the renderer; times: of day that photographs show.
     """
 
     labels: LabelSpace = STREET
+    version = VERSION
+    times = DEFAULT_TIMES
 
     def __init__(self, split: str, size: tuple[int, int], count: int, seed: int = 0):
         if split not in SPLITS:
@@ -86,12 +126,17 @@ class Street:
         repeats the scene's own."""
         return self._render(index, 1 + _valid_seed(draw))
 
+    def truth(self, index: int, draw: int | None = None) -> Truth:
+        """Paints and wall materials of scene `index`, or of its redraw `draw`."""
+        index, key = self._valid_index(index), 0 if draw is None else 1 + _valid_seed(draw)
+        return truth(self._seed(index, 0), self._seed(index, 1, key), self.size, self.times)
+
     def name(self, index: int) -> str:
         return f"{self._valid_index(index):05d}"
 
     def _render(self, index: int, draw: int) -> Pair:
         index = self._valid_index(index)
-        return render(self._seed(index, 0), self._seed(index, 1, draw), self.size, self.name(index))
+        return render(self._seed(index, 0), self._seed(index, 1, draw), self.size, self.name(index), self.times)
 
     def _seed(self, index: int, *key: int) -> int:
         sequence = np.random.SeedSequence(self.seed, spawn_key=(SPLITS.index(self.split), index, *key))
@@ -101,6 +146,17 @@ class Street:
         if not -self.count <= index < self.count:
             raise IndexError(f"street: index {index} of {self.count} scenes")
         return index % self.count
+
+
+class StreetHard(Street):
+    """The harder variant: all times of day, and layouts that name wholes only."""
+
+    labels: LabelSpace = STREET_WHOLES
+    times = TIMES_OF_DAY
+
+    def _render(self, index: int, draw: int) -> Pair:
+        pair = super()._render(index, draw)
+        return replace(pair, layout=WHOLE_OF[pair.layout])
 
 
 def seen_colours(light: dict, distance: float) -> np.ndarray:

@@ -8,28 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw
 
-from data.labels import LabelSpace
 from data.street.car import MESHES
 from data.street.materials import Material
 from data.street.world import FAR, Building, Camera, Car, Dice, Person, Pole, Side, Tree, World
 
-STREET = LabelSpace(
-    ("road", "pavement", "building", "tree", "terrain", "sky", "pole", "person", "car", "void"),
-    ((128, 64, 128), (244, 35, 232), (70, 70, 70), (107, 142, 35), (152, 251, 152), (70, 130, 180), (153, 153, 153),
-     (220, 20, 60), (0, 0, 142), (0, 0, 0)))
-ROAD, PAVEMENT, BUILDING, TREE, TERRAIN, SKY, POLE, PERSON, CAR, VOID = range(10)
 SUPERSAMPLING = 2
 NEAR = .4  # metres
-
-
-CLASS_OF = np.zeros(len(Material), np.uint8)
-for _class, _materials in {
-    ROAD: "ROAD", PAVEMENT: "PAVEMENT", TERRAIN: "GRASS", BUILDING: "WALL SKYLINE ROOF CHIMNEY", TREE: "FOLIAGE TRUNK",
-    SKY: "SKY", CAR: "PAINT GLASS DARK HUB HEAD TAIL PLATE SEAM", PERSON: "SKIN HAIR UPPER LOWER",
-    POLE: "METAL LAMP SIGN SIGN_RIM SIGNAL", VOID: "BONNET BIN",
-}.items():
-    for _name in _materials.split():
-        CLASS_OF[Material[_name]] = _class
 
 COLUMNS = ("material", "owner", "z", "low", "high", "nx", "ny", "nz", "a", "b", "side")
 
@@ -325,7 +309,7 @@ CIRCLE = [(math.cos(2 * math.pi * k / 10), math.sin(2 * math.pi * k / 10)) for k
 
 def _pole(canvas: Canvas, i: int, pole: Pole) -> None:
     x, z, h = pole.x, pole.z, pole.height
-    half = max(.05 if pole.kind != "lamp" else .08, min(1.05 * z / canvas.view.focal, .25))
+    half = max(.05 if pole.kind != "lamp" else .08, min(1.6 * z / canvas.view.focal, .25))
     canvas.flat([(x - half, 0), (x - half * .8, h), (x + half * .8, h), (x + half, 0)], Material.METAL, i, z, (0, h))
     if pole.kind == "lamp":
         reach = x + pole.towards * 1.5
@@ -364,21 +348,3 @@ def _bonnet(canvas: Canvas, height: float) -> None:
     top = rows * (1 - height)
     curve = [(columns * t / 12, top + (rows - top) * .9 * abs(t / 6 - 1) ** 3) for t in range(13)]
     _screen(canvas, [*curve, (columns, rows), (0, rows)], Material.BONNET)
-
-
-def labels_of(drawing: Drawing) -> tuple[np.ndarray, np.ndarray]:
-    """(layout, instances), both uint8 [H, W]; instances are the painted parts of car i - 1, 0 elsewhere."""
-    material = drawing.table["material"].astype(np.intp)
-    painted = np.where(material == Material.PAINT, drawing.table["owner"] + 1, 0).astype(np.uint8)
-    first, (mixed, quarters) = drawing.parts[::2, ::2], drawing.mixed
-    layout, instances = CLASS_OF[material].take(first), painted.take(first)
-    np.put(layout, mixed, _vote(CLASS_OF[material][quarters]))
-    np.put(instances, mixed, _vote(painted[quarters]))
-    instances[layout != CAR] = 0
-    return layout, instances
-
-
-def _vote(values: np.ndarray) -> np.ndarray:
-    """[4, n] -> [n]: the most frequent of each four, the first one where two are even."""
-    a, b, c, d = values
-    return np.where((a == b) | (a == c) | (a == d), a, np.where((b == c) | (b == d), b, np.where(c == d, c, a)))

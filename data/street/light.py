@@ -52,8 +52,8 @@ class Light:
         return self.ambient * 1.12 + self.sunlight * max(0., self.sun[1])
 
 
-def draw_light(dice: Dice) -> Light:
-    return MODES[dice.pick(TIMES_OF_DAY)](dice)
+def draw_light(dice: Dice, times: tuple[str, ...]) -> Light:
+    return MODES[dice.pick(times)](dice)
 
 
 def _sun(dice: Dice, low: float, high: float) -> tuple[tuple, tuple]:
@@ -67,17 +67,17 @@ def _sun(dice: Dice, low: float, high: float) -> tuple[tuple, tuple]:
 
 def _day(dice: Dice) -> Light:
     sun, step = _sun(dice, .8, 1.6)
-    return Light("day", rgb(1.02, 1., .96) * dice.between(.95, 1.05), .68, .42, sun, 105, step,
+    return Light("day", rgb(1.02, 1., .96) * dice.between(.95, 1.05), .68, .42, sun, 90, step,
                  rgb(62, 116, 190) + dice.between(-14, 20), rgb(190, 214, 234), dice.between(2.5, 5),
                  rgb(246, 247, 250), dice.between(-1.3, .5), .95, dice.between(0, 250), rgb(190, 206, 222), .0035, 0.)
 
 
 def _overcast(dice: Dice) -> Light:
     grey = dice.between(170, 222)
-    return Light("overcast", rgb(.9, .93, .96) * dice.between(.88, 1), .9, 0., (0, 0, 0), 0, (0, 0),
+    return Light("overcast", rgb(.9, .93, .96) * dice.between(.9, 1), .98, 0., (0, 0, 0), 0, (0, 0),
                  rgb(grey - 34, grey - 28, grey - 20), rgb(grey + 10, grey + 12, grey + 14), 3.,
                  rgb(grey - 12, grey - 8, grey - 2), .7, .6, dice.between(0, 250), rgb(grey - 4, grey, grey + 4),
-                 dice.between(.003, .009), .06)
+                 dice.between(.002, .006), .06)
 
 
 def _evening(dice: Dice) -> Light:

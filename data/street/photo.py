@@ -1,7 +1,6 @@
 """From a drawing and an appearance to a photograph: light, materials and textures."""
 
 import math
-from functools import cached_property
 
 import numpy as np
 from PIL import Image
@@ -11,61 +10,17 @@ from data.street.car import MESHES
 from data.street.drawing import CIRCLE, SUPERSAMPLING, Drawing, fill_polygons
 from data.street.light import Light
 from data.street.materials import Material, hash_tile, look_up, look_up_smooth, noise_tile, stripe
+from data.street.surface import Ground, Samples, Surfaces
 from data.street.world import Car, World
 
 
-class Samples:
-    """Where the photo is computed: once per pixel and part seen in it, at the middle of the pixel.
-
-    The N samples stand in the order of their materials. part, pixel (row * W + column): int [N]; weight: float32 [N],
-    share of the pixel that shows the part; y, x: float32 [N], position below and to the right of the vanishing point in
-    supersamples.
-    """
-
-    def __init__(self, drawing: Drawing):
-        self.drawing = drawing
-        pixel, part, share = _distinct(drawing)
-        kind = drawing.table["material"].astype(np.uint8)[part]
-        order = np.argsort(kind, kind="stable")
-        self.bounds = np.searchsorted(kind[order], np.arange(len(Material) + 1)).tolist()
-        self.part, self.pixel, self.weight = part[order], pixel[order], share[order] * np.float32(.25)
-        row = self.pixel // drawing.size[1]
-        self.y = row.astype(np.float32) * 2 + np.float32(1 - drawing.view.y)
-        self.x = (self.pixel - row * drawing.size[1]).astype(np.float32) * 2 + np.float32(1 - drawing.view.x)
-
-    def of(self, first: Material, last: Material | None = None) -> slice:
-        """The samples of one material, or of all from `first` to `last`."""
-        return slice(self.bounds[first], self.bounds[(first if last is None else last) + 1])
-
-    def image(self, rgb: np.ndarray) -> np.ndarray:
-        """float32 [3, N] samples -> [3, H, W]; rgb is used up."""
-        height, width = self.drawing.size
-        rgb *= self.weight
-        return np.stack([np.bincount(self.pixel, channel, height * width) for channel in rgb]).reshape(3, height, width)
-
-
-def _distinct(drawing: Drawing) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """(pixel, part, number of its four supersamples) of every part seen in every pixel."""
-    first = drawing.parts[::2, ::2].ravel()
-    pixels = np.arange(first.size)
-    mixed, (a, b, c, d) = drawing.mixed
-    count = np.full(first.size, 4, np.uint8)
-    ab, ac, ad, bc, bd, cd = a == b, a == c, a == d, b == c, b == d, c == d
-    count[mixed] = 1 + ab.view(np.uint8) + ac + ad
-    new = [np.flatnonzero(~ab), np.flatnonzero(~(ac | bc)), np.flatnonzero(~(ad | bd | cd))]
-    counts = [(1 + bc.view(np.uint8) + bd)[new[0]], (1 + cd.view(np.uint8))[new[1]], np.ones(len(new[2]), np.uint8)]
-    return (np.concatenate([pixels, *(mixed[n] for n in new)]),
-            np.concatenate([first, *(q[n] for q, n in zip((b, c, d), new, strict=True))]),
-            np.concatenate([count, *counts]))
-
-
-def photograph(drawing: Drawing, look: Appearance) -> np.ndarray:
+def photograph(surfaces: Surfaces, look: Appearance) -> np.ndarray:
     """uint8 [3, H, W]."""
-    samples = Samples(drawing)
+    drawing, samples = surfaces.drawing, surfaces.samples
     rgb = part_colours(drawing.table, look).take(samples.part, axis=1)
     _sky(samples, look.light, rgb)
-    _ground(samples, look, rgb)
-    _walls(samples, look, rgb)
+    _ground(surfaces, look, rgb)
+    _walls(surfaces, look, rgb)
     _foliage(samples, rgb)
     _gradient(samples, rgb)
     image = samples.image(rgb)
@@ -75,6 +30,7 @@ def photograph(drawing: Drawing, look: Appearance) -> np.ndarray:
     return np.clip(image, 0, 255, out=image).astype(np.uint8)
 
 
+WHITE, YELLOW = (225, 225, 220), (225, 175, 50)  # markings
 HAZED_LATER = np.zeros(len(Material), bool)  # by the shaders, sample by sample
 HAZED_LATER[[Material.ROAD, Material.PAVEMENT, Material.GRASS, Material.WALL, Material.SKY]] = True
 
@@ -132,68 +88,26 @@ def _sky(samples: Samples, light: Light, rgb: np.ndarray) -> None:
     rgb[:, where] = sky
 
 
-def _ground(samples: Samples, look: Appearance, rgb: np.ndarray) -> None:
-    drawing, light = samples.drawing, look.light
-    ground = Ground(samples)
+def _ground(surfaces: Surfaces, look: Appearance, rgb: np.ndarray) -> None:
+    drawing, light, ground = surfaces.drawing, look.light, surfaces.ground
     tone = 1 + look.ground_noise * (look_up(noise_tile(.6), ground.x * 40, ground.z * 20) / (1 + ground.pixel * 30)
                                     + .7 * look_up(noise_tile(1.7), ground.x * 8, ground.z * 4))
     colours = rgb[:, ground.where]
-    _mark(drawing.world, look, colours[:, ground.road], ground, ground.road)
+    _mark(surfaces, look, colours[:, ground.road])
     tone[ground.pavement] *= _slabs(drawing.world, look, ground, ground.pavement)
     grass = ground.grass
     tone[grass] *= 1 + .16 * look_up(noise_tile(1.), ground.x[grass] * 25, ground.z[grass] * 12)
-    colours *= tone * _shadows(drawing, light)[samples.pixel[ground.where]]
+    colours *= tone * _shadows(drawing, light)[surfaces.samples.pixel[ground.where]]
     if light.lamps:
         colours *= 1 + _lamp_pools(drawing.world, light, ground.x, ground.z)
     colours += (light.haze[:, None] - colours) * haze_at(light, ground.z)
 
 
-class Ground:
-    """World coordinates of the ground samples in metres: x, z [n]; pixel [n]: metres across per sample.
-
-    where: their slice of all samples; road, pavement, grass: slices of these n.
-    """
-
-    def __init__(self, samples: Samples):
-        view = samples.drawing.view
-        self.where = samples.of(Material.ROAD, Material.GRASS)
-        start = self.where.start
-        self.road, self.pavement, self.grass = (
-            slice(samples.of(m).start - start, samples.of(m).stop - start)
-            for m in (Material.ROAD, Material.PAVEMENT, Material.GRASS))
-        self.z = np.float32(view.focal * view.height) / np.maximum(samples.y[self.where], .25)
-        scale = self.z / np.float32(view.focal)
-        self.x = samples.x[self.where] * scale
-        self.pixel = scale * SUPERSAMPLING
-        self._height = np.float32(view.height)
-
-    @cached_property
-    def stretch(self) -> np.ndarray:
-        """Metres along the road per sample."""
-        return self.z * self.pixel / self._height
-
-
-def _mark(world: World, look: Appearance, colours: np.ndarray, ground: Ground, road: slice) -> None:
-    """Paint lane lines and the zebra crossing on the road, in place."""
-    x, z, pixel, stretch = ground.x[road], ground.z[road], ground.pixel[road], ground.stretch[road]
-    white, yellow = np.zeros_like(x), np.zeros_like(x)
-    for line in world.markings:
-        near = np.flatnonzero(np.abs(x - line.x) < line.width / 2 + pixel)
-        cover = stripe(x[near] - line.x, line.width / 2, pixel[near])
-        if line.dash:
-            phase = z[near] / (line.dash * 2.5)
-            phase -= np.floor(phase) + np.float32(.5)
-            cover *= stripe(phase * (line.dash * 2.5), line.dash / 2, stretch[near])
-        target = yellow if line.yellow else white
-        target[near] = np.maximum(target[near], cover)
-    for low, high in [r for r in (world.crossing, world.zebra and (world.zebra - 1, world.zebra + 4)) if r]:
-        inside = (z > low) & (z < high)
-        white[inside] = yellow[inside] = 0
-    if world.zebra:
-        inside = np.flatnonzero((z > world.zebra) & (z < world.zebra + 3) & (x > -world.left.kerb + .3)
-                                & (x < world.right.kerb - .3))
-        white[inside] = stripe(x[inside] - np.floor(x[inside]) - .5, .25, pixel[inside])
-    for cover, colour in ((white, (225, 225, 220)), (yellow, (225, 175, 50))):
+def _mark(surfaces: Surfaces, look: Appearance, colours: np.ndarray) -> None:
+    """Paint lane lines and the zebra crossing on the road, float32 [3, n], in place."""
+    ground, road = surfaces.ground, surfaces.ground.road
+    x, z = ground.x[road], ground.z[road]
+    for cover, colour in zip(surfaces.markings, (WHITE, YELLOW if look.yellow else WHITE), strict=True):
         seen = np.flatnonzero(cover)
         if not len(seen):
             continue
@@ -282,21 +196,13 @@ def _sweep(base: list[tuple[float, float]], dx: float, dz: float) -> list[tuple[
     return outline
 
 
-def _walls(samples: Samples, look: Appearance, rgb: np.ndarray) -> None:
-    where = samples.of(Material.WALL)
-    if where.start == where.stop:
+def _walls(surfaces: Surfaces, look: Appearance, rgb: np.ndarray) -> None:
+    facades, light = surfaces.facades, look.light
+    lit = rgb[:, facades.where]
+    if not lit.size:
         return
-    table, view, light = samples.drawing.table, samples.drawing.view, look.light
-    part, x = samples.part[where], samples.x[where]
-    z = 1 / np.maximum(table["a"][part] + table["b"][part] * (x + np.float32(view.x)), 1e-4)
-    scale = z * np.float32(1 / view.focal)
-    height = np.float32(view.height) - samples.y[where] * scale
-    x = x * scale
-    along, dv = table["side"][part] > 0, scale * SUPERSAMPLING
-    du = np.where(along, z * dv / np.maximum(np.abs(x), .1), dv)
-    lit = rgb[:, where]
-    look.walls.shade(lit, table["owner"].astype(np.intp)[part], np.where(along, z, x), height, du, dv, light)
-    lit += (light.haze[:, None] - lit) * haze_at(light, z)
+    look.walls.shade(lit, facades, light)
+    lit += (light.haze[:, None] - lit) * haze_at(light, facades.z)
 
 
 def _foliage(samples: Samples, rgb: np.ndarray) -> None:

@@ -11,6 +11,9 @@ from typing import Any, NamedTuple
 
 CAR_KINDS = ("sedan", "hatchback", "suv", "van")
 FAR = 120.0  # metres; where the rows of buildings end
+HOUSE_WINDOWS = ((.38, .46), (.34, .5), (.46, .46))  # width and height of a window, relative to its axis and floor
+BLOCK_WINDOWS = ((.42, .52), (.48, .6), (.42, .52), (.66, .5), (.86, .8))
+DOOR_EVERY = 4
 
 
 class Dice:
@@ -61,6 +64,15 @@ class Building(NamedTuple):
     house: bool
 
 
+class Facade(NamedTuple):
+    """What the walls of a building show: width and height of a window relative to its axis and floor; a door stands
+    on every DOOR_EVERY-th axis of the ground floor, `door` of them from the left, unless there are shops."""
+
+    wide: float
+    high: float
+    door: int
+
+
 class Car(NamedTuple):
     kind: str
     x: float
@@ -99,7 +111,7 @@ class Marking(NamedTuple):
     x: float
     dash: float  # length of a dash in metres, 0 for a solid line
     width: float
-    yellow: bool
+    middle: bool  # between opposite directions: yellow in some appearances
 
 
 @dataclass
@@ -139,6 +151,7 @@ class World:
     lamp_spacing: float
     bonnet: float | None
     buildings: list[Building] = field(default_factory=list)
+    facades: list[Facade] = field(default_factory=list)  # of each building
     skyline: list[tuple[float, float, float]] = field(default_factory=list)  # x from, x to, height at FAR * 2
     cars: list[Car] = field(default_factory=list)
     trees: list[Tree] = field(default_factory=list)
@@ -158,6 +171,8 @@ def draw_world(seed: int) -> World:
     _close_street(dice, world)
     _put_cars(dice, world)
     _put_people(dice, world)
+    world.facades = [Facade(*dice.pick(HOUSE_WINDOWS if b.house else BLOCK_WINDOWS), dice.whole(0, DOOR_EVERY - 1))
+                     for b in world.buildings]
     return world
 
 
@@ -188,17 +203,16 @@ def _draw_side(dice: Dice, sign: int, kerb: float, setting: str) -> Side:
 
 
 def _draw_markings(dice: Dice, lanes: list[tuple[float, int]], lane: float, oncoming: int) -> list[Marking]:
-    yellow = dice.chance(.3)
-    dash = dice.pick((2., 3., 4.))
+    dash = dice.pick((3., 4., 6.))
     middles = sorted(lanes)
-    markings = [Marking(x + lane / 2, dash, .14, yellow and d != e)
+    markings = [Marking(x + lane / 2, dash, .18, d != e)
                 for (x, d), (_, e) in zip(middles, middles[1:], strict=False)]
     if oncoming and dice.chance(.35):
         middle = next(x for x, d in middles if d == 1) - lane / 2
         markings = [m for m in markings if abs(m.x - middle) > .1]
-        markings += [Marking(middle + offset, 0, .13, yellow) for offset in (-.14, .14)]
+        markings += [Marking(middle + offset, 0, .16, True) for offset in (-.17, .17)]
     if dice.chance(.5):
-        markings += [Marking(x, 0, .12, False) for x in (middles[0][0] - lane / 2, middles[-1][0] + lane / 2)]
+        markings += [Marking(x, 0, .18, False) for x in (middles[0][0] - lane / 2, middles[-1][0] + lane / 2)]
     return markings
 
 
@@ -339,7 +353,7 @@ def _put_people(dice: Dice, world: World) -> None:
     for _ in range(busy):
         side = dice.pick((world.left, world.right))
         x = side.sign * dice.between(side.pavement_start + .5, side.pavement_end - .3)
-        _add_person(dice, world, x, dice.between(5, 32))
+        _add_person(dice, world, x, dice.between(5, 26))
     if world.zebra and dice.chance(.4):
         for _ in range(dice.whole(1, 2)):
             x = dice.between(-world.left.kerb, world.right.kerb)

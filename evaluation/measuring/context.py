@@ -137,10 +137,12 @@ class Work:
 
     def protocol(self) -> dict[str, Any]:
         """What holds for all scores of the run."""
-        return {"N": self.n, "image size": list(self.measurements.size), "dtype of the metric": "float64",
-                "interval": f"95 %, percentile bootstrap, {self.resampling}",
-                "dataset": self.measurements.dataset_hash(), "scored on": device_name(self.context.device),
-                "versions": versions()}
+        scenes = self.run.scenes()
+        known = {"N": self.n, "image size": list(self.measurements.size), "dtype of the metric": "float64",
+                 "interval": f"95 %, percentile bootstrap, {self.resampling}",
+                 "dataset": self.measurements.dataset_hash(), "scored on": device_name(self.context.device),
+                 "versions": versions()}
+        return known | ({"scenes": scenes} if scenes else {})
 
 
 def as_json(numbers: np.ndarray) -> list[float | None]:

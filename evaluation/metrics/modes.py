@@ -1,10 +1,11 @@
 """The metric "modes": how many of the appearances that a layout leaves open do the k images of a method cover?
 
 On scenes rendered in code they are known: the paint of each car (8 colours, drawn independently and uniformly) and the
-time of day (4). A method that makes one image can show one colour per car; k independent draws of the renderer show
-8 (1 - (7/8)^k) of them on average. Paint looks different in different light, and a synthesized image chooses its own:
-its light is taken from the photograph whose mean colours, class by class, are nearest. A car whose colour is further
-from every paint than nearly all cars of the photographs are (averaged to grey, or noise) shows none of them.
+time of day (2, or 4 in the harder variant). A method that makes one image can show one colour per car; k independent
+draws of the renderer show 8 (1 - (7/8)^k) of them on average. Paint looks different in different light, and a
+synthesized image chooses its own: its light is taken from the photograph whose mean colours, class by class, are
+nearest. A car whose colour is further from every paint than nearly all cars of the photographs are (averaged to grey,
+or noise) shows none of them.
 """
 
 from collections.abc import Sequence
@@ -14,6 +15,8 @@ from functools import cached_property
 import numpy as np
 import torch
 
+from data import rendered
+from data.configuration import DataConfig
 from data.files import fingerprint, read_image
 from data.street import CAR_COLOURS, MIN_CAR_PIXELS, TIMES_OF_DAY, Street, seen_colours
 from evaluation.measuring.context import Work
@@ -134,8 +137,10 @@ def tolerance(distances: np.ndarray) -> float:
     return float(np.quantile(nearest[np.isfinite(nearest)], TOLERATED)) if np.isfinite(nearest).any() else 0.0
 
 
-def statistics(distances: np.ndarray, times: np.ndarray, tolerated: float) -> dict[str, Statistic]:
-    """Coverage and the share of cars in a known colour, each in 0..1, from the arrays of ModesConsumer."""
+def statistics(distances: np.ndarray, times: np.ndarray, tolerated: float, drawn: int) -> dict[str, Statistic]:
+    """Coverage and the share of cars in a known colour, each in 0..1, from the arrays of ModesConsumer.
+
+    drawn: number of times of day that the renderer draws from."""
     there = np.isfinite(distances[:, 0, :, 0])
     shown = (distances == distances.min(axis=-1, keepdims=True)) & (distances <= tolerated)  # [N, K, cars, 8]
     covered, painted = shown.any(axis=1).mean(axis=-1), shown.any(axis=-1).mean(axis=1)
@@ -145,7 +150,7 @@ def statistics(distances: np.ndarray, times: np.ndarray, tolerated: float) -> di
         return Statistic(sums.astype(np.float64), _mean_of_cars)
 
     return {COLOURS: of_cars(covered), PAINTED: of_cars(painted),
-            TIMES: Statistic.mean(distinct(times) / len(TIMES_OF_DAY))}
+            TIMES: Statistic.mean(distinct(times) / drawn)}
 
 
 def _consumer(work: Work) -> ModesConsumer:
@@ -155,7 +160,8 @@ def _consumer(work: Work) -> ModesConsumer:
 def known_modes(work: Work) -> bool:
     """Whether the run's scenes were rendered in code, so that their modes are known."""
     modes = _consumer(work).modes
-    return bool(modes) and all("light" in m for m in modes.values()) and (work.run.dataset / "instances").is_dir()
+    return (bool(modes) and all("light" in m for m in modes.values()) and (work.run.dataset / "instances").is_dir()
+            and _scenes(work.run) is not None)
 
 
 def consumers(work: Work) -> list[ModesConsumer]:
@@ -166,7 +172,8 @@ def method_statistics(work: Work, method: str) -> dict[str, Statistic]:
     if method == PHOTOS or not known_modes(work):
         return {}
     return work.statistics(METRIC, method, lambda: statistics(
-        **work.measurements.get(method, _consumer(work)), tolerated=_tolerated(work)))
+        **work.measurements.get(method, _consumer(work)), tolerated=_tolerated(work),
+        drawn=len(_scenes(work.run).times)))
 
 
 def _tolerated(work: Work) -> float:
@@ -177,7 +184,7 @@ def protocol(work: Work) -> dict:
     """Empty where there are no known modes."""
     if not known_modes(work):
         return {}
-    return {"modes": f"{len(CAR_COLOURS)} car colours, {len(TIMES_OF_DAY)} times of day",
+    return {"modes": f"{len(CAR_COLOURS)} car colours, {len(_scenes(work.run).times)} times of day",
             "cars": f"with at least {MIN_CAR_PIXELS} painted pixels; the nearest paint of their median colour, in the "
                     "light of the photograph with the nearest mean colours per class",
             "known colour": f"no further from a paint than {TOLERATED:.0%} of the photographs' cars: "
@@ -195,7 +202,7 @@ def score(work: Work) -> None:
         k = work.measurements.images_per_layout(method)
         inputs = work.inputs(METRIC, method, [protocol(work), k])
         if not work.stored(METRIC, method, inputs):
-            values = work.values(method_statistics(work, method)) + _expected(k)
+            values = work.values(method_statistics(work, method)) + _expected(work.run, k)
             work.write(METRIC, method, inputs, values, protocol(work) | {"k": k})
     _score_renderer(work)
 
@@ -204,9 +211,9 @@ def _draws(k: int) -> str:
     return f"{k} independent draw{'s' if k > 1 else ''}"
 
 
-def _expected(k: int) -> list[Value]:
+def _expected(run: RunDirectory, k: int) -> list[Value]:
     return [Value(f"{name}, {_draws(k)}", expected_coverage(count, k), None, "exact", True)
-            for name, count in ((COLOURS, len(CAR_COLOURS)), (TIMES, len(TIMES_OF_DAY)))]
+            for name, count in ((COLOURS, len(CAR_COLOURS)), (TIMES, len(_scenes(run).times)))]
 
 
 def _score_renderer(work: Work) -> None:
@@ -217,23 +224,29 @@ def _score_renderer(work: Work) -> None:
         return
     street = same_street(work.run)
     if street is None:
-        work.write(METRIC, PHOTOS, inputs, _expected(k), protocol(work) | {"k": k, "drawn again": NOT_REDRAWN})
+        made_of = protocol(work) | {"k": k, "drawn again": NOT_REDRAWN}
+        work.write(METRIC, PHOTOS, inputs, _expected(work.run, k), made_of)
         return
     chosen = np.unique(np.linspace(0, work.n - 1, min(work.n, REDRAWN_LAYOUTS)).astype(int))
     parts = [_consumer(work)(_redrawn(work, street, index, k)) for index in chosen]
     found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    read = statistics(**found, tolerated=_tolerated(work))
+    read = statistics(**found, tolerated=_tolerated(work), drawn=len(street.times))
     note = f"mean over {len(chosen)} layouts"
     values = [Value(name, s.value(), None, note, True) for name, s in read.items() if np.isfinite(s.value())]
-    work.write(METRIC, PHOTOS, inputs, values + _expected(k), protocol(work) | {
+    work.write(METRIC, PHOTOS, inputs, values + _expected(work.run, k), protocol(work) | {
         "k": k, "N": len(chosen), "photographs": f"{_draws(k)} of the renderer for each layout"})
+
+
+def _scenes(run: RunDirectory) -> type[Street] | None:
+    """The renderer of the run's scenes; None where they are photographs."""
+    return rendered(run.config()["config"]["data"].get("dataset", DataConfig().dataset))
 
 
 def same_street(run: RunDirectory) -> Street | None:
     """The renderer behind the run's photographs; None when it does not give the run's first photograph."""
     config = run.config()["config"]
     names = run.layouts()
-    street = Street("val", run.layout(names[0]).shape, len(names), config.get("data", {}).get("seed", 0))
+    street = _scenes(run)("val", run.layout(names[0]).shape, len(names), config.get("data", {}).get("seed", 0))
     first = street[0]
     photo = read_image(run.photo_file(names[0])).transpose(2, 0, 1)
     return street if np.array_equal(first.photo, photo) else None

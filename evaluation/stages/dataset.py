@@ -1,13 +1,12 @@
 """The validation pairs of a run as plain files, so that every later stage, and any other program, can read them."""
 
+from data import rendered
 from data.errors import InputError
 from data.files import fingerprint, read_json, write_json, write_png
 from data.pairs import PairDataset, pairs_key
 from evaluation.measuring.images import pixel_hash
 from evaluation.rundir import RunDirectory
 from presets.schema import DataConfig
-
-MARKER = "complete.json"  # written last: its presence says that all other files of the dataset are there
 
 
 def dataset_key(config: DataConfig) -> str:
@@ -20,7 +19,7 @@ def _pairs(train: PairDataset, val: PairDataset) -> str:
 
 def is_written(run: RunDirectory, config: DataConfig, train: PairDataset, val: PairDataset) -> bool:
     """Whether the run has its validation pairs as files. Raises InputError when they are those of other data."""
-    marker = run.dataset / MARKER
+    marker = run.dataset_marker
     written = read_json(marker) if marker.exists() else {}
     if written.get("fingerprint") != dataset_key(config):
         return False
@@ -45,6 +44,7 @@ def write_dataset(run: RunDirectory, config: DataConfig, train: PairDataset, val
     if modes:
         write_json(run.dataset / "modes.json", modes)
     write_json(run.dataset / "train.json", {"photo_sha256": [pixel_hash(train[i].photo) for i in range(len(train))]})
-    write_json(run.dataset / MARKER, {"fingerprint": dataset_key(config), "pairs": _pairs(train, val),
-                                      "val": len(val), "train": len(train)})
+    renderer = rendered(config.dataset)
+    write_json(run.dataset_marker, {"fingerprint": dataset_key(config), "pairs": _pairs(train, val), "val": len(val),
+                                    "train": len(train), "version": renderer.version if renderer else None})
 

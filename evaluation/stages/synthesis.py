@@ -21,7 +21,7 @@ MARKER = "synthesis.json"  # written last: says which checkpoint and layouts the
 
 def synthesis_key(run: RunDirectory, method: str, seed: int) -> str:
     checkpoint = run.method_folder(method) / CHECKPOINT
-    return fingerprint(sha256(checkpoint), read_json(run.dataset / "complete.json"), seed)
+    return fingerprint(sha256(checkpoint), read_json(run.dataset_marker), seed)
 
 
 def is_synthesized(run: RunDirectory, method: str, seed: int) -> bool:

@@ -333,7 +333,7 @@ def test_unknown_dataset_and_split_name_the_nearest(tmp_path):
         open_dataset(config("camvid", tmp_path), "test", seed=0)
 
 
-@pytest.mark.parametrize("dataset", [name for name in data.DATASETS if name != "street"])
+@pytest.mark.parametrize("dataset", [name for name in data.DATASETS if name not in data.RENDERED])
 def test_a_missing_or_empty_or_absent_path(dataset, tmp_path):
     with pytest.raises(InputError, match="needs data.path: a folder with"):
         open_dataset(DataConfig(dataset=dataset), "train", seed=0)

@@ -146,7 +146,7 @@ def test_coverage_counts_cars_one_by_one():
         distances[0, image, car, paint] = 5  # first car: two paints, second car: one paint twice
     distances[1, 0, 1, 5] = 9.9
     distances[1, 1, 1, 6] = 10.1  # near no paint
-    found = statistics(distances, np.array([[0, 1], [3, 3]]), 10)
+    found = statistics(distances, np.array([[0, 1], [3, 3]]), 10, 4)
     assert found["car colours covered"].value() == pytest.approx((2 + 1 + 1) / 3 / 8)
     assert found["cars in a known colour"].value() == pytest.approx((1 + 1 + 0.5) / 3)
     assert found["times of day covered"].value() == pytest.approx((2 + 1) / 2 / 4)
