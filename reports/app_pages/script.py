@@ -1,0 +1,57 @@
+"""What Streamlit runs for every view: the menu of pages, the choice of the run, and the page itself."""
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import streamlit as st
+
+_HOUSE = Path(__file__).resolve().parents[2]
+if sys.path[0] != str(_HOUSE):
+    sys.path.insert(0, str(_HOUSE))
+
+from data.errors import InputError  # noqa: E402
+from reports.app_pages import compare  # noqa: E402
+from reports.app_parts import sources  # noqa: E402
+from reports.app_parts.text import plain  # noqa: E402
+
+PAGES: dict[str, tuple[Callable[[sources.Source], None], str]] = {
+    "Compare": (compare.show, ":material/compare:"),
+}
+_STYLE = "<style>.stMainBlockContainer { padding: 3.2rem clamp(0.8rem, 2.5vw, 2.5rem) 2rem }</style>"
+
+
+def main() -> None:
+    st.set_page_config(page_title="Semantic image synthesis", layout="wide")
+    st.html(_STYLE)
+    try:
+        paths = sources.folders(sys.argv[1:])
+    except InputError as error:
+        _stop(error)
+    names = sources.names(paths)
+    pages = [st.Page(partial(_guarded, show, names, paths), title=title, icon=icon, default=number == 0,
+                     url_path=title.lower().replace(" ", "-")) for number, (title, (show, icon)) in
+             enumerate(PAGES.items())]
+    st.session_state["pages"] = {page.title: page for page in pages}
+    st.navigation(pages).run()
+
+
+def _guarded(show: Callable[[sources.Source], None], names: list[str], paths: list[Path]) -> None:
+    """The page, or one line that says what is wrong with the run."""
+    try:
+        name = names[0]
+        if len(names) > 1:
+            name = st.sidebar.selectbox("Run", names, key="run", bind="query-params", persist_state="session")
+        number = names.index(name)
+        show(sources.open_source(number, name, paths[number]))
+    except InputError as error:
+        _stop(error)
+
+
+def _stop(error: InputError) -> None:
+    st.error(plain(str(error)), icon=":material/error:")
+    st.stop()
+
+
+main()

@@ -1,0 +1,145 @@
+"""Pictures of the runs as files over HTTP, byte for byte: nothing re-encoded, nothing in the websocket.
+
+    pictures/<run>/photos/<layout>              the run is its number on the command line
+    pictures/<run>/layouts/<layout>             class indices with the colours of their classes
+    pictures/<run>/images/<method>/<layout>
+    pictures/<run>/variants/<method>/<layout>/<u>
+    pictures/<run>/samples/<method>/<file>      sample pictures of a training
+
+Each also as `?width=320`: a preview, made smaller where the picture is wider. A picture that cannot be shown is a
+plain sentence with status 404.
+"""
+
+import io
+import os
+import struct
+import zlib
+from functools import lru_cache
+from pathlib import Path
+
+from PIL import Image
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from data.errors import InputError
+from evaluation.rundir import RunDirectory
+from reports.app_parts.sources import folders
+from reports.record.pictures import PNG_SIGNATURE, layout_png, png_bytes
+
+PREVIEW_WIDTHS = (160, 320, 640)
+_GREY_8 = (8, 0)  # bit depth and colour type of a PNG's header; the same pixels are indices with (8, 3)
+_OUTSIDE = b"\xff\x00\xff"
+
+
+def routes(arguments: list[str]) -> list[Route]:
+    """For the runs named on the command line; none where the command line is wrong, which the page says."""
+    try:
+        runs = [RunDirectory(folder) for folder in folders(arguments)]
+    except InputError:
+        return []
+
+    async def picture(request: Request) -> Response:
+        try:
+            run = runs[int(request.path_params["run"])]
+            parts = request.path_params["path"].split("/")
+            return await run_in_threadpool(_answer, run, parts, request)
+        except (IndexError, ValueError):
+            return Response("no such picture", 404, media_type="text/plain")
+
+    return [Route("/pictures/{run:int}/{path:path}", picture)]
+
+
+def _answer(run: RunDirectory, parts: list[str], request: Request) -> Response:
+    try:
+        file = picture_file(run, parts)
+        width = _width(request.query_params.get("width"))
+        tag = _tag(file, width)
+        headers = {"ETag": tag, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
+        if request.headers.get("if-none-match") == tag:
+            return Response(status_code=304, headers=headers)
+        layout = parts[0] == "layouts"
+        content = _preview(run, file, layout, width, tag) if width else _content(run, file, layout)
+        return Response(content, media_type="image/png", headers=headers)
+    except (InputError, OSError) as error:
+        return Response(_without_folder(str(error), run), 404, media_type="text/plain")
+
+
+def picture_file(run: RunDirectory, parts: list[str]) -> Path:
+    """The file behind an address. Raises InputError for an address that names none."""
+    if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
+        raise InputError("no such picture")
+    match parts:
+        case ["photos", layout]:
+            return run.photo_file(layout)
+        case ["layouts", layout]:
+            return run.dataset / "layouts" / f"{layout}.png"
+        case ["images", method, layout]:
+            return run.image_file(method, layout)
+        case ["variants", method, layout, u]:
+            return run.method_folder(method) / "variants" / f"{layout}_{u}.png"
+        case ["samples", method, name]:
+            return run.method_folder(method) / "samples" / f"{name}.png"
+    raise InputError("no such picture")
+
+
+def _width(text: str | None) -> int | None:
+    return next((width for width in PREVIEW_WIDTHS if text == str(width)), None)
+
+
+def _tag(file: Path, width: int | None) -> str:
+    try:
+        about = os.stat(file)
+    except FileNotFoundError:
+        raise InputError(f"{file}: no such image") from None
+    return f'"{about.st_mtime_ns:x}-{about.st_size:x}-{width or 0}"'
+
+
+def _without_folder(message: str, run: RunDirectory) -> str:
+    """Who looks at pictures need not know where on the server they lie."""
+    return message.replace(f"{run.path}{os.sep}", "")
+
+
+def _content(run: RunDirectory, file: Path, layout: bool) -> bytes:
+    return layout_bytes(run, file) if layout else png_bytes(file)
+
+
+@lru_cache(maxsize=512)
+def _preview(run: RunDirectory, file: Path, layout: bool, width: int, tag: str) -> bytes:
+    """`tag` makes a new entry when the file changes."""
+    return preview(_content(run, file, layout), width)
+
+
+def layout_bytes(run: RunDirectory, file: Path) -> bytes:
+    """PNG of a layout in the colours of its classes.
+
+    An 8-bit greyscale file becomes a palette file by its header alone; its pixels stay as they were compressed.
+    Classes outside the label space are magenta.
+    """
+    content = png_bytes(file)
+    labels = run.labels()
+    if tuple(content[24:26]) != _GREY_8:
+        return layout_png(run.layout(file.stem), labels)
+    header = content[16:25] + b"\x03" + content[26:29]
+    palette = b"".join(map(bytes, labels.colours)) + _OUTSIDE * (256 - len(labels))
+    return PNG_SIGNATURE + _chunk(b"IHDR", header) + _chunk(b"PLTE", palette) + content[33:]
+
+
+def _chunk(kind: bytes, data: bytes) -> bytes:
+    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+
+def preview(content: bytes, width: int) -> bytes:
+    """The picture at most `width` wide, by the mean of its pixels; as it is where it is not wider."""
+    try:
+        with Image.open(io.BytesIO(content)) as image:
+            if image.width <= width:
+                return content
+            small = image.convert("RGB").resize((width, max(1, round(image.height * width / image.width))),
+                                                Image.Resampling.BOX, reducing_gap=2)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise InputError(f"the picture cannot be decoded ({error})") from None
+    buffer = io.BytesIO()
+    small.save(buffer, format="PNG", compress_level=1)
+    return buffer.getvalue()
