@@ -167,12 +167,24 @@ class RunDirectory:
         file = self.dataset / "modes.json"
         return read_json(file) if file.exists() else {}
 
-    def methods(self) -> list[Method]:
+    def method_names(self) -> list[str]:
         """Methods of this run that have images, in the order of the configuration, then by name."""
         files = (self.path / "methods").glob("*/method.json")
-        found = {file.parent.name: Method(**read_json(file)) for file in files if (file.parent / "images").is_dir()}
+        found = {file.parent.name for file in files if (file.parent / "images").is_dir()}
         configured = [name for name in self.config()["config"]["methods"] if name in found]
-        return [found[name] for name in [*configured, *sorted(set(found) - set(configured))]]
+        return [*configured, *sorted(found - set(configured))]
+
+    def method(self, name: str) -> Method:
+        """Raises InputError when its method.json cannot be read."""
+        file = self.method_folder(name) / "method.json"
+        try:
+            return Method(**read_json(file))
+        except TypeError as error:
+            raise InputError(f"{file}: not the record of a method ({error})") from None
+
+    def methods(self) -> list[Method]:
+        """Those of `method_names`."""
+        return [self.method(name) for name in self.method_names()]
 
     @property
     def merged_file(self) -> Path:

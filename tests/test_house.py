@@ -28,7 +28,8 @@ INNER = {
         "analysis": ["table", "design", "batch"],
         "rehearsal": ["table", "design", "batch", "server"],
     },
-    "reports": {"record": [], "figures": ["record"], "page": ["record", "figures"]},
+    "reports": {"record": [], "figures": ["record"], "page": ["record", "figures"],
+                "app_parts": ["record"], "app_pages": ["app_parts", "record", "figures"]},
 }
 
 

@@ -10,10 +10,10 @@ from markupsafe import Markup, escape
 from data.errors import InputError
 from data.labels import LabelSpace
 from evaluation.rundir import PHOTOS, Method, Score
-from reports.record import pictures, tables
-from reports.app_parts import address, viewer
+from reports.app_parts import address, notes, selection, viewer
 from reports.app_parts.sources import Source
 from reports.app_parts.text import plain
+from reports.record import pictures, tables
 from reports.record.commands import finish
 from reports.record.formatting import MISSING, arrow, number_format
 
@@ -22,36 +22,39 @@ DEFAULT_METHODS = 3
 
 def show(source: Source) -> None:
     """The page. Raises InputError when the run has no layouts or no synthesized images."""
-    size = pictures.image_size(source.run)
+    size = source.size
     if not source.methods:
         raise InputError(f"{source.run.path}: no synthesized images yet; {to_finish(source)}")
-    layouts = source.layouts
-    name = address.layout(layouts)
-    chosen, view, pair, zoom = _controls(source)
+    chosen, view, pair, found = _controls(source)
+    if not found.layouts:
+        st.warning("No layout is left; choose fewer classes or tags under Layouts.")
+        return
+    name = address.layout(source.layouts, found.layouts[0])
     panes = [viewer.layout_pane(source), viewer.photo_pane(source),
              *(viewer.method_pane(source, method) for method in chosen)]
-    viewer.show(source, panes, layouts, name, size, view, pair, zoom)
-    _choose_layout(layouts, name)
-    _legend(source.run.layout(name), source.labels)
+    viewer.show(source, panes, found.layouts, name, size, view, pair)
+    _choose_layout(found.layouts, name)
+    _legend(source, name)
     _layout_scores(source, name, chosen)
+    _note(source, name)
 
 
 def to_finish(source: Source) -> str:
     return f"finish the run: {command}" if (command := finish(source.run)) else "finish the run"
 
 
-def _controls(source: Source) -> tuple[list[str], str, tuple[str, str], str]:
-    """Methods in table order, the view, its pair of panes, the zoom."""
+def _controls(source: Source) -> tuple[list[str], str, tuple[str, str], selection.Selection]:
+    """Methods in table order, the view, its pair of panes, the layouts to step through."""
     titles = source.titles
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.multiselect("Methods", list(titles), default=list(titles)[:DEFAULT_METHODS], key="methods",
                                 format_func=titles.get, bind="query-params", persist_state="session")
         view = st.segmented_control("View", list(viewer.VIEWS), default="side", required=True, key="view",
                                     format_func=viewer.VIEWS.get, bind="query-params", persist_state="session")
-        zoom = st.segmented_control("Zoom", list(viewer.ZOOMS), default="Fit", required=True, key="zoom",
-                                    bind="query-params", persist_state="session")
+        with st.popover("Layouts", icon=":material/filter_list:"):
+            found = selection.choose(source)
     chosen = [name for name in titles if name in chosen]
-    return chosen, view, _pair(source, chosen, view), zoom
+    return chosen, view, _pair(source, chosen, view), found
 
 
 def _pair(source: Source, chosen: list[str], view: str) -> tuple[str, str]:
@@ -70,13 +73,21 @@ def _pair(source: Source, chosen: list[str], view: str) -> tuple[str, str]:
 
 def _choose_layout(layouts: list[str], name: str) -> None:
     st.session_state["layout choice"] = name
-    st.selectbox("Layout", layouts, key="layout choice",
+    st.selectbox("Layout", layouts if name in layouts else [name, *layouts], key="layout choice",
                  on_change=lambda: address.go_to_layout(st.session_state["layout choice"]))
 
 
-def _legend(layout: np.ndarray, labels: LabelSpace) -> None:
+def _legend(source: Source, name: str) -> None:
     """Colour, name and share of every class of this layout, the largest first."""
+    labels = source.labels
+    try:
+        layout = source.run.layout(name)
+    except InputError as error:
+        st.warning(plain(str(error)))
+        return
     shares = pictures.class_shares(layout, len(labels))
+    if int(layout.max()) >= len(labels):
+        st.warning(f"This layout holds class {int(layout.max())}, which labels.json does not name; shown in magenta.")
     items = Markup("").join(_legend_item(labels, i, shares[i]) for i in np.argsort(-shares, kind="stable")
                             if shares[i] > 0)
     st.html(Markup('<ul aria-label="Classes of this layout" style="display:flex;flex-wrap:wrap;gap:4px 20px;padding:0;'
@@ -100,6 +111,23 @@ def _layout_scores(source: Source, name: str, chosen: Sequence[str]) -> None:
         st.markdown(f"**Scores of layout {plain(name)}**")
         formats = {column: number_format(own[column].dropna()) for column in own}
         st.dataframe(own.style.format(formats, na_rep=MISSING), width="content")
+
+
+def _note(source: Source, name: str) -> None:
+    """A note and tags on this layout, kept in the run's notes.json."""
+    written = notes.read(source.run)
+    own = written.get(name, notes.Note())
+    tags = ", ".join(own.tags)
+    with st.expander(f"Note and tags{f': {plain(tags)}' if tags else ''}", icon=":material/edit_note:"):
+        with st.form(f"note {name}", border=False):
+            text = st.text_area("Note", own.note, key=f"note of {name}")
+            chosen = st.multiselect("Tags", sorted({*notes.tags(written), *own.tags}), list(own.tags),
+                                    key=f"tags of {name}", accept_new_options=True)
+            saved = st.form_submit_button("Save")
+        st.caption(plain(f"Kept in {source.run.path / notes.FILE}; the tags are choices of the page Find."))
+    if saved:
+        notes.write(source.run, name, notes.Note(text.strip(), tuple(dict.fromkeys(chosen))))
+        st.toast("Saved")
 
 
 def per_image(scores: list[Score], chosen: list[Method], position: int, count: int) -> pd.DataFrame:

@@ -12,14 +12,21 @@ if sys.path[0] != str(_HOUSE):
     sys.path.insert(0, str(_HOUSE))
 
 from data.errors import InputError  # noqa: E402
-from reports.app_pages import compare  # noqa: E402
+from reports.app_pages import compare, diversity, find, grid, leaderboard, runs, study, training  # noqa: E402
 from reports.app_parts import sources  # noqa: E402
 from reports.app_parts.text import plain  # noqa: E402
 
-PAGES: dict[str, tuple[Callable[[sources.Source], None], str]] = {
-    "Compare": (compare.show, ":material/compare:"),
+PAGES: dict[str, Callable[[sources.Source], None]] = {
+    "Compare": compare.show,
+    "Find": find.show,
+    "Grid": grid.show,
+    "Leaderboard": leaderboard.show,
+    "Diversity": diversity.show,
+    "Human study": study.show,
+    "Training": training.show,
+    "Runs": runs.show,
 }
-_STYLE = "<style>.stMainBlockContainer { padding: 3.2rem clamp(0.8rem, 2.5vw, 2.5rem) 2rem }</style>"
+_STYLE = "<style>.stMainBlockContainer { padding: 4rem clamp(0.8rem, 2.5vw, 2.5rem) 2rem }</style>"
 
 
 def main() -> None:
@@ -30,11 +37,10 @@ def main() -> None:
     except InputError as error:
         _stop(error)
     names = sources.names(paths)
-    pages = [st.Page(partial(_guarded, show, names, paths), title=title, icon=icon, default=number == 0,
-                     url_path=title.lower().replace(" ", "-")) for number, (title, (show, icon)) in
-             enumerate(PAGES.items())]
+    pages = [st.Page(partial(_guarded, show, names, paths), title=title, default=number == 0,
+                     url_path=title.lower().replace(" ", "-")) for number, (title, show) in enumerate(PAGES.items())]
     st.session_state["pages"] = {page.title: page for page in pages}
-    st.navigation(pages).run()
+    st.navigation(pages, position="top").run()
 
 
 def _guarded(show: Callable[[sources.Source], None], names: list[str], paths: list[Path]) -> None:
@@ -42,7 +48,7 @@ def _guarded(show: Callable[[sources.Source], None], names: list[str], paths: li
     try:
         name = names[0]
         if len(names) > 1:
-            name = st.sidebar.selectbox("Run", names, key="run", bind="query-params", persist_state="session")
+            name = st.selectbox("Run", names, key="run", bind="query-params", persist_state="session", width=320)
         number = names.index(name)
         show(sources.open_source(number, name, paths[number]))
     except InputError as error:

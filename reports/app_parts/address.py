@@ -9,11 +9,20 @@ from collections.abc import Sequence
 import streamlit as st
 
 
-def layout(layouts: Sequence[str]) -> str:
-    """The layout of the address, or the first one."""
+def layout(layouts: Sequence[str], otherwise: str) -> str:
+    """The layout of the address, where it is one of these."""
     name = st.query_params.get("layout")
-    return name if name in layouts else layouts[0]
+    return name if name in layouts else otherwise
 
 
-def go_to_layout(name: str) -> None:
+def go_to_layout(name: str, zoom: str | None = None) -> None:
+    """zoom: as the viewer writes it, empty for the whole picture; None: as it is."""
     st.query_params["layout"] = name
+    if zoom:
+        st.query_params["zoom"] = zoom
+    elif zoom == "" and "zoom" in st.query_params:
+        del st.query_params["zoom"]
+
+
+def zoom() -> str:
+    return st.query_params.get("zoom", "")

@@ -5,11 +5,13 @@
     pictures/<run>/images/<method>/<layout>
     pictures/<run>/variants/<method>/<layout>/<u>
     pictures/<run>/samples/<method>/<file>      sample pictures of a training
+    hits/<run>/<study>/<table>/<row>/page       a HIT as a worker sees it, its pictures below .../images/
 
 Each also as `?width=320`: a preview, made smaller where the picture is wider. A picture that cannot be shown is a
 plain sentence with status 404.
 """
 
+import csv
 import io
 import os
 import struct
@@ -48,7 +50,43 @@ def routes(arguments: list[str]) -> list[Route]:
         except (IndexError, ValueError):
             return Response("no such picture", 404, media_type="text/plain")
 
-    return [Route("/pictures/{run:int}/{path:path}", picture)]
+    async def hit(request: Request) -> Response:
+        try:
+            run = runs[int(request.path_params["run"])]
+            return await run_in_threadpool(_hit, run, request.path_params["path"].split("/"))
+        except (IndexError, ValueError):
+            return Response("no such HIT", 404, media_type="text/plain")
+
+    return [Route("/pictures/{run:int}/{path:path}", picture), Route("/hits/{run:int}/{path:path}", hit)]
+
+
+def _hit(run: RunDirectory, parts: list[str]) -> Response:
+    """A row of a HIT table in the batch's own page, or one of its pictures. The browser lets the page send nothing."""
+    try:
+        _check(parts)
+        match parts:
+            case [study, _, _, "images", picture]:
+                return Response(png_bytes(run.study / study / "public" / "images" / picture), media_type="image/png")
+            case [study, table, row, "page"]:
+                page = hit_page(run.study / study / "public", table, int(row))
+                sandbox = {"Content-Security-Policy": "sandbox allow-scripts"}
+                return Response(page, media_type="text/html", headers=sandbox)
+        raise InputError("no such HIT")
+    except (InputError, OSError) as error:
+        return Response(_without_folder(str(error), run), 404, media_type="text/plain")
+
+
+def hit_page(public: Path, table: str, row: int) -> str:
+    """The batch's page filled in from a row of a table, as a platform does it. Raises InputError, IndexError."""
+    try:
+        page = (public / "template.html").read_text(encoding="utf-8")
+        with open(public / f"{table}.csv", newline="", encoding="utf-8") as file:
+            values = list(csv.DictReader(file))[row]
+    except FileNotFoundError as error:
+        raise InputError(f"{error.filename}: no such file") from None
+    for name, value in values.items():
+        page = page.replace("${" + name + "}", value or "")
+    return f"<!doctype html><html lang='en'><meta charset='utf-8'><title>HIT</title><body><form>{page}</form></body>"
 
 
 def _answer(run: RunDirectory, parts: list[str], request: Request) -> Response:
@@ -68,8 +106,7 @@ def _answer(run: RunDirectory, parts: list[str], request: Request) -> Response:
 
 def picture_file(run: RunDirectory, parts: list[str]) -> Path:
     """The file behind an address. Raises InputError for an address that names none."""
-    if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
-        raise InputError("no such picture")
+    _check(parts)
     match parts:
         case ["photos", layout]:
             return run.photo_file(layout)
@@ -82,6 +119,11 @@ def picture_file(run: RunDirectory, parts: list[str]) -> Path:
         case ["samples", method, name]:
             return run.method_folder(method) / "samples" / f"{name}.png"
     raise InputError("no such picture")
+
+
+def _check(parts: list[str]) -> None:
+    if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
+        raise InputError("no such picture")
 
 
 def _width(text: str | None) -> int | None:

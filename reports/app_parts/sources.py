@@ -1,11 +1,15 @@
 """The runs that the app shows, and what it reads of them. Everything is kept until its file changes."""
 
 import argparse
+import sys
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 import streamlit as st
+from PIL import Image
 
 from data.errors import InputError
 from data.labels import LabelSpace
@@ -48,12 +52,25 @@ class Source:
         return self.run.layouts()
 
     @cached_property
+    def size(self) -> tuple[int, int]:
+        """(height, width) of the layouts. Raises InputError where there is none that can be read."""
+        for name in self.layouts:
+            with suppress(OSError, SyntaxError), Image.open(self.run.dataset / "layouts" / f"{name}.png") as image:
+                return image.height, image.width
+        raise InputError(f"{self.run.dataset / 'layouts'}: no layouts; the run's first stage has not finished")
+
+    @cached_property
     def labels(self) -> LabelSpace:
         return self.run.labels()
 
     @cached_property
     def methods(self) -> list[Method]:
-        return self.run.methods()
+        """Those whose record can be read; see `problems` for the others."""
+        return [found for found in self._methods if isinstance(found, Method)]
+
+    @cached_property
+    def _methods(self) -> list[Method | str]:
+        return [_or_problem(self.run.method, name) for name in self.run.method_names()]
 
     @cached_property
     def titles(self) -> dict[str, str]:
@@ -67,7 +84,27 @@ class Source:
 
     @cached_property
     def problems(self) -> list[str]:
-        return _scores(str(self.run.path), _newest(self.run))[1]
+        """What cannot be read of methods and scores, a line each."""
+        return [found for found in self._methods if isinstance(found, str)] + _scores(
+            str(self.run.path), _newest(self.run))[1]
+
+
+def opened() -> tuple[list[Source], list[str]]:
+    """Every run of the command line that can be opened, and a line for each that cannot."""
+    paths, found, problems = folders(sys.argv[1:]), [], []
+    for number, (name, path) in enumerate(zip(names(paths), paths, strict=True)):
+        try:
+            found.append(open_source(number, name, path))
+        except InputError as error:
+            problems.append(str(error))
+    return found, problems
+
+
+def _or_problem(read: Callable[[str], Method], name: str) -> Method | str:
+    try:
+        return read(name)
+    except InputError as error:
+        return str(error)
 
 
 def open_source(number: int, name: str, path: Path) -> Source:

@@ -18,7 +18,6 @@ from reports.app_parts.sources import Source
 WEB = Path(__file__).parent / "web"
 VIEWS = {"side": "Side by side", "slider": "Slider", "blink": "A/B blink", "difference": "Difference",
          "overlay": "Layout over"}
-ZOOMS: dict[str, float | None] = {"Fit": None, "100 %": 1, "200 %": 2, "400 %": 4}
 LAYOUT = "layout"  # the pane of the layout itself
 
 
@@ -55,7 +54,7 @@ _component = st.components.v2.component(
 
 
 def show(source: Source, panes: Sequence[Pane], layouts: Sequence[str], layout: str, size: tuple[int, int],
-         view: str = "side", pair: tuple[str, str] | None = None, zoom: str = "Fit", key: str = "viewer") -> None:
+         view: str = "side", pair: tuple[str, str] | None = None, key: str = "viewer") -> None:
     """The viewer at `layout`, stepping through `layouts`; a step writes the layout into the address.
 
     pair: two of the panes' ids, for the views that show two in one place. size: (height, width) of the layouts.
@@ -63,9 +62,9 @@ def show(source: Source, panes: Sequence[Pane], layouts: Sequence[str], layout: 
     def go() -> None:
         asked = st.session_state[key].go
         st.session_state[f"{key} step"] = asked["n"]
-        address.go_to_layout(asked["layout"])
+        address.go_to_layout(asked["layout"], asked["zoom"])
 
     _component(key=key, on_go_change=go, data={
         "run": source.name, "panes": [asdict(pane) for pane in panes], "layouts": list(layouts), "layout": layout,
         "size": list(size), "view": view, "pair": list(pair or [panes[0].id, panes[-1].id]), "overlay": LAYOUT,
-        "zoom": ZOOMS[zoom], "ack": st.session_state.get(f"{key} step", 0)})
+        "zoom": address.zoom(), "ack": st.session_state.get(f"{key} step", 0)})

@@ -1,6 +1,6 @@
 // Where the pictures stand, at which scale, and which part of them is seen: one state for all panes.
 
-const GAP = 12, CAPTION = 26, LEAST = 240;  // CSS pixels: between panes, below a pane, and the least width of a pane
+const GAP = 12, CAPTION = 26, LEAST = 320;  // CSS pixels: between panes, below a pane, and the least width of a pane
 
 // Columns and scale that show `count` pictures of [height, width] as large as fits. Above 1 the scale is whole, so
 // that every pixel of a picture is a square of the same size.
@@ -21,6 +21,8 @@ class Stage {
   constructor(element, onChange) {
     this.element = element;
     this.onChange = onChange;
+    this.fit = 1;
+    this.box = [1, 1];
     this.size = [1, 1];
     this.count = 1;
     this.zoom = null;  // CSS pixels per picture pixel; null: fit
@@ -35,6 +37,17 @@ class Stage {
   }
 
   get scale() { return this.zoom ?? this.fit; }
+
+  // Zoom and centre as they stand in the address, "2,0.25,0.5"; empty: fit.
+  get text() {
+    return this.zoomed ? [this.zoom, ...this.centre].map((number) => Number(number.toFixed(4))).join(",") : "";
+  }
+
+  restore(text) {
+    const [zoom, x, y] = text.split(",").map(Number);
+    this.zoom = zoom > 0 ? zoom : null;
+    this.centre = [x, y].map((share) => (share >= 0 && share <= 1 ? share : 0.5));
+  }
 
   arrange() {
     const room = { width: this.element.clientWidth, height: Math.max(260, window.innerHeight - 230) };

@@ -41,7 +41,7 @@ class Viewer {
     this.part = (name) => root.querySelector(`[data-part="${name}"]`);
     this.pictures = new Pictures();
     this.amounts = {};
-    this.stage = new Stage(this.part("stage"), () => this.showScale());
+    this.stage = new Stage(this.part("stage"), () => this.moved());
     this.pending = null;
     this.keys = (event) => this.key(event);
     document.addEventListener("keydown", this.keys);
@@ -59,6 +59,7 @@ class Viewer {
     this.stage.observer.disconnect();
     clearInterval(this.timer);
     clearTimeout(this.telling);
+    clearTimeout(this.writing);
   }
 
   // New data from the script. It may be older than what the reader has asked for meanwhile.
@@ -69,7 +70,7 @@ class Viewer {
     this.tell = setTriggerValue;
     if (!old) [this.layout, this.pending] = [data.layout, null];
     this.stage.size = data.size;
-    if (zoomChanged) [this.stage.zoom, this.stage.centre] = [data.zoom, [0.5, 0.5]];
+    if (zoomChanged) this.stage.restore(data.zoom);
     if (data.view !== "blink") this.stopAuto();
     this.showTools();
     return this.show();
@@ -148,7 +149,21 @@ class Viewer {
     this.pending = { n: Math.random(), at: Date.now() };
     this.show();
     clearTimeout(this.telling);  // many steps in one go are told once
-    this.telling = setTimeout(() => this.tell("go", { layout: this.layout, n: this.pending?.n ?? 0 }), 120);
+    this.telling = setTimeout(() => this.tell("go", { layout: this.layout, zoom: this.stage.text, n: this.pending?.n }),
+      120);
+  }
+
+  // Zoom and part go into the address without an entry in the history: Back is for layouts.
+  moved() {
+    this.part("scale").textContent = `${Math.round(100 * this.stage.scale)} %${this.stage.zoomed ? "" : ", fit"}`;
+    clearTimeout(this.writing);
+    this.writing = setTimeout(() => {
+      const address = new URL(location.href);
+      if ((address.searchParams.get("zoom") ?? "") === this.stage.text || !this.root.isConnected) return;
+      if (this.stage.text) address.searchParams.set("zoom", this.stage.text);
+      else address.searchParams.delete("zoom");
+      history.replaceState({}, "", address);
+    }, 200);
   }
 
   swap() {
@@ -197,10 +212,6 @@ class Viewer {
     this.part("range-value").textContent = `${this.amount(view)}${range.unit}`;
     this.stage.element.style.setProperty("--edge", `${this.amount("slider")}%`);
     this.stage.element.style.setProperty("--gain", this.amount("difference"));
-  }
-
-  showScale() {
-    this.part("scale").textContent = `${Math.round(100 * this.stage.scale)} %${this.stage.zoomed ? "" : ", fit"}`;
   }
 
   key(event) {

@@ -1,0 +1,49 @@
+"""Many layouts at a glance, of one method or several, in any order."""
+
+import math
+from dataclasses import asdict
+
+import streamlit as st
+
+from reports.app_parts import navigation, selection, viewer
+from reports.app_parts.sources import Source
+from reports.app_parts.text import plain
+from reports.record.formatting import number_format
+
+PER_PAGE = (12, 24, 48)
+
+_component = st.components.v2.component(
+    "sis_grid", **{kind: (viewer.WEB / f"grid.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")})
+
+
+def show(source: Source) -> None:
+    """The page. Raises InputError when the run has no layouts."""
+    size = source.size
+    st.subheader("Grid", anchor=False)
+    panes = {pane.id: pane for pane in [viewer.layout_pane(source), viewer.photo_pane(source),
+                                        *(viewer.method_pane(source, name) for name in source.titles)]}
+    shown = st.multiselect("Pictures", list(panes), default=list(panes)[:4], key="panes",
+                           format_func=lambda name: panes[name].title, bind="query-params", persist_state="session")
+    found = selection.choose(source)
+    if not shown or not found.layouts:
+        st.warning("Nothing is chosen." if not shown else "No layout is left; choose fewer classes or tags.")
+        return
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        each = st.selectbox("Layouts on a page", PER_PAGE, key="each", bind="query-params", persist_state="session",
+                            width=150)
+        page = st.pagination(math.ceil(len(found.layouts) / each), key="page", bind="query-params")
+    names = found.layouts[(page - 1) * each : page * each]
+    st.caption(plain(f"{len(found.layouts)} layouts" + (f", by {found.about}" if found.about else "")
+                     + ". Pictures wider than 320 pixels are shown smaller here; a click opens them as they are."))
+    chosen = [asdict(panes[name]) for name in panes if name in shown]
+    clicked = _component(key="grid", on_open_change=lambda: None, data={
+        "panes": chosen, "size": list(size), "most": 320, "rows": _rows(found, names)})
+    if clicked.open:
+        navigation.open_layout(clicked.open)
+
+
+def _rows(found: selection.Selection, names: list[str]) -> list[dict[str, str]]:
+    if found.values is None:
+        return [{"layout": name, "title": name} for name in names]
+    written = number_format(found.values)
+    return [{"layout": name, "title": f"{name} · {written(found.values[name])}"} for name in names]

@@ -1,0 +1,123 @@
+"""Scores of all methods as numbers: with intervals, protocol, published values, significance and resolution."""
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+
+from evaluation.rundir import Score
+from reports.app_parts.scoretables import heading, show_table
+from reports.app_parts.sources import Source
+from reports.app_parts.text import plain
+from reports.record import published, tables
+from reports.record.tables import Column, ScoreTable
+
+
+def show(source: Source) -> None:
+    st.subheader("Leaderboard", anchor=False)
+    methods = [*source.methods, *source.run.merged_methods()]  # the latter have scores and no images
+    table = tables.main_table(methods, source.scores)
+    for problem in source.problems:
+        st.warning(plain(problem))
+    if not table.columns:
+        st.info("Not scored yet.")
+        return
+    names = [metric for metric in tables.metric_order(source.scores) if table.of_metric(metric).columns]
+    metric = st.pills("Scores", names, default=names[0], required=True, key="metric", format_func=tables.metric_title,
+                      bind="query-params", persist_state="session")
+    part = table.of_metric(metric)
+    show_table(part, key=f"scores {metric}")
+    st.caption(plain("Arrows point to the better side. " + " ".join(_warnings(source.scores, metric))))
+    _protocol(source, metric)
+    _chart(part)
+    _significance(source, part)
+    _published(source, methods, table)
+
+
+def _warnings(scores: list[Score], metric: str) -> list[str]:
+    return tables.warnings([score for score in scores if score.metric == metric])
+
+
+def _protocol(source: Source, metric: str) -> None:
+    score = next(s for s in source.scores if s.metric == metric and s.method in source.titles)
+    with st.popover("Protocol", icon=":material/fact_check:"):
+        lines = dict(flat(score.protocol))
+        st.table(pd.Series({name: str(value) for name, value in lines.items()}, name="value"))
+
+
+def flat(content: dict, before: str = "") -> list[tuple[str, object]]:
+    """Nested mappings as one list of names and values; a short list is one value."""
+    found = []
+    for name, value in content.items():
+        title = f"{before}{name}"
+        if isinstance(value, dict):
+            found += flat(value, f"{title}: ") if value else []
+        elif isinstance(value, list):
+            found.append((title, " × ".join(map(str, value)) if len(value) == 2 else ", ".join(map(str, value))))
+        else:
+            found.append((title, value))
+    return found
+
+
+def _chart(table: ScoreTable) -> None:
+    """One value of all methods with its intervals."""
+    headings = {heading(column): column for column in table.columns}
+    with st.container(border=True):
+        chosen = st.selectbox("Value", list(headings), key="value", persist_state="session", width=320)
+        frame = chart_data(table, headings[chosen])
+        order = list(frame["method"])
+        axis = alt.X("value:Q", title=chosen, scale=alt.Scale(zero=False))
+        rows = alt.Y("method:N", title=None, sort=order, axis=alt.Axis(labelLimit=260))
+        base = alt.Chart(frame).encode(rows)
+        bars = base.mark_rule(strokeWidth=2, color="#8a8a8a").encode(alt.X("low:Q", title=chosen), alt.X2("high:Q"))
+        points = base.mark_point(filled=True, size=80, opacity=1).encode(
+            axis, shape=alt.Shape("kind:N", title=None, legend=None),
+            tooltip=["method", alt.Tooltip("value:Q", format=".4g"), alt.Tooltip("low:Q", format=".4g"),
+                     alt.Tooltip("high:Q", format=".4g")])
+        chart = (bars + points).properties(height=alt.Step(26))
+        st.altair_chart(chart, alt=f"{chosen} of every method with 95 % intervals")
+
+
+def chart_data(table: ScoreTable, column: Column) -> pd.DataFrame:
+    """The best first; photographs and floor among the methods, marked as such."""
+    rows = [{"method": row.title, "value": cell.value / column.format.divisor,
+             "low": (cell.interval or (cell.value,) * 2)[0] / column.format.divisor,
+             "high": (cell.interval or (cell.value,) * 2)[1] / column.format.divisor,
+             "kind": "reference" if row.reference else "method"}
+            for row in table.rows if (cell := table.cell(row, column))]
+    return pd.DataFrame(rows).sort_values("value", ascending=column.higher_is_better is False, kind="stable")
+
+
+def _significance(source: Source, part: ScoreTable) -> None:
+    """What can be told apart: differences to the reference method, and the smallest that this run could show."""
+    differences = tables.differences_table(source.methods, source.scores)
+    names = [column.name for column in part.columns]
+    columns = [c for c in differences.columns if any(c.name.startswith(f"{name} minus ") for name in names)]
+    if not columns:
+        return
+    st.markdown("**Differences to the reference method**")
+    rows = []
+    for column in columns:
+        for row in differences.rows:
+            if cell := differences.cell(row, column):
+                low, high = cell.interval or (None, None)
+                p = differences.extras.get("p", {}).get((row.name, column.key))
+                rows.append({"Method": row.title, "Difference": column.name, "value": cell.value, "low": low,
+                             "high": high, "p, corrected": p,
+                             "resolution": None if low is None else (high - low) / 2,
+                             "told apart": "yes" if p is not None and p < tables.SIGNIFICANT else "no"})
+    number = st.column_config.NumberColumn(format="%.4g")
+    st.dataframe(pd.DataFrame(rows), hide_index=True, key="differences", placeholder="–",
+                 column_config=dict.fromkeys(["value", "low", "high", "p, corrected", "resolution"], number))
+    st.caption("Low and high: 95 % interval. p after Holm’s correction over all comparisons. Resolution: half of the "
+               "interval; a smaller difference would not show with this many layouts.")
+
+
+def _published(source: Source, methods: list, table: ScoreTable) -> None:
+    dataset = source.run.config()["config"].get("data", {}).get("dataset", "")
+    with st.expander("Published values, measured by others under other protocols"):
+        st.caption(plain(published.CAUTION))
+        rows = [{"Method": row.title, "Dataset": row.dataset, **row.values, "Protocol": row.protocol,
+                 "Source": row.source} for row in published.for_dataset(dataset)]
+        number = st.column_config.NumberColumn(format="%.1f")
+        st.dataframe(pd.DataFrame(rows), hide_index=True, key="published", placeholder="–",
+                     column_config=dict.fromkeys(["mIoU", "pixel accuracy", "FID"], number))

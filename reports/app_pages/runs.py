@@ -1,0 +1,106 @@
+"""The runs of this app side by side: how far each is, what differs in their configuration, their headline scores."""
+
+import pandas as pd
+import streamlit as st
+
+from data.errors import InputError
+from evaluation.rundir import Method
+from reports.app_parts import sources
+from reports.app_parts.scoretables import heading
+from reports.app_parts.sources import Source
+from reports.app_parts.text import plain
+from reports.record import tables
+from reports.record.commands import without_images
+
+
+def show(source: Source) -> None:
+    st.subheader("Runs", anchor=False)
+    opened, problems = sources.opened()
+    for problem in problems:
+        st.warning(plain(problem))
+    st.dataframe(pd.DataFrame([_state(each) for each in opened]), hide_index=True, key="states", placeholder="–")
+    if len(opened) < 2:
+        st.caption("Name several runs to compare them: streamlit run reports/app.py -- --run runs/a runs/b")
+    _configurations(opened)
+    _scores(opened)
+
+
+def _state(source: Source) -> dict[str, object]:
+    """How far a run is; what cannot be read is said in its own row."""
+    row: dict[str, object] = {"Run": source.name, "Folder": str(source.run.path)}
+    try:
+        record = source.run.config()
+        data, missing = record["config"].get("data", {}), without_images(source.run)
+        row |= {"Preset": record.get("preset"), "Dataset": data.get("dataset"),
+                "Size": "×".join(map(str, data.get("size") or [])), "Layouts": len(source.layouts),
+                "Methods": len(source.methods), "Scores": len(source.scores),
+                "State": f"no images yet of {', '.join(missing)}" if missing else
+                         "images of all methods" if not source.scores else "scored"}
+    except (InputError, KeyError, TypeError) as error:
+        row["State"] = f"cannot be read: {error}"
+    return row
+
+
+def _configurations(opened: list[Source]) -> None:
+    configs = {}
+    for source in opened:
+        try:
+            configs[source.name] = dict(flat(source.run.config()["config"]))
+        except (InputError, KeyError):
+            continue
+    if len(configs) > 1:
+        frame = differing(configs)
+        st.markdown("**What differs in their configuration**")
+        if frame.empty:
+            st.caption("Nothing: the configurations are equal.")
+        else:
+            st.dataframe(frame, key="differing", width="stretch", placeholder="–")
+    elif configs:
+        with st.expander("Configuration"):
+            st.dataframe(pd.DataFrame({"value": next(iter(configs.values()))}), key="configuration", width="stretch")
+
+
+def flat(content: dict, before: str = "") -> list[tuple[str, str]]:
+    """Nested keys with dots, values as text."""
+    found = []
+    for name, value in content.items():
+        nested = isinstance(value, dict) and value
+        found += flat(value, f"{before}{name}.") if nested else [(f"{before}{name}", str(value))]
+    return found
+
+
+def differing(configs: dict[str, dict[str, str]]) -> pd.DataFrame:
+    """Keys x runs, of the keys whose values are not the same in all; empty text where a run has no such key."""
+    frame = pd.DataFrame(configs).fillna("")
+    return frame[frame.nunique(axis=1) > 1]
+
+
+def _scores(opened: list[Source]) -> None:
+    """The headline values of every method of every run, a row each."""
+    methods, scores = [], []
+    for source in opened:
+        try:
+            own = {method.name: method for method in source.methods}
+        except InputError:
+            continue
+        for name, method in own.items():
+            renamed = f"{source.number}/{name}"
+            methods.append(Method(renamed, f"{method.title} · {source.name}" if len(opened) > 1 else method.title))
+            scores += [type(s)(s.metric, renamed, s.values, s.protocol) for s in source.scores if s.method == name]
+    table = tables.main_table(methods, scores).headline()
+    if not table.columns:
+        return
+    st.markdown("**Headline scores**")
+    rows = [{"Method": row.title, **{heading(c): cell.value / c.format.divisor if (cell := table.cell(row, c)) else None
+                                     for c in table.columns}} for row in table.rows]
+    formats = {heading(c): st.column_config.NumberColumn(format=f"%.{c.format.decimals}f") for c in table.columns}
+    st.dataframe(pd.DataFrame(rows), hide_index=True, key="headline", column_config=formats, placeholder="–")
+    if len(opened) > 1 and len(protocols(opened)) > 1:
+        st.warning("The runs were scored under different protocols (judge, size or data); their numbers cannot be "
+                   "compared. See Protocol on the page Leaderboard.")
+
+
+def protocols(opened: list[Source]) -> set[str]:
+    """What makes segmentation scores comparable: judge, size and data, as text."""
+    return {str([s.protocol.get(key) for key in ("judge", "image size", "dataset")]) for source in opened
+            for s in source.scores if s.metric == tables.JUDGED}

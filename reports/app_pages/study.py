@@ -1,0 +1,130 @@
+"""The human study of the run: plan, progress, a HIT as a worker sees it, and what people said, layout by layout."""
+
+import csv
+from pathlib import Path
+from urllib.parse import quote
+
+import pandas as pd
+import streamlit as st
+
+from data.errors import InputError
+from data.files import read_json
+from evaluation.measuring.preferences import read_preferences
+from human_study.batch.batch import Batch, read_batch
+from human_study.server.export import export_responses
+from reports.app_parts import navigation
+from reports.app_parts.sources import Source
+from reports.app_parts.text import plain
+from reports.record.commands import commands
+
+
+def show(source: Source) -> None:
+    """The page. Raises InputError for a study whose files are broken."""
+    st.subheader("Human study", anchor=False)
+    studies = sorted(file.parents[1].name for file in source.run.study.glob("*/secret/spec.json"))
+    if not studies:
+        st.info("No study in this run yet. Plan one with python -m human_study plan, write it with "
+                "python -m human_study hits.")
+        return
+    name = studies[0] if len(studies) == 1 else st.selectbox("Study", studies, key="study", bind="query-params",
+                                                             persist_state="session", width=300)
+    batch = read_batch(source.run.study / name)
+    tabs = st.tabs(["Plan and progress", "As a worker sees it", "Results"])
+    with tabs[0]:
+        _plan(source, batch)
+        _progress(batch)
+    with tabs[1]:
+        _hit(source, batch, name)
+    with tabs[2]:
+        _results(source, batch)
+
+
+def _plan(source: Source, batch: Batch) -> None:
+    trials = [trial for hit in batch.hits.values() for trial in hit]
+    kinds = pd.Series([trial.sentinel if trial.block == "test" else trial.block for trial in trials]).value_counts()
+    protocol = batch.protocol
+    rows = {"Question": protocol.texts.question, "Protocol": protocol.name, "Design": protocol.design,
+            "HITs": f"{len(batch.hits)}, each by {protocol.assignments} workers",
+            "Trials": f"{len(trials)}: " + ", ".join(f"{count} {_kind(kind)}" for kind, count in kinds.items()),
+            "Exposure": ", ".join(f"{ms} ms" for ms in protocol.exposures_ms) or "unlimited",
+            "Specification": batch.spec_sha256}
+    st.table(pd.Series({name: plain(str(value)) for name, value in rows.items()}, name="planned"))
+
+
+def _kind(kind: str) -> str:
+    return {"none": "comparisons", "practice": "for practice"}.get(kind, f"sentinels ({kind})")
+
+
+def _progress(batch: Batch) -> None:
+    """Answers so far, of people and of simulated workers."""
+    for title, simulated in (("people", False), ("simulated workers", True)):
+        try:
+            frame = export_responses(batch, simulated)
+        except InputError as error:
+            if not simulated:
+                st.caption(plain(f"Answers of people: {error}"))
+            continue
+        sessions = frame.drop_duplicates("session_id")["submit_status"].value_counts()
+        places = len(batch.hits) * batch.protocol.assignments
+        done = int(sessions.get("submitted", 0))
+        st.progress(min(1.0, done / max(1, places)), text=f"{done} of {places} assignments by {title}")
+        st.caption(plain(f"{len(frame)} answers; sessions: "
+                         + ", ".join(f"{count} {status}" for status, count in sessions.items())))
+
+
+def _hit(source: Source, batch: Batch, name: str) -> None:
+    tables = sorted(batch.public.glob("*.csv"))
+    if not tables or not (batch.public / "template.html").exists():
+        st.info("This study has no HIT tables; its pages are made by the study server (python -m human_study serve).")
+        return
+    with st.container(horizontal=True):
+        table = st.selectbox("Table", [file.stem for file in tables], key="table", width=180)
+        rows = _rows(batch.public / f"{table}.csv")
+        row = st.number_input("Row", 1, max(1, rows), key="row", width=120)
+    st.caption("The page and pictures of the batch. Answers given here go nowhere.")
+    st.iframe(f"/hits/{source.number}/{quote(name, safe='')}/{quote(table, safe='')}/{row - 1}/page", height=760,
+              alt="The HIT as a worker sees it")
+
+
+def _rows(file: Path) -> int:
+    with open(file, newline="", encoding="utf-8") as table:
+        return sum(1 for _ in csv.DictReader(table))
+
+
+def _results(source: Source, batch: Batch) -> None:
+    folder = batch.folder / "analysis"
+    if not (folder / "analysis.json").exists():
+        st.info(plain(f"Not analysed yet; {commands(source.run)['analyze']}"))
+        return
+    analysis = read_json(folder / "analysis.json")
+    if analysis.get("identity", {}).get("simulated"):
+        st.warning("Simulated workers answered, no person did: these numbers say nothing about pictures.")
+    _preferences(source, analysis)
+    if (folder / "preferences.json").exists():
+        _by_layout(source, folder / "preferences.json")
+
+
+def _preferences(source: Source, analysis: dict) -> None:
+    """Share that preferred the first method, by pair and exposure, with the interval clustered by worker and image."""
+    rows = []
+    for entry in analysis.get("preferences", []):
+        low, high = entry.get("clustered") or (None, None)
+        ms = entry.get("exposure_ms")
+        rows.append({"preferred": source.titles.get(entry["a"], entry["a"]),
+                     "to": source.titles.get(entry["b"], entry["b"]),
+                     "exposure": "unlimited" if ms is None else f"{ms:g} ms", "judgments": entry.get("n"),
+                     "share": entry.get("share"), "low": low, "high": high, "verdict": entry.get("verdict", "")})
+    number = st.column_config.NumberColumn(format="%.3f")
+    st.dataframe(pd.DataFrame(rows), hide_index=True, key="preferences", placeholder="–",
+                 column_config=dict.fromkeys(["share", "low", "high"], number))
+
+
+def _by_layout(source: Source, file: Path) -> None:
+    st.markdown("**Votes by layout**")
+    votes = [{"layout": p.layout, "preferred": source.titles.get(p.preferred, p.preferred),
+              "to": source.titles.get(p.other, p.other), "votes": p.count} for p in read_preferences(file)]
+    frame = pd.DataFrame(votes).sort_values(["layout", "votes"], ascending=[True, False], kind="stable")
+    event = st.dataframe(frame, hide_index=True, key="votes", on_select="rerun", selection_mode="single-row")
+    st.caption("A click opens the layout.")
+    if event.selection.rows:
+        navigation.open_layout(frame["layout"].iloc[event.selection.rows[0]])

@@ -1,0 +1,98 @@
+"""How methods learned: loss curves and sample pictures over time, live while a training runs."""
+
+import time
+from pathlib import Path
+from urllib.parse import quote
+
+import altair as alt
+import pandas as pd
+import streamlit as st
+from markupsafe import Markup
+
+from reports.app_parts.sources import Source
+from reports.app_parts.text import plain
+
+RECENT = 120  # seconds since a log grew for its training to count as running
+EVERY = 5  # seconds between looks while one runs
+AXES = ("step", "images", "seconds")
+POINTS = 1500  # of a curve on the page; longer logs are thinned
+
+
+def show(source: Source) -> None:
+    st.subheader("Training", anchor=False)
+    logs = {file.parent.name: file for file in sorted((source.run.path / "methods").glob("*/log.csv"))}
+    if not logs:
+        st.info("Nothing was trained in this run (no methods/*/log.csv).")
+        return
+    running = [name for name, file in logs.items() if time.time() - file.stat().st_mtime < RECENT]
+    st.fragment(_body, run_every=EVERY if running else None)(source, logs, running)
+
+
+def _body(source: Source, logs: dict[str, Path], running: list[str]) -> None:
+    titles = {name: source.titles.get(name, name) for name in logs}
+    if running:
+        st.caption(plain(f"Running: {', '.join(titles[name] for name in running)}; this page follows."))
+    chosen = st.multiselect("Methods", list(logs), default=list(logs), key="trained", format_func=titles.get,
+                            bind="query-params", persist_state="session")
+    frames = {name: frame for name in chosen if not (frame := read_log(logs[name])).empty}
+    if not frames:
+        st.info("No steps are logged yet.")
+        return
+    terms = list(dict.fromkeys(column for frame in frames.values() for column in frame if column not in AXES))
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        term = st.selectbox("Term", terms, key="term", bind="query-params", persist_state="session", width=220)
+        axis = st.selectbox("Over", AXES, index=1, key="over", bind="query-params", persist_state="session", width=140)
+        logarithmic = st.toggle("Logarithmic", key="log", bind="query-params", persist_state="session")
+    _curves({titles[name]: frame for name, frame in frames.items() if term in frame}, term, axis, logarithmic)
+    _samples(source, {name: titles[name] for name in chosen})
+
+
+def read_log(file: Path) -> pd.DataFrame:
+    """Numbers of log.csv; a last line that is being written is left out, a file of something else is empty."""
+    try:
+        frame = pd.read_csv(file, on_bad_lines="skip")
+    except (OSError, ValueError):
+        return pd.DataFrame()
+    frame = frame.apply(pd.to_numeric, errors="coerce")
+    return frame.dropna(subset=[c for c in AXES if c in frame]) if set(AXES) <= set(frame) else pd.DataFrame()
+
+
+def _curves(frames: dict[str, pd.DataFrame], term: str, axis: str, logarithmic: bool) -> None:
+    parts = [frame[[axis, term]].iloc[:: max(1, len(frame) // POINTS)].dropna().assign(method=title)
+             for title, frame in frames.items()]
+    data = pd.concat(parts).rename(columns={axis: "x", term: "y"})
+    if logarithmic:
+        data = data[data["y"] > 0]
+    scale = alt.Scale(type="log") if logarithmic else alt.Scale(zero=False)
+    chart = alt.Chart(data).mark_line(strokeWidth=1.5).encode(
+        alt.X("x:Q", title=axis), alt.Y("y:Q", title=term, scale=scale),
+        alt.Color("method:N", title=None, legend=alt.Legend(orient="bottom", labelLimit=300, columns=3)),
+        tooltip=["method", "x", alt.Tooltip("y:Q", format=".4g")])
+    st.altair_chart(chart.properties(height=340), alt=f"{term} of each method over {axis}")
+    st.caption("A loss weighted by its calibration jumps where the calibration ends. Losses of different objectives "
+               "cannot be compared with each other, only with themselves over time.")
+
+
+def _samples(source: Source, titles: dict[str, str]) -> None:
+    """The newest sample picture up to a step, of every method that has some."""
+    files = {name: sorted((source.run.method_folder(name) / "samples").glob("*.png")) for name in titles}
+    steps = sorted({step(file) for each in files.values() for file in each})
+    if not steps:
+        return
+    at = st.select_slider("Samples at step", steps, value=steps[-1], key="at") if len(steps) > 1 else steps[0]
+    figures = [_figure(source.number, name, title, [f for f in files[name] if step(f) <= at][-1])
+               for name, title in titles.items() if any(step(f) <= at for f in files[name])]
+    st.html(Markup('<div style="display:flex;flex-wrap:wrap;gap:14px">{}</div>').format(Markup("").join(figures)))
+
+
+def step(file: Path) -> int:
+    digits = file.stem.rpartition("_")[2]
+    return int(digits) if digits.isdigit() else 0
+
+
+def _figure(number: int, name: str, title: str, file: Path) -> Markup:
+    address = f"pictures/{number}/samples/{quote(name, safe='')}/{quote(file.stem, safe='')}"
+    return Markup('<figure style="margin:0;max-width:100%"><img src="{}" alt="{}" loading="lazy" style="display:block;'
+                  'max-width:min(100%,620px);min-width:200px;image-rendering:pixelated"><figcaption '
+                  'style="font-size:14px;padding-top:3px">{}, step {}</figcaption></figure>').format(
+        address, f"Samples of {title}", title, step(file))

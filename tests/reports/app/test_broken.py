@@ -1,0 +1,72 @@
+"""Runs that are empty, half finished, copied or broken: one clear line, and what can be shown is shown."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from data.files import write_json
+
+PAGES = ["Compare", "Find", "Grid", "Leaderboard", "Diversity", "Human study", "Training", "Runs"]
+
+
+@pytest.mark.parametrize(("spoil", "problem"), [
+    (lambda run: shutil.rmtree(run.path), "no such run directory"),
+    (lambda run: (run.path / "run.json").unlink(), "not a run directory"),
+    (lambda run: (run.path / "run.json").write_text("{"), "not valid JSON"),
+    (lambda run: shutil.rmtree(run.dataset / "layouts"), "no layouts"),
+    (lambda run: (run.dataset / "labels.json").unlink(), "labels.json: no such file"),
+    (lambda run: shutil.rmtree(run.path / "methods"), "no synthesized images yet"),
+])
+def test_incomplete_runs_give_one_line(tiny_run, app, spoil, problem):
+    spoil(tiny_run)
+    lines = app(tiny_run).errors
+    assert len(lines) == 1
+    assert problem in lines[0]
+    assert "\n" not in lines[0]
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("left", ["run.json", "dataset", "methods"])
+def test_no_page_falls_over_a_run_that_has_only_begun(tiny_run, app, page, left):
+    """The folder holds run.json alone, or with the dataset, or with the methods."""
+    for name in {"dataset", "methods"} - {left}:
+        shutil.rmtree(tiny_run.path / name)
+    app(tiny_run, page="" if page == "Compare" else page)  # an exception would fail here
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_one_broken_score_or_method_is_not_the_end(scored_run, app, page):
+    scored_run.score_file("segmentation", "crn").write_text("{")
+    (scored_run.method_folder("pix2pix") / "method.json").write_text('{"name": 1, "unknown": 2}')
+    (scored_run.method_folder("image_space") / "log.csv").write_text("nothing")
+    seen = app(scored_run, page="" if page == "Compare" else page)
+    assert not seen.errors
+    if page == "Leaderboard":
+        assert "crn.json: not valid JSON" in seen.words and "pix2pix" in seen.words
+
+
+def test_commands_are_those_of_the_run(tiny_run, app):
+    record = tiny_run.config() | {"command": "python -m evaluation.run --all --set seed=1"}
+    write_json(tiny_run.path / "run.json", record)
+    assert "evaluation.run --all --set seed=1" in app(tiny_run).words
+    shutil.rmtree(tiny_run.path / "methods")
+    assert "--all --set seed=1 --methods crn," in app(tiny_run).errors[0]
+
+
+@pytest.mark.parametrize("arguments", [["--runs", "x"], ["--run"]])
+def test_wrong_arguments_give_one_line(app, arguments):
+    assert "expected: streamlit run reports/app.py" in app(*arguments).errors[0]
+
+
+def test_no_torch():
+    """The app imports no torch: it starts fast and runs without it."""
+    code = ("import sys; from pathlib import Path; import importlib; "
+            "[importlib.import_module(f'reports.app_pages.{f.stem}') for f in Path('reports/app_pages').glob('*.py') "
+            "if f.stem not in ('script', '__init__')]; "
+            "sys.exit(','.join(m for m in sys.modules if m.split('.')[0] in ('torch', 'torchvision')) or 0)")
+    root = Path(__file__).resolve().parents[3]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
