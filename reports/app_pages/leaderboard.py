@@ -16,8 +16,6 @@ def show(source: Source) -> None:
     st.subheader("Leaderboard", anchor=False)
     methods = [*source.methods, *source.run.merged_methods()]  # the latter have scores and no images
     table = tables.main_table(methods, source.scores)
-    for problem in source.problems:
-        st.warning(plain(problem))
     if not table.columns:
         st.info("Not scored yet.")
         return

@@ -50,7 +50,10 @@ def _guarded(show: Callable[[sources.Source], None], names: list[str], paths: li
         if len(names) > 1:
             name = st.selectbox("Run", names, key="run", bind="query-params", persist_state="session", width=320)
         number = names.index(name)
-        show(sources.open_source(number, name, paths[number]))
+        source = sources.open_source(number, name, paths[number])
+        show(source)
+        for problem in source.problems:
+            st.warning(plain(problem), icon=":material/warning:")
     except InputError as error:
         _stop(error)
 

@@ -26,5 +26,5 @@ def finish(run: RunDirectory) -> str:
 
 def without_images(run: RunDirectory) -> list[str]:
     """Methods that are configured and have not been synthesized."""
-    present = {method.name for method in run.methods()}
+    present = set(run.method_names())
     return [name for name in run.config()["config"]["methods"] if name not in present]

@@ -1,0 +1,137 @@
+"""The other pages: what they find and show."""
+
+import pandas as pd
+import pytest
+
+from data.files import write_json
+from evaluation.rundir import Score, Value
+from reports.app_pages.runs import differing
+from reports.app_pages.training import read_log
+from reports.app_parts import numbers, sources
+
+
+@pytest.fixture(scope="module")
+def source(read_only_run):
+    return sources.open_source(0, "run", read_only_run.path)
+
+
+def column(run, method: str) -> list[float]:
+    return next(s for s in run.scores("segmentation") if s.method == method).per_image["mIoU"]
+
+
+def test_find_sorts_by_the_difference_of_two_methods(read_only_run, app):
+    seen = app(read_only_run, page="Find", order="Difference of two methods", a="CRN", b="pix2pix")
+    gaps = pd.Series(column(read_only_run, "crn")) - pd.Series(column(read_only_run, "pix2pix"))
+    frame = seen.frame("layout")
+    assert list(frame["layout"]) == [f"{i:05d}" for i in gaps.sort_values(ascending=False, kind="stable").index]
+    assert frame.iloc[0, 1] == gaps.max()
+    lowest = app(read_only_run, page="Find", order="Difference of two methods", a="CRN", b="pix2pix", lowest="true")
+    assert list(lowest.frame("layout")["layout"]) == list(frame["layout"])[::-1]
+
+
+def test_compare_steps_in_the_order_that_find_shows(read_only_run, app):
+    query = {"order": "Disagreement of all"}
+    found = app(read_only_run, page="Find", **query).frame("layout")
+    assert app(read_only_run, **query).viewer["layouts"] == list(found["layout"])
+
+
+def test_disagreement_is_the_spread_over_methods(source):
+    frame = pd.DataFrame({"a": [1.0, 1, None], "b": [3.0, 1, None], "photos": [9.0, 9, 9]})
+    assert numbers.disagreement(frame).tolist()[:2] == [1.0, 0.0]
+    assert numbers.disagreement(frame).isna().tolist() == [False, False, True]
+
+
+def test_find_by_class_and_share(read_only_run, source, app):
+    shares = numbers.class_shares(source)
+    assert shares.sum(axis=1).round(9).eq(1).all()
+    wanted = shares.index[shares["car"] >= 0.3]
+    assert 0 < len(wanted) < len(shares)
+    seen = app(read_only_run, page="Find", classes=["car"], share="30.0")
+    assert list(seen.frame("layout")["layout"]) == list(wanted)
+
+
+def test_no_layout_left_is_said(read_only_run, app):
+    for page in ("", "Find", "Grid", "Diversity"):
+        seen = app(read_only_run, page=page, classes=["car"], share="50.0")
+        assert "No layout is left" in seen.words
+
+
+def test_votes_of_people(scored_run, app):
+    folder = scored_run.study / "lab" / "analysis"
+    votes = [("00001", "crn", "pix2pix", 3), ("00001", "pix2pix", "crn", 1), ("00004", "crn", "pix2pix", 2)]
+    write_json(folder / "preferences.json", [dict(zip(("layout", "preferred", "other", "count"), vote, strict=True))
+                                             for vote in votes])
+    found = app(scored_run, page="Find", order="People’s votes", a="CRN", b="pix2pix").frame("layout")
+    assert found.values.tolist() == [["00004", 1.0], ["00001", 0.75]]
+
+
+def test_grid_shows_a_page_of_layouts(read_only_run, app):
+    told = app(read_only_run, page="Grid", panes=["Photograph", "CRN"], order="Score of one method", a="CRN").viewer
+    best = pd.Series(column(read_only_run, "crn"), read_only_run.layouts()).sort_values(ascending=False)
+    assert [row["layout"] for row in told["rows"]] == list(best.index)
+    assert told["rows"][0]["title"] == f"{best.index[0]} · {best.iloc[0]:.3f}"
+    assert [pane["id"] for pane in told["panes"]] == ["photos", "crn"]
+
+
+def test_leaderboard_holds_numbers_with_intervals(read_only_run, app):
+    seen = app(read_only_run, page="Leaderboard")
+    frame = seen.frame("mIoU ↑").set_index("Method")
+    assert frame.loc["CRN", "mIoU ↑"] == pytest.approx(0.7) and frame.loc["CRN", "mIoU ↑, 95 %"] == "[0.680, 0.720]"
+    assert list(frame.index)[-1] == "Photographs (oracle)"
+    assert "SPADE" in set(seen.frame("Protocol")["Method"])
+
+
+def test_leaderboard_says_what_can_be_told_apart(scored_run, app):
+    scored_run.write_score(Score("differences", "pix2pix", [Value("mIoU minus crn", -0.2, (-0.3, -0.1))], {},
+                                 details={"tests": {"mIoU": {"p (Holm)": 0.01}}}))
+    row = app(scored_run, page="Leaderboard").frame("told apart").iloc[0]
+    assert row["told apart"] == "yes" and row["resolution"] == pytest.approx(0.1)
+
+
+def test_diversity_shows_all_images_of_a_layout(read_only_run, app):
+    told = app(read_only_run, page="Diversity", layout="00002").viewer
+    assert [pane["title"] for pane in told["panes"]] == ["Layout", "Photograph", "image 1", "image 2", "image 3"]
+    assert told["panes"][4]["url"] == "pictures/0/variants/crn_diversity/{layout}/3" and told["layout"] == "00002"
+
+
+def test_training_shows_curves_and_the_samples_up_to_a_step(scored_run, app):
+    samples = scored_run.method_folder("crn") / "samples"
+    samples.mkdir()
+    for step in (8, 16):
+        (samples / f"step_{step:07d}.png").write_bytes(scored_run.photo_file("00000").read_bytes())
+    seen = app(scored_run, page="Training")
+    assert "Running: CRN" in seen.words  # the logs are new
+    assert "pictures/0/samples/crn/step_0000016" in seen.html
+    seen.test.select_slider(key="at").set_value(8).run()
+    assert "step_0000008" in seen.html and "step_0000016" not in seen.html
+
+
+def test_a_log_that_is_being_written(tmp_path):
+    file = tmp_path / "log.csv"
+    file.write_text("step,images,seconds,total\n1,2,0.5,3.0\n2,4,0.")
+    assert read_log(file)["total"].isna().tolist() == [False, True]
+    file.write_text("")
+    assert read_log(file).empty
+
+
+def test_runs_that_differ(read_only_run, scored_run, app):
+    record = scored_run.config()
+    record["config"]["seed"] = 7
+    write_json(scored_run.path / "run.json", record)
+    seen = app(read_only_run, scored_run, page="Runs")
+    assert len(seen.frame("Folder")) == 2
+    assert differing({"a": {"seed": "0", "x": "1"}, "b": {"seed": "7", "x": "1"}}).to_dict() == {
+        "a": {"seed": "0"}, "b": {"seed": "7"}}
+    assert list(seen.frame(seen.test.selectbox(key="run").options[0]).index) == ["seed"]
+
+
+def test_one_of_several_runs_is_chosen_in_the_address(read_only_run, scored_run, tmp_path, app):
+    second = sources.names([read_only_run.path, scored_run.path])[1]
+    told = app(read_only_run, scored_run, run=second).viewer
+    assert told["run"] == second and told["panes"][0]["url"].startswith("pictures/1/")
+    seen = app(read_only_run, tmp_path / "gone", page="Runs")
+    assert "no such run directory" in seen.words
+
+
+def test_study_without_a_batch_says_how_to_make_one(read_only_run, app):
+    assert "python -m human_study hits" in app(read_only_run, page="Human study").words
