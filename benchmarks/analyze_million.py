@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from human_study.analysis.analyze import write_analysis
-from human_study.analysis.study import analyse
+from human_study.analysis.outputs import write_analysis
+from human_study.analysis.results import analyse
 from human_study.table.responses import make_responses, read_responses, write_responses
 
 BASELINES = np.array(["image_space", "gan_segmentation", "pix2pix", "encoder_decoder", "full_resolution"])

@@ -34,7 +34,7 @@ from evaluation.stages.configuration import claim_run
 from evaluation.stages.dataset import is_written, write_dataset
 from evaluation.stages.executor import EXECUTORS, make_executor
 from evaluation.stages.tasks import synthesize_method
-from human_study.batch.hits import StudyInUse, write_batch
+from human_study.batch.write import StudyInUse, write_batch
 from human_study.design.protocols import load_protocol
 from presets.schema import Preset, load_preset, preset_names
 from reports.report import write_report

@@ -26,7 +26,7 @@ INNER = {
         "server": ["table", "design", "batch"],
         "platforms": ["table", "design", "batch"],
         "analysis": ["table", "design", "batch"],
-        "rehearsal": ["table", "design", "batch", "server"],
+        "rehearsal": ["table", "design", "batch", "server", "analysis"],
     },
     "reports": {"record": [], "figures": ["record"], "page": ["record", "figures"],
                 "app_parts": ["record"], "app_pages": ["app_parts", "record", "figures"]},

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from data.files import atomic_path
 from human_study.analysis.preference import Preference
 from human_study.analysis.published import SOURCE
-from human_study.analysis.study import Analysis
+from human_study.analysis.results import Analysis
 from human_study.analysis.tables import pair_title, paper_value, title
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # told apart by colour-blind readers

@@ -24,7 +24,7 @@ from human_study.analysis.clustered import (
 )
 from human_study.analysis.published import Counts
 from human_study.analysis.quality import STRUCTURAL
-from human_study.table.responses import condition_name
+from human_study.table.columns import condition_name
 
 ALPHA = 0.05
 MARGIN = 0.05  # of the equivalence test: 5 percentage points around one half

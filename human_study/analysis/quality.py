@@ -7,64 +7,13 @@ could not be judged (`excused`) never counts against anybody.
 
 import numpy as np
 import pandas as pd
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from scipy import stats
 
-from data.errors import InputError, nearest
+from human_study.design.rules import QualityRules, sentinels_needed
 
 # Rows that are no judgment of the comparison under any rules; reasons given by the import (import_...) are also such.
 STRUCTURAL = ("practice", "sentinel", "no_answer", "asset_error", "stacked", "withdrawn", "returned")
 FINISHED = ("submitted", "approved", "rejected")
 FEWEST_FOR_SIDES = 10  # answers; fewer say nothing about a habit
-
-
-class QualityRules(BaseModel):
-    """Rules of one study. A rule set to None is switched off; a rule without the data it needs excludes nothing."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    pay_min_answered: float = Field(1.0, ge=0, le=1)  # share of a session's trials answered or excused
-    pay_max_instruction_failures: int | None = Field(1, ge=0)  # explicit instructions answered wrongly
-    use_min_sentinels: float = Field(0.9, ge=0, le=1)  # share of perceptual sentinels answered rightly, and
-    use_sentinel_guess_alpha: float | None = Field(0.05, gt=0, lt=1)  # so many that a guesser passes at most so often
-    use_min_repeats_alike: float | None = Field(0.5, ge=0, le=1)  # share of mirrored repeats answered consistently
-    use_min_median_rt_ms: float | None = Field(300.0, ge=0)
-    use_fast_rt_ms: float = Field(200.0, ge=0)  # an answer sooner after onset is no judgment
-    use_max_fast: float | None = Field(0.2, ge=0, le=1)  # share of such answers in a session
-    use_max_one_side: float | None = Field(0.9, gt=0.5, le=1)  # share of answers on one side
-    use_max_streak: int | None = Field(25, ge=2)  # answers on one side in a row; by chance 3e-6 in 110 trials
-    use_exposure_tolerance_frames: float | None = Field(1.0, gt=0)  # shown against requested, either way
-    use_drop_focus_lost: bool = True  # timed trials only: an untimed one can be looked at again
-    use_one_session_per_worker: bool = True  # the first finished one counts
-    use_incomplete: bool = False  # sessions that were not submitted
-    use_rejected: bool = False  # work that was rejected on the platform
-
-    @classmethod
-    def parse(cls, values: dict, where: str) -> "QualityRules":
-        """Raises InputError naming the key."""
-        try:
-            return cls.model_validate(values)
-        except ValidationError as error:
-            problem = error.errors()[0]
-            key = ".".join(str(part) for part in problem["loc"])
-            hint = f"; {nearest(key, cls.model_fields)}" if problem["type"] == "extra_forbidden" else ""
-            raise InputError(f"{where}: quality rule '{key}': {problem['msg']}{hint}") from None
-
-
-def sentinel_threshold(n: int, alpha: float) -> int:
-    """Fewest right answers of n two-choice sentinels that a guesser reaches with probability <= alpha; n if none does.
-
-    >>> sentinel_threshold(10, 0.05), sentinel_threshold(5, 0.05)
-    (9, 5)
-    """
-    passing = stats.binom.sf(np.arange(n + 1) - 1, n, 0.5)  # P(X >= k)
-    enough = np.flatnonzero(passing <= alpha)
-    return int(enough[0]) if len(enough) else n
-
-
-def pass_rate(n: int, threshold: int, right: float) -> float:
-    """Probability to pass: >= threshold of n sentinels, each answered rightly with probability `right`."""
-    return float(stats.binom.sf(threshold - 1, n, right))
 
 
 def apply_rules(frame: pd.DataFrame, rules: QualityRules) -> pd.DataFrame:
@@ -160,13 +109,6 @@ def session_checks(frame: pd.DataFrame, rules: QualityRules) -> dict:
 
 def _limit(value: float | None, otherwise: float) -> float:
     return otherwise if value is None else value
-
-
-def sentinels_needed(n: int, rules: QualityRules) -> int:
-    """Right answers out of n perceptual sentinels that both sentinel rules ask for."""
-    by_share = int(np.ceil(rules.use_min_sentinels * n - 1e-9))
-    alpha = rules.use_sentinel_guess_alpha
-    return by_share if alpha is None else max(by_share, sentinel_threshold(n, alpha))
 
 
 def excused(frame: pd.DataFrame) -> pd.Series:

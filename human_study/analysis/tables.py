@@ -10,7 +10,7 @@ from evaluation.rundir import PHOTOS
 from human_study.analysis.clustered import Estimate
 from human_study.analysis.preference import Preference
 from human_study.analysis.published import SOURCE, published_preference
-from human_study.analysis.study import Analysis
+from human_study.analysis.results import Analysis
 
 Table = tuple[list[str], list[list[str]]]  # header, rows
 

@@ -1,7 +1,7 @@
 """The analysis in words: the methods paragraph and the Markdown report."""
 
 from human_study.analysis.preference import MARGIN
-from human_study.analysis.study import Analysis, ExposureRanking
+from human_study.analysis.results import Analysis, ExposureRanking
 from human_study.analysis.tables import (
     Table,
     comparison_table,

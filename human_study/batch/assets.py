@@ -23,8 +23,8 @@ from PIL import Image, ImageDraw, ImageFont
 from data.errors import InputError
 from data.files import read_image, sha256, write_text
 from evaluation.rundir import PHOTOS, RunDirectory
+from human_study.design.draw import INSTRUCTION
 from human_study.design.protocols import BLURRED, Protocol, Texts
-from human_study.design.trials import INSTRUCTION
 
 BLUR_FACTOR = 16  # the anchor keeps one pixel of 16 x 16
 SHARPNESS = 2  # stored pixels per point on the screen: what dense displays show; more only takes time to load

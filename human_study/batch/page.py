@@ -10,13 +10,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, Template
 from markupsafe import Markup
 
 from data.files import fingerprint
-from human_study.batch.batch import Batch, PlannedTrial
+from human_study.batch.folder import Batch, PlannedTrial
+from human_study.design.draw import seconds
 from human_study.design.protocols import Protocol
-from human_study.design.trials import seconds
 
 PAGES = Path(__file__).parent / "pages"
 PARTS = ("timing.js", "images.js", "transport.js", "trial.js", "study.js")  # one module, in this order
@@ -40,14 +39,15 @@ def client_version() -> str:
 
 
 @lru_cache
-def template(name: str) -> Template:
-    """A Jinja2 template of pages/; what is filled in is escaped."""
-    return _environment().get_template(name)
-
-
-@lru_cache
-def _environment() -> Environment:
+def templates() -> Any:
+    """The Jinja2 environment of pages/; what is filled in is escaped."""
+    from jinja2 import Environment, FileSystemLoader  # responses are read without it
     return Environment(loader=FileSystemLoader(PAGES), autoescape=True, keep_trailing_newline=True)
+
+
+def fill(name: str, **values: Any) -> str:
+    """A template of pages/ with its values."""
+    return templates().get_template(name).render(**values)
 
 
 def script_json(value: Any) -> Markup:
@@ -81,15 +81,13 @@ def page_config(protocol: Protocol, hit: list[PlannedTrial], **route: Any) -> di
 
 def render_fragment(config: dict, fields: int = 0, nonce: str = "") -> str:
     """Style, fields and script without <html>: what MTurk's editor and Turkle put into their own form."""
-    return template("fragment.html.j2").render(
-        texts=config["texts"], css=Markup(style()), script=Markup(script()), config=script_json(config),
-        fields=fields, nonce=nonce)
+    return fill("fragment.html.j2", texts=config["texts"], css=Markup(style()), script=Markup(script()),
+                config=script_json(config), fields=fields, nonce=nonce)
 
 
 def render_document(config: dict, nonce: str) -> str:
     """A whole HTML document."""
-    return template("document.html.j2").render(
-        texts=config["texts"], fragment=Markup(render_fragment(config, nonce=nonce)))
+    return fill("document.html.j2", texts=config["texts"], fragment=Markup(render_fragment(config, nonce=nonce)))
 
 
 def table_template(batch: Batch) -> str:

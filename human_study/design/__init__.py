@@ -1,1 +1,1 @@
-"""What is asked of whom: protocols, trials, the published tables' random stream, plan and power; uses table."""
+"""What is asked of whom: protocols, rules, cast, order and sides, the published tables' stream, plan; uses table."""

@@ -1,7 +1,7 @@
 """MATLAB's random stream, and the two HIT tables published with the paper, byte for byte.
 
 `rng(0)` in MATLAB is the Mersenne Twister MT19937 with seed 5489, and `rand` makes a double from it as numpy does.
-Used only to reproduce the published tables; new studies draw with numpy's generators (human_study.design.trials).
+Used only to reproduce the published tables; new studies draw with numpy's generators (human_study.design.draw).
 """
 
 from collections.abc import Callable

@@ -1,28 +1,16 @@
-"""What a study will be, before anything runs: cells, trials, minutes, cost, and the interval to expect.
+"""What a study will be, before anything runs: cells, trials, minutes, cost, and the interval to expect."""
 
-    python -m human_study plan --run runs/street --protocol lab --pay-per-hour 12
-    python -m human_study plan --layouts 500 --methods pix2pix,unet --protocol crn2017-timed --pay 2.50 --fee 0.2
-"""
-
-import argparse
-import json
 import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import brentq
-from scipy.special import expit
-from scipy.stats import t as student
-from statsmodels.stats.proportion import proportion_confint
 
-from data.errors import InputError, one_line_errors
-from evaluation.rundir import RunDirectory
-from human_study.analysis.quality import QualityRules, pass_rate, sentinels_needed
-from human_study.batch.hits import add_batch_arguments, choose_cast, fitted, study_choices
-from human_study.design.protocols import Protocol, load_protocol
-from human_study.design.trials import Cast, Hit, draw, seconds
+from human_study.design.cast import Cast
+from human_study.design.draw import Hit, draw, seconds
+from human_study.design.protocols import Protocol
+from human_study.design.rules import QualityRules, pass_rate, sentinels_needed
 
 PREFERENCE = 0.657  # with the two spreads below the setting for which the interval's coverage was simulated
 WORKER_SD = 0.7  # of log-odds between workers
@@ -66,6 +54,8 @@ class Plan:
 
 def latent(preference: float, spread: float) -> float:
     """Log-odds with mean probability `preference` when a normal deviation of SD `spread` is added."""
+    from scipy.optimize import brentq  # loaded where it is needed: the command line takes its defaults from this file
+    from scipy.special import expit
     return brentq(lambda mu: WEIGHTS @ expit(mu + spread * NODES) - preference, -40, 40)
 
 
@@ -77,6 +67,8 @@ def expected_width(preference: float, judgments: int, workers: int, images: int,
     share is V_worker/workers + V_image/images + the rest/judgments, the quantile Student's t with min(workers, images)
     - 1 degrees of freedom. One worker or one image: no interval, so the width is 1.
     """
+    from scipy.special import expit
+    from scipy.stats import t as student
     freedom = min(workers, images) - 1
     if freedom < 1:
         return 1.0
@@ -91,8 +83,9 @@ def expected_width(preference: float, judgments: int, workers: int, images: int,
 
 def naive_width(preference: float, judgments: int) -> float:
     """Width of the Wilson interval, as if all judgments were independent."""
-    low, high = proportion_confint(preference * judgments, judgments, method="wilson")
-    return float(high - low)
+    from scipy.stats import norm
+    spread = norm.ppf(0.975) ** 2 / judgments
+    return float(2 * math.sqrt(spread * (preference * (1 - preference) + spread / 4)) / (1 + spread))
 
 
 def make_plan(protocol: Protocol, cast: Cast, layouts: Sequence[str], seed: int = 0, pay: float | None = None,
@@ -198,48 +191,3 @@ def _sentinel_warning(n: int, rules: QualityRules) -> list[str]:
     return [f"{needed} of {n} sentinels must be right: somebody guessing passes with probability {guesser:.3f} (more "
             f"than {alpha:g}), somebody careful with 2 % slips with {careful:.3f}; more sentinels tell them apart "
             "(--set sentinels=10)"]
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m human_study plan", description=__doc__.splitlines()[0])
-    parser.add_argument("--run", help="run directory; or give --layouts and --methods")
-    parser.add_argument("--layouts", type=int, help="number of layouts, where there is no run yet")
-    add_batch_arguments(parser)
-    parser.add_argument("--pay", type=float, help="per HIT")
-    parser.add_argument("--pay-per-hour", type=float)
-    parser.add_argument("--fee", type=float, default=0.0, help="the platform's share on top of the pay, such as 0.33")
-    parser.add_argument("--preference", type=float, default=PREFERENCE, help="share to expect (default %(default)s)")
-    parser.add_argument("--worker-sd", type=float, default=WORKER_SD,
-                        help="spread of log-odds between workers (default %(default)s)")
-    parser.add_argument("--image-sd", type=float, default=IMAGE_SD,
-                        help="spread of log-odds between images (default %(default)s)")
-    parser.add_argument("--json", action="store_true")
-    args = parser.parse_args(argv)
-    with one_line_errors(parser.prog):
-        protocol, cast, layouts, seed = _subject(args)
-        plan = make_plan(protocol, cast, layouts, seed, args.pay, args.pay_per_hour, args.fee,
-                         _share(args.preference), args.worker_sd, args.image_sd)
-        print(json.dumps(asdict(plan), indent=2) if args.json else plan_text(plan, protocol), end="\n"[:args.json])
-
-
-def _share(value: float) -> float:
-    if not 0 < value < 1:
-        raise InputError(f"--preference {value}: expected a share between 0 and 1")
-    return value
-
-
-def _subject(args: argparse.Namespace) -> tuple[Protocol, Cast, list[str], int]:
-    if args.run:
-        run = RunDirectory.open(args.run)
-        choices = study_choices(run, args)
-        seed = choices.pop("seed")
-        return fitted(run, choices["protocol"]), choose_cast(run, **choices), run.layouts(), seed
-    if not args.layouts or not args.methods or args.layouts < 1:
-        raise InputError("give --run, or --layouts N and --methods a,b to plan without one")
-    protocol = load_protocol(args.protocol or "lab", args.settings)
-    cast = Cast(args.reference or "crn", tuple(args.methods.split(",")), args.anchor or protocol.anchor)
-    return protocol, cast, [f"{i:05d}" for i in range(args.layouts)], args.seed or 0
-
-
-if __name__ == "__main__":
-    main()

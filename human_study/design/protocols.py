@@ -13,7 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from data.errors import InputError, nearest
 from data.files import fingerprint, read_yaml
-from human_study.analysis.quality import QualityRules
+from human_study.design.rules import QualityRules
 
 BLURRED = "blurred-photos"  # anchor made from the photographs: always worse than they are, independent of any method
 UNDER_TEST = "under-test"  # sentinels show the photograph against the method under test, as in 2017

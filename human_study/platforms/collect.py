@@ -1,31 +1,17 @@
-"""Import what a platform handed back into a study's table of responses.
+"""Result tables and tables of responses -> one table of responses, and what did not become a row, with the reason."""
 
-    python -m human_study collect --run runs/street [--protocol NAME] RESULTS.csv ...
-
-Writes responses.csv and, beside it, import-report.csv: everything in the files that did not become a row, and why.
-Tables of responses and the study server's database (study.sqlite) can stand among the files.
-"""
-
-import argparse
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 
-from data.errors import InputError, one_line_errors
-from data.files import write_text
-from evaluation.rundir import RunDirectory
-from human_study.analysis.analyze import identity_of, rules_of, specification, study_folder
-from human_study.analysis.quality import QualityRules, apply_rules
-from human_study.batch.batch import RESPONSES, database_file, read_batch
+from data.errors import InputError
 from human_study.platforms.importers import Hits, import_submissions
 from human_study.platforms.submissions import Refused, read_submissions
-from human_study.server.export import export_responses
-from human_study.table.keys import default_key_file, load_key
-from human_study.table.responses import NAMES, merge_responses, read_responses, write_responses
+from human_study.table.columns import NAMES
+from human_study.table.responses import merge_responses, read_responses
 
 REPORT = "import-report.csv"
 
@@ -41,42 +27,33 @@ def is_response_table(file: Path) -> bool:
         return False
 
 
-@dataclass(frozen=True)
-class Source:
-    """How files are read: the key of the pseudonyms and the planned HITs of a batch (Batch.hits).
+def collect_tables(tables: Sequence[Path | pd.DataFrame], key: bytes, hits: Hits, platform: str | None = None
+                   ) -> tuple[pd.DataFrame, list[Refused]]:
+    """One table of all files and tables of responses, and what was refused.
 
-    batch_folder: with the plan that a study server's database needs. platform: None is told by the columns.
+    key: of the pseudonyms. hits: the planned HITs (Batch.hits). platform: None is told by the columns. Raises
+    InputError when no row comes out.
     """
-
-    key: bytes
-    hits: Hits
-    batch_folder: Path | None = None
-    platform: str | None = None
-    rules: QualityRules = QualityRules()
-
-
-def collect(files: Sequence[Path], source: Source) -> tuple[pd.DataFrame, list[Refused]]:
-    """One table of all files with the rules applied, and what was refused. Raises InputError when no row comes out."""
     submissions, refused, frames = [], [], []
-    for file in map(Path, files):
-        if file.suffix == ".sqlite" and source.batch_folder is not None:
-            frames.append(export_responses(source.batch_folder, database=file))
-        elif is_response_table(file):
-            frames.append(read_responses(file))
+    for table in tables:
+        if isinstance(table, pd.DataFrame):
+            frames.append(table)
+        elif is_response_table(table):
+            frames.append(read_responses(table))
         else:
-            found, problems = read_submissions(file, source.platform)
+            found, problems = read_submissions(table, platform)
             submissions += found
             refused += problems
     if submissions:
-        imported = import_submissions(submissions, source.key, source.hits)
+        imported = import_submissions(submissions, key, hits)
         refused += imported.refused
         if imported.responses is not None:
             frames.append(imported.responses)
     if not frames:
         reason = f"; first reason: {refused[0].source}: {refused[0].reason}" if refused else ""
-        raise InputError(f"no row could be imported from {len(files)} file(s){reason}")
+        raise InputError(f"no row could be imported from {len(tables)} file(s){reason}")
     frames, replaced = _newest(frames)
-    return apply_rules(merge_responses(frames), source.rules), refused + replaced
+    return merge_responses(frames), refused + replaced
 
 
 def _newest(frames: Sequence[pd.DataFrame]) -> tuple[list[pd.DataFrame], list[Refused]]:
@@ -102,55 +79,3 @@ def refusal_table(refused: Sequence[Refused]) -> str:
 
 def _harmless(cell: str) -> str:
     return "'" + cell if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m human_study collect", description=__doc__.splitlines()[0])
-    parser.add_argument("files", nargs="+", type=Path, metavar="FILE")
-    parser.add_argument("--run", required=True, help="run directory with the study")
-    parser.add_argument("--protocol", help="which study of the run, where it has several")
-    parser.add_argument("--key-file", type=Path, help="key of the pseudonyms, outside the results; made at first use")
-    parser.add_argument("--platform", choices=("mturk", "turkle"), help="default: told by the columns")
-    parser.add_argument("--out", type=Path, help="folder (default: the study's folder)")
-    parser.add_argument("--add", action="store_true", help="add to the responses collected before")
-    return parser
-
-
-def _add_earlier(file: Path, files: list[Path], add: bool) -> list[Path]:
-    if not file.exists() or file.resolve() in [one.resolve() for one in files]:
-        return files
-    if not add:
-        raise InputError(f"{file}: holds responses already; give --add to add to them, or another --out")
-    return [file, *files]
-
-
-def _key(file: Path, results: Path, answers: list[Path]) -> bytes:
-    """A new key is made only where there are no answers yet: under another key everybody would be somebody else."""
-    return load_key(file, results, create=not any(one.exists() for one in answers))
-
-
-def _source(args: argparse.Namespace) -> tuple[Source, dict, Path]:
-    """How to read, the specification, and the folder to write to."""
-    folder = study_folder(RunDirectory.open(args.run), args.protocol)
-    batch, spec = read_batch(folder), specification(folder)
-    key = _key(args.key_file or default_key_file(batch.study_id, batch.spec_sha256), Path(args.run),
-               [database_file(folder), folder / RESPONSES, (args.out or folder) / RESPONSES])
-    return Source(key, batch.hits, folder, args.platform, rules_of(spec, folder)), spec, \
-        args.out or folder
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = _parser()
-    args = parser.parse_args(argv)
-    with one_line_errors(parser.prog):
-        source, spec, folder = _source(args)
-        frame, refused = collect(_add_earlier(folder / RESPONSES, args.files, args.add), source)
-        identity_of(frame, spec)
-        write_text(folder / REPORT, refusal_table(refused))
-        write_responses(frame, folder / RESPONSES)
-        print(f"{frame['session_id'].nunique()} sessions, {len(frame)} rows, {int(frame['used'].sum())} used; "
-              f"{len(refused)} entries not imported\nwrote {folder / RESPONSES} and {folder / REPORT}")
-
-
-if __name__ == "__main__":
-    main()

@@ -9,10 +9,11 @@ from typing import Any
 import pandas as pd
 
 from data.errors import InputError
-from human_study.batch.batch import PlannedTrial
+from human_study.batch.folder import PlannedTrial
 from human_study.platforms.submissions import Refused, Submission, choices
+from human_study.table.columns import COLUMNS
 from human_study.table.keys import pseudonym
-from human_study.table.responses import COLUMNS, make_responses
+from human_study.table.responses import make_responses
 
 # What the page measures and may therefore say; everything else comes from the plan.
 MEASURED = ("layout", "exposure_frames", "exposure_ms", "refresh_hz", "dropped_frames", "mask_shown", "onset_ts",

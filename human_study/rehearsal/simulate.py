@@ -1,90 +1,36 @@
 """Simulated workers take a study: the real page in a real browser, the real server, answers with a known truth.
 
-    python -m human_study simulate --run runs/street --protocol lab --attentive 6 --lapsing 1 --left-clicker 1 --bot 1
-
 Their answers lie in a file of their own, are marked platform "sim", and are refused beside people's.
 """
 
-import argparse
 import asyncio
 import shutil
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 import uvicorn
-from scipy.special import expit, logit
 
-from data.errors import InputError, nearest, one_line_errors
-from data.files import write_json
-from evaluation.rundir import RunDirectory
-from human_study.batch.batch import SIMULATED_RESPONSES, Batch, PlannedTrial, database_file
-from human_study.batch.hits import add_batch_arguments
-from human_study.design.trials import generator
+from data.errors import InputError, nearest
+from human_study.batch.folder import PlannedTrial, database_file
+from human_study.design.draw import generator
+from human_study.rehearsal.workers import KINDS, Truth
 from human_study.server.application import create_app
 from human_study.server.export import export_responses
-from human_study.server.serve import batch_to_serve, make_site, open_store
+from human_study.server.serve import make_site
 from human_study.server.site import Site
 from human_study.server.store import Store
 from human_study.table.keys import pseudonym
-from human_study.table.responses import write_responses
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
          "--disable-sync")
 WINDOW = {"width": 1000, "height": 620}
 PATIENCE_MS = 60_000
-
-
-@dataclass(frozen=True)
-class Truth:
-    """What simulated workers think.
-
-    preference: by condition, probability of choosing its first method without side bias; side_bias: added to the
-    log-odds of left; care: probability of a right answer to a perceptual sentinel; lapse: share of guesses.
-    """
-
-    preference: Mapping[str, float] = field(default_factory=dict)
-    default: float = 0.7
-    side_bias: float = 0.0
-    care: float = 0.98
-    lapse: float = 0.3
-
-    def left(self, trial: PlannedTrial) -> float:
-        """Probability that an attentive worker answers left."""
-        if trial.sentinel == "instruction":
-            return float(trial.sentinel_answer == "left")
-        if trial.sentinel == "perceptual":
-            return self.care if trial.sentinel_answer == "left" else 1 - self.care
-        first = self.preference.get(trial.condition, self.default)
-        first_is_left = trial.condition == f"{trial.left_method}_vs_{trial.right_method}"
-        return float(expit(logit(first if first_is_left else 1 - first) + self.side_bias))
-
-
-def attentive(truth: Truth, trial: PlannedTrial, rng: np.random.Generator) -> bool:
-    return rng.random() < truth.left(trial)
-
-
-def lapsing(truth: Truth, trial: PlannedTrial, rng: np.random.Generator) -> bool:
-    return bot(truth, trial, rng) if rng.random() < truth.lapse else attentive(truth, trial, rng)
-
-
-def left_clicker(truth: Truth, trial: PlannedTrial, rng: np.random.Generator) -> bool:
-    return True
-
-
-def bot(truth: Truth, trial: PlannedTrial, rng: np.random.Generator) -> bool:
-    return rng.random() < 0.5
-
-
-KINDS = {"attentive": attentive, "lapsing": lapsing, "left-clicker": left_clicker, "bot": bot}  # -> answers left?
 
 
 def browser_file() -> str:
@@ -190,52 +136,3 @@ def simulate(store: Store, workers: Mapping[str, int], truth: Truth, seed: int =
 def kinds_by_worker(store: Store, workers: Mapping[str, int]) -> dict[str, str]:
     """Kind by pseudonym, to compare what an analysis says of a worker with what it was."""
     return {pseudonym(store.key, "local", f"{kind}-{i}"): kind for kind, n in workers.items() for i in range(n)}
-
-
-def parse_truth(texts: Sequence[str], batch: Batch) -> dict[str, float]:
-    """["crn_vs_pix2pix=0.8"] -> {"crn_vs_pix2pix": 0.8}. Raises InputError for an unknown condition or value."""
-    known = {trial.condition for trials in batch.hits.values() for trial in trials if trial.sentinel == "none"}
-    preference = {}
-    for text in texts:
-        name, _, value = text.partition("=")
-        if name not in known:
-            raise InputError(f"--truth {text}: unknown comparison '{name}': {nearest(name, known)}")
-        try:
-            preference[name] = float(value)
-        except ValueError:
-            preference[name] = -1.0
-        if not 0 < preference[name] < 1:
-            raise InputError(f"--truth {text}: expected a probability between 0 and 1")
-    return preference
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m human_study simulate", description=__doc__.splitlines()[0])
-    parser.add_argument("--run", required=True)
-    add_batch_arguments(parser)
-    for kind in KINDS:
-        parser.add_argument(f"--{kind}", type=int, default=0, metavar="N", help=f"number of workers of kind {kind}")
-    parser.add_argument("--truth", action="append", default=[], metavar="CONDITION=P")
-    parser.add_argument("--side-bias", type=float, default=0.0, help="added to the log-odds of left")
-    parser.add_argument("--at-once", type=int, default=4, help="browser windows open at the same time")
-    parser.add_argument("--key-file", type=Path)
-    args = parser.parse_args(argv)
-    with one_line_errors(parser.prog):
-        run = RunDirectory.open(args.run)
-        batch = batch_to_serve(run, args)
-        truth = Truth(parse_truth(args.truth, batch), side_bias=args.side_bias)
-        workers = {kind: getattr(args, kind.replace("-", "_")) for kind in KINDS}
-        if not any(workers.values()):
-            raise InputError(f"no workers asked for: give {', '.join(f'--{kind} N' for kind in KINDS)}")
-        store = open_store(run, batch, args.key_file, simulated=True)
-        seed = batch.spec["seed"]
-        frame = simulate(store, workers, truth, seed, args.at_once)
-        write_responses(frame, batch.folder / SIMULATED_RESPONSES)
-        write_json(batch.folder / "simulated-truth.json",
-                   asdict(truth) | {"workers": kinds_by_worker(store, workers), "seed": seed})
-        store.close()
-        print(f"wrote {batch.folder / SIMULATED_RESPONSES}: {len(frame)} trials (platform sim)")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,9 +1,5 @@
-"""The answers of the study server as the tidy table of responses.
+"""The answers of the study server as the tidy table of responses."""
 
-    python -m human_study export --run runs/street --protocol lab [--out FILE] [--release --out public.csv]
-"""
-
-import argparse
 import json
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -13,13 +9,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from data.errors import InputError, one_line_errors
-from evaluation.rundir import RunDirectory
-from human_study.batch.batch import RESPONSES, SIMULATED_RESPONSES, Batch, PlannedTrial, database_file, read_batch
+from data.errors import InputError
+from human_study.batch.folder import RESPONSES, SIMULATED_RESPONSES, Batch, PlannedTrial, database_file, read_batch
 from human_study.batch.page import client_version
 from human_study.server.site import KIOSK
 from human_study.server.store import FIELDS, Session
-from human_study.table.responses import make_responses, read_responses, write_responses
+from human_study.table.responses import make_responses, merge_responses, read_responses
 
 STATUS = {"running": "incomplete", "finished": "submitted", "withdrawn": "withdrawn"}
 RT_STEP_MS = 10  # a released table has coarser times
@@ -70,7 +65,21 @@ def missing_answers(frame: pd.DataFrame, folder: Path, simulated: bool = False) 
         return sum((session_id, index, STATUS[status]) not in held for session_id, index, status in stored)
 
 
-def _refuse_loss(frame: pd.DataFrame, file: Path, database: Path) -> None:
+def all_responses(folder: Path, files: Sequence[Path], simulated: bool) -> pd.DataFrame:
+    """The tables given, else what was collected, else what the study server holds. Raises InputError where what was
+    collected is behind the server."""
+    collected = folder / (SIMULATED_RESPONSES if simulated else RESPONSES)
+    if not files and not collected.exists():
+        return export_responses(folder, simulated)
+    frame = merge_responses([read_responses(file) for file in files or [collected]])
+    if not files and (count := missing_answers(frame, folder, simulated)):
+        raise InputError(f"{collected}: behind the study server by {count} answers; take them in with python -m "
+                         "human_study export (where other platforms' answers stand in it: human_study collect --add "
+                         f"{database_file(folder, simulated)}), or name the tables with --responses")
+    return frame
+
+
+def refuse_loss(frame: pd.DataFrame, file: Path, database: Path) -> None:
     """Raises InputError where `file` holds what cannot be written again from the database."""
     others = set(read_responses(file)["platform"]) - set(frame["platform"]) if file.exists() else set()
     if others:
@@ -101,27 +110,3 @@ def release(frame: pd.DataFrame) -> pd.DataFrame:
                            "user_agent_family"))
     coarse = {name: (frame[name] / RT_STEP_MS).round() * RT_STEP_MS for name in ("rt_ms", "rt_from_offset_ms")}
     return make_responses(frame.assign(**numbered, **empty, **coarse))
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m human_study export", description=__doc__.splitlines()[0])
-    parser.add_argument("--run", required=True)
-    parser.add_argument("--protocol", required=True, help="name of the study's folder")
-    parser.add_argument("--out", type=Path, help="CSV or Parquet file (default: responses.csv beside the batch)")
-    parser.add_argument("--release", action="store_true", help="for publication: no ids, coarser times")
-    parser.add_argument("--simulated", action="store_true", help="the simulated workers' answers")
-    args = parser.parse_args(argv)
-    with one_line_errors(parser.prog):
-        folder = RunDirectory.open(args.run).study / args.protocol
-        frame = export_responses(folder, args.simulated)
-        own = folder / (SIMULATED_RESPONSES if args.simulated else RESPONSES)
-        file = args.out or own
-        if args.release and file.resolve() == own.resolve():
-            raise InputError(f"--release needs --out FILE: {own} is for the analysis, with ids and exact times")
-        _refuse_loss(frame, file, database_file(folder, args.simulated))
-        write_responses(release(frame) if args.release else frame, file)
-        print(f"wrote {file}: {len(frame)} trials of {frame['session_id'].nunique()} sessions")
-
-
-if __name__ == "__main__":
-    main()

@@ -10,7 +10,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from data.errors import InputError
-from human_study.batch.page import template
+from human_study.batch.page import fill
 from human_study.server.export import export_responses
 from human_study.server.site import Site
 from human_study.server.store import ABANDONED_S, Store
@@ -21,8 +21,8 @@ COOKIE = "admin"
 
 def message_page(request: Request, message: str, status: int = 200, button: str = "") -> Response:
     """A page with one sentence, and a button that posts to the same address if `button` is given."""
-    page = template("message.html.j2").render(message=message, button=button, nonce=request.state.nonce,
-                                              language=request.app.state.site.store.batch.protocol.texts.language)
+    page = fill("message.html.j2", message=message, button=button, nonce=request.state.nonce,
+                language=request.app.state.site.store.batch.protocol.texts.language)
     return HTMLResponse(page, status)
 
 
@@ -60,8 +60,9 @@ def allowed(request: Request) -> bool:
 
 def admin_page(request: Request) -> Response:
     site: Site = request.app.state.site
-    return HTMLResponse(template("admin.html.j2").render(
-        nonce=request.state.nonce, study=site.store.batch.study_id, title=site.store.batch.protocol.texts.title,
+    batch = site.store.batch
+    return HTMLResponse(fill(
+        "admin.html.j2", nonce=request.state.nonce, study=batch.study_id, title=batch.protocol.texts.title,
         panel=site.panel, panel_token=site.token("panel"), kiosk_token=site.token("kiosk"), origin=site.origins[0]))
 
 

@@ -1,27 +1,19 @@
-"""Run a study on this computer: a link for every participant, a kiosk, or the address for a panel.
+"""Setting up the study server: its database and key, the panel, addresses and links.
 
-    python -m human_study serve --run runs/street [--protocol lab] [--participants 10]
-    python -m human_study serve --run runs/street --protocol lab --panel prolific --completion-code C1A2B3 \\
-        --public-url https://study.example.org
-
-Listens on this computer only, unless --host, --public-url and --i-know say otherwise.
+It listens on this computer only, unless --host, --public-url and --i-know say otherwise.
 """
 
-import argparse
 import csv
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import uvicorn
 
-from data.errors import InputError, nearest, one_line_errors
+from data.errors import InputError, nearest
 from data.files import atomic_path
 from evaluation.rundir import RunDirectory
-from human_study.batch.batch import Batch, database_file, read_batch
-from human_study.batch.hits import add_batch_arguments, fitted, protocol_name, study_choices, write_batch
-from human_study.design.protocols import is_file
+from human_study.batch.folder import Batch, database_file
 from human_study.server.application import create_app
 from human_study.server.site import PANELS, Panel, Site
 from human_study.server.store import Store
@@ -36,19 +28,6 @@ def open_store(run: RunDirectory, batch: Batch, key_file: Path | None = None, si
     file = database_file(batch.folder, simulated)
     place = key_file or default_key_file(batch.study_id, batch.spec_sha256)
     return Store(file, batch, load_key(place, run.path, create=not file.exists()), simulated, assignments)
-
-
-def batch_to_serve(run: RunDirectory, args: argparse.Namespace) -> Batch:
-    """The batch written before, unless options or an edited protocol file say what it should be, or there is none: then
-    it is written."""
-    choices = study_choices(run, args)
-    folder = run.study / choices["protocol"].name
-    asked = args.methods or args.reference or args.anchor or args.seed is not None or args.settings
-    if asked or not (folder / "secret" / "spec.json").exists():
-        return write_batch(run, **choices)
-    batch = read_batch(folder)
-    edited = is_file(protocol_name(run, args)) and batch.protocol.sha256() != fitted(run, choices["protocol"]).sha256()
-    return write_batch(run, **choices) if edited else batch
 
 
 def choose_panel(name: str, completion_code: str, worker_param: str, complete_url: str) -> Panel:
@@ -122,43 +101,6 @@ def announce(site: Site, links: list[tuple[str, str]], kiosk: bool) -> None:
     sys.stdout.flush()
 
 
-def parse(argv: Sequence[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m human_study serve", description=__doc__.splitlines()[0])
-    parser.add_argument("--run", required=True)
-    add_batch_arguments(parser)
-    parser.add_argument("--participants", type=int, default=0, metavar="N", help="make N new links of their own")
-    parser.add_argument("--kiosk", action="store_true", help="print the address of the kiosk's start screen")
-    parser.add_argument("--assignments", type=int, help="workers per HIT (default: the protocol's)")
-    parser.add_argument("--panel", default="local", help=", ".join(PANELS))
-    parser.add_argument("--completion-code", default="", help="the panel's code for finished participants")
-    parser.add_argument("--worker-param", default="", help="name of the panel's URL parameter with the participant")
-    parser.add_argument("--complete-url", default="", help="where finished participants go; {code} is filled in")
-    parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=8700)
-    parser.add_argument("--public-url", default="", help="address under which participants reach the server")
-    parser.add_argument("--i-know", action="store_true", help="really listen beyond this computer")
-    parser.add_argument("--key-file", type=Path, help="key of the pseudonyms (default: in your data folder)")
-    return parser.parse_args(argv)
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    args = parse(argv)
-    with one_line_errors("python -m human_study serve"):
-        check_address(args.host, args.public_url, args.i_know)
-        panel = choose_panel(args.panel, args.completion_code, args.worker_param, args.complete_url)
-        run = RunDirectory.open(args.run)
-        batch = batch_to_serve(run, args)
-        store = open_store(run, batch, args.key_file, assignments=args.assignments)
-        site = make_site(store, args.port, args.public_url, panel, args.completion_code)
-        links = new_links(site, args.participants)
-        if links:
-            append_links(batch.secret / "links.csv", links)
-        announce(site, links, args.kiosk)
-    # no access log: it would hold the links
-    uvicorn.run(create_app(site), host=args.host, port=args.port, log_level="warning", access_log=False,
-                server_header=False)
-    store.close()
-
-
-if __name__ == "__main__":
-    main()
+def run(site: Site, host: str, port: int) -> None:
+    """Serve until stopped. There is no access log: it would hold the links."""
+    uvicorn.run(create_app(site), host=host, port=port, log_level="warning", access_log=False, server_header=False)

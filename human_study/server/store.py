@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import InputError
-from human_study.batch.batch import Batch, PlannedTrial
+from human_study.batch.folder import Batch, PlannedTrial
+from human_study.table.columns import SIMULATED
 from human_study.table.keys import keyed, pseudonym
-from human_study.table.responses import SIMULATED
 
 ABANDONED_S = 2 * 3600.0  # an unfinished session not heard of for so long gives its place to somebody else
 CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that look alike

@@ -1,101 +1,19 @@
-"""The tidy table of responses: one row per presented trial, the one format between collecting and analysing.
+"""Tables of responses: made of rows, checked, merged, written, read. Columns stand in human_study.table.columns.
 
 People's judgments and simulated ones (platform "sim") are never mixed in one table.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import pandas as pd
 
 from data.errors import InputError, nearest
 from data.files import atomic_path
+from human_study.table.columns import COLUMNS, NAMES, SCHEMA_VERSION, SIMULATED, Column
 
-SCHEMA_VERSION = "1"
-SIMULATED = "sim"
-PLATFORMS = ("local", "prolific", "mturk", "turkle", SIMULATED)
-SENTINELS = ("none", "perceptual", "instruction", "repeat")
-CHOICES = ("left", "right", "tie", "none")
-SUBMIT_STATUS = ("submitted", "approved", "rejected", "incomplete", "returned", "withdrawn")
-
-
-@dataclass(frozen=True)
-class Column:
-    """One column: `kind` is the type of its values, `values` the allowed ones, `required`: never empty."""
-
-    name: str
-    kind: Literal["text", "integer", "number", "boolean"]
-    required: bool = False
-    values: tuple[str, ...] = ()
-    minimum: float | None = None
-
-
-COLUMNS = (
-    Column("schema_version", "text", True, (SCHEMA_VERSION,)),
-    Column("study_id", "text", True),
-    Column("spec_sha256", "text", True),  # of the frozen specification, which contains the hash of every image
-    Column("platform", "text", True, PLATFORMS),
-    Column("batch_id", "text"),
-    Column("hit_id", "text"),
-    Column("hit_index", "integer", minimum=0),
-    Column("assignment_id", "text"),
-    Column("session_id", "text", True),  # the unit of double submission
-    Column("session_started", "text"),  # ISO 8601 wall clock, UTC
-    Column("worker_id", "text", True),  # pseudonym, never a platform's id
-    Column("trial_index", "integer", True, minimum=0),  # order as shown
-    Column("trial_id", "text", True),  # stable across workers
-    Column("block", "text", True, ("practice", "test")),
-    Column("image_id", "text", True),  # the scene (layout)
-    Column("condition", "text", True),  # <a>_vs_<b>; `outcome` is 1 when a was chosen
-    Column("layout", "text", True, ("side_by_side", "sequential", "stacked")),
-    Column("left_method", "text", True),
-    Column("right_method", "text", True),
-    Column("left_asset", "text"),
-    Column("right_asset", "text"),
-    Column("chosen", "text", True, CHOICES),
-    Column("choice_method", "text"),
-    Column("outcome", "number", minimum=0),
-    Column("sentinel", "text", True, SENTINELS),
-    Column("sentinel_answer", "text", values=("left", "right")),
-    Column("sentinel_ok", "boolean"),
-    Column("exposure_req_ms", "number", minimum=0),  # empty: unlimited
-    Column("exposure_frames", "integer", minimum=0),
-    Column("exposure_ms", "number", minimum=0),  # as measured in the browser
-    Column("refresh_hz", "number", minimum=0),
-    Column("dropped_frames", "integer", minimum=0),
-    Column("mask_shown", "boolean"),
-    Column("onset_ts", "number"),  # ms since the page's time origin; empty after a reload, which begins a new one
-    Column("response_ts", "number"),
-    Column("rt_ms", "number"),
-    Column("rt_from_offset_ms", "number"),
-    Column("n_changes", "integer", minimum=0),
-    Column("input_device", "text"),
-    Column("viewport_w", "number", minimum=0),
-    Column("viewport_h", "number", minimum=0),
-    Column("dpr", "number", minimum=0),
-    Column("img_css_w", "number", minimum=0),
-    Column("img_css_h", "number", minimum=0),
-    Column("zoom_guess", "number", minimum=0),
-    Column("visible_fraction", "number", minimum=0),
-    Column("focus_lost", "boolean"),
-    Column("user_agent_family", "text"),
-    Column("submit_status", "text", True, SUBMIT_STATUS),
-    Column("accepted", "boolean"),  # to be paid; empty: not decided
-    Column("used", "boolean"),  # to be analysed; empty: rules not applied yet
-    Column("exclude_reasons", "text"),  # names of rules joined by ";"
-    Column("asset_error", "boolean"),
-    Column("client_version", "text"),
-)
-NAMES = tuple(column.name for column in COLUMNS)
 DTYPES = {"text": "str", "integer": "Int64", "number": "float64", "boolean": "boolean"}
 TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
-
-
-def condition_name(a: str, b: str) -> str:
-    """Name of the comparison of method a with method b; `outcome` counts choices of a."""
-    return f"{a}_vs_{b}"
 
 
 def make_responses(rows: pd.DataFrame | Sequence[dict]) -> pd.DataFrame:

@@ -10,7 +10,7 @@ import streamlit as st
 from data.errors import InputError
 from data.files import read_json
 from evaluation.measuring.preferences import read_preferences
-from human_study.batch.batch import Batch, read_batch
+from human_study.batch.folder import Batch, read_batch
 from human_study.server.export import export_responses
 from reports.app_parts import navigation
 from reports.app_parts.sources import Source

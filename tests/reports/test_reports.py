@@ -15,9 +15,9 @@ from data.errors import InputError
 from data.files import read_image, write_json, write_png
 from evaluation import merge
 from evaluation.rundir import FLOOR, PHOTOS, Method, RunDirectory, Score, Value
-from human_study.analysis.analyze import write_analysis
+from human_study.analysis.outputs import write_analysis
 from human_study.analysis.published import Counts
-from human_study.analysis.study import analyse_counts
+from human_study.analysis.results import analyse_counts
 from reports import contact_sheet
 from reports.figures import drawing as figures
 from reports.record import export, pictures, published, tables

@@ -10,12 +10,15 @@ from scipy import stats
 
 from data.errors import InputError
 from evaluation.measuring.preferences import read_preferences
-from human_study.analysis.analyze import analyse_run, main, read_counts, write_analysis
-from human_study.analysis.quality import QualityRules, apply_rules
-from human_study.analysis.study import analyse
-from human_study.batch.hits import write_batch
+from human_study.__main__ import main
+from human_study.analysis.outputs import read_counts, write_analysis
+from human_study.analysis.quality import apply_rules
+from human_study.analysis.results import analyse
+from human_study.batch.write import write_batch
+from human_study.commands import analyse_run
+from human_study.design.rules import QualityRules
+from human_study.table.columns import condition_name
 from human_study.table.responses import (
-    condition_name,
     make_responses,
     merge_responses,
     read_responses,
@@ -268,13 +271,13 @@ def test_simulated_data_is_never_merged_with_peoples(tmp_path):
     for name, frame in (("p", people), ("s", simulated)):
         write_responses(frame, tmp_path / f"{name}.csv")
     with pytest.raises(SystemExit):
-        main(["--responses", str(tmp_path / "p.csv"), str(tmp_path / "s.csv"), "--out", str(tmp_path / "o")])
+        main(["analyze", "--responses", str(tmp_path / "p.csv"), str(tmp_path / "s.csv"), "--out", str(tmp_path / "o")])
     assert not (tmp_path / "o").exists()
 
 
 def test_counts_from_a_file(tmp_path, capsys):
     (tmp_path / "c.csv").write_text("a,b,exposure_ms,wins,n\ncrn,pix2pix,,30,50\n")
-    main(["--counts", str(tmp_path / "c.csv"), "--out", str(tmp_path / "o")])
+    main(["analyze", "--counts", str(tmp_path / "c.csv"), "--out", str(tmp_path / "o")])
     assert "60.0 %" in capsys.readouterr().out
     for text, message in (("a,b,wins,n\nx,y,1,2\n", "exposure_ms"), ("a,b,exposure_ms,wins,n\nx,y,,3,2\n", "cannot be"),
                           ("a,b,exposure_ms,wins,n\nx,y,,many,2\n", "not a table")):

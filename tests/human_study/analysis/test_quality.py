@@ -8,16 +8,13 @@ from scipy import stats
 from data.errors import InputError
 from human_study.analysis.effects import worker_report
 from human_study.analysis.quality import (
-    QualityRules,
     apply_rules,
     longest_streaks,
-    pass_rate,
-    sentinel_threshold,
-    sentinels_needed,
     session_checks,
 )
-from human_study.analysis.study import analyse
-from human_study.design.protocols import PROTOCOLS
+from human_study.analysis.results import analyse
+from human_study.design.protocols import PROTOCOLS, validate
+from human_study.design.rules import QualityRules, pass_rate, sentinel_threshold, sentinels_needed
 from human_study.table.responses import make_responses
 
 RULES = QualityRules()
@@ -215,16 +212,16 @@ def test_order_of_rows_does_not_matter():
 
 
 def test_unknown_rules_are_named():
-    with pytest.raises(InputError, match="did you mean 'use_max_fast'"):
-        QualityRules.parse({"use_max_fats": 0.1}, "spec.json")
-    with pytest.raises(InputError, match="spec.json: quality rule 'use_max_fast'"):
-        QualityRules.parse({"use_max_fast": 2}, "spec.json")
+    protocol = PROTOCOLS["lab"].model_dump()
+    with pytest.raises(InputError, match="'rules.use_max_fats': did you mean 'use_max_fast'"):
+        validate({**protocol, "rules": {"use_max_fats": 0.1}}, "spec.json")
+    with pytest.raises(InputError, match="spec.json: key 'rules.use_max_fast'"):
+        validate({**protocol, "rules": {"use_max_fast": 2}}, "spec.json")
 
 
 def test_the_rules_of_every_protocol_can_be_read():
     for protocol in PROTOCOLS.values():
-        rules = protocol.rules.model_dump(mode="json")
-        assert QualityRules.parse(rules, protocol.name).use_min_sentinels == rules["use_min_sentinels"]
+        assert validate(protocol.model_dump(mode="json"), protocol.name).rules == protocol.rules
 
 
 def test_bots_and_careless_workers_are_told_from_careful_ones():

@@ -1,9 +1,6 @@
 """The statistics of the human study, one by one: by hand, against other packages, and the paper's numbers."""
 
 import math
-import subprocess
-import sys
-from pathlib import Path
 
 import choix
 import numpy as np
@@ -27,8 +24,8 @@ from human_study.analysis.clustered import (
 )
 from human_study.analysis.preference import from_counts
 from human_study.analysis.published import Counts
+from human_study.analysis.results import analyse_counts
 from human_study.analysis.robustness import votes_to_flip
-from human_study.analysis.study import analyse_counts
 
 Y = np.array([1.0, 1, 0, 1, 0, 0])
 WORKERS = np.array([0, 0, 0, 1, 1, 1])
@@ -125,12 +122,6 @@ def test_difference_of_shares_is_paired():
     assert paired.value == pytest.approx(both[second].mean() - both[~second].mean())
     assert paired.interval[1] - paired.interval[0] < 0.5 * (apart.interval[1] - apart.interval[0])
     assert "one of the two" in clustered_difference(both, np.ones(2400, bool), np.tile(w, 2), np.tile(i, 2)).note
-
-
-def test_the_analysis_needs_no_torch():
-    code = ("import sys, human_study.analysis.analyze, human_study.platforms.collect, human_study.server.serve; "
-            "assert 'torch' not in sys.modules")
-    assert subprocess.run([sys.executable, "-c", code], cwd=Path(__file__).parents[3]).returncode == 0
 
 
 # --- Bradley-Terry ---------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from human_study.batch import page as pages
-from human_study.batch.hits import write_batch
+from human_study.batch.write import write_batch
 from human_study.design.protocols import load_protocol
 from human_study.rehearsal.simulate import FLAGS, running
 from human_study.server.serve import make_site, open_store

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from human_study.design.plan import expected_width, latent, main, make_plan, naive_width, plan_text, warnings
+from human_study.__main__ import main
+from human_study.design.cast import Cast
+from human_study.design.plan import expected_width, latent, make_plan, naive_width, plan_text, warnings
 from human_study.design.protocols import BLURRED, PROTOCOLS, UNDER_TEST, load_protocol
-from human_study.design.trials import Cast
 
 LAYOUTS = [f"{i:05d}" for i in range(500)]
 
@@ -64,15 +65,15 @@ def test_lab():
 
 
 def test_command(tiny_run, capsys):
-    main(["--run", str(tiny_run.path), "--protocol", "crn2017-timed", "--pay", "1"])
+    main(["plan", "--run", str(tiny_run.path), "--protocol", "crn2017-timed", "--pay", "1"])
     text = capsys.readouterr().out
     assert "warning: 10 trials of a HIT show a scene that was shown before" in text  # 22 trials, 12 layouts
-    main(["--layouts", "100", "--methods", "a,b", "--json"])
+    main(["plan", "--layouts", "100", "--methods", "a,b", "--json"])
     assert json.loads(capsys.readouterr().out)["hits"] == 30
     for arguments, message in ((["--layouts", "9"], "--methods"), (["--run", "nowhere"], "no such run"),
                                (["--layouts", "9", "--methods", "a", "--preference", "1"], "between 0 and 1")):
         with pytest.raises(SystemExit) as stopped:
-            main(arguments)
+            main(["plan", *arguments])
         error = capsys.readouterr().err
         assert stopped.value.code == 2 and message in error and error.count("\n") == 1
     assert not (tiny_run.study / "crn2017-timed").exists()  # a plan writes nothing

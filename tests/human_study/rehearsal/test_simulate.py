@@ -5,12 +5,13 @@ import shutil
 import pytest
 
 from data.errors import InputError
-from human_study.analysis.analyze import identity_of
-from human_study.analysis.quality import QualityRules, apply_rules
-from human_study.analysis.study import analyse
-from human_study.batch.hits import write_batch
+from human_study.analysis.quality import apply_rules
+from human_study.analysis.results import analyse, identity_of
+from human_study.batch.write import write_batch
 from human_study.design.protocols import load_protocol
-from human_study.rehearsal.simulate import KINDS, Truth, kinds_by_worker, parse_truth, simulate
+from human_study.design.rules import QualityRules
+from human_study.rehearsal.simulate import kinds_by_worker, simulate
+from human_study.rehearsal.workers import KINDS, Truth, parse_truth
 from human_study.server.serve import open_store
 from human_study.table.responses import merge_responses
 

@@ -20,13 +20,13 @@ import httpx
 import pytest
 
 from data.errors import InputError
-from human_study.analysis.analyze import analyse_run
-from human_study.batch.batch import database_file
-from human_study.batch.hits import write_batch
+from human_study.__main__ import main
+from human_study.batch.folder import database_file
 from human_study.batch.page import consent_version
+from human_study.batch.write import write_batch
+from human_study.commands import analyse_run
 from human_study.design.protocols import load_protocol
-from human_study.platforms import collect
-from human_study.server import export, forget, serve
+from human_study.server import serve
 from human_study.server.application import create_app
 from human_study.server.export import export_responses, missing_answers, release
 from human_study.server.security import BODY_BYTES, RateLimit
@@ -564,13 +564,13 @@ def test_forget(make, tiny_run, key_file, capsys):
     store = client.app.state.site.store
     name = pseudonym(store.key, "local", "P001")
     arguments = ["--run", str(tiny_run.path), "--protocol", "lab", "--key-file", str(key_file)]
-    forget.main([*arguments, "P001"])
+    main(["forget", *arguments, "P001"])
     assert "deleted 1 session" in capsys.readouterr().out
     assert set(export_responses(store.batch)["worker_id"]) == {pseudonym(store.key, "local", "P002")}
     for file in database_file(store.batch.folder).parent.glob("study.sqlite*"):
         assert name.encode() not in file.read_bytes()
     with pytest.raises(SystemExit):
-        forget.main([*arguments, "P001"])
+        main(["forget", *arguments, "P001"])
     assert "nobody of platform local" in capsys.readouterr().err
 
 
@@ -621,16 +621,16 @@ def test_the_table_for_the_analysis_is_never_lost(make, tiny_run, tmp_path, caps
     client = make()
     join(client, "P001").consent().all()
     folder = client.app.state.site.store.batch.folder
-    own, arguments = folder / "responses.csv", ["--run", str(tiny_run.path), "--protocol", "lab"]
-    assert "--release needs --out" in refused(export.main, [*arguments, "--release"], capsys)
-    assert "--release needs --out" in refused(export.main, [*arguments, "--release", "--out", str(own)], capsys)
-    export.main([*arguments, "--release", "--out", str(tmp_path / "public.csv")])
-    export.main(arguments)
-    export.main(arguments)  # its own rows may be written again
+    own, arguments = folder / "responses.csv", ["export", "--run", str(tiny_run.path), "--protocol", "lab"]
+    assert "--release needs --out" in refused([*arguments, "--release"], capsys)
+    assert "--release needs --out" in refused([*arguments, "--release", "--out", str(own)], capsys)
+    main([*arguments, "--release", "--out", str(tmp_path / "public.csv")])
+    main(arguments)
+    main(arguments)  # its own rows may be written again
     frame = read_responses(own)
     other = frame.assign(platform="mturk", session_id="mturk-A1")
     write_responses(merge_responses([frame, other]), own)
-    assert "collected from mturk" in refused(export.main, arguments, capsys)
+    assert "collected from mturk" in refused(arguments, capsys)
     assert len(read_responses(own)) == 18
 
 
@@ -659,22 +659,22 @@ def test_collect_reads_the_database_it_is_given(make, tiny_run, key_file, tmp_pa
     with sqlite3.connect(copy) as db:
         store._db.backup(db)
     join(client).consent().all()
-    arguments = ["--run", str(tiny_run.path), "--key-file", str(key_file), str(copy)]
-    collect.main(arguments)
+    arguments = ["collect", "--run", str(tiny_run.path), "--key-file", str(key_file), str(copy)]
+    main(arguments)
     assert read_responses(store.batch.folder / "responses.csv")["session_id"].nunique() == 1
     with sqlite3.connect(copy) as db:
         db.execute("UPDATE meta SET value = 'b' WHERE name = 'spec_sha256'")
-    assert "answers to specification b" in refused(collect.main, [*arguments, "--add"], capsys)
+    assert "answers to specification b" in refused([*arguments, "--add"], capsys)
     copy.write_text("no database")
-    assert "not a database" in refused(collect.main, [*arguments, "--add"], capsys)
+    assert "not a database" in refused([*arguments, "--add"], capsys)
     key_file.unlink()
-    assert "is missing" in refused(collect.main, [*arguments, "--add"], capsys)
+    assert "is missing" in refused([*arguments, "--add"], capsys)
     assert not key_file.exists()  # another key would make everybody somebody else
 
 
-def refused(command, arguments, capsys):
+def refused(arguments, capsys):
     with pytest.raises(SystemExit):
-        command(arguments)
+        main(arguments)
     error = capsys.readouterr().err
     assert error.count("\n") == 1
     return error
@@ -726,7 +726,7 @@ def test_simulated_answers_are_made_again(make, tiny_run):
 ])
 def test_wrong_command_lines(tiny_run, key_file, capsys, arguments, message):
     with pytest.raises(SystemExit) as stopped:
-        serve.main(["--run", str(tiny_run.path), "--key-file", str(key_file), *arguments])
+        main(["serve", "--run", str(tiny_run.path), "--key-file", str(key_file), *arguments])
     error = capsys.readouterr().err
     assert stopped.value.code == 2 and message in error and error.count("\n") == 1
 

@@ -1,10 +1,5 @@
-"""Write a batch: HIT tables in MTurk's format, the page, the pictures under opaque names, the secret plan apart.
+"""Write a batch: HIT tables in MTurk's format, the page, the pictures under opaque names, the secret plan apart."""
 
-    python -m human_study hits --run runs/street --protocol crn2017-unlimited [--methods a,b] [--images-url URL]
-    python -m human_study hits --protocol crn2017-unlimited --rng matlab --out DIR    # the published table itself
-"""
-
-import argparse
 import csv
 import io
 import re
@@ -12,9 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
-from data.errors import InputError, nearest, one_line_errors
-from data.files import fingerprint, read_image, read_json, write_bytes, write_json, write_text
-from evaluation.rundir import PHOTOS, RunDirectory
+from data.errors import InputError, nearest
+from data.files import fingerprint, read_json, write_bytes, write_json, write_text
+from evaluation.rundir import RunDirectory
 from human_study.batch.assets import (
     Asset,
     Key,
@@ -25,11 +20,12 @@ from human_study.batch.assets import (
     write_assets,
     write_table,
 )
-from human_study.batch.batch import PLAN_COLUMNS, RESPONSES, Batch, database_file, read_assets, read_batch
+from human_study.batch.folder import PLAN_COLUMNS, RESPONSES, Batch, database_file, read_assets, read_batch
 from human_study.batch.page import table_template
+from human_study.design.cast import Cast, choose_cast, fitted
+from human_study.design.draw import Hit, Trial, draw
 from human_study.design.matlab import PUBLISHED
-from human_study.design.protocols import BLURRED, UNDER_TEST, Protocol, load_protocol
-from human_study.design.trials import Cast, Hit, Trial, draw
+from human_study.design.protocols import Protocol, load_protocol
 
 Rng = Literal["numpy", "matlab"]
 
@@ -68,49 +64,11 @@ def write_batch(run: RunDirectory, protocol: str | Protocol, methods: Sequence[s
     return batch
 
 
-def fitted(run: RunDirectory, protocol: Protocol) -> Protocol:
-    """The protocol for the run's pictures. Raises InputError, see Protocol.fitted."""
-    layouts = run.layouts()
-    return protocol.fitted(read_image(run.photo_file(layouts[0])).shape[:2]) if layouts else protocol
-
-
 def _study_id(run: RunDirectory, protocol: Protocol, cast: Cast, seed: int) -> str:
     """Follows from what is studied, not from where the run lies, so that a repeated run draws the same design."""
     dataset = run.config().get("config", {}).get("data", {}).get("dataset", "images")
     content = fingerprint(run.layouts(), protocol.sha256(), [cast.reference, cast.others, cast.anchor], seed)
     return f"{dataset}-{protocol.name}-{content[:8]}"
-
-
-def choose_cast(run: RunDirectory, protocol: Protocol, methods: Sequence[str] | None, reference: str,
-                anchor: str | None = None) -> Cast:
-    """Check who is compared with whom. Raises InputError, see write_batch."""
-    known = [method.name for method in run.methods()]
-    anchor = anchor or protocol.anchor
-    if methods is None:
-        methods = [name for name in known if name not in (reference, anchor)]
-    for name in (reference, *methods, *([] if anchor in (BLURRED, UNDER_TEST) else [anchor])):
-        if name not in known and not (name == PHOTOS and name != anchor):
-            role = " as the anchor of the sentinels" if name == anchor else ""
-            raise InputError(f"{run.path}: no images of method '{name}'{role}: {nearest(name, [*known, PHOTOS])}"
-                             + (f"; or choose another with --anchor, for example {BLURRED}" if role else ""))
-    _refuse_clashes(protocol, list(methods), reference, anchor)
-    return Cast(reference, tuple(methods), anchor)
-
-
-def _refuse_clashes(protocol: Protocol, methods: list[str], reference: str, anchor: str) -> None:
-    if not methods:
-        raise InputError(f"a comparison needs at least two methods: only '{reference}' is left to show")
-    if reference in methods:
-        raise InputError(f"method '{reference}' cannot be compared with itself: it is the reference")
-    if len(set(methods)) < len(methods):
-        raise InputError(f"method '{next(m for m in methods if methods.count(m) > 1)}' is named twice")
-    if anchor in (reference, *methods):
-        raise InputError(f"method '{anchor}' is under test, so it cannot be the anchor of the sentinels; "
-                         f"choose another with --anchor, for example {BLURRED}")
-    shows_photos = PHOTOS in (reference, *methods)
-    if shows_photos and (protocol.design == "timed-tables" or anchor == UNDER_TEST):
-        raise InputError(f"protocol {protocol.name} compares methods of the run; the photographs have "
-                         "their own place in it (choose protocol lab to test a method against them)")
 
 
 def pictures(hits: Sequence[Hit]) -> list[Key]:
@@ -227,58 +185,3 @@ def write_published(protocol: str, out: Path) -> Path:
     name, content = PUBLISHED[protocol]
     write_bytes(Path(out) / name, content())
     return Path(out) / name
-
-
-def add_batch_arguments(parser: argparse.ArgumentParser) -> None:
-    """Options that say which study, shared by the commands of this package."""
-    parser.add_argument("--protocol", help="preset or YAML file (default: the run's own)")
-    parser.add_argument("--methods", help="comma-separated methods to compare with the reference (default: all)")
-    parser.add_argument("--reference", help="method that all others are compared with (default: the run's own)")
-    parser.add_argument("--anchor", help=f"method of the sentinels, or {BLURRED}")
-    parser.add_argument("--seed", type=int, help="of order and sides (default: the run's own)")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", dest="settings",
-                        help="change one setting of the protocol")
-
-
-def protocol_name(run: RunDirectory, args: argparse.Namespace) -> str:
-    """Preset or YAML file."""
-    return args.protocol or run.config().get("config", {}).get("study", {}).get("protocol", "crn2017-unlimited")
-
-
-def study_choices(run: RunDirectory, args: argparse.Namespace) -> dict:
-    """Arguments of write_batch from the command line, completed by the run's configuration."""
-    config = run.config().get("config", {})
-    study = config.get("study", {})
-    return {"protocol": load_protocol(protocol_name(run, args), args.settings),
-            "methods": args.methods.split(",") if args.methods else None,
-            "reference": args.reference or study.get("reference", "crn"),
-            "anchor": args.anchor or study.get("anchor"),
-            "seed": config.get("seed", 0) if args.seed is None else args.seed}
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m human_study hits", description=__doc__.splitlines()[0])
-    parser.add_argument("--run", help="run directory; without it, --rng matlab writes the paper's published table")
-    add_batch_arguments(parser)
-    parser.add_argument("--out", type=Path, help="folder (default: study/<protocol> of the run)")
-    parser.add_argument("--rng", choices=("numpy", "matlab"), default="numpy",
-                        help="matlab: order and sides of the published tables, for reproduction only")
-    parser.add_argument("--images-url", default="images", help="https address the pictures will be served from")
-    args = parser.parse_args(argv)
-    with one_line_errors(parser.prog):
-        if args.run is None:
-            if args.rng != "matlab" or not args.out:
-                raise InputError("--run is needed (only --rng matlab --out DIR works without: the published tables)")
-            if args.methods or args.reference or args.anchor or args.settings or args.seed is not None:
-                raise InputError("the published tables are what they are: give --protocol, --rng and --out only")
-            print(f"wrote {write_published(args.protocol or '', args.out)}")
-            return
-        run = RunDirectory.open(args.run)
-        batch = write_batch(run, **study_choices(run, args), rng=args.rng, images_url=args.images_url, out=args.out)
-        trials = sum(len(hit) for hit in batch.hits.values())
-        print(f"wrote {batch.folder}: {len(batch.hits)} HITs, {trials} trials, {len(batch.assets)} pictures\n"
-              f"specification {batch.spec_sha256}\nkeep {batch.secret} to yourself: it names the methods")
-
-
-if __name__ == "__main__":
-    main()

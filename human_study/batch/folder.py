@@ -1,4 +1,4 @@
-"""A batch on disk: what `human_study.batch.hits` writes and what the server and the importers read back.
+"""A batch on disk: what human_study.batch.write writes and what the server and the importers read back.
 
     study/<protocol>/public/images/<asset>.png   pictures under opaque names
     study/<protocol>/public/hits-01.csv ...      HIT tables in MTurk's format, one per baseline
@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from data.errors import InputError
-from data.files import read_json
+from data.errors import InputError, nearest
+from data.files import fingerprint, read_json
+from evaluation.rundir import RunDirectory
 from human_study.batch.assets import Asset, asset_from_row
 from human_study.design.protocols import Protocol, validate
 
-RESPONSES = "responses.csv"  # of a study folder: what human_study.platforms.collect writes and the server exports
+RESPONSES = "responses.csv"  # of a study folder: what is collected from platforms or exported from the server
 SIMULATED_RESPONSES = "simulated-responses.csv"  # of simulated workers, always apart
 PLAN_COLUMNS = ("study_id", "spec_sha256", "batch_id", "hit_id", "hit_index", "trial_index", "trial_id", "block",
                 "image_id", "condition", "left_method", "right_method", "left_asset", "right_asset",
@@ -110,6 +111,30 @@ def read_batch(folder: str | Path) -> Batch:
 
 def read_assets(folder: Path) -> list[Asset]:
     return [asset_from_row(row) for row in _rows(folder / "secret" / "assets.csv", ("asset_id", "method"))]
+
+
+def study_folder(run: RunDirectory, protocol: str | None) -> Path:
+    """Folder of a study in a run. Raises InputError where there is none, or several and none is named."""
+    found = sorted(file.parent.parent for file in run.study.glob("*/secret/spec.json"))
+    names = [folder.name for folder in found]
+    if protocol is not None:
+        if protocol not in names:
+            raise InputError(f"{run.study}: no study '{protocol}': {nearest(protocol, names)}")
+        return run.study / protocol
+    if len(found) != 1:
+        raise InputError(f"{run.study}: " + (f"several studies, choose one with --protocol: {', '.join(names)}" if found
+                                             else "no study yet; write one with python -m human_study hits"))
+    return found[0]
+
+
+def specification(folder: Path) -> dict:
+    """secret/spec.json of a study. Raises InputError when its content does not match its own hash."""
+    spec = read_json(folder / "secret" / "spec.json")
+    rest = {key: value for key, value in spec.items() if key != "spec_sha256"}
+    if fingerprint(rest) != spec.get("spec_sha256"):
+        raise InputError(f"{folder / 'secret' / 'spec.json'}: changed after it was written (its hash does not match): "
+                         "rules and images are fixed before the study; write the batch again")
+    return spec
 
 
 def _rows(file: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:

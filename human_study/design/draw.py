@@ -16,8 +16,9 @@ import numpy as np
 from data.errors import InputError
 from evaluation.rundir import PHOTOS
 from human_study.design import matlab
+from human_study.design.cast import Cast
 from human_study.design.protocols import PROTOCOLS, UNDER_TEST, Protocol
-from human_study.table.responses import condition_name
+from human_study.table.columns import condition_name
 
 INSTRUCTION = ("instruction-obeyed", "instruction-ignored")  # the two "methods" of an instruction check
 PUBLISHED_COUNTS = ("test_trials", "sentinels", "hits", "exposures_ms", "sentinel_exposure_ms")
@@ -53,15 +54,6 @@ class Hit:
     table: str
     index: int
     trials: tuple[Trial, ...]
-
-
-@dataclass(frozen=True)
-class Cast:
-    """Who is compared: `reference` with each of `others`; sentinels show PHOTOS against `anchor`."""
-
-    reference: str
-    others: tuple[str, ...]
-    anchor: str
 
 
 @dataclass

@@ -4,7 +4,8 @@ import pytest
 from scipy import stats
 
 from data.errors import InputError
-from human_study.design.power import Design, answer, binomial_power, independent_judgments, intercept, main, simulate
+from human_study.__main__ import main
+from human_study.rehearsal.power import Design, answer, binomial_power, independent_judgments, intercept, simulate
 
 # share of simulated studies whose nominal 95 % interval holds the truth: Wilson's naive one, the two-way clustered one
 COVERAGE = [((500, 5, 100), .53, .96), ((500, 10, 100), .52, .95), ((500, 25, 100), .52, .94), ((50, 50, 50), .46, .93)]
@@ -72,9 +73,9 @@ def test_designs_that_cannot_be():
 
 
 def test_command(capsys):
-    main(["--preference", "0.7", "--workers", "20,5", "--trials", "20", "--rounds", "40"])
+    main(["power", "--preference", "0.7", "--workers", "20,5", "--trials", "20", "--rounds", "40"])
     out = capsys.readouterr().out
     assert "20 workers x 20 trials" in out and "naive coverage" in out
     with pytest.raises(SystemExit):
-        main(["--workers", "five"])
+        main(["power", "--workers", "five"])
     assert "None of these designs" in answer([])

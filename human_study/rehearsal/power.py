@@ -1,12 +1,9 @@
 """How many workers and trials a study needs: power by simulation with spread between workers and between images.
 
-    python -m human_study power [--preference 0.55] [--workers 10,20,50] [--trials 20,50,100] [--images 500]
-
 The naive column is the power that a binomial test promises, which takes every judgment for independent. The model:
 logit P = m + worker + image, both normal; m is set so that the preference over all workers and images is as asked.
 """
 
-import argparse
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import optimize, special, stats
 
-from data.errors import InputError, one_line_errors
+from data.errors import InputError
 from human_study.analysis.clustered import clustered_interval, clustered_share, clustered_test, wilson
 
 ALPHA = 0.05
@@ -82,7 +79,7 @@ def draw(design: Design, rng: np.random.Generator, m: float) -> tuple[np.ndarray
 
 
 def simulate(design: Design, rounds: int = 400, seed: int = 0) -> Power:
-    """Repeat a study `rounds` times and analyse each as human_study.analysis.analyze does."""
+    """Repeat a study `rounds` times and analyse each as human_study.analysis.results does."""
     design.check()
     rng = np.random.default_rng(seed)
     m = intercept(design.preference, math.hypot(design.worker_sd, design.image_sd))
@@ -135,37 +132,3 @@ def table(results: Sequence[Power]) -> str:
         lines.append(f"{design.workers:8d}{design.trials:8d}{design.workers * design.trials:11d}{one.power:7.2f}"
                      f"{one.naive:7.2f}{one.coverage:10.2f}{one.naive_coverage:16.2f}{one.width * 100:15.1f}")
     return "\n".join(lines)
-
-
-def _numbers(text: str) -> list[int]:
-    try:
-        return [int(word) for word in text.split(",")]
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}': expected whole numbers separated by commas") from None
-
-
-def main(argv: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m human_study power", description=__doc__.splitlines()[0])
-    parser.add_argument("--preference", type=float, default=0.55, help="true share to be told from one half")
-    parser.add_argument("--workers", type=_numbers, default=[10, 20, 30, 50])
-    parser.add_argument("--trials", type=_numbers, default=[20, 50, 100], help="per worker")
-    parser.add_argument("--images", type=int, default=500)
-    parser.add_argument("--worker-sd", type=float, default=0.5, help="spread between workers, log odds")
-    parser.add_argument("--image-sd", type=float, default=0.8, help="spread between images, log odds")
-    parser.add_argument("--rounds", type=int, default=400)
-    parser.add_argument("--power", type=float, default=0.8, help="power wanted")
-    parser.add_argument("--seed", type=int, default=0)
-    args = parser.parse_args(argv)
-    with one_line_errors(parser.prog):
-        if args.rounds < 1:
-            raise InputError("power: --rounds is at least 1")
-        designs = [Design(workers, trials, args.images, args.preference, args.worker_sd, args.image_sd).check()
-                   for workers in args.workers for trials in args.trials]
-        results = [simulate(design, args.rounds, args.seed) for design in designs]
-        print(f"true preference {args.preference}, spread of workers {args.worker_sd} and images {args.image_sd} "
-              f"(log odds), {args.images} images, {args.rounds} simulated studies per row\n{table(results)}\n"
-              f"{answer(results, args.power)}")
-
-
-if __name__ == "__main__":
-    main()

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from data.errors import InputError
+from data.files import fingerprint
 from human_study.analysis import bradley_terry, effects
 from human_study.analysis.agreement import krippendorff_alpha, split_half
 from human_study.analysis.bradley_terry import Ranking
@@ -24,8 +25,9 @@ from human_study.analysis.preference import (
     votes,
 )
 from human_study.analysis.published import Counts
-from human_study.analysis.quality import QualityRules, apply_rules, pass_rate, sentinels_needed, session_checks
+from human_study.analysis.quality import apply_rules, session_checks
 from human_study.analysis.robustness import Flip, votes_to_flip
+from human_study.design.rules import QualityRules, pass_rate, sentinels_needed
 from human_study.table.responses import is_simulated
 
 TIES = ("half", "drop")
@@ -180,6 +182,16 @@ def identify(frame: pd.DataFrame) -> Identity:
     """Identity of a table that comes without its study's folder."""
     return Identity(", ".join(sorted(frame["study_id"].unique())), tuple(sorted(frame["spec_sha256"].unique())),
                     simulated=is_simulated(frame), platforms=tuple(sorted(frame["platform"].unique())))
+
+
+def identity_of(frame: pd.DataFrame, spec: dict) -> Identity:
+    """Raises InputError when the responses belong to another specification."""
+    table = identify(frame)
+    if foreign := set(table.spec_sha256) - {spec["spec_sha256"]}:
+        raise InputError(f"responses carry specification {sorted(foreign)[0][:16]}, the study has "
+                         f"{spec['spec_sha256'][:16]}: they were given for other images or rules")
+    return Identity(table.study_id, table.spec_sha256, fingerprint(spec["images_sha256"]), table.simulated,
+                    table.platforms, spec["protocol"]["name"])
 
 
 def _check(frame: pd.DataFrame, reference: str, ties: str) -> None:

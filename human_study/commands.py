@@ -1,0 +1,244 @@
+"""What each command of python -m human_study does. Rooms are imported where a command uses them, because a plan needs
+no web server and an analysis no browser; options are declared in __main__.py."""
+
+import json
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from data.errors import InputError
+from data.files import write_json, write_text
+from evaluation.rundir import RunDirectory
+from human_study.batch.folder import (
+    RESPONSES,
+    SIMULATED_RESPONSES,
+    Batch,
+    database_file,
+    read_batch,
+    specification,
+    study_folder,
+)
+from human_study.design.cast import Cast, choose_cast, fitted
+from human_study.design.protocols import is_file, load_protocol
+from human_study.table.keys import default_key_file, load_key
+
+if TYPE_CHECKING:
+    from human_study.analysis.results import Analysis
+
+
+# --- before the study ------------------------------------------------------------------------------------------------
+
+def plan(args: Namespace) -> None:
+    from human_study.design.plan import make_plan, plan_text
+    if not 0 < args.preference < 1:
+        raise InputError(f"--preference {args.preference}: expected a share between 0 and 1")
+    protocol, cast, layouts, seed = _planned(args)
+    made = make_plan(protocol, cast, layouts, seed, args.pay, args.pay_per_hour, args.fee, args.preference,
+                     args.worker_sd, args.image_sd)
+    print(json.dumps(asdict(made), indent=2) if args.json else plan_text(made, protocol).rstrip("\n"))
+
+
+def _planned(args: Namespace) -> tuple:
+    """Protocol, cast, layouts and seed: of a run, or without one of a number of layouts."""
+    if args.run:
+        run = RunDirectory.open(args.run)
+        choices = study_choices(run, args)
+        seed = choices.pop("seed")
+        return fitted(run, choices["protocol"]), choose_cast(run, **choices), run.layouts(), seed
+    if not args.layouts or not args.methods or args.layouts < 1:
+        raise InputError("give --run, or --layouts N and --methods a,b to plan without one")
+    protocol = load_protocol(args.protocol or "lab", args.settings)
+    cast = Cast(args.reference or "crn", tuple(args.methods.split(",")), args.anchor or protocol.anchor)
+    return protocol, cast, [f"{i:05d}" for i in range(args.layouts)], args.seed or 0
+
+
+def power(args: Namespace) -> None:
+    from human_study.rehearsal.power import Design, answer, simulate, table
+    if args.rounds < 1:
+        raise InputError("power: --rounds is at least 1")
+    designs = [Design(workers, trials, args.images, args.preference, args.worker_sd, args.image_sd).check()
+               for workers in args.workers for trials in args.trials]
+    results = [simulate(design, args.rounds, args.seed) for design in designs]
+    print(f"true preference {args.preference}, spread of workers {args.worker_sd} and images {args.image_sd} "
+          f"(log odds), {args.images} images, {args.rounds} simulated studies per row\n{table(results)}\n"
+          f"{answer(results, args.power)}")
+
+
+def hits(args: Namespace) -> None:
+    from human_study.batch.write import write_batch, write_published
+    if args.run is None:
+        if args.rng != "matlab" or not args.out:
+            raise InputError("--run is needed (only --rng matlab --out DIR works without: the published tables)")
+        if args.methods or args.reference or args.anchor or args.settings or args.seed is not None:
+            raise InputError("the published tables are what they are: give --protocol, --rng and --out only")
+        print(f"wrote {write_published(args.protocol or '', args.out)}")
+        return
+    run = RunDirectory.open(args.run)
+    batch = write_batch(run, **study_choices(run, args), rng=args.rng, images_url=args.images_url, out=args.out)
+    trials = sum(len(hit) for hit in batch.hits.values())
+    print(f"wrote {batch.folder}: {len(batch.hits)} HITs, {trials} trials, {len(batch.assets)} pictures\n"
+          f"specification {batch.spec_sha256}\nkeep {batch.secret} to yourself: it names the methods")
+
+
+def protocol_name(run: RunDirectory, args: Namespace) -> str:
+    """Preset or YAML file."""
+    return args.protocol or run.config().get("config", {}).get("study", {}).get("protocol", "crn2017-unlimited")
+
+
+def study_choices(run: RunDirectory, args: Namespace) -> dict:
+    """Arguments of write_batch from the command line, completed by the run's configuration."""
+    config = run.config().get("config", {})
+    study = config.get("study", {})
+    return {"protocol": load_protocol(protocol_name(run, args), args.settings),
+            "methods": args.methods.split(",") if args.methods else None,
+            "reference": args.reference or study.get("reference", "crn"),
+            "anchor": args.anchor or study.get("anchor"),
+            "seed": config.get("seed", 0) if args.seed is None else args.seed}
+
+
+# --- people answer ---------------------------------------------------------------------------------------------------
+
+def batch_to_serve(run: RunDirectory, args: Namespace) -> Batch:
+    """The batch written before, unless options or an edited protocol file say what it should be, or there is none: then
+    it is written."""
+    from human_study.batch.write import write_batch
+    choices = study_choices(run, args)
+    folder = run.study / choices["protocol"].name
+    asked = args.methods or args.reference or args.anchor or args.seed is not None or args.settings
+    if asked or not (folder / "secret" / "spec.json").exists():
+        return write_batch(run, **choices)
+    batch = read_batch(folder)
+    edited = is_file(protocol_name(run, args)) and batch.protocol.sha256() != fitted(run, choices["protocol"]).sha256()
+    return write_batch(run, **choices) if edited else batch
+
+
+def serve(args: Namespace) -> None:
+    from human_study.server import serve as server
+    server.check_address(args.host, args.public_url, args.i_know)
+    panel = server.choose_panel(args.panel, args.completion_code, args.worker_param, args.complete_url)
+    run = RunDirectory.open(args.run)
+    batch = batch_to_serve(run, args)
+    store = server.open_store(run, batch, args.key_file, assignments=args.assignments)
+    site = server.make_site(store, args.port, args.public_url, panel, args.completion_code)
+    links = server.new_links(site, args.participants)
+    if links:
+        server.append_links(batch.secret / "links.csv", links)
+    server.announce(site, links, args.kiosk)
+    server.run(site, args.host, args.port)
+    store.close()
+
+
+def simulate(args: Namespace) -> None:
+    from human_study.rehearsal import simulate as rehearsal
+    from human_study.rehearsal.workers import KINDS, Truth, parse_truth
+    from human_study.server.serve import open_store
+    from human_study.table.responses import write_responses
+    run = RunDirectory.open(args.run)
+    batch = batch_to_serve(run, args)
+    truth = Truth(parse_truth(args.truth, batch), side_bias=args.side_bias)
+    workers = {kind: getattr(args, kind.replace("-", "_")) for kind in KINDS}
+    if not any(workers.values()):
+        raise InputError(f"no workers asked for: give {', '.join(f'--{kind} N' for kind in KINDS)}")
+    store = open_store(run, batch, args.key_file, simulated=True)
+    frame = rehearsal.simulate(store, workers, truth, batch.spec["seed"], args.at_once)
+    write_responses(frame, batch.folder / SIMULATED_RESPONSES)
+    write_json(batch.folder / "simulated-truth.json", asdict(truth) | {
+        "workers": rehearsal.kinds_by_worker(store, workers), "seed": batch.spec["seed"]})
+    store.close()
+    print(f"wrote {batch.folder / SIMULATED_RESPONSES}: {len(frame)} trials (platform sim)")
+
+
+# --- their answers ---------------------------------------------------------------------------------------------------
+
+def export(args: Namespace) -> None:
+    from human_study.server.export import export_responses, refuse_loss, release
+    from human_study.table.responses import write_responses
+    folder = study_folder(RunDirectory.open(args.run), args.protocol)
+    frame = export_responses(folder, args.simulated)
+    own = folder / (SIMULATED_RESPONSES if args.simulated else RESPONSES)
+    file = args.out or own
+    if args.release and file.resolve() == own.resolve():
+        raise InputError(f"--release needs --out FILE: {own} is for the analysis, with ids and exact times")
+    refuse_loss(frame, file, database_file(folder, args.simulated))
+    write_responses(release(frame) if args.release else frame, file)
+    print(f"wrote {file}: {len(frame)} trials of {frame['session_id'].nunique()} sessions")
+
+
+def forget(args: Namespace) -> None:
+    from human_study.server.serve import open_store
+    run = RunDirectory.open(args.run)
+    batch = read_batch(study_folder(run, args.protocol))
+    file = database_file(batch.folder)
+    if not file.exists():
+        raise InputError(f"{file}: no answers were collected")
+    store = open_store(run, batch, args.key_file)
+    count = store.forget(args.platform, args.worker)
+    store.close()
+    if not count:
+        raise InputError(f"nobody of platform {args.platform} with this id took part in {batch.study_id}")
+    print(f"deleted {count} session; tables exported before still hold its rows: export again")
+
+
+def collect(args: Namespace) -> None:
+    from human_study.analysis.quality import apply_rules
+    from human_study.analysis.results import identity_of
+    from human_study.platforms.collect import REPORT, collect_tables, refusal_table
+    from human_study.server.export import export_responses
+    from human_study.table.responses import write_responses
+    folder = study_folder(RunDirectory.open(args.run), args.protocol)
+    batch, spec, out = read_batch(folder), specification(folder), args.out or folder
+    earlier, answers = out / RESPONSES, [database_file(folder), folder / RESPONSES, out / RESPONSES]
+    # a new key is made only where there are no answers yet: under another key everybody would be somebody else
+    key = load_key(args.key_file or default_key_file(batch.study_id, batch.spec_sha256), Path(args.run),
+                   create=not any(file.exists() for file in answers))
+    files = args.files
+    if earlier.exists() and earlier.resolve() not in [file.resolve() for file in files]:
+        if not args.add:
+            raise InputError(f"{earlier}: holds responses already; give --add to add to them, or another --out")
+        files = [earlier, *files]
+    tables = [export_responses(batch, database=file) if file.suffix == ".sqlite" else file for file in files]
+    frame, refused = collect_tables(tables, key, batch.hits, args.platform)
+    frame = apply_rules(frame, batch.protocol.rules)
+    identity_of(frame, spec)
+    write_text(out / REPORT, refusal_table(refused))
+    write_responses(frame, earlier)
+    print(f"{frame['session_id'].nunique()} sessions, {len(frame)} rows, {int(frame['used'].sum())} used; "
+          f"{len(refused)} entries not imported\nwrote {earlier} and {out / REPORT}")
+
+
+def analyze(args: Namespace) -> None:
+    from human_study.analysis.outputs import read_counts, summary, write_analysis
+    from human_study.analysis.results import analyse, analyse_counts
+    from human_study.table.responses import merge_responses, read_responses
+    out = args.out
+    if args.run:
+        run = RunDirectory.open(args.run)
+        analysis = analyse_run(run, args.protocol, args.responses, args.ties, args.simulated)
+        name = "simulated-analysis" if analysis.identity.simulated else "analysis"
+        out = out or study_folder(run, args.protocol) / name
+    elif out is None:
+        raise InputError("--out DIR is needed without --run")
+    elif args.counts:
+        analysis = analyse_counts(read_counts(args.counts), Path(args.counts).stem, args.reference)
+    elif args.responses:
+        frame = merge_responses([read_responses(file) for file in args.responses])
+        analysis = analyse(frame, args.reference, ties=args.ties)
+    else:
+        raise InputError("nothing to analyse: give --run, --responses or --counts")
+    files = write_analysis(analysis, out)
+    print(f"{summary(analysis)}\nwrote {len(files)} files in {out}")
+
+
+def analyse_run(run: RunDirectory, protocol: str | None = None, responses: Sequence[Path] = (), ties: str = "half",
+                simulated: bool = False) -> "Analysis":
+    """Analysis of one study of a run. responses: tables to merge; none: the study's responses.csv or, where nothing
+    was collected from a platform, the study server's answers. simulated: those of the simulated workers."""
+    from human_study.analysis.results import analyse, identity_of
+    from human_study.server.export import all_responses
+    folder = study_folder(run, protocol)
+    spec, rules = specification(folder), read_batch(folder).protocol.rules
+    frame = all_responses(folder, responses, simulated)
+    titles = {method.name: method.title for method in run.methods()}
+    return analyse(frame, spec["reference"], rules, ties, identity_of(frame, spec), titles)

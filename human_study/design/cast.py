@@ -1,0 +1,56 @@
+"""Who is compared with whom: the methods of a run, their reference, the anchor of the sentinels."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from data.errors import InputError, nearest
+from data.files import read_image
+from evaluation.rundir import PHOTOS, RunDirectory
+from human_study.design.protocols import BLURRED, UNDER_TEST, Protocol
+
+
+@dataclass(frozen=True)
+class Cast:
+    """Who is compared: `reference` with each of `others`; sentinels show PHOTOS against `anchor`."""
+
+    reference: str
+    others: tuple[str, ...]
+    anchor: str
+
+
+def choose_cast(run: RunDirectory, protocol: Protocol, methods: Sequence[str] | None, reference: str,
+                anchor: str | None = None) -> Cast:
+    """Check who is compared with whom. Raises InputError, see human_study.batch.write.write_batch."""
+    known = [method.name for method in run.methods()]
+    anchor = anchor or protocol.anchor
+    if methods is None:
+        methods = [name for name in known if name not in (reference, anchor)]
+    for name in (reference, *methods, *([] if anchor in (BLURRED, UNDER_TEST) else [anchor])):
+        if name not in known and not (name == PHOTOS and name != anchor):
+            role = " as the anchor of the sentinels" if name == anchor else ""
+            raise InputError(f"{run.path}: no images of method '{name}'{role}: {nearest(name, [*known, PHOTOS])}"
+                             + (f"; or choose another with --anchor, for example {BLURRED}" if role else ""))
+    _refuse_clashes(protocol, list(methods), reference, anchor)
+    return Cast(reference, tuple(methods), anchor)
+
+
+def _refuse_clashes(protocol: Protocol, methods: list[str], reference: str, anchor: str) -> None:
+    if not methods:
+        raise InputError(f"a comparison needs at least two methods: only '{reference}' is left to show")
+    if reference in methods:
+        raise InputError(f"method '{reference}' cannot be compared with itself: it is the reference")
+    if len(set(methods)) < len(methods):
+        raise InputError(f"method '{next(m for m in methods if methods.count(m) > 1)}' is named twice")
+    if anchor in (reference, *methods):
+        raise InputError(f"method '{anchor}' is under test, so it cannot be the anchor of the sentinels; "
+                         f"choose another with --anchor, for example {BLURRED}")
+    shows_photos = PHOTOS in (reference, *methods)
+    if shows_photos and (protocol.design == "timed-tables" or anchor == UNDER_TEST):
+        raise InputError(f"protocol {protocol.name} compares methods of the run; the photographs have "
+                         "their own place in it (choose protocol lab to test a method against them)")
+
+
+def fitted(run: RunDirectory, protocol: Protocol) -> Protocol:
+    """The protocol for the run's pictures. Raises InputError, see Protocol.fitted."""
+    layouts = run.layouts()
+    return protocol.fitted(read_image(run.photo_file(layouts[0])).shape[:2]) if layouts else protocol
