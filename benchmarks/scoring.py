@@ -21,7 +21,7 @@ from evaluation.measuring.context import Context
 from evaluation.networks.judge import TrainedJudge
 from evaluation.rundir import Method, RunDirectory
 from evaluation.scores import score_run
-from models.segmentation import ResidualNet
+from models.segmentation import ResidualUNet
 from presets.schema import ExtractorConfig, ScoreConfig
 
 SIZE = (64, 128)
@@ -67,7 +67,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         run = make_run(Path(folder) / "run", options.layouts)
         labels = run.labels()
-        network = ResidualNet(len(labels), 24).eval().to(memory_format=torch.channels_last)
+        network = ResidualUNet(len(labels), 24).eval().to(memory_format=torch.channels_last)
         judge = TrainedJudge(network, labels, SIZE, {})
         context = Context(judge, options=ScoreConfig(extractors=extractors))
         for call in ("first", "second"):

@@ -19,7 +19,8 @@ from data.files import fingerprint
 from data.pairs import PairDataset, pairs_key
 from models.objectives import PerceptualObjective, plan_calibration
 from models.perceptual import PerceptualNet, tensor_hashes, weights_sha256
-from models.segmentation import CrossEntropy, Describe, DilatedNet, PerceptualTrainee, ResidualNet
+from models.segmentation import DilatedNet, ResidualUNet
+from models.trainees import CrossEntropy, Describe, PerceptualTrainee
 from models.vgg_files import load_perceptual
 from presets.schema import Preset, TrainingConfig
 from training import checkpoint
@@ -101,7 +102,7 @@ class Suite:
     def judge(self) -> nn.Module:
         """The judge's network: other architecture, seed and weights than anything used in a loss."""
         config = self.preset.judge
-        return self._network("judge", lambda: ResidualNet(self.classes, config.width), _budget(config))
+        return self._network("judge", lambda: ResidualUNet(self.classes, config.width), _budget(config))
 
     def network_folder(self, role: str) -> Path:
         return self.folder / "judges" / role

@@ -8,23 +8,23 @@ from torch import Tensor, nn
 from data.errors import InputError
 from data.labels import LabelSpace
 from models.perceptual import weights_sha256
-from models.segmentation import ResidualNet
+from models.segmentation import ResidualUNet
 
 BATCH = 50
 
 
 class TrainedJudge(nn.Module):
-    """A trained ResidualNet with the interface of a judge.
+    """A trained ResidualUNet with the interface of a judge.
 
     predict: uint8 [N, 3, H, W] -> uint8 [N, H, W] class indices, never void. features: -> float [N, D].
     protocol: what every number made with it states.
     """
 
-    def __init__(self, network: ResidualNet, labels: LabelSpace, size: tuple[int, int], trained: dict[str, Any]):
+    def __init__(self, network: ResidualUNet, labels: LabelSpace, size: tuple[int, int], trained: dict[str, Any]):
         super().__init__()
         self.network, self.void = network, labels.void
         self.protocol = {
-            "name": "ResidualNet trained by this run on the real train split",
+            "name": "ResidualUNet trained by this run on the real train split",
             "sha256": weights_sha256(network.state_dict()),
             "input size": list(size), "resize": "none: images are judged at evaluation size", "dtype": "float32",
             "labels": "the dataset's classes", **trained}
@@ -55,7 +55,7 @@ class TrainedJudge(nn.Module):
 def load_judge(network: nn.Module, labels: LabelSpace, size: tuple[int, int], images_seen: int,
                device: str = "cpu") -> TrainedJudge:
     """Wrap the network that the run trained as its judge, on the device. Raises InputError for another architecture."""
-    if not isinstance(network, ResidualNet):
-        raise InputError(f"the judge is a ResidualNet, got {type(network).__name__}")
+    if not isinstance(network, ResidualUNet):
+        raise InputError(f"the judge is a ResidualUNet, got {type(network).__name__}")
     network = network.to(device, memory_format=torch.channels_last)
     return TrainedJudge(network, labels, size, {"images seen": images_seen})

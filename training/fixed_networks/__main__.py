@@ -1,0 +1,115 @@
+"""Make a network that ships with the street scenes: judge, perceptual or segmenter.
+
+    python -m training.fixed_networks judge --out data/street/networks
+
+Writes NAME.safetensors (float16) and NAME.yaml, its card. The defaults are what the shipped files were made with, up to
+--minutes; --share and --steps make a rehearsal of it.
+"""
+
+import argparse
+import os
+import platform
+import shlex
+import sys
+import time
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy
+import torch
+import yaml
+
+from data.errors import one_line_errors
+from data.files import atomic_path
+from models.fixed import card_file, write_weights
+from models.perceptual import weights_sha256
+from training.fixed_networks.learning import Pool, learn
+from training.fixed_networks.roles import ROLES, Role
+from training.fixed_networks.scenes import LABELS, VERSION, render
+
+
+def make(name: str, role: Role, out: Path, device: str, seed: int, workers: int, command: str) -> dict[str, Any]:
+    """Render, train, score, write; gives the card."""
+    started = time.perf_counter()
+    say = partial(_say, name, started)
+    rendered = [render(request, workers) for request in (role.small, role.large, *role.check)]
+    say(f"{sum(scenes.photos[:, :, 0, 0, 0].size for scenes in rendered)} photographs rendered")
+    torch.manual_seed(seed)
+    trainee = role.wrap(role.network()).to(device, memory_format=torch.channels_last)
+    pools = [Pool(scenes, device) for scenes in rendered[:2]]
+    averaged, took = learn(trainee, role.loss(trainee, pools, role.budget.batch), role.budget, device, say)
+    network = role.core(averaged).requires_grad_(False).eval()
+    digest = write_weights(out, name, network)
+    scores = {"x".join(map(str, scenes.layouts.shape[1:])): role.score(network, Pool(scenes, device))
+              for scenes in rendered[2:]}
+    card = {"role": name, "command": command, "sha256": digest, "weights_sha256": weights_sha256(network.state_dict()),
+            "architecture": role.architecture, "parameters": sum(p.numel() for p in network.parameters()),
+            "scenes": VERSION, "labels": list(LABELS.names), **_data(role),
+            "training": {**asdict(role.budget), "seed": seed, **took,
+                         "wall_seconds": round(time.perf_counter() - started, 1)},
+            "versions": _versions(device), "scores": scores}
+    with atomic_path(card_file(out, name)) as file:
+        file.write_text(yaml.safe_dump(card, sort_keys=False, width=120))
+    return card
+
+
+def _say(name: str, started: float, text: str) -> None:
+    print(f"[{name} {time.perf_counter() - started:5.0f} s] {text}", flush=True)
+
+
+def _data(role: Role) -> dict[str, Any]:
+    """What it was trained and scored on: scenes by split, size and seed of the dataset."""
+    listed = {"trained_on": (role.small, role.large), "scored_on": role.check}
+    return {key: [asdict(request) | {"size": list(request.size)} for request in requests]
+            for key, requests in listed.items()}
+
+
+def _versions(device: str) -> dict[str, str]:
+    where = torch.cuda.get_device_name() if device == "cuda" else platform.machine()
+    return {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": numpy.__version__,
+            "device": f"{device}: {where}", "precision": "float32" if device == "cpu" else "bf16 autocast"}
+
+
+def table(card: dict[str, Any]) -> str:
+    """The card's scores, one line per row."""
+    lines = []
+    for size, scores in card["scores"].items():
+        for name, value in scores.items():
+            shown = "  ".join(f"{k} {v:.3f}" for k, v in value.items()) if isinstance(value, dict) else f"{value:.3f}"
+            lines.append(f"{card['role']:10} {size:8} {name:12} {shown}")
+    return "\n".join(lines)
+
+
+def parser() -> argparse.ArgumentParser:
+    usage = argparse.ArgumentParser(prog="python -m training.fixed_networks", description=__doc__,
+                                    formatter_class=argparse.RawDescriptionHelpFormatter)
+    usage.add_argument("role", choices=list(ROLES))
+    usage.add_argument("--out", type=Path, required=True, metavar="DIR")
+    usage.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
+    usage.add_argument("--seed", type=int, default=0)
+    usage.add_argument("--workers", type=int, default=os.cpu_count(), help="rendering processes; default: one per core")
+    usage.add_argument("--steps", type=int, help="at most; default: the role's")
+    usage.add_argument("--minutes", type=float, help="wall-clock limit of the training, rendering not counted")
+    usage.add_argument("--batch", type=int, help="pictures at 64x128 in a step; default: the role's")
+    usage.add_argument("--share", type=float, default=1., help="share of the scenes, for a rehearsal")
+    return usage
+
+
+def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
+    args = parser().parse_args(argv)
+    with one_line_errors("training.fixed_networks"):
+        role = ROLES[args.role].scaled(args.share) if args.share != 1 else ROLES[args.role]
+        changes = {key: getattr(args, key) for key in ("steps", "minutes", "batch") if getattr(args, key) is not None}
+        role = replace(role, budget=replace(role.budget, **changes))
+        device = ("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device
+        command = "python -m training.fixed_networks " + shlex.join(argv)
+        print(table(make(args.role, role, args.out, device, args.seed, args.workers, command)))
+        return 0
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,93 @@
+"""The perceptual network: what all photographs of a layout share, and what no average of them has.
+
+On every tap, per cell: which classes are there (presence, not position), and whether the cell is a piece of one
+photograph or something else (see `degrade`). And the property a content loss needs, directly: another draw of the same
+layout is nearer in the features than an average of draws, and than another layout. Nothing regresses colours: features
+that reproduce them prefer averages.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from models.known_truth import OTHERS, compare, content_distances
+from models.perceptual import PerceptualNet
+from training.fixed_networks.degrade import average, degrade
+from training.fixed_networks.learning import Pool
+
+LARGE_EVERY = 3
+MARGINS = {"conv1_2": .25, "conv2_2": .5, "conv3_2": .8, "conv4_2": 1., "conv5_2": 1.}  # of log distances
+SLOPE = .25  # width of the ranking's soft hinge in log distance
+
+
+class Perceiver(nn.Module):
+    """A perceptual pyramid with two linear heads per tap, dropped afterwards: presence of classes, plausibility."""
+
+    def __init__(self, net: PerceptualNet, classes: int):
+        super().__init__()
+        self.net = net
+        self.presence = nn.ModuleDict({tap: nn.Conv2d(d, classes, 1) for tap, d in net.channels.items()})
+        self.plausible = nn.ModuleDict({tap: nn.Conv2d(d, 1, 1) for tap, d in net.channels.items()})
+
+    def forward(self, pictures: Tensor) -> dict[str, Tensor]:
+        return self.net(pictures)
+
+
+class Perceiving:
+    """Loss terms of a Perceiver on layouts with several draws each."""
+
+    def __init__(self, network: Perceiver, pools: list[Pool], classes: int, batch: int):
+        self.network, self.pools, self.classes, self.batch = network, pools, classes, batch
+
+    def __call__(self, step: int) -> dict[str, Tensor]:
+        pool = self.pools[-1 if step % LARGE_EVERY == 0 else 0]
+        area = pool.layouts[0].numel() / self.pools[0].layouts[0].numel()
+        photos, labels = pool.batch(max(4, round(self.batch / area)))
+        photos = photos[:, torch.randperm(photos.shape[1]).to(photos.device)]
+        photo, draw, others = photos[:, 0], photos[:, 1], photos[:, 2:]
+        blurred = average(others, least=min(3, others.shape[1]))
+        spoilt, where = degrade(draw, others, labels, self.classes)
+        pictures = torch.cat([photo, draw, blurred, spoilt]).contiguous(memory_format=torch.channels_last)
+        features = self.network(pictures)
+        zero = torch.zeros_like(where)
+        changed = torch.cat([zero, zero, zero + 1, where])
+        masks = F.one_hot(labels, self.classes).permute(0, 3, 1, 2).to(photo.dtype)
+        return {"presence": self._presence(features, masks), "plausible": self._plausible(features, changed),
+                "ranking": self._ranking(features)}
+
+    def _presence(self, features: dict[str, Tensor], masks: Tensor) -> Tensor:
+        """On both real draws: which classes lie under a cell."""
+        losses = []
+        for tap, head in self.network.presence.items():
+            target = F.adaptive_max_pool2d(masks, features[tap].shape[-2:]).repeat(2, 1, 1, 1)
+            logits = head(features[tap][: len(target)]).float()
+            losses.append(F.binary_cross_entropy_with_logits(logits, target))
+        return 2 * torch.stack(losses).mean()
+
+    def _plausible(self, features: dict[str, Tensor], changed: Tensor) -> Tensor:
+        """Cells that are neither quite real nor quite degraded count as much as they are."""
+        losses = []
+        for tap, head in self.network.plausible.items():
+            target = F.adaptive_avg_pool2d(changed, features[tap].shape[-2:])
+            losses.append(F.binary_cross_entropy_with_logits(head(features[tap]).float(), target))
+        return torch.stack(losses).mean()
+
+    def _ranking(self, features: dict[str, Tensor]) -> Tensor:
+        """log d(photo, draw) + margin < log d(photo, average), and < log d(photo, another layout)."""
+        losses = []
+        for tap, margin in MARGINS.items():
+            photo, draw, blurred, _ = features[tap].float().chunk(4)
+            near = _log_distance(photo, draw)
+            for far, wanted in ((blurred, margin), (draw.roll(1, 0), margin)):
+                losses.append(SLOPE * F.softplus((near - _log_distance(photo, far) + wanted) / SLOPE).mean())
+        return torch.stack(losses).mean()
+
+
+def _log_distance(a: Tensor, b: Tensor) -> Tensor:
+    return ((a - b).abs().flatten(1).mean(1) + 1e-6).log()
+
+
+def known_truth(net: PerceptualNet, pool: Pool) -> dict[str, dict[str, float]]:
+    """The table of models.known_truth on a pool with 2 + 11 draws per layout."""
+    pictures = pool.photos.float() / 127.5 - 1
+    return compare(content_distances(net), pictures[:, 0], pictures[:, 1], pictures[:, 2 : 2 + OTHERS].mean(1))
