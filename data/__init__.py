@@ -6,6 +6,7 @@
 
 import importlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import InputError, nearest
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 
 SPLITS = ("train", "val")
 CACHE_BYTES = 2 << 30  # holds the 2975 training pairs of Cityscapes at 256x512
+
+# Networks that were made for a dataset once and for all: weights and cards, see models.fixed
+FIXED_NETWORKS = {"street": Path(__file__).parent / "street" / "networks"}
 
 Opener = Callable[["DataConfig", str, int], PairDataset]
 

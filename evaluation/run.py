@@ -129,8 +129,9 @@ class Job:
     def _context(self) -> Context:
         config = self.preset.score
         if config.judge.kind == "trained":
-            judge = load_judge(self.suite.judge, self.run.labels(), self.suite.size, self.preset.judge.images_seen,
-                               self.suite.device)
+            card = self.suite.card("judge")
+            judge = load_judge(self.suite.judge, self.run.labels(), self.suite.size,
+                               card or {"images seen": self.preset.judge.images_seen}, self.suite.device)
         else:
             judge = build_judge(config.judge, self.run.labels(), self.suite.device)
         return Context(judge=judge, device=self.suite.device, bootstrap=config.bootstrap, seed=self.preset.seed,
@@ -306,7 +307,8 @@ def main(argv: list[str] | None = None) -> int:
         if job.suite.group.leads:
             scenes = rendered(preset.data.dataset)
             claim_run(out, preset, Path(args.preset).stem,
-                      versions() | ({"scenes": scenes.version} if scenes else {}), command)
+                      versions() | ({"scenes": scenes.version} if scenes else {}), command,
+                      job.suite.fixed_networks())
         job.suite.group.barrier()
         try:
             run_stages(job, stages)

@@ -2,7 +2,7 @@
 were made. Read here; made by python -m training.fixed_networks.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,18 @@ def read_card(folder: Path, role: str) -> dict[str, Any]:
     return read_yaml(card_file(folder, role), "the card of a fixed network")
 
 
+def misfit(folder: Path | None, role: str, labels: Sequence[str], scenes: str | None) -> str | None:
+    """Why the network of a role in `folder` is not one for this label space and version of the scenes; None: it is."""
+    if folder is None or not card_file(folder, role).exists():
+        return "none ships with it"
+    card = read_card(folder, role)
+    if card["scenes"] != scenes:
+        return f"it was made on {card['scenes']}, these are {scenes}"
+    if card["labels"] != list(labels):
+        return f"it knows the classes {', '.join(card['labels'])}"
+    return None
+
+
 def read_network(folder: Path, role: str) -> tuple[nn.Module, dict[str, Any]]:
     """The frozen network (float32, CPU) of a role and its card.
 
@@ -57,6 +69,9 @@ def read_network(folder: Path, role: str) -> tuple[nn.Module, dict[str, Any]]:
     network = build(card["architecture"])
     network.load_state_dict({name: value.float() if value.is_floating_point() else value
                              for name, value in load(file.read_bytes()).items()})
+    if isinstance(network, PerceptualNet):
+        network.origin = {"source": "fixed", "label": f"{card['scenes']}'s own network", "file": file.name,
+                          "file_sha256": digest}
     return network.requires_grad_(False).eval(), card
 
 

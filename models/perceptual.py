@@ -36,7 +36,8 @@ class Topology:
         self.index = {name: 2 * i + int(name[4]) - 1 for i, name in enumerate(self.layers)}
 
 
-TOPOLOGIES = {"vgg19": Topology("VGG-19", (2, 2, 4, 4, 4)), "vgg16": Topology("VGG-16", (2, 2, 3, 3, 3))}
+TOPOLOGIES = {"vgg19": Topology("VGG-19", (2, 2, 4, 4, 4)), "vgg16": Topology("VGG-16", (2, 2, 3, 3, 3)),
+              "vgg13": Topology("VGG-13", (2, 2, 2, 2, 2))}
 
 
 def topology_named(name: str) -> Topology:

@@ -41,7 +41,7 @@ class ResidualBlock(nn.Module):
 
 
 class ResidualUNet(nn.Module):
-    """Residual encoder and decoder joined at every scale (Ronneberger et al. 2015, He et al. 2016): logits [N, C, H, W].
+    """Residual encoder and decoder joined at every scale (He et al. 2016, Ronneberger et al. 2015): [N, C, H, W].
 
     The first level has the picture's own resolution: poles and lamps are one pixel wide at 64x128, and a strided stem
     loses them. Channels double per level up to `max_width`. `features` gives the pooled vectors that distances between

@@ -23,9 +23,10 @@ class PerceptualConfig(Section):
     """The network of the content loss, VGG's topology with average pooling."""
 
     network: Literal["vgg19", "vgg16"] = "vgg19"  # the paper's, or the one whose weights are easier to come by
-    source: Literal["trained", "torchvision", "matconvnet", "safetensors"] = "trained"
-    path: str | None = None  # file of the weights; for `trained` none: made by the run on the train split
-    label: str | None = None  # name of weights that are not ImageNet's, in protocols; for `trained` none
+    # fixed: ships with the dataset; trained: made by the run on the train split; auto: fixed where there is one
+    source: Literal["auto", "fixed", "trained", "torchvision", "matconvnet", "safetensors"] = "auto"
+    path: str | None = None  # file of the weights; for auto, fixed and trained none
+    label: str | None = None  # name of weights that are not ImageNet's, in protocols
     width: float = Field(0.125, gt=0)  # `trained` only: fraction of VGG's channels
     images_seen: int = Field(1500, ge=1)  # `trained` only
     convention: Literal["caffe", "torchvision"] = "caffe"  # `safetensors` only: the input the weights expect
@@ -33,15 +34,18 @@ class PerceptualConfig(Section):
     @field_validator("path", "label")
     @classmethod
     def _not_of_the_trained(cls, value: str | None, others: ValidationInfo) -> str | None:
-        if value is not None and others.data.get("source") == "trained":
+        if value is not None and others.data.get("source") in ("auto", "fixed", "trained"):
             sources = "torchvision|matconvnet|safetensors"
             raise PydanticCustomError("path", f"perceptual.{others.field_name} needs perceptual.source={sources}")
         return value
 
 
 class SegmenterConfig(Section):
-    """A segmentation network trained by the run on the train split: the judge, and the one in GAN + segmentation."""
+    """A segmentation network: the judge, and the one in GAN + segmentation. All but `kind` are for one trained by the
+    run."""
 
+    # fixed: ships with the dataset; trained: by the run on the train split; auto: fixed where there is one
+    kind: Literal["auto", "fixed", "trained"] = "auto"
     width: int = Field(24, ge=8)
     images_seen: int = Field(2000, ge=1)
     batch: int = Field(8, ge=1)
@@ -101,7 +105,7 @@ class ExtractorConfig(Section):
 
 
 class LabelJudgeConfig(Section):
-    """Who labels the images: the judge trained by the run, a Hugging Face model, or an exported network with a YAML."""
+    """Who labels the images: the run's `judge`, a Hugging Face model, or an exported network with a YAML."""
 
     kind: Literal["trained", "huggingface", "torchscript"] = "trained"
     path: str | None = None  # folder or name of the Hugging Face model, or file of the exported network

@@ -16,7 +16,7 @@ from training.start import freeze_all_but_last, read_source, source_file
 def random_networks(preset: Preset, spec: MethodSpec, classes: int) -> dict[str, nn.Module]:
     """What stands in for the networks in a method's loss where only their shapes and conventions matter."""
     config = preset.perceptual
-    width = config.width if config.source == "trained" else 1.0
+    width = config.width if config.source in ("auto", "fixed", "trained") else 1.0
     convention = convention_of(config.source, config.convention)
     make = {"perceptual": lambda: PerceptualNet.at_width(width, convention, network=config.network).freeze(),
             "segmenter": lambda: DilatedNet(classes, preset.segmenter.width).requires_grad_(False)}

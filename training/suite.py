@@ -1,4 +1,5 @@
-"""Trains what a preset names into a run directory: loss networks, judge, methods, each as one task of the harness."""
+"""The networks of a run: those that ship with its dataset or come from files, and those that it trains into its
+directory, each as one task of the harness."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
@@ -13,10 +14,11 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 
 from baselines.methods import Method, MethodSpec, build_generator, build_method, method_spec, needed_networks
-from data import open_dataset
+from data import FIXED_NETWORKS, open_dataset, rendered
 from data.errors import InputError
 from data.files import fingerprint
 from data.pairs import PairDataset, pairs_key
+from models.fixed import misfit, read_card, read_network
 from models.objectives import PerceptualObjective, plan_calibration
 from models.perceptual import PerceptualNet, tensor_hashes, weights_sha256
 from models.segmentation import DilatedNet, ResidualUNet
@@ -31,6 +33,8 @@ from training.harness import CHECKPOINT, Task, fit, is_finished, steps_of
 from training.progress import Watcher
 from training.start import freeze_all_but_last, read_source, source_file, source_key, take_over
 
+ROLES = ("perceptual", "segmenter", "judge")
+MADE_BY_RUN = ("auto", "trained")  # sources of a perceptual network that is neither fixed nor read from a file
 SAMPLES = 4  # validation layouts of which pictures are written during training
 
 
@@ -81,9 +85,12 @@ class Suite:
 
     @cached_property
     def perceptual(self) -> PerceptualNet:
-        """The frozen network of the content loss: from a file, or made by the run (narrow, on the train split)."""
+        """The frozen network of the content loss: the dataset's, from a file, or made by the run (narrow, on the train
+        split)."""
         config = self.preset.perceptual
-        if config.source != "trained":
+        if self.card("perceptual") is not None:
+            return self._fixed("perceptual")
+        if config.source not in MADE_BY_RUN:
             return load_perceptual(config.source, config.path, config.convention, network=config.network,
                                    label=config.label)
         budget = TrainingConfig(images_seen=config.images_seen, batch=8, lr=2e-3, lr_decay=0.3, precision="float32")
@@ -96,13 +103,48 @@ class Suite:
     def segmenter(self) -> nn.Module:
         """The frozen network inside the loss of GAN + semantic segmentation."""
         config = self.preset.segmenter
+        if self.card("segmenter") is not None:
+            return self._fixed("segmenter")
         return self._network("segmenter", lambda: DilatedNet(self.classes, config.width), _budget(config))
 
     @cached_property
     def judge(self) -> nn.Module:
         """The judge's network: other architecture, seed and weights than anything used in a loss."""
         config = self.preset.judge
+        if self.card("judge") is not None:
+            return self._fixed("judge")
         return self._network("judge", lambda: ResidualUNet(self.classes, config.width), _budget(config))
+
+    def card(self, role: str) -> dict[str, Any] | None:
+        """Card of the network that ships with the dataset, where the preset takes it for this role.
+
+        Raises InputError where the preset insists on one that does not fit the run's scenes.
+        """
+        config = getattr(self.preset, role)
+        asked = config.source if role == "perceptual" else config.kind
+        folder = FIXED_NETWORKS.get(self.preset.data.dataset)
+        if asked not in ("auto", "fixed") or (asked == "auto" and folder is None):
+            return None
+        scenes = rendered(self.preset.data.dataset)
+        problem = misfit(folder, role, self.val.labels.names, scenes.version if scenes else None)
+        if problem and asked == "fixed":
+            raise InputError(f"{role}: no fixed network for dataset '{self.preset.data.dataset}': {problem}")
+        return None if problem else read_card(folder, role)
+
+    def trains(self, role: str) -> bool:
+        """Whether this network is one that the run makes itself."""
+        if role == "perceptual" and self.preset.perceptual.source not in MADE_BY_RUN:
+            return False
+        return self.card(role) is None
+
+    def fixed_networks(self) -> dict[str, dict[str, Any]]:
+        """What is on record of the networks that ship with the dataset and are used: by role."""
+        cards = {role: self.card(role) for role in ROLES}
+        return {role: {key: card[key] for key in ("sha256", "weights_sha256", "scenes", "command")}
+                for role, card in cards.items() if card is not None}
+
+    def _fixed(self, role: str) -> nn.Module:
+        return read_network(FIXED_NETWORKS[self.preset.data.dataset], role)[0]
 
     def network_folder(self, role: str) -> Path:
         return self.folder / "judges" / role

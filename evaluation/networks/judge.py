@@ -1,4 +1,5 @@
-"""The suite's own judge: a segmentation network trained on the real train split, never used in a loss."""
+"""The suite's own judge: the segmentation network that ships with the dataset, or one that the run trained on the real
+train split. It is never used in a loss."""
 
 from typing import Any
 
@@ -14,20 +15,20 @@ BATCH = 50
 
 
 class TrainedJudge(nn.Module):
-    """A trained ResidualUNet with the interface of a judge.
+    """A ResidualUNet with the interface of a judge.
 
     predict: uint8 [N, 3, H, W] -> uint8 [N, H, W] class indices, never void. features: -> float [N, D].
     protocol: what every number made with it states.
     """
 
-    def __init__(self, network: ResidualUNet, labels: LabelSpace, size: tuple[int, int], trained: dict[str, Any]):
+    def __init__(self, network: ResidualUNet, labels: LabelSpace, size: tuple[int, int], origin: dict[str, Any]):
         super().__init__()
         self.network, self.void = network, labels.void
         self.protocol = {
-            "name": "ResidualUNet trained by this run on the real train split",
+            "name": f"ResidualUNet {_made(origin)}",
             "sha256": weights_sha256(network.state_dict()),
             "input size": list(size), "resize": "none: images are judged at evaluation size", "dtype": "float32",
-            "labels": "the dataset's classes", **trained}
+            "labels": "the dataset's classes", **_stated(origin)}
 
     def _pictures(self, images: Tensor) -> Tensor:
         device = next(self.network.parameters()).device
@@ -52,10 +53,20 @@ class TrainedJudge(nn.Module):
         return torch.cat([self.network.features(self._pictures(batch)).float() for batch in images.split(BATCH)])
 
 
-def load_judge(network: nn.Module, labels: LabelSpace, size: tuple[int, int], images_seen: int,
+def _made(origin: dict[str, Any]) -> str:
+    own = "trained by this run on the real train split"
+    return f"that ships with {origin['scenes']}" if "scenes" in origin else own
+
+
+def _stated(origin: dict[str, Any]) -> dict[str, Any]:
+    return {key: origin[key] for key in ("images seen", "command", "scenes", "training") if key in origin}
+
+
+def load_judge(network: nn.Module, labels: LabelSpace, size: tuple[int, int], origin: dict[str, Any],
                device: str = "cpu") -> TrainedJudge:
-    """Wrap the network that the run trained as its judge, on the device. Raises InputError for another architecture."""
+    """Wrap a network as the run's judge, on the device. origin: the card of a fixed one, or what one that the run
+    trained has to state. Raises InputError for another architecture."""
     if not isinstance(network, ResidualUNet):
         raise InputError(f"the judge is a ResidualUNet, got {type(network).__name__}")
     network = network.to(device, memory_format=torch.channels_last)
-    return TrainedJudge(network, labels, size, {"images seen": images_seen})
+    return TrainedJudge(network, labels, size, origin)

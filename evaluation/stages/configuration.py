@@ -15,12 +15,13 @@ FREE = ("data.path", "perceptual.path", "perceptual.label", *(f"training.{key}" 
     "cache_photo_features_gb", "group_timeout")))
 
 
-def claim_run(folder: Path, preset: Preset, name: str, versions: dict[str, str], command: str) -> None:
+def claim_run(folder: Path, preset: Preset, name: str, versions: dict[str, str], command: str,
+              networks: dict[str, dict[str, Any]] | None = None) -> None:
     """Write run.json, or check that the folder was made with the same shaping configuration.
 
     name: of the preset, for readers. Methods of earlier calls stay listed. command: what was typed; that of the first
-    call is kept, because later ones may ask for one stage only. Raises InputError naming what differs, and for a
-    folder of something else.
+    call is kept, because later ones may ask for one stage only. networks: fixed ones by role, with their hashes.
+    Raises InputError naming what differs, and for a folder of something else.
     """
     file = folder / "run.json"
     config = preset.model_dump()
@@ -33,7 +34,8 @@ def claim_run(folder: Path, preset: Preset, name: str, versions: dict[str, str],
         command = before.get("command", command)
     elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InputError(f"{folder}: not empty and not a run directory (no run.json); give another --out")
-    content = {"preset": name, "command": command, "config": config, "versions": versions}
+    content = {"preset": name, "command": command, "config": config, "versions": versions,
+               "fixed_networks": networks or {}}
     if not file.exists() or before != content:
         write_json(file, content)
 

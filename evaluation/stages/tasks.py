@@ -45,11 +45,11 @@ class TaskExecutor:
         self.suite, self.preset, self.folder = suite, suite.preset, suite.folder.resolve()
 
     def train(self, methods: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The networks that losses share and the judge, each once; then (name, what a table says) of every method."""
+        """The networks that losses share and the judge, as far as the run makes them, each once; then (name, what a
+        table says) of every method."""
         roles = set().union(*(needed_networks(method_spec(name, self.preset)) for name in methods))
-        made = {"perceptual"} if self.preset.perceptual.source != "trained" else set()
         judge = {"judge"} if self.preset.score.judge.kind == "trained" else set()
-        for _ in self.map(train_network, sorted((roles | judge) - made)):
+        for _ in self.map(train_network, sorted(filter(self.suite.trains, roles | judge))):
             pass
         return self.map(train_method, methods)
 

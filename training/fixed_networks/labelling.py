@@ -1,4 +1,4 @@
-"""Judge and segmenter: they label photographs at two sizes, and must not collapse on pictures that are not quite ones."""
+"""Judge and segmenter: they label photographs at two sizes, and must not collapse on pictures that are nearly ones."""
 
 import torch
 import torch.nn.functional as F

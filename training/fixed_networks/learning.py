@@ -12,7 +12,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from training.fixed_networks.scenes import Scenes
 
 WARMUP = .03  # share of the budget
-EMA = .998
+EMA = .998  # decay of the average, less over the first steps
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def learn(network: nn.Module, loss: Callable[[int], dict[str, Tensor]], budget: 
     loss: step -> named scalars, computed on `network`.
     """
     optimiser = torch.optim.AdamW(network.parameters(), lr=budget.lr, weight_decay=1e-3)
-    averaged = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(EMA), use_buffers=True)
+    averaged = AveragedModel(network, multi_avg_fn=_average, use_buffers=True)
     started = said = time.perf_counter()
     step, progress = 0, 0.
     while progress < 1:
@@ -68,6 +68,10 @@ def learn(network: nn.Module, loss: Callable[[int], dict[str, Tensor]], budget: 
             said = elapsed + started
             say(f"step {step} {elapsed:5.0f} s  " + _line(terms))
     return averaged.module, {"steps": step, "seconds": round(time.perf_counter() - started, 1)}
+
+
+def _average(averaged: list[Tensor], current: list[Tensor], count: Tensor) -> None:
+    get_ema_multi_avg_fn(min(EMA, (1 + int(count)) / (10 + int(count))))(averaged, current, count)
 
 
 def _rate(progress: float) -> float:

@@ -9,6 +9,7 @@ that reproduce them prefer averages.
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from models.known_truth import OTHERS, compare, content_distances
 from models.perceptual import PerceptualNet
@@ -21,16 +22,25 @@ SLOPE = .25  # width of the ranking's soft hinge in log distance
 
 
 class Perceiver(nn.Module):
-    """A perceptual pyramid with two linear heads per tap, dropped afterwards: presence of classes, plausibility."""
+    """A perceptual pyramid with what it needs for learning only: batch norm after every convolution, and two linear
+    heads per tap, for presence of classes and plausibility."""
 
     def __init__(self, net: PerceptualNet, classes: int):
         super().__init__()
         self.net = net
+        for key, conv in net.features.items():
+            net.features[key] = nn.Sequential(conv, nn.BatchNorm2d(conv.out_channels))
         self.presence = nn.ModuleDict({tap: nn.Conv2d(d, classes, 1) for tap, d in net.channels.items()})
         self.plausible = nn.ModuleDict({tap: nn.Conv2d(d, 1, 1) for tap, d in net.channels.items()})
 
     def forward(self, pictures: Tensor) -> dict[str, Tensor]:
         return self.net(pictures)
+
+    def core(self) -> PerceptualNet:
+        """The pyramid alone, its batch norms folded into the convolutions. Ends this trainee's use."""
+        for key, (conv, norm) in self.net.features.items():
+            self.net.features[key] = fuse_conv_bn_eval(conv.eval(), norm.eval())
+        return self.net
 
 
 class Perceiving:
