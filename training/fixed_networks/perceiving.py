@@ -52,7 +52,7 @@ class Perceiving:
     def __call__(self, step: int) -> dict[str, Tensor]:
         pool = self.pools[-1 if step % LARGE_EVERY == 0 else 0]
         area = pool.layouts[0].numel() / self.pools[0].layouts[0].numel()
-        photos, labels = pool.batch(max(4, round(self.batch / area)))
+        photos, labels = pool.batch(max(2, round(self.batch / area)))
         photos = photos[:, torch.randperm(photos.shape[1]).to(photos.device)]
         photo, draw, others = photos[:, 0], photos[:, 1], photos[:, 2:]
         blurred = average(others, least=min(3, others.shape[1]))
