@@ -8,10 +8,11 @@ from functools import partial
 
 import numpy as np
 
-from data.street import STREET, VERSION, Street
+from data.street import STREET, Street
 
 CHUNK = 8  # layouts per task of a process
 LABELS = STREET
+VERSION = Street.version
 
 
 @dataclass(frozen=True)
