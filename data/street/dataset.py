@@ -31,6 +31,7 @@ DEFAULT_TIMES = ("day", "overcast")
 
 MIN_SIDE = 32  # pixels; below, people and poles are no longer there
 MIN_CAR_PIXELS = 16  # painted pixels from which a car's median colour tells its paint, at any size
+SHADES = (.85, .9, .95, 1., 1.05, 1.1, 1.15)  # of cars' sides, relative to a side half turned to the sun
 SPLITS = ("train", "val")
 
 
@@ -159,8 +160,17 @@ class StreetHard(Street):
         return replace(pair, layout=WHOLE_OF[pair.layout])
 
 
-def seen_colours(light: dict, distance: float) -> np.ndarray:
-    """float [8, 3]: the CAR_COLOURS as the painted side of a car shows them in this light at `distance` metres."""
-    lit = np.array(list(CAR_COLOURS.values())) * light["gain"] * light["shade"]
+def seen_colours(light: dict, distance: float, shade: float = 1.) -> np.ndarray:
+    """float [8, 3]: the CAR_COLOURS as the painted side of a car shows them in this light at `distance` metres.
+
+    shade: brightness relative to that of a side that is half turned to the sun.
+    """
+    lit = np.array(list(CAR_COLOURS.values())) * light["gain"] * (light["shade"] * shade)
     haze = 1 - np.exp(-light["density"] * distance)
     return lit + (np.array(light["haze"]) - lit) * haze
+
+
+def distances_to_paints(seen: np.ndarray, light: dict, distance: float) -> np.ndarray:
+    """float [8]: how far (0..442) the colour `seen` of a car is from each of CAR_COLOURS in this light, in the one of
+    SHADES that suits it best: sides turned to the sun and away from it are as much of a colour."""
+    return np.min([np.linalg.norm(seen_colours(light, distance, shade) - seen, axis=1) for shade in SHADES], axis=0)

@@ -18,6 +18,7 @@ from evaluation.metrics.diversity import PixelConsumer, pairwise_distance, sprea
 from evaluation.metrics.modes import (
     COLOURS,
     TIMES,
+    TOLERATED,
     ModesConsumer,
     class_means,
     distinct,
@@ -155,7 +156,7 @@ def test_coverage_counts_cars_one_by_one():
 def test_tolerance_is_that_of_the_photographs():
     distances = np.full((100, 1, 1, 8), 99.0)
     distances[:, 0, 0, 3] = np.arange(100)
-    assert tolerance(distances) == pytest.approx(94.05)
+    assert tolerance(distances) == pytest.approx(96.03)
 
 
 def test_class_means_and_nearest_by_hand():
@@ -169,7 +170,7 @@ def test_class_means_and_nearest_by_hand():
 
 @pytest.fixture(scope="module")
 def street_run(tmp_path_factory):
-    """24 street scenes; `one` repeats the photo's appearance once, `many` draws 4 appearances, `grey` averages 6."""
+    """24 street scenes; `one` repeats the photo's appearance once, `many` draws 4 appearances, `grey` averages 12."""
     run = RunDirectory(tmp_path_factory.mktemp("street") / "run")
     street = Street("val", (64, 128), 24, 5)
     write_json(run.dataset / "labels.json", street.labels.to_json())
@@ -177,7 +178,7 @@ def street_run(tmp_path_factory):
     for i in range(24):
         pair = street[i]
         modes[pair.name] = pair.modes
-        draws = [street.redraw(i, u).photo for u in range(6)]
+        draws = [street.redraw(i, u).photo for u in range(12)]
         grey = np.mean(draws, axis=0).round().astype(np.uint8)
         files = {run.photo_file(pair.name): pair.photo, run.image_file("one", pair.name): pair.photo,
                  run.image_file("grey", pair.name): grey, run.image_file("many", pair.name): draws[0]}
@@ -209,9 +210,9 @@ def test_coverage_on_street(street_run):
     score_run(street_run, Context(bootstrap=200), ["modes"])
     scores = {score.method: score for score in street_run.scores("modes")}
     one, many, grey = (scores[name].value("car colours covered").value for name in ("one", "many", "grey"))
-    assert one == pytest.approx(0.95 / 8, abs=0.005) and grey < 0.5 / 8
-    assert scores["grey"].value("cars in a known colour").value < 0.5 < \
-        scores["one"].value("cars in a known colour").value
+    assert one == pytest.approx(TOLERATED / 8, abs=0.005) and grey < 0.5 / 8
+    assert scores["grey"].value("cars in a known colour").value < 0.2
+    assert scores["one"].value("cars in a known colour").value == pytest.approx(TOLERATED, abs=0.02)
     assert many == pytest.approx(expected_coverage(8, 4), abs=0.06)
     assert scores["many"].value("car colours covered, 4 independent draws").value == expected_coverage(8, 4)
     assert scores[PHOTOS].value("car colours covered").value == pytest.approx(expected_coverage(8, 4), abs=0.06)
