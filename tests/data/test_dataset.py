@@ -9,7 +9,8 @@ from data import open_dataset
 from data.errors import InputError
 from data.files import write_json, write_png
 from data.pairs import pairs_key
-from data.street import Street
+from data.street import VERSION, Street
+from evaluation.measuring.context import Context, Work
 from evaluation.run import main
 from evaluation.rundir import RunDirectory
 from evaluation.stages.dataset import is_written, write_dataset
@@ -87,3 +88,20 @@ def test_few_scenes_are_rendered_to_know_a_dataset(monkeypatch):
     monkeypatch.setattr(Street, "__getitem__", lambda self, i: rendered.append(i) or original(self, i))
     assert pairs_key(street) == pairs_key(Street("val", (32, 64), 500))
     assert len(rendered) == 16 and rendered[:8] == rendered[8:] and rendered[0] == 0 and rendered[7] == 499
+
+
+@pytest.mark.parametrize("name", ["street", "street-hard"])
+def test_the_version_of_rendered_scenes_stands_in_every_protocol(name, tmp_path):
+    run, scenes = RunDirectory(tmp_path / "run"), DataConfig(dataset=name, size=[32, 64], train=2, val=2)
+    pairs = [open_dataset(scenes, split, 0) for split in ("train", "val")]
+    write_dataset(run, scenes, *pairs)
+    write_json(run.path / "run.json", {"config": {"methods": []}, "versions": {}})
+    assert run.scenes() == VERSION and Work(run, Context()).protocol()["scenes"] == VERSION
+    assert run.labels().names == list(pairs[1].labels.names)
+
+
+def test_photographs_have_no_version_of_scenes(folder, tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    write_dataset(run, config(folder), *opened(folder))
+    write_json(run.path / "run.json", {"config": {"methods": []}, "versions": {}})
+    assert run.scenes() is None and "scenes" not in Work(run, Context()).protocol()
