@@ -21,11 +21,12 @@ import numpy
 import torch
 import yaml
 
-from data.errors import one_line_errors
+from data.errors import InputError, one_line_errors
 from data.files import atomic_path
 from models.fixed import card_file, write_weights
 from models.perceptual import weights_sha256
 from training.fixed_networks.learning import Pool, learn
+from training.fixed_networks.perceiving import Perceiving
 from training.fixed_networks.roles import ROLES, Role
 from training.fixed_networks.scenes import LABELS, VERSION, render
 
@@ -39,7 +40,7 @@ def make(name: str, role: Role, out: Path, device: str, seed: int, workers: int,
     torch.manual_seed(seed)
     trainee = role.wrap(role.network()).to(device, memory_format=torch.channels_last)
     pools = [Pool(scenes, device) for scenes in rendered[:2]]
-    averaged, took = learn(trainee, role.loss(trainee, pools, role.budget.batch), role.budget, device, say)
+    averaged, took = learn(trainee, role.loss(trainee, pools, batch=role.budget.batch), role.budget, device, say)
     network = role.core(averaged).requires_grad_(False).eval()
     digest = write_weights(out, name, network)
     scores = {"x".join(map(str, scenes.layouts.shape[1:])): role.score(network, Pool(scenes, device))
@@ -93,6 +94,7 @@ def parser() -> argparse.ArgumentParser:
     usage.add_argument("--steps", type=int, help="at most; default: the role's")
     usage.add_argument("--minutes", type=float, help="wall-clock limit of the training, rendering not counted")
     usage.add_argument("--batch", type=int, help="pictures at 64x128 in a step; default: the role's")
+    usage.add_argument("--margin", type=float, help="perceptual: factor of the ranking's margins; default: 1")
     usage.add_argument("--share", type=float, default=1., help="share of the scenes, for a rehearsal")
     return usage
 
@@ -104,6 +106,10 @@ def main(argv: list[str] | None = None) -> int:
         role = ROLES[args.role].scaled(args.share) if args.share != 1 else ROLES[args.role]
         changes = {key: getattr(args, key) for key in ("steps", "minutes", "batch") if getattr(args, key) is not None}
         role = replace(role, budget=replace(role.budget, **changes))
+        if args.margin is not None:
+            if args.role != "perceptual":
+                raise InputError(f"--margin: of the perceptual network, not of the {args.role}")
+            role = replace(role, loss=partial(Perceiving, classes=len(LABELS), margin=args.margin))
         device = ("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device
         command = "python -m training.fixed_networks " + shlex.join(argv)
         print(table(make(args.role, role, args.out, device, args.seed, args.workers, command)))

@@ -18,6 +18,7 @@ from training.fixed_networks.learning import Pool
 
 LARGE_EVERY = 3
 MARGINS = {"conv1_2": .25, "conv2_2": .5, "conv3_2": .8, "conv4_2": 1., "conv5_2": 1.}  # of log distances
+GREY_LEVEL = 1 / 127.5
 SLOPE = .25  # width of the ranking's soft hinge in log distance
 
 
@@ -46,8 +47,9 @@ class Perceiver(nn.Module):
 class Perceiving:
     """Loss terms of a Perceiver on layouts with several draws each."""
 
-    def __init__(self, network: Perceiver, pools: list[Pool], classes: int, batch: int):
-        self.network, self.pools, self.classes, self.batch = network, pools, classes, batch
+    def __init__(self, network: Perceiver, pools: list[Pool], classes: int, batch: int, margin: float = 1.):
+        """margin: factor of MARGINS."""
+        self.network, self.pools, self.classes, self.batch, self.margin = network, pools, classes, batch, margin
 
     def __call__(self, step: int) -> dict[str, Tensor]:
         pool = self.pools[-1 if step % LARGE_EVERY == 0 else 0]
@@ -55,10 +57,12 @@ class Perceiving:
         photos, labels = pool.batch(max(2, round(self.batch / area)))
         photos = photos[:, torch.randperm(photos.shape[1]).to(photos.device)]
         photo, draw, others = photos[:, 0], photos[:, 1], photos[:, 2:]
-        blurred = average(others, least=min(3, others.shape[1]))
-        spoilt, where = degrade(draw, others, labels, self.classes)
-        pictures = torch.cat([photo, draw, blurred, spoilt]).contiguous(memory_format=torch.channels_last)
-        features = self.network(pictures)
+        with torch.autocast(photo.device.type, enabled=False):  # nothing may be told by how it was rounded
+            blurred = average(others, least=min(3, others.shape[1]))
+            spoilt, where = degrade(draw, others, labels, self.classes)
+            pictures = torch.cat([photo, draw, blurred, spoilt])
+            pictures = pictures + torch.empty_like(pictures).uniform_(-GREY_LEVEL, GREY_LEVEL)
+        features = self.network(pictures.contiguous(memory_format=torch.channels_last))
         zero = torch.zeros_like(where)
         changed = torch.cat([zero, zero, zero + 1, where])
         masks = F.one_hot(labels, self.classes).permute(0, 3, 1, 2).to(photo.dtype)
@@ -86,10 +90,11 @@ class Perceiving:
         """log d(photo, draw) + margin < log d(photo, average), and < log d(photo, another layout)."""
         losses = []
         for tap, margin in MARGINS.items():
+            margin *= self.margin
             photo, draw, blurred, _ = features[tap].float().chunk(4)
             near = _log_distance(photo, draw)
-            for far, wanted in ((blurred, margin), (draw.roll(1, 0), margin)):
-                losses.append(SLOPE * F.softplus((near - _log_distance(photo, far) + wanted) / SLOPE).mean())
+            for far in (blurred, draw.roll(1, 0)):
+                losses.append(SLOPE * F.softplus((near - _log_distance(photo, far) + margin) / SLOPE).mean())
         return torch.stack(losses).mean()
 
 
@@ -99,5 +104,6 @@ def _log_distance(a: Tensor, b: Tensor) -> Tensor:
 
 def known_truth(net: PerceptualNet, pool: Pool) -> dict[str, dict[str, float]]:
     """The table of models.known_truth on a pool with 2 + 11 draws per layout."""
-    pictures = pool.photos.float() / 127.5 - 1
-    return compare(content_distances(net), pictures[:, 0], pictures[:, 1], pictures[:, 2 : 2 + OTHERS].mean(1))
+    means = pool.photos[:, 2 : 2 + OTHERS].float().mean(1).round()
+    rows = (pool.photos[:, 0].float(), pool.photos[:, 1].float(), means)
+    return compare(content_distances(net), *(row / 127.5 - 1 for row in rows))

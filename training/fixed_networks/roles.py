@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -22,7 +23,7 @@ VALIDATION_SEED = 0
 @dataclass(frozen=True)
 class Role:
     """architecture: see models.fixed.build. small, large: training scenes at 64x128 and at 256x512. check: validation
-    scenes at both sizes. loss: (network, pools, batch) -> what `learning.learn` minimises. score: (network, pool) ->
+    scenes at both sizes. loss: makes what `learning.learn` minimises. score: (network, pool) ->
     a table for the card."""
 
     architecture: dict[str, Any]
@@ -32,7 +33,7 @@ class Role:
     budget: Budget
     wrap: Callable[[nn.Module], nn.Module]  # the network with what it needs for training only
     core: Callable[[nn.Module], nn.Module]  # its inverse
-    loss: Callable[[nn.Module, list[Pool], int], Callable[[int], dict[str, torch.Tensor]]]
+    loss: Callable[..., Callable[[int], dict[str, torch.Tensor]]]  # of network, pools and batch
     score: Callable[[nn.Module, Pool], dict[str, Any]]
 
     def scaled(self, share: float) -> "Role":
@@ -53,7 +54,7 @@ def _checks(small: int, large: int, draws: int = 1) -> tuple[Request, Request]:
 def _labelling(architecture: dict[str, Any], seed: int, small: int, large: int, budget: Budget) -> Role:
     return Role(architecture, Request("train", SMALL, small, seed), Request("train", LARGE, large, seed + 1),
                 _checks(500, 60), budget, lambda network: network, lambda trainee: trainee,
-                lambda network, pools, batch: Labelling(network, pools, CLASSES - 1, batch),
+                partial(Labelling, void=CLASSES - 1),
                 lambda network, pool: per_class_iou(network, pool, list(LABELS.names)))
 
 
@@ -66,5 +67,5 @@ ROLES: dict[str, Role] = {
         {"kind": "PerceptualNet", "widths": [8, 16, 24, 32, 64, 64, 96, 96, 128, 128], "network": "vgg13"},
         Request("train", SMALL, 4_000, 72_001, 8), Request("train", LARGE, 240, 72_002, 8), _checks(200, 30, 13),
         Budget(10_000, None, 64, 2e-3), lambda network: Perceiver(network, CLASSES), Perceiver.core,
-        lambda network, pools, batch: Perceiving(network, pools, CLASSES, batch), known_truth),
+        partial(Perceiving, classes=CLASSES), known_truth),
 }
