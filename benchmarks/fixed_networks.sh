@@ -16,6 +16,6 @@ make segmenter "$out" "$out/segmenter.log" "$@" &
 make perceptual "$out" "$out/perceptual.log" "$@" &
 make perceptual "$out/weak" "$out/weak/perceptual.log" --margin .5 "$@" &
 wait
-for log in "$out"/*.log "$out"/weak/*.log; do echo "== $log"; tail -n 48 "$log"; done
+for log in "$out"/*.log "$out"/weak/*.log; do echo "== $log"; tail -n 18 "$log"; done
 "$python" -m benchmarks.commitment "$out" "$out/weak" --out "$out/commitment.png" --minutes "${COMMITMENT_MINUTES:-.7}" \
   --scenes "${COMMITMENT_SCENES:-1600}" --steps "${COMMITMENT_STEPS:-2400}" --workers 16 2>&1 | tail -n 5

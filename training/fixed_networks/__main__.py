@@ -74,12 +74,13 @@ def _versions(device: str) -> dict[str, str]:
 
 
 def table(card: dict[str, Any]) -> str:
-    """The card's scores, one line per row."""
+    """The card's scores: a line per size, or per size and term."""
     lines = []
     for size, scores in card["scores"].items():
-        for name, value in scores.items():
-            shown = "  ".join(f"{k} {v:.3f}" for k, v in value.items()) if isinstance(value, dict) else f"{value:.3f}"
-            lines.append(f"{card['role']:10} {size:8} {name:12} {shown}")
+        rows = scores if isinstance(next(iter(scores.values())), dict) else {"IoU": scores}
+        for name, row in rows.items():
+            values = "  ".join(f"{key} {value:.2f}" for key, value in row.items())
+            lines.append(f"{card['role']:10} {size:8} {name:8} {values}")
     return "\n".join(lines)
 
 
