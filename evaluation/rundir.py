@@ -8,6 +8,7 @@
     dataset/modes.json                      (scenes rendered in code) {layout: modes}
     dataset/complete.json                   sizes of the splits, version of the renderer (scenes rendered in code)
     dataset/train.json                      {"photo_sha256": [...]} of the training photographs' pixels
+    dataset/train_thumbnails.npy            uint8 [M, 16, 32], the same photographs small and grey
     judges/                                 judge, segmenter and perceptual weights made by the run
     methods/<name>/method.json              see Method
     methods/<name>/images/<layout>.png      one image per layout, RGB, evaluation size
@@ -110,6 +111,14 @@ class RunDirectory:
     @property
     def dataset(self) -> Path:
         return self.path / "dataset"
+
+    @property
+    def train_file(self) -> Path:
+        return self.dataset / "train.json"
+
+    @property
+    def train_thumbnails(self) -> Path:
+        return self.dataset / "train_thumbnails.npy"
 
     @property
     def judges(self) -> Path:

@@ -5,15 +5,13 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from torch import nn
-
 from data.errors import InputError, nearest
 from data.files import fingerprint, read_json, sha256
 from evaluation.measuring import leaks
 from evaluation.measuring.context import SCORING, Context, Work, check_block
 from evaluation.measuring.intervals import Statistic
 from evaluation.measuring.measurements import Consumer
-from evaluation.measuring.perceptual_distance import lpips_trunk
+from evaluation.measuring.perceptual_distance import lpips_trunk, perceptual_consumers
 from evaluation.measuring.preferences import preference_files
 from evaluation.metrics import agreement, cost, differences, diversity, effects, reference, segmentation
 from evaluation.metrics import distances as set_distances
@@ -143,14 +141,16 @@ def check_leaks(work: Work, metrics: dict[str, Metric]) -> None:
     """Refuse to score with networks that a method was trained against, or on photographs that were trained on."""
     extractors = [c.extractor for c in work.extractors] if _on_features(metrics) else []
     judges = {f"the extractor '{extractor.label}'": (extractor.full, extractor.module) for extractor in extractors}
+    if "diversity" in metrics:
+        judges |= {c.label: (c.protocol, c.module) for c in perceptual_consumers(work) if c.module is not None}
     if (judge := work.context.judge) is not None:
         judges["the judge"] = judge.protocol, judge
-    methods = work.measurements.methods.values()
+    methods = list(work.measurements.methods.values())
     leaks.check_judges(methods, {name: protocol for name, (protocol, _) in judges.items()})
-    for name, (_, module) in judges.items():
-        if isinstance(module, nn.Module):
-            leaks.check_shared_weights(methods, name, module)
-    leaks.check_photographs(work.run)
+    for name, (_, network) in judges.items():
+        if (tensors := leaks.held_tensors(network)) is not None:
+            leaks.check_shared_weights(methods, name, tensors)
+    work.leaks = leaks.check_photographs(work.run, work.context.options.alike)
 
 
 def scored_inputs(run: RunDirectory, context: Context) -> str:

@@ -177,7 +177,11 @@ def weights_sha256(state: Mapping[str, Tensor]) -> str:
     return digest.hexdigest()
 
 
-def tensor_hashes(module: nn.Module, least: int = 512) -> set[str]:
-    """SHA-256 of every weight tensor of at least `least` numbers, as float32: the same weights in any file format."""
-    tensors = [tensor for tensor in module.state_dict().values() if tensor.numel() >= least]
-    return {hashlib.sha256(t.detach().float().cpu().contiguous().numpy().tobytes()).hexdigest() for t in tensors}
+def tensor_hashes(weights: nn.Module | Iterable[Tensor], least: int = 512) -> set[str]:
+    """SHA-256 of every weight tensor of at least `least` numbers, as float32 and rounded to half precision: the same
+    weights in any file format, also in one of half precision. Tensors of one repeated number tell nothing."""
+    tensors = weights.state_dict().values() if isinstance(weights, nn.Module) else weights
+    plain = (tensor.detach().float().cpu().contiguous() for tensor in tensors
+             if isinstance(tensor, Tensor) and tensor.is_floating_point() and tensor.numel() >= least)
+    return {hashlib.sha256(form.numpy().tobytes()).hexdigest() for tensor in plain if tensor.min() < tensor.max()
+            for form in (tensor, tensor.half())}

@@ -55,6 +55,7 @@ class Work:
     def __init__(self, run: RunDirectory, context: Context):
         self.run, self.context = run, context
         self.measurements = Measurements(run, context.device)
+        self.leaks: dict[str, Any] = {}  # what a protocol says of the check for leaks
         self.current: set[str] = set()  # inputs of all scores that this run has as it is now
         self._made: dict[Any, Any] = {}
 
@@ -140,8 +141,8 @@ class Work:
         scenes = self.run.scenes()
         known = {"N": self.n, "image size": list(self.measurements.size), "dtype of the metric": "float64",
                  "interval": f"95 %, percentile bootstrap, {self.resampling}",
-                 "dataset": self.measurements.dataset_hash(), "scored on": device_name(self.context.device),
-                 "versions": versions()}
+                 "dataset": self.measurements.dataset_hash(), "leaks": self.leaks,
+                 "scored on": device_name(self.context.device), "versions": versions()}
         return known | ({"scenes": scenes} if scenes else {})
 
 

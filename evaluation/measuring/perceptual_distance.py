@@ -48,6 +48,7 @@ class PerceptualConsumer:
     embed_images: Callable[[Batch], Maps] = field(compare=False)
     compare: Callable[[Maps, Maps], torch.Tensor] = field(default=map_distance, compare=False)
     against_photos: bool = True
+    module: torch.nn.Module | None = field(default=None, compare=False)  # a network of its own, beside the extractors
 
     @property
     def name(self) -> str:
@@ -118,7 +119,7 @@ def build_lpips(path: Path, device: str) -> PerceptualConsumer:
     protocol = {"lpips": "0.1", "net": net, "trunk sha256": digest, "heads sha256": weights_sha256(heads),
                 "resize": "none", "network dtype": "float32, no TF32"}
     return PerceptualConsumer(f"LPIPS-{net}", protocol, lambda batch: pictures(batch.photos),
-                              lambda batch: pictures(batch.images.flatten(0, 1)), compare)
+                              lambda batch: pictures(batch.images.flatten(0, 1)), compare, module=model)
 
 
 def lpips_trunk(path: Path) -> tuple[str, Path]:

@@ -6,8 +6,9 @@ the model that mean nothing here are left out before the argmax, so a judge neve
 
 import math
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import astuple
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from torch import nn
 from data.errors import InputError, nearest
 from data.files import read_yaml, sha256
 from data.labels import LabelSpace
+from evaluation.networks.held_weights import module_tensors, program_tensors, safetensors_tensors, script_tensors
 from evaluation.networks.resize import FILTERS, resize
 from evaluation.networks.transformers_models import load_pretrained, model_hash, preprocessing, require_transformers
 from presets.schema import LabelJudgeConfig
@@ -50,12 +52,14 @@ class MappedJudge:
 
     network: float32 [N, 3, h, w] -> logits [N, M, h', w']. mapping: class of the network -> class index of the run.
     mean, std: of RGB divided by `scale`. size: (height, width) the network sees; None: as the images are.
+    held: gives the weight tensors of the network and of its file, for the check of leaks.
     """
 
     def __init__(self, network: Callable[[torch.Tensor], torch.Tensor], mapping: Mapping[int, int], name: str,
                  digest: str, mean: Sequence[float], std: Sequence[float], scale: float = 255.0,
-                 size: tuple[int, int] | None = None, filter_name: str = "antialias-bilinear", device: str = "cpu"):
-        self.network, self.device, self.size = network, device, size
+                 size: tuple[int, int] | None = None, filter_name: str = "antialias-bilinear", device: str = "cpu",
+                 *, held: Callable[[], Iterable[torch.Tensor]]):
+        self.network, self.device, self.size, self.held = network, device, size, held
         self.mean, self.std, self.scale = mean, std, scale
         self.resize = filter_name if size else "none"
         self.columns = torch.tensor(sorted(mapping), device=device)
@@ -121,7 +125,8 @@ def huggingface_judge(config: LabelJudgeConfig, labels: LabelSpace, device: str 
     mapping = map_names(names, labels, renamed, str(folder))
     mean, std, size = astuple(preprocessing(folder, config.size))
     return MappedJudge(lambda x: model(pixel_values=x).logits, mapping, model.config.model_type, model_hash(folder),
-                       mean, std, 255.0, size, device=device)
+                       mean, std, 255.0, size, device=device,
+                       held=lambda: [*module_tensors(model), *safetensors_tensors(folder)])
 
 
 def _model_folder(path: str | None) -> Path:
@@ -175,11 +180,11 @@ def exported_judge(config: LabelJudgeConfig, labels: LabelSpace, device: str = "
     description = _description_file(config)
     values, file = _description(description), Path(config.path)
     mapping = _mapping(values["labels"], labels, description)
-    network = _load_exported(file, device)
+    network, held = _load_exported(file, device)
     size = tuple(values["size"]) if values.get("size") else None
     return MappedJudge(network, mapping, file.name, sha256(file), values.get("mean", (0.0, 0.0, 0.0)),
                        values.get("std", (1.0, 1.0, 1.0)), float(values.get("scale", 255)), size,
-                       values.get("resize", "antialias-bilinear"), device)
+                       values.get("resize", "antialias-bilinear"), device, held=held)
 
 
 def _description_file(config: LabelJudgeConfig) -> Path:
@@ -214,15 +219,19 @@ def _mapping(given: Mapping[Any, Any], labels: LabelSpace, file: Path) -> dict[i
     return mapping
 
 
-def _load_exported(file: Path, device: str) -> Callable[[torch.Tensor], torch.Tensor]:
-    """The network, giving logits; a dict answer like torchvision's ({"out": logits}) is opened."""
+def _load_exported(file: Path, device: str) -> tuple[Callable[[torch.Tensor], torch.Tensor],
+                                                     Callable[[], Iterable[torch.Tensor]]]:
+    """The network, giving logits (a dict answer like torchvision's, {"out": logits}, is opened), and its weights."""
     try:
         if file.suffix == ".pt2":
-            network: nn.Module = torch.export.load(file).module().to(device)
+            program = torch.export.load(file)
+            network: nn.Module = program.module().to(device)
+            held = partial(program_tensors, program)
         else:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)  # deprecated, but the files people have are TorchScript
                 network = torch.jit.load(file, map_location=device).eval()
+            held = partial(script_tensors, network)
     except Exception as error:  # the loaders raise many kinds
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{file}: neither TorchScript nor a torch.export archive ({reason})") from None
@@ -237,4 +246,4 @@ def _load_exported(file: Path, device: str) -> Callable[[torch.Tensor], torch.Te
             raise InputError(f"{file}: cannot take images of shape {list(x.shape)} ({reason}); export with a dynamic "
                              "batch dimension, and height and width that are dynamic or `size`") from None
         return answer["out"] if isinstance(answer, dict) else answer
-    return logits
+    return logits, held

@@ -1,10 +1,13 @@
 """The validation pairs of a run as plain files, so that every later stage, and any other program, can read them."""
 
+import numpy as np
+
 from data import rendered
 from data.errors import InputError
-from data.files import fingerprint, read_json, write_json, write_png
+from data.files import atomic_path, fingerprint, read_json, write_json, write_png
 from data.pairs import PairDataset, pairs_key
 from evaluation.measuring.images import pixel_hash
+from evaluation.measuring.leaks import THUMBNAIL, thumbnail
 from evaluation.rundir import RunDirectory
 from presets.schema import DataConfig
 
@@ -26,11 +29,24 @@ def is_written(run: RunDirectory, config: DataConfig, train: PairDataset, val: P
     if written["pairs"] != _pairs(train, val):
         raise InputError(f"{run.dataset}: made of other pairs than {config.path or config.dataset} has; give another "
                          "--out, or the data that this run was begun with")
-    return True
+    return run.train_thumbnails.exists()
+
+
+def _write_training_photographs(run: RunDirectory, train: PairDataset) -> None:
+    """What tells them again, whole or changed a little."""
+    hashes, thumbnails = [], np.empty((len(train), *THUMBNAIL), np.uint8)
+    for i in range(len(train)):
+        photo = train[i].photo
+        hashes.append(pixel_hash(photo))
+        thumbnails[i] = thumbnail(photo)
+    with atomic_path(run.train_thumbnails) as temporary, open(temporary, "wb") as file:
+        np.save(file, thumbnails)
+    write_json(run.train_file, {"photo_sha256": hashes})
 
 
 def write_dataset(run: RunDirectory, config: DataConfig, train: PairDataset, val: PairDataset) -> None:
-    """Photos, layouts, and where known instances and modes of the validation pairs; hashes of the training photos."""
+    """Photos, layouts, and where known instances and modes of the validation pairs; hashes and thumbnails of
+    the training photos."""
     write_json(run.dataset / "labels.json", val.labels.to_json())
     modes = {}
     for index in range(len(val)):
@@ -43,7 +59,7 @@ def write_dataset(run: RunDirectory, config: DataConfig, train: PairDataset, val
             modes[pair.name] = pair.modes
     if modes:
         write_json(run.dataset / "modes.json", modes)
-    write_json(run.dataset / "train.json", {"photo_sha256": [pixel_hash(train[i].photo) for i in range(len(train))]})
+    _write_training_photographs(run, train)
     renderer = rendered(config.dataset)
     write_json(run.dataset_marker, {"fingerprint": dataset_key(config), "pairs": _pairs(train, val), "val": len(val),
                                     "train": len(train), "version": renderer.version if renderer else None})

@@ -7,20 +7,14 @@ import zlib
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
-from safetensors.torch import save_file
 
 from data.errors import InputError
 from data.files import read_image, read_json, write_json
 from evaluation import merge
 from evaluation.measuring.context import Context
-from evaluation.measuring.images import add_images, check_complete, content_hash, pixel_hash, read_images
-from evaluation.measuring.leaks import check_judges, check_photographs, check_shared_weights, hashes_in
-from evaluation.run import main
-from evaluation.rundir import Method
+from evaluation.measuring.images import add_images, check_complete, content_hash, read_images
 from evaluation.scores import score_run
-from models.perceptual import tensor_hashes
 
 
 @pytest.fixture
@@ -151,71 +145,6 @@ def test_content_hash_sees_names_and_bytes(tmp_path):
     assert content_hash([tmp_path / "a", tmp_path / "b"]) != first
     with pytest.raises(InputError, match="no such file"):
         content_hash([tmp_path / "c"])
-
-
-# leaks
-
-
-def test_a_network_of_a_loss_may_not_judge(tiny_run, tiny_judge):
-    tiny_run.write_method(Method("crn", "CRN", loss_networks={"perceptual": "AB" * 32}))
-    with pytest.raises(InputError, match="the judge is the network 'perceptual' of a loss of method 'crn'"):
-        score_run(tiny_run, Context(tiny_judge, bootstrap=200), ["segmentation"])
-    assert tiny_run.scores("segmentation") == []
-
-
-def test_hashes_are_found_at_any_depth():
-    digest = "0123456789abcdef" * 4
-    assert hashes_in({"a": [{"b": digest.upper()}, "short", 5]}) == {digest}
-    check_judges([Method("m", "M", loss_networks={"x": "1" * 64})], {"j": {"sha256": digest}})
-    with pytest.raises(InputError, match="'x' of a loss of method 'm'"):
-        check_judges([Method("m", "M", loss_networks={"x": digest})], {"j": {"deep": {"sha256": digest}}})
-
-
-def test_shared_weights_are_found_whatever_the_layer_is_called():
-    a, b = torch.nn.Sequential(torch.nn.Conv2d(3, 32, 3)), torch.nn.ModuleDict({"other": torch.nn.Conv2d(3, 32, 3)})
-
-    def check():
-        check_shared_weights([Method("m", "M", loss_tensors={"vgg": sorted(tensor_hashes(b))})], "the judge", a)
-
-    check()
-    b["other"].load_state_dict(a[0].state_dict())
-    with pytest.raises(InputError, match="the judge shares 1 weight tensors with 'vgg', .* of method 'm'"):
-        check()
-
-
-@pytest.mark.parametrize("metric, who", [("distances", "the extractor 'judge'"), ("segmentation", "the judge")])
-def test_a_network_that_shares_weights_with_a_loss_may_not_score(tiny_run, tiny_judge, metric, who):
-    tiny_run.write_method(Method("crn", "CRN", loss_tensors={"perceptual": sorted(tensor_hashes(tiny_judge.body))}))
-    with pytest.raises(InputError, match=f"{who} shares 1 weight tensors with 'perceptual'"):
-        score_run(tiny_run, Context(tiny_judge, bootstrap=200), [metric])
-
-
-def test_methods_of_earlier_calls_count_too(tmp_path, capsys):
-    """crn is trained with VGG-19 from one file; the next call is about another method and judges with another file."""
-    generator = torch.Generator().manual_seed(0)
-    weights = {f"features.{i}.{kind}": torch.randn(shape, generator=generator) / 9
-               for i, n in ((0, 3), (2, 64)) for kind, shape in (("weight", (64, n, 3, 3)), ("bias", (64,)))}
-    save_file(weights, tmp_path / "loss.safetensors")
-    save_file({key: value for key, value in weights.items() if ".0." in key}, tmp_path / "judge.safetensors")
-    settings = ["data.train=2", "data.val=8", "training.images_seen=2", "training.batch=1", "judge.images_seen=8",
-                "perceptual.source=safetensors", f"perceptual.path={tmp_path}/loss.safetensors",
-                f"score.extractors=[{{kind: vgg19, path: {tmp_path}/judge.safetensors}}]",
-                "objectives.content.calibrate_at=1"]
-    call = ["--preset", "smoke", "--device", "cpu", "--executor", "local", "--out", str(tmp_path / "run"), "--set"]
-    assert main(["--stages", "train,synthesize", "--methods", "crn", *call, *settings]) == 0
-    with pytest.raises(SystemExit):
-        main(["--stages", "score", "--methods", "image_space", *call, *settings])
-    assert "'VGG19' shares 1 weight tensors with 'perceptual', a network of a loss of method 'crn'" in \
-        capsys.readouterr().err
-
-
-def test_training_photographs_may_not_be_scored(tiny_run):
-    photo = read_image(tiny_run.photo_file("00006")).transpose(2, 0, 1)
-    write_json(tiny_run.dataset / "train.json", {"photo_sha256": [pixel_hash(photo + 1)]})
-    check_photographs(tiny_run)
-    write_json(tiny_run.dataset / "train.json", {"photo_sha256": [pixel_hash(photo)]})
-    with pytest.raises(InputError, match="1 scored photographs were trained on .first: 00006"):
-        check_photographs(tiny_run)
 
 
 # tables of several machines
