@@ -16,7 +16,8 @@ def module_tensors(module: nn.Module) -> Iterator[torch.Tensor]:
 def script_tensors(module: torch.jit.ScriptModule) -> Iterator[torch.Tensor]:
     """Parameters, buffers and the constants of the graph, where freezing puts the weights."""
     yield from module.state_dict().values()
-    for node in module.inlined_graph.findAllNodes("prim::Constant"):
+    graph = module.inlined_graph  # its nodes live as long as it is held
+    for node in graph.findAllNodes("prim::Constant"):
         if "value" in node.attributeNames() and node.kindOf("value") == "t":
             yield node.t("value")
 
