@@ -91,7 +91,7 @@ def count(preset: Preset, batch: int) -> dict:
 
 
 def measure_one(preset: Preset, batch: int, device: str, seconds: float, clock: str) -> dict:
-    harness = next(variant for variant in variants(device, None) if variant.name.startswith("harness"))
+    harness = next(variant for variant in variants(device) if variant.name.startswith("harness"))
     row = Row(harness, preset, "crn", batch, device)
     measure([row], seconds, CLOCKS[clock])
     memory = {key: value for key, value in row.memory().items() if key == "peak_mb"}

@@ -19,7 +19,7 @@ import json
 import platform
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -66,7 +66,7 @@ class Variant:
 NAIVE = Variant("naive float32 port")
 
 
-def variants(device: str, compile_mode: str | None) -> list[Variant]:
+def variants(device: str, compile_modes: Sequence[str] = ()) -> list[Variant]:
     """Rows of the table. The harness has no cached features by default and takes bf16 only where it is native."""
     bf16 = native_bf16(device)
     harness = Variant("harness: all of them", True, True, True, True, bf16)
@@ -76,13 +76,11 @@ def variants(device: str, compile_mode: str | None) -> list[Variant]:
             replace(NAIVE, name="+ packed gradients of upsampling", packed_gradients=True)]
     rows += [replace(NAIVE, name="+ bf16 autocast", bf16=True)] if bf16 else []
     rows += [harness, replace(harness, name="harness, photo features cached", cached_photo=True)]
-    if compile_mode:
-        rows.append(replace(harness, name=f"harness, torch.compile {compile_mode}", compile=compile_mode))
-    return rows
+    return rows + [replace(harness, name=f"harness, torch.compile {mode}", compile=mode) for mode in compile_modes]
 
 
 def build(preset: Preset, name: str, classes: int = CLASSES) -> Method:
-    """The method with random networks in its loss: only shapes matter here."""
+    """The method with random networks in its loss: only shapes matter here. On torch's current default device."""
     spec, size = method_spec(name, preset), tuple(preset.data.size)
     torch.manual_seed(preset.seed)
     return build_method(spec, classes, size, **random_networks(preset, spec, classes))
@@ -105,7 +103,8 @@ class Row:
 
     def __init__(self, variant: Variant, preset: Preset, method: str, batch: int, device: str):
         self.variant, self.milliseconds = variant, float("inf")
-        built = build(preset, method)
+        with torch.device(device):
+            built = build(preset, method)
         layout = torch.channels_last if variant.channels_last else torch.contiguous_format
         if not variant.fused_norm:
             naive_layers(built.generator)
@@ -285,7 +284,10 @@ def bench_method(preset: Preset, method: str, args: argparse.Namespace, device: 
     def build_row(variant: Variant) -> Row:
         return Row(variant, preset, method, args.batch, device)
 
-    chosen = variants(device, args.compile)
+    chosen = [v for v in variants(device, args.compile) if not args.rows or any(part in v.name for part in args.rows)]
+    if not chosen:
+        raise InputError(f"--rows {' '.join(args.rows)}: no row is called so; there are "
+                         + "; ".join(v.name for v in variants(device, args.compile)))
     content = "perceptual" in build(preset, method).objective.networks()
     if method != "crn":
         chosen = [v for v in chosen if v.channels_last and v.fused_norm and not v.cached_photo]
@@ -294,11 +296,13 @@ def bench_method(preset: Preset, method: str, args: argparse.Namespace, device: 
     work = {cached: counted_work(preset, method, args.batch, preset.training.trainable, cached) if content else None
             for cached in {variant.cached_photo for variant in chosen}}
     part: dict = {"tflop_per_step": work[False]}
-    if method == "crn":
-        part["check"] = compare(rows[0], next(row for row in rows if row.variant.name.startswith("harness")))
+    harness = next((row for row in rows if row.variant.name.startswith("harness")), None)
+    naive = rows[0] if rows[0].variant == NAIVE else None
+    if naive and harness:
+        part["check"] = compare(naive, harness)
     measure(rows, args.seconds, CLOCKS[args.clock])
-    naive = rows[0].milliseconds if method == "crn" else None
-    part["rows"] = [describe(row, args.batch, work[row.variant.cached_photo], rate, naive) | kept
+    naive_ms = naive.milliseconds if naive else None
+    part["rows"] = [describe(row, args.batch, work[row.variant.cached_photo], rate, naive_ms) | kept
                     for row, kept in zip(rows, memory, strict=True)]
     return part
 
@@ -315,8 +319,11 @@ def parser() -> argparse.ArgumentParser:
     usage.add_argument("--seconds", type=float, default=20.0, help="for each method; default: 20")
     usage.add_argument("--clock", choices=CLOCKS, default="wall",
                        help="processor: time on the CPU alone, for --threads 1 on a machine shared with others")
-    usage.add_argument("--compile", choices=["default", "reduce-overhead", "max-autotune"],
-                       help="one more row with torch.compile (reduce-overhead: CUDA graphs)")
+    usage.add_argument("--compile", choices=["default", "reduce-overhead", "max-autotune"], nargs="+", default=[],
+                       help="one more row each with torch.compile (reduce-overhead: CUDA graphs)")
+    usage.add_argument("--rows", nargs="+", default=[], metavar="TEXT", help="only rows with one of these in the name")
+    usage.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="settings",
+                       help="any keys of the preset, for example training.activation_checkpointing=true")
     usage.add_argument("--out", type=Path, metavar="FILE.json")
     return usage
 
@@ -324,7 +331,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     with one_line_errors("benchmarks.train_step"):
-        preset = load_preset(args.preset, [f"data.size={list(args.size)}"] if args.size else [])
+        size = [f"data.size={list(args.size)}"] if args.size else []
+        preset = load_preset(args.preset, [*size, *args.settings])
         args.batch = args.batch or preset.training.batch
         if args.batch < 1 or args.batch % preset.training.accumulate:
             raise InputError(f"--batch {args.batch}: at least 1, and a multiple of training.accumulate="
@@ -333,8 +341,9 @@ def main(argv: list[str] | None = None) -> int:
         torch.set_num_threads(args.threads or torch.get_num_threads())
         bf16 = native_bf16(device)
         rate = matrix_rate(device, bf16, CLOCKS[args.clock])
-        results = {"machine": machine(device), "preset": args.preset, "size": preset.data.size, "batch": args.batch,
-                   "clock": args.clock, "matrix_tflop_per_s": rate, "matrix_dtype": "bf16" if bf16 else "float32"}
+        results = {"machine": machine(device), "preset": args.preset, "settings": args.settings,
+                   "size": preset.data.size, "batch": args.batch, "clock": args.clock,
+                   "matrix_tflop_per_s": rate, "matrix_dtype": "bf16" if bf16 else "float32"}
         results["methods"] = {name: bench_method(preset, name, args, device, rate) for name in args.methods.split(",")}
     print(table(results))
     if args.out:

@@ -17,7 +17,7 @@ TINY = ["data.size=[16, 32]", "generators.crn.widths=[8, 6, 4]", "perceptual.wid
 
 def test_naive_port_and_harness_give_the_same_loss_and_gradients():
     preset = load_preset("street", TINY)
-    for variant in variants("cpu", None):
+    for variant in variants("cpu"):
         naive = Row(NAIVE, preset, "crn", 2, "cpu")
         result = compare(naive, Row(variant, preset, "crn", 2, "cpu"))
         assert result["same"] and result["gradient_relative_difference"] < result["tolerance"], variant.name
@@ -47,6 +47,20 @@ def test_table_and_json_of_the_command(tmp_path, capsys):
     assert rows[0]["times_naive"] == 1
 
 
+def test_some_rows_alone(tmp_path, capsys):
+    out = tmp_path / "table.json"
+    common = ["--preset", "smoke", "--size", "16", "32", "--batch", "2", "--device", "cpu", "--seconds", "0.1"]
+    assert train_step.main([*common, "--rows", "harness", "--set", "training.activation_checkpointing=true",
+                            "--out", str(out)]) == 0
+    stored = json.loads(out.read_text())
+    rows = stored["methods"]["crn"]["rows"]
+    assert [row["name"] for row in rows] == ["harness: all of them", "harness, photo features cached"]
+    assert "times_naive" not in rows[0] and stored["settings"] == ["training.activation_checkpointing=true"]
+    with pytest.raises(SystemExit):
+        train_step.main([*common, "--rows", "hoarness"])
+    assert "--rows hoarness: no row is called so; there are naive float32 port;" in capsys.readouterr().err
+
+
 def test_cached_features_are_no_work():
     preset = load_preset("street", TINY)
     with torch.device("meta"):
@@ -68,14 +82,14 @@ def test_memory_is_measured_while_no_other_row_is_there(monkeypatch):
             measured.append(len(alive))
             return super().memory()
     monkeypatch.setattr(train_step, "Row", Counted)
-    args = SimpleNamespace(batch=1, seconds=0.0, compile=None, clock="wall")
+    args = SimpleNamespace(batch=1, seconds=0.0, compile=[], rows=[], clock="wall")
     rows = train_step.bench_method(load_preset("street", TINY), "crn", args, "cpu", 1.0)["rows"]
     assert measured == [1] * len(rows)
 
 
 def test_rows_follow_the_preset_s_training():
     settings = ["training.start_from=elsewhere", "training.trainable=1", "training.accumulate=2"]
-    harness = next(v for v in variants("cpu", None) if v.name.startswith("harness"))
+    harness = next(v for v in variants("cpu") if v.name.startswith("harness"))
     row = Row(harness, load_preset("street", [*TINY, *settings]), "crn", 2, "cpu")
     row()
     generator = row.method.generator
