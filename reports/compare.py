@@ -1,0 +1,231 @@
+"""Does an own run find what the reference found? In words and as a table.
+
+    python -m reports.compare RUN [NAME or FOLDER of a reference]
+
+Without a second argument the reference is the one about the same pictures. Two values differ where their 95 % intervals
+do not overlap; that of a reference with several training seeds reaches from the lowest to the highest of theirs, since
+another seed is what a repetition has too. Scores by another judge or on other features are not compared, and said so;
+a run on other layouts, photographs or sizes is refused.
+"""
+
+import argparse
+import csv
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from data.errors import InputError, one_line_errors
+from data.files import atomic_path
+from evaluation.rundir import COMPARED, RunDirectory, Score, Value
+from reports.record.formatting import number_format
+from reports.record.tables import REFERENCE_ROWS
+from reports.reference import PATHS, Reference, flat, load_reference, matching_reference, pictures_key, reference_names
+
+OWN = ("inputs", "images", "versions", "interval", "merged from", "scored on", "dataset")  # of one machine and one run
+NOT_COMPARED = (*COMPARED, "cost")  # cost is a machine's own
+INDEPENDENT = ("seed", "methods", "checkpoint_seconds", "log_every", "samples_every", "workers", "compile",
+               "cache_photo_features_gb", "group_timeout", "activation_checkpointing", "label")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One value of one method in both. low, high: of the reference, over its seeds; None where it has no interval."""
+
+    metric: str
+    method: str
+    title: str
+    own: Value
+    reference: float
+    low: float | None
+    high: float | None
+
+    @property
+    def verdict(self) -> str:
+        """"within", "higher", "lower", or "no interval" where one of the two has none."""
+        if self.own.interval is None or self.low is None or self.high is None:
+            return "no interval"
+        if self.own.interval[0] > self.high:
+            return "higher"
+        return "lower" if self.own.interval[1] < self.low else "within"
+
+    @property
+    def better(self) -> str:
+        """What a verdict beyond the intervals means for the method; empty where the value has no order."""
+        if self.own.higher_is_better is None or self.verdict not in ("higher", "lower"):
+            return ""
+        return "better" if (self.verdict == "higher") == self.own.higher_is_better else "worse"
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """left_out: why scores or methods are not in `rows`, one line each. settings: what was trained differently."""
+
+    reference: Reference
+    rows: list[Row]
+    left_out: list[str]
+    settings: list[str]
+
+    @property
+    def beyond(self) -> list[Row]:
+        return [row for row in self.rows if row.better or row.verdict in ("higher", "lower")]
+
+
+def compare(run: RunDirectory, reference: Reference) -> Comparison:
+    """Raises InputError where the run is about other pictures, has no scores, or none that can be compared."""
+    _refuse_other_pictures(run, reference)
+    own = {(s.metric, s.method): s for s in run.scores() if s.metric not in NOT_COMPARED}
+    if not own:
+        raise InputError(f"{run.path}: no scores to compare; run the stage score first")
+    known = {(s.metric, s.method): s for s in reference.scores if s.metric not in NOT_COMPARED}
+    titles = {m.name: m.title for m in [*reference.methods, *run.methods()]} | REFERENCE_ROWS
+    rows, left_out = [], _missing(own, known, titles)
+    for key in (key for key in known if key in own):
+        if different := _different_protocol(own[key], known[key]):
+            left_out.append(f"{key[0]} of {titles.get(key[1], key[1])}: {different}")
+        else:
+            rows += _rows(own[key], known[key], titles.get(key[1], key[1]), reference)
+    if not rows:
+        raise InputError(f"{run.path}: nothing can be compared with the reference {reference.name}: "
+                         + "; ".join(left_out[:3]))
+    return Comparison(reference, rows, _shortened(left_out), _settings(run, reference))
+
+
+def _refuse_other_pictures(run: RunDirectory, reference: Reference) -> None:
+    mine, theirs = pictures_key(run), reference.about["pictures"]
+    words = {"N": "number of layouts", "size": "size"}
+    for key in ("size", "N", "layouts", "photographs"):
+        if mine[key] != theirs[key]:
+            said = f" ({mine[key]} here, {theirs[key]} there)" if key in words else ""
+            raise InputError(f"{run.path}: cannot be compared with the reference {reference.name}: other "
+                             f"{words.get(key, key)}{said}")
+
+
+def _different_protocol(own: Score, known: Score) -> str:
+    """Why two scores were not measured alike; empty where they were."""
+    a, b = own.protocol, known.protocol
+    keys = [key for key in {**b, **a} if key not in OWN and a.get(key) != b.get(key)]
+    if not keys:
+        return ""
+    if keys == ["judge"] or "judge" in keys:
+        return "another judge (each run that trains its own has another)"
+    return f"measured differently ({', '.join(keys)})"
+
+
+def _missing(own: dict, known: dict, titles: dict[str, str]) -> list[str]:
+    ours, theirs = ({method for _, method in scores} for scores in (own, known))
+    lines = [f"{titles.get(name, name)}: not in the reference" for name in sorted(ours - theirs)]
+    return lines + [f"{titles.get(name, name)}: not in this run" for name in sorted(theirs - ours)]
+
+
+def _rows(own: Score, known: Score, title: str, reference: Reference) -> list[Row]:
+    found = []
+    for value in own.values:
+        if there := known.value(value.name):
+            low, high = _interval(there, known, reference)
+            found.append(Row(own.metric, own.method, title, value, there.value, low, high))
+    return found
+
+
+def _interval(value: Value, score: Score, reference: Reference) -> tuple[float | None, float | None]:
+    """From the lowest to the highest of the intervals of all seeds that were scored alike."""
+    intervals = [value.interval] if value.interval else []
+    for table in reference.tables:
+        for content in table["scores"]:
+            if (content["metric"], content["method"]) == (score.metric, score.method):
+                intervals += [v["interval"] for v in content["values"] if v["name"] == value.name and v["interval"]]
+    return (min(i[0] for i in intervals), max(i[1] for i in intervals)) if intervals else (None, None)
+
+
+def _shortened(lines: list[str]) -> list[str]:
+    """Lines that give one reason for many methods, as one line."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for line in lines:
+        what, _, reason = line.partition(": ")
+        metric, of, method = what.partition(" of ")
+        groups.setdefault((metric if of else "", reason), []).append(method or what)
+    return [f"{metric + ' of ' if metric else ''}{', '.join(names)}: {reason}"
+            for (metric, reason), names in groups.items()]
+
+
+def _settings(run: RunDirectory, reference: Reference) -> list[str]:
+    """Settings of the trainings that differ, with both values."""
+    mine, theirs = flat(run.config()["config"]), reference.about["settings"]
+    return [f"{key}: {mine.get(key)!r} here, {theirs[key]!r} in the reference" for key in sorted(theirs)
+            if key not in PATHS and key.split(".")[-1] not in INDEPENDENT and mine.get(key) != theirs[key]]
+
+
+def text(comparison: Comparison) -> str:
+    """All of a comparison, for a terminal."""
+    reference, rows = comparison.reference, comparison.rows
+    seeds = len(reference.about["seeds"])
+    lines = [f"reference {reference.name}: {seeds} training seed{'s' if seeds > 1 else ''}, "
+             f"{', '.join(reference.about['devices'])}", "", *_table(rows), ""]
+    beyond = comparison.beyond
+    lines.append(f"{len(beyond)} of {len(rows)} values differ beyond the intervals"
+                 + (":" if beyond else "; the run finds what the reference found."))
+    lines += [f"  {_sentence(row)}" for row in beyond]
+    if comparison.settings:
+        lines += ["trained differently:", *(f"  {line}" for line in comparison.settings)]
+    if comparison.left_out:
+        lines += ["not compared:", *(f"  {line}" for line in comparison.left_out)]
+    return "\n".join(lines) + "\n"
+
+
+def _sentence(row: Row) -> str:
+    form = _format(row)
+    said = f"{row.title}, {row.own.name}: {form(row.own.value)} {form.interval(row.own.interval)} here, " \
+           f"{form(row.reference)} {form.interval((row.low, row.high))} in the reference: {row.verdict}"
+    return said + (f", that is {row.better}" if row.better else "")
+
+
+def _format(row: Row):
+    return number_format([row.own.value, row.reference, *(row.own.interval or ()), row.low, row.high])
+
+
+def _table(rows: Iterable[Row]) -> list[str]:
+    cells = [("method", "value", "here", "reference", "")]
+    for row in rows:
+        form = _format(row)
+        there = (row.low, row.high) if row.low is not None and row.high is not None else None
+        cells.append((row.title, row.own.name, f"{form(row.own.value)} {form.interval(row.own.interval)}".strip(),
+                      f"{form(row.reference)} {form.interval(there)}".strip(), row.verdict))
+    widths = [max(len(row[i]) for row in cells) for i in range(5)]
+    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
+
+
+def write_csv(comparison: Comparison, file: Path) -> None:
+    """The rows at full precision."""
+    with atomic_path(file) as temporary, open(temporary, "w", newline="") as target:
+        writer = csv.writer(target)
+        writer.writerow(["metric", "method", "value", "own", "own low", "own high", "reference", "reference low",
+                         "reference high", "verdict", "better"])
+        for row in comparison.rows:
+            own: tuple[Any, Any] = row.own.interval or (None, None)
+            writer.writerow([row.metric, row.method, row.own.name, row.own.value, *own, row.reference, row.low,
+                             row.high, row.verdict, row.better])
+
+
+def main(argv: list[str] | None = None) -> int:
+    usage = argparse.ArgumentParser(prog="python -m reports.compare", description=__doc__,
+                                    formatter_class=argparse.RawDescriptionHelpFormatter)
+    usage.add_argument("run", metavar="RUN", help="run directory")
+    usage.add_argument("reference", nargs="?", metavar="REFERENCE", help="default: the one about the same pictures")
+    usage.add_argument("--csv", type=Path, metavar="FILE", help="the table at full precision as well")
+    args = usage.parse_args(argv)
+    with one_line_errors("reports.compare"):
+        run = RunDirectory.open(args.run)
+        reference = load_reference(args.reference) if args.reference else matching_reference(run)
+        if reference is None:
+            raise InputError(f"{run.path}: no reference is about these layouts and photographs (there are: "
+                             f"{', '.join(reference_names()) or 'none'}); name one to hear what differs")
+        comparison = compare(run, reference)
+        print(text(comparison), end="")
+        if args.csv:
+            write_csv(comparison, args.csv)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

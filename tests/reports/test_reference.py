@@ -1,0 +1,146 @@
+"""References: what is kept of runs, what an own run is held against, and what is refused."""
+
+import shutil
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.errors import InputError
+from data.files import read_image, read_json, write_json, write_png
+from evaluation.rundir import PHOTOS, RunDirectory
+from reports import compare as comparing
+from reports import reference as references
+from reports.compare import compare
+from reports.reference import load_reference, matching_reference, write_reference
+from tests.conftest import add_scores, make_run
+
+
+def altered(run: RunDirectory, folder, seed: int, shift: float = 0.0) -> RunDirectory:
+    """A copy of a run with another training seed, its scores moved."""
+    shutil.copytree(run.path, folder)
+    copy = RunDirectory(folder)
+    record = copy.config()
+    record["config"]["seed"] = seed
+    write_json(folder / "run.json", record)
+    for score in copy.scores():
+        for value in score.values:
+            value.value += shift
+            value.interval = tuple(end + shift for end in value.interval)
+        copy.write_score(score)
+    return copy
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory) -> list[RunDirectory]:
+    folder = tmp_path_factory.mktemp("runs")
+    first = make_run(folder / "first")
+    add_scores(first)
+    return [first, altered(first, folder / "second", 1, 0.03)]
+
+
+@pytest.fixture(scope="module")
+def reference(runs, tmp_path_factory):
+    return load_reference(write_reference(runs, tmp_path_factory.mktemp("references") / "made"))
+
+
+def test_a_reference_holds_what_was_found_and_no_photograph(reference, runs):
+    assert reference.about["seeds"] == [0, 1] and reference.about["pictures"]["N"] == 12
+    assert [m.name for m in reference.methods] == [m.name for m in runs[0].methods()]
+    crn = next(row for row in reference.seeds if (row["method"], row["value"]) == ("crn", "mIoU"))
+    assert crn["mean"] == pytest.approx(0.7 + 0.015) and crn["n"] == 2
+    assert read_json(reference.folder / "cost.json")["crn"]["training seconds"] == {"0": 1.5, "1": 1.5}
+    kept = {file.relative_to(reference.folder).parts[1] for file in reference.folder.glob("previews/*/*")}
+    assert kept == {"crn", "crn_diversity", "pix2pix", "image_space"}
+    layouts = runs[0].layouts()
+    for layout, file in reference.previews("crn").items():
+        shown = np.asarray(Image.open(file), int)
+        own, photo = (abs(shown - read_image(runs[0].image_file(name, layout))).mean() for name in ("crn", PHOTOS))
+        assert layout in layouts and own < photo - 5
+    assert len(reference.previews("crn")) == 6 and not list(reference.folder.glob("**/photos/*"))
+
+
+def test_an_equal_run_finds_what_the_reference_found(reference, runs, capsys):
+    assert comparing.main([str(runs[0].path), str(reference.folder)]) == 0
+    shown = capsys.readouterr().out
+    assert "0 of 15 values differ beyond the intervals; the run finds what the reference found." in shown
+    assert "reference made: 2 training seeds" in shown
+
+
+def test_a_run_beyond_the_intervals_of_all_seeds(reference, runs, tmp_path, capsys):
+    near, far = (altered(runs[0], tmp_path / str(shift), 2, shift) for shift in (0.06, 0.2))
+    assert not [row for row in compare(near, reference).rows if row.method == "crn" and row.verdict != "within"]
+    rows = {(row.method, row.own.name): row for row in compare(far, reference).rows}
+    assert rows["crn", "mIoU"].verdict == "higher" and rows["crn", "mIoU"].better == "better"
+    assert rows["crn", "FD-judge"].verdict == "within"
+    file = tmp_path / "table.csv"
+    comparing.main([str(far.path), str(reference.folder), "--csv", str(file)])
+    shown = capsys.readouterr().out
+    assert "CRN, mIoU: 0.900 [0.880, 0.920] here, 0.700 [0.680, 0.750] in the reference: higher, that is better" \
+        in shown
+    assert len(file.read_text().splitlines()) == 16
+
+
+def test_what_cannot_be_compared_is_refused(reference, runs, tmp_path, capsys):
+    other = altered(runs[0], tmp_path / "other", 0)
+    write_png(other.photo_file("00003"), 255 - read_image(other.photo_file("00003")))
+    with pytest.raises(InputError, match="cannot be compared with the reference made: other photographs"):
+        compare(other, reference)
+    with pytest.raises(InputError, match=r"other size \(\[16, 32\] here, \[32, 64\] there\)"):
+        compare(make_run(tmp_path / "small", 12, (16, 32)), reference)
+    with pytest.raises(InputError, match="other number of layouts .5 here, 12 there"):
+        compare(make_run(tmp_path / "few", 5), reference)
+    with pytest.raises(InputError, match="no scores to compare"):
+        compare(make_run(tmp_path / "unscored"), reference)
+    with pytest.raises(SystemExit):
+        comparing.main([str(runs[0].path), "nowhere"])
+    assert "nowhere: no reference" in capsys.readouterr().err
+
+
+def test_another_judge_is_said_and_the_rest_compared(reference, runs, tmp_path):
+    other = altered(runs[0], tmp_path / "other", 0)
+    for score in other.scores("segmentation"):
+        score.protocol["judge"] = "mine"
+        other.write_score(score)
+    found = compare(other, reference)
+    assert {row.metric for row in found.rows} == {"distances"}
+    assert [line for line in found.left_out if line.startswith("segmentation of") and "another judge" in line]
+    for score in other.scores("distances"):
+        score.protocol["extractor"] = "mine"
+        other.write_score(score)
+    with pytest.raises(InputError, match="nothing can be compared with the reference made: .*differently .extractor"):
+        compare(other, reference)
+
+
+def test_methods_and_settings_that_differ_are_named(reference, runs, tmp_path):
+    other = altered(runs[0], tmp_path / "other", 0)
+    record = other.config()
+    record["config"]["data"]["dataset"] = "mine"
+    write_json(other.path / "run.json", record)
+    for file in other.path.glob("scores/*/pix2pix.json"):
+        file.unlink()
+    found = compare(other, reference)
+    assert "pix2pix: not in this run" in found.left_out
+    assert found.settings == ["data.dataset: 'mine' here, 'street' in the reference"]
+
+
+def test_runs_of_one_reference_differ_in_the_seed_alone(runs, tmp_path):
+    other = altered(runs[0], tmp_path / "other", 2, 0.01)
+    record = other.config()
+    record["config"]["data"]["size"] = [1, 2]
+    write_json(other.path / "run.json", record)
+    with pytest.raises(InputError, match="made with another data.size than .*; only the seed may differ"):
+        write_reference([runs[0], other], tmp_path / "reference")
+
+
+def test_the_matching_reference_is_found_by_pictures(reference, runs, tmp_path, monkeypatch):
+    assert matching_reference(make_run(tmp_path / "street", 3)) is None
+    monkeypatch.setattr(references, "FOLDER", reference.folder.parent)
+    assert matching_reference(runs[1]).name == "made" and load_reference("made").about == reference.about
+    assert matching_reference(make_run(tmp_path / "few", 5)) is None
+
+
+def test_a_reference_too_large_to_be_committed(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(references, "LIMIT", 1000)
+    with pytest.raises(InputError, match="MB, more than the 0 MB that a reference may have"):
+        write_reference(runs[:1], tmp_path / "large")
