@@ -8,7 +8,7 @@ from PIL import Image
 
 from data.errors import InputError
 from data.files import read_image, read_json, write_json, write_png
-from evaluation.rundir import PHOTOS, RunDirectory
+from evaluation.rundir import RunDirectory
 from reports import compare as comparing
 from reports import reference as references
 from reports.compare import compare
@@ -29,6 +29,12 @@ def altered(run: RunDirectory, folder, seed: int, shift: float = 0.0) -> RunDire
             value.interval = tuple(end + shift for end in value.interval)
         copy.write_score(score)
     return copy
+
+
+def blocks(image):
+    """Means of 8x8 pixels."""
+    height, width, _ = image.shape
+    return image.reshape(height // 8, 8, width // 8, 8, 3).mean((1, 3))
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +61,8 @@ def test_a_reference_holds_what_was_found_and_no_photograph(reference, runs):
     layouts = runs[0].layouts()
     for layout, file in reference.previews("crn").items():
         shown = np.asarray(Image.open(file), int)
-        own, photo = (abs(shown - read_image(runs[0].image_file(name, layout))).mean() for name in ("crn", PHOTOS))
-        assert layout in layouts and own < photo - 5
+        own = read_image(runs[0].image_file("crn", layout)).astype(int)
+        assert layout in layouts and abs(blocks(shown) - blocks(own)).mean() < 4  # pixel noise is lost in JPEG
     assert len(reference.previews("crn")) == 6 and not list(reference.folder.glob("**/photos/*"))
 
 
