@@ -16,6 +16,7 @@ from baselines.encoder_decoder import UNet
 from baselines.full_resolution import FullResolution
 from baselines.gan_segmentation import DCGANGenerator, GANSegmentation
 from baselines.image_space import ImageSpace
+from baselines.named import METHODS
 from baselines.pix2pix import GANL1, Pix2PixGenerator
 from baselines.recombinator import Recombinator
 from data.errors import InputError, nearest
@@ -40,19 +41,6 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "gan_segmentation": GANSegmentation,
     "content_gan": ContentGAN,
 }
-
-# name: (title in tables, generator, objective)
-METHODS: dict[str, tuple[str, str, str]] = {
-    "crn": ("CRN", "crn", "content"),
-    "crn_diversity": ("CRN, diversity loss", "crn", "diversity"),
-    "pix2pix": ("pix2pix (Isola et al.)", "pix2pix", "gan"),
-    "gan_segmentation": ("GAN + semantic segmentation", "dcgan", "gan_segmentation"),
-    "encoder_decoder": ("Encoder-decoder (U-Net)", "unet", "content"),
-    "recombinator": ("Encoder-decoder (Recombinator)", "recombinator", "content"),
-    "full_resolution": ("Full-resolution network", "full_resolution", "content"),
-    "image_space": ("Image-space loss", "crn", "image_space"),
-}
-
 
 @dataclass(frozen=True)
 class MethodSpec:

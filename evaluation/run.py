@@ -9,220 +9,14 @@ Running the same command again repeats no finished work; a stopped one goes on w
 """
 
 import argparse
-import json
-import os
 import shlex
-import signal
 import sys
-import time
-from collections.abc import Callable, Sequence
-from pathlib import Path
 
-import torch
-
-from baselines.methods import METHODS, OBJECTIVES, check_preset_options, method_spec
-from data import DATASETS, rendered
-from data.errors import InputError, nearest, one_line_errors
-from data.files import fingerprint, read_json, sha256, write_json
-from evaluation.measuring.context import Context, versions
-from evaluation.measuring.images import add_images
-from evaluation.networks.judge import load_judge
-from evaluation.networks.label_judges import build_judge
-from evaluation.rundir import Method, RunDirectory
-from evaluation.scores import COMPARISONS, METRICS, check_files, check_number, check_options, score_run, scored_inputs
-from evaluation.stages.configuration import claim_run
-from evaluation.stages.dataset import is_written, write_dataset
-from evaluation.stages.executor import EXECUTORS, make_executor
-from evaluation.stages.tasks import synthesize_method
-from human_study.batch.write import StudyInUse, write_batch
-from human_study.design.protocols import load_protocol
-from presets.schema import Preset, load_preset, preset_names
-from reports.report import write_report
-from training.group import is_first_process, one_voice
-from training.harness import Interrupted
-from training.progress import Display
-from training.rehearsal import rehearse
-from training.suite import Suite
-
-
-class Job:
-    """One call of the main job: its preset, its run directory, and the networks it trains."""
-
-    def __init__(self, preset: Preset, out: Path, images: list[tuple[str, str]], executor: str = "auto",
-                 jobs: int | None = None):
-        self.preset, self.images = preset, images
-        self.run = RunDirectory(out)
-        self.display = Display()
-        self.suite = Suite(preset, out, self.display.show)
-        self.executor = make_executor(executor, self.suite, jobs)
-
-    # --- the stages, in order -----------------------------------------------------------------------------------
-
-    def dataset(self) -> None:
-        """Validation photos and layouts as files."""
-        if self.suite.group.leads and not self.has_dataset():
-            write_dataset(self.run, self.preset.data, self.suite.train, self.suite.val)
-            say(f"{len(self.run.layouts())} validation pairs in {self.run.dataset}")
-        self.suite.group.barrier()
-
-    def train(self) -> None:
-        """Every method of the preset, on the one harness, each with the same budget."""
-        for _, described in self.executor.train(self.preset.methods):
-            about = Method(**described)
-            if self.suite.group.leads:
-                self.run.write_method(about)
-            say(f"{about.title}: {about.images_seen} images seen, {about.training_seconds:.0f} s")
-
-    def synthesize(self) -> None:
-        """Every method's images of the same validation layouts."""
-        for name, new in self.executor.map(synthesize_method, self.preset.methods):
-            if new:
-                say(f"{name}: images in {self.run.method_folder(name) / 'images'}")
-
-    def score(self) -> None:
-        """All metrics of the preset, for every method, the real photographs, and real against real."""
-        self.executor.close()  # processes that wait hold memory
-        for name, folder in self.images:
-            add_images(self.run, name, folder)
-        context = self._context()
-        inputs = scored_inputs(self.run, context)
-        if self._changed("score", inputs):
-            self._done("score", inputs, score_run(self.run, context, self.preset.score.metrics))
-        say(f"scores in {self.run.path / 'scores'}")
-
-    def study(self) -> None:
-        """The A/B task batch for people."""
-        config = self.preset.study
-        methods = [method.name for method in self.run.methods()]
-        folder = self.run.study / config.protocol
-        if config.reference not in methods:
-            say(f"no study: its reference method '{config.reference}' is not in this run")
-            return
-        if len(methods) < 2:
-            say("no study: it compares at least two methods")
-            return
-        inputs = fingerprint(config.model_dump(), self.preset.seed, methods, self._images_key(methods))
-        if self._changed("study", inputs):
-            try:
-                write_batch(self.run, config.protocol, None, config.reference, config.anchor, self.preset.seed)
-            except StudyInUse as in_use:
-                say(f"the study stays as it is: {in_use}")
-                return
-            self._done("study", inputs, [folder / "secret" / "spec.json"])
-        say(f"A/B tasks in {folder}")
-
-    def report(self) -> None:
-        """One page with tables, figures and pictures, and the tables as CSV and LaTeX."""
-        inputs = fingerprint([(str(file), sha256(file)) for file in sorted(self._report_inputs())])
-        page = self.run.report / "index.html"
-        if self._changed("report", inputs):
-            write_report(self.run)
-            self._done("report", inputs, [page])
-        say(f"report: {page}")
-
-    # --- what they share ----------------------------------------------------------------------------------------
-
-    def has_dataset(self) -> bool:
-        """Raises InputError when the data cannot be opened, or are not those that the run was begun with."""
-        return is_written(self.run, self.preset.data, self.suite.train, self.suite.val)
-
-    def _context(self) -> Context:
-        config = self.preset.score
-        if config.judge.kind == "trained":
-            card = self.suite.card("judge")
-            judge = load_judge(self.suite.judge, self.run.labels(), self.suite.size,
-                               card or {"images seen": self.preset.judge.images_seen}, self.suite.device)
-        else:
-            judge = build_judge(config.judge, self.run.labels(), self.suite.device)
-        return Context(judge=judge, device=self.suite.device, bootstrap=config.bootstrap, seed=self.preset.seed,
-                       options=config, reference=self.preset.study.reference, train_photos=self.suite.train_photos)
-
-    def _images_key(self, methods: list[str]) -> list:
-        """What identifies the pictures of these methods: of what made them, or their bytes where others made them."""
-        markers = {name: self.run.method_folder(name) / "synthesis.json" for name in methods}
-        return [read_json(marker) if marker.exists() else
-                [name, *(sha256(self.run.image_file(name, layout)) for layout in self.run.layouts())]
-                for name, marker in markers.items()]
-
-    def _report_inputs(self) -> list[Path]:
-        patterns = ("run.json", "scores/*.json", "scores/*/*.json", "methods/*/*.json", "methods/*/log.csv",
-                    "study/*/*.json", "study/*/*/*.json", "study/*/responses.csv")
-        return [file for pattern in patterns for file in self.run.path.glob(pattern)]
-
-    def _changed(self, stage: str, inputs: str) -> bool:
-        """Whether a stage has not been done with these inputs, or a file that it made is gone."""
-        marker = self.run.path / "stages" / f"{stage}.json"
-        if not marker.exists() or (done := read_json(marker))["inputs"] != inputs:
-            return True
-        return not all((self.run.path / file).exists() for file in done["files"])
-
-    def _done(self, stage: str, inputs: str, files: Sequence[Path]) -> None:
-        listed = [str(file.relative_to(self.run.path)) for file in files]
-        write_json(self.run.path / "stages" / f"{stage}.json", {"inputs": inputs, "files": listed})
-
-
-STAGES: dict[str, Callable[[Job], None]] = {
-    "train": Job.train,
-    "synthesize": Job.synthesize,
-    "score": Job.score,
-    "study": Job.study,
-    "report": Job.report,
-}
-
-
-TOGETHER = ("dataset", "train", "synthesize")  # the processes of a group share these; the rest is the first one's
-
-
-def say(text: str) -> None:
-    """One process of a group speaks for all."""
-    if is_first_process():
-        print(f"  {text}", flush=True)
-
-
-def run_stages(job: Job, stages: list[str]) -> None:
-    """The dataset, then the stages asked for, each with its time."""
-    for name, stage in [("dataset", Job.dataset), *((name, STAGES[name]) for name in stages)]:
-        if name not in TOGETHER and not job.suite.leave_group():
-            return
-        if is_first_process():
-            print(f"[{name}]", flush=True)
-        started = time.perf_counter()
-        try:
-            stage(job)
-        except torch.OutOfMemoryError as error:
-            raise InputError(f"stage {name}: the GPU's memory is too small at data.size={job.preset.data.size}; free "
-                             f"it of other work, or do this stage with --stages {name} --device cpu") from error
-        if is_first_process():
-            print(f"[{name}] done in {time.perf_counter() - started:.1f} s", flush=True)
-    if job.suite.leave_group() and (page := job.run.report / "index.html").exists():
-        print(f"\nReport:  {page}\nApp:     {interpreter()} -m streamlit run reports/app.py -- --run {job.run.path}")
-
-
-def interpreter() -> str:
-    """This Python as one would type it here: nobody need have activated its environment."""
-    python, here = Path(sys.executable), Path.cwd()
-    return shlex.quote(str(python.relative_to(here) if python.is_relative_to(here) else python))
-
-
-def parse_stages(text: str) -> list[str]:
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    for name in names:
-        if name not in STAGES:
-            raise InputError(f"unknown stage '{name}': {nearest(name, STAGES)}")
-    return [name for name in STAGES if name in names]  # always in their own order
-
-
-def parse_images(items: list[str], methods: list[str]) -> list[tuple[str, str]]:
-    """What can be said of --images before any work starts. methods: of the preset."""
-    pairs = [item.partition("=")[::2] for item in items]
-    for item, (name, folder) in zip(items, pairs, strict=True):
-        if not name or not folder:
-            raise InputError(f"--images {item}: expected NAME=FOLDER")
-        if name in methods:
-            raise InputError(f"--images {item}: '{name}' is a method of this preset; choose another name")
-        if not Path(folder).is_dir():
-            raise InputError(f"--images {item}: {folder}: no such folder")
-    return pairs
+from baselines.named import METHODS
+from data import DATASETS
+from data.errors import one_line_errors
+from evaluation.stages import STAGES
+from presets.schema import ScoreConfig, preset_names
 
 
 def listing() -> str:
@@ -231,7 +25,7 @@ def listing() -> str:
               for name, (title, generator, objective) in METHODS.items()]
     lines += ["  any other pair     generator+objective, for example crn+gan, unet+image_space",
               "stages:   " + ", ".join(STAGES), "datasets: " + ", ".join(DATASETS),
-              "metrics:  " + ", ".join([*METRICS, *COMPARISONS])]
+              "metrics:  " + ", ".join(ScoreConfig().metrics)]
     return "\n".join(lines)
 
 
@@ -251,7 +45,7 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--images", action="append", default=[], metavar="NAME=FOLDER",
                      help="score a folder of PNG files named like the layouts as one more method (repeatable)")
     how.add_argument("--device", choices=["auto", "cpu", "cuda"], help="default: the preset's (auto)")
-    how.add_argument("--executor", choices=["auto", *EXECUTORS], default="auto",
+    how.add_argument("--executor", metavar="auto|local|processes|ray", default="auto",
                      help="where each method is trained and synthesizes: here one after another (local), in processes "
                           "of one thread (processes), or as tasks of a Ray cluster (ray: RAY_ADDRESS, or this machine "
                           "alone); default: processes on a CPU with several cores, else local")
@@ -262,65 +56,15 @@ def parser() -> argparse.ArgumentParser:
     return usage
 
 
-def make_preset(args: argparse.Namespace) -> Preset:
-    """The preset with the command line's changes, every name in it checked before any work starts."""
-    settings = list(args.settings)
-    settings += [f"data.path={json.dumps(args.data)}"] if args.data else []
-    settings += [f"seed={args.seed}"] if args.seed is not None else []
-    settings += [f"device={args.device}"] if args.device else []
-    settings += [f"methods=[{args.methods}]"] if args.methods else []
-    preset = load_preset(args.preset, settings)
-    check_preset_options(preset)
-    for name in preset.methods:
-        method_spec(name, preset)
-    check_options(preset.score)
-    if args.all or "score" in parse_stages(args.stages or ""):
-        check_files(preset.score)
-    load_protocol(preset.study.protocol)
-    for name in preset.overrides:
-        if name not in (known := [*METHODS, *OBJECTIVES, *preset.methods]):
-            raise InputError(f"unknown key 'overrides.{name}': {nearest(name, known)}")
-    return preset
-
-
 def main(argv: list[str] | None = None) -> int:
+    argv = sys.argv[1:] if argv is None else argv
     args = parser().parse_args(argv)
     if args.list:
         print(listing())
         return 0
-    with one_line_errors("evaluation.run"), one_voice():
-        if not args.all and not args.stages:
-            raise InputError("nothing to do: give --all, or --stages with some of " + ",".join(STAGES))
-        stages = list(STAGES) if args.all else parse_stages(args.stages)
-        preset = make_preset(args)
-        images = parse_images(args.images, preset.methods)
-        if "train" in stages:
-            rehearse(preset)
-        out = Path(args.out or Path("runs") / Path(args.preset).stem)
-        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
-        command = shlex.join(["python", "-m", "evaluation.run", *(sys.argv[1:] if argv is None else argv)])
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped like by Ctrl-C: what is running is saved
-        job = Job(preset, out, images, args.executor, args.jobs)
-        job.has_dataset()  # a folder is claimed only for data that can be opened, and not for two
-        if "score" in stages:
-            check_number(preset.score, len(job.suite.val))
-        if job.suite.group.leads:
-            scenes = rendered(preset.data.dataset)
-            claim_run(out, preset, Path(args.preset).stem,
-                      versions() | ({"scenes": scenes.version} if scenes else {}), command,
-                      job.suite.fixed_networks())
-        job.suite.group.barrier()
-        try:
-            run_stages(job, stages)
-        except (Interrupted, KeyboardInterrupt):
-            if not is_first_process():
-                return 130
-            job.executor.close()
-            job.display.close()
-            print(f"\nstopped; the state is saved in {out}. Go on with the same command:\n  {command}", file=sys.stderr)
-            return 130
-        job.executor.close()
-    return 0
+    with one_line_errors("evaluation.run"):
+        from evaluation.job import run  # every room of the house, and torch: seconds
+        return run(args, shlex.join(["python", "-m", "evaluation.run", *argv]))
 
 
 if __name__ == "__main__":

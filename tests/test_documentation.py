@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.run import make_preset
+from evaluation.job import make_preset
 from presets.schema import load_preset
 
 ROOT = Path(__file__).resolve().parents[1]

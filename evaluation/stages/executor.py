@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from data.errors import InputError
+from data.errors import InputError, nearest
 from evaluation.stages.processes import ProcessExecutor
 from evaluation.stages.tasks import Task, TaskExecutor
 from presets.schema import Preset
@@ -89,6 +89,8 @@ def make_executor(name: str, suite: Suite, jobs: int | None = None) -> TaskExecu
     jobs: number of processes. Raises InputError for a number below 1 or where it would not be looked at, and under
     torchrun, whose processes share the work themselves, for anything but "local".
     """
+    if name not in ("auto", *EXECUTORS):
+        raise InputError(f"--executor {name}: {nearest(name, ['auto', *EXECUTORS])}")
     if jobs is not None and jobs < 1:
         raise InputError(f"--jobs {jobs}: expected at least 1")
     if group_size() > 1 and name in ("processes", "ray"):

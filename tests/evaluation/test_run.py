@@ -17,8 +17,10 @@ from PIL import Image
 
 from baselines.methods import build_generator, method_spec
 from data.files import read_json
-from evaluation.run import main, make_preset, parser
+from evaluation.job import make_preset
+from evaluation.run import main, parser
 from evaluation.rundir import FLOOR, PHOTOS, RunDirectory
+from evaluation.scores import COMPARISONS, METRICS
 from presets.schema import preset_names
 from training.checkpoint import load
 
@@ -231,8 +233,16 @@ def test_list_and_help_read_well(capsys):
     assert main(["--list"]) == 0
     listed = capsys.readouterr().out
     assert all(word in listed for word in ("street", "camvid", "crn_diversity", "synthesize", "segmentation"))
+    assert ", ".join([*METRICS, *COMPARISONS]) in listed  # read from the preset's defaults, without the metrics
     text = parser().format_help()
     assert "--preset" in text and "Running the same command again" in text
+
+
+def test_help_and_list_load_neither_torch_nor_tables():
+    code = ("import sys; from evaluation.run import main, parser; parser().format_help(); main(['--list']); "
+            "print([name for name in ('torch', 'pandas', 'scipy', 'matplotlib') if name in sys.modules])")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
 
 
 def test_run_json_holds_configuration_and_versions(smoke):

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from data.errors import InputError
-from evaluation import run
+from evaluation import job as main_job
 from evaluation.stages.synthesis import BATCH, batch_size
 from presets.schema import DataConfig
 
@@ -22,7 +22,7 @@ def test_too_little_memory_names_the_stage(monkeypatch):
     def full(job):
         raise torch.OutOfMemoryError("CUDA out of memory.")
     job = SimpleNamespace(preset=SimpleNamespace(data=DataConfig(size=[1024, 2048])))
-    monkeypatch.setattr(run.Job, "dataset", lambda job: None)
-    monkeypatch.setitem(run.STAGES, "synthesize", full)
+    monkeypatch.setattr(main_job.Job, "dataset", lambda job: None)
+    monkeypatch.setattr(main_job.Job, "synthesize", full)
     with pytest.raises(InputError, match=r"stage synthesize: .* data.size=\[1024, 2048\]; .*--device cpu"):
-        run.run_stages(job, ["synthesize"])
+        main_job.run_stages(job, ["synthesize"])

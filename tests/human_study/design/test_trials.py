@@ -13,7 +13,7 @@ from PIL import Image
 
 from data.errors import InputError
 from data.files import sha256, write_json, write_png
-from evaluation.run import Job
+from evaluation.job import Job
 from evaluation.rundir import PHOTOS
 from human_study.__main__ import main, parser
 from human_study.batch.assets import blurred, instruction_picture
