@@ -205,5 +205,6 @@ class Diversity(PerceptualObjective):
         tables = losses.diversity_tables(self.photo_features(batch), fakes, batch.layout)
         magnitudes = torch.stack([losses.diversity_loss(table.detach()) for table in tables.values()])
         table = sum(self.weights.weigh(tables, magnitudes).values())
-        self.wins.lerp_(losses.winning_shares(table.detach(), batch.layout), 0.01)
+        shares = losses.winning_shares(table.detach(), batch.layout)
+        self.wins.lerp_(shares.to(self.wins.dtype), 0.01)  # autocast gives them in bf16
         return {"diversity": losses.diversity_loss(table, self.mean_weight)}
