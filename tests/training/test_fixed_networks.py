@@ -5,14 +5,19 @@ import pytest
 import torch
 import yaml
 
+from data import FIXED_NETWORKS
 from data.errors import InputError
 from data.street import STREET
+from evaluation.networks.judge import load_judge
 from models.fixed import misfit, read_network, weights_file
+from models.perceptual import tensor_hashes, weights_sha256
+from presets.schema import Preset
 from training.fixed_networks.__main__ import main
 from training.fixed_networks.degrade import RECIPES, average, degrade
 from training.fixed_networks.labelling import dice_loss
 from training.fixed_networks.roles import CLASSES, ROLES
 from training.fixed_networks.scenes import VERSION, Request, render
+from training.suite import Suite
 
 
 @pytest.fixture(scope="module")
@@ -101,3 +106,35 @@ def test_dice_weighs_a_rare_class_as_a_frequent_one():
     logits = torch.zeros(1, 3, 10, 10)
     logits[:, 0] = 50.  # the rare class is never seen, void never asked for
     assert dice_loss(logits, labels, void=2).item() == pytest.approx(.5, abs=.01)
+
+
+def preset(dataset: str = "street", **sections) -> Preset:
+    return Preset.model_validate({"device": "cpu", "data": {"dataset": dataset, "size": [32, 64], "train": 4, "val": 2},
+                                  **sections})
+
+
+def test_a_run_takes_the_fixed_networks_and_trains_none(made, tmp_path, monkeypatch):
+    monkeypatch.setitem(FIXED_NETWORKS, "street", made)
+    suite = Suite(preset(), tmp_path)
+    for role in ROLES:
+        assert not suite.trains(role)
+        assert weights_sha256(getattr(suite, role).state_dict()) == suite.fixed_networks()[role]["weights_sha256"]
+    assert list(tmp_path.iterdir()) == []
+    judge = load_judge(suite.judge, suite.val.labels, suite.size, suite.card("judge"))
+    assert VERSION in judge.protocol["name"] and judge.protocol["sha256"] in suite.fixed_networks()["judge"].values()
+    assert judge.predict(torch.from_numpy(suite.val[0].photo)[None]).shape == (1, 32, 64)
+
+
+def test_networks_that_judge_and_that_are_in_losses_share_nothing(made):
+    hashes = [tensor_hashes(read_network(made, role)[0]) for role in ROLES]
+    assert all(hashes) and len(set.union(*hashes)) == sum(map(len, hashes))
+
+
+def test_own_networks_on_demand_and_where_none_ships(made, tmp_path, monkeypatch):
+    monkeypatch.setitem(FIXED_NETWORKS, "street", made)
+    own = Suite(preset(judge={"kind": "trained"}, perceptual={"source": "trained"}), tmp_path)
+    assert own.trains("judge") and own.trains("perceptual") and not own.trains("segmenter")
+    hard = Suite(preset("street-hard"), tmp_path)
+    assert all(hard.trains(role) for role in ROLES) and hard.fixed_networks() == {}
+    with pytest.raises(InputError, match="judge: no fixed network for dataset 'street-hard': none ships with it"):
+        Suite(preset("street-hard", judge={"kind": "fixed"}), tmp_path).trains("judge")
