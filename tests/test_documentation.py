@@ -2,6 +2,7 @@
 
 import argparse
 import importlib
+import importlib.util
 import re
 import shlex
 import sys
@@ -46,7 +47,8 @@ def test_a_command_is_one_that_its_program_takes(monkeypatch, command):
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", parse_args)
     monkeypatch.setattr(sys, "argv", [module, *arguments])
     try:
-        importlib.import_module(f"{module}.__main__" if module == "human_study" else module).main()
+        package = importlib.util.find_spec(module).submodule_search_locations
+        importlib.import_module(f"{module}.__main__" if package else module).main()
     except Parsed as parsed:
         if module == "evaluation.run" and parsed.args[0].preset != "FILE.yaml":
             make_preset(parsed.args[0])

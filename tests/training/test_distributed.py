@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 PRESET = {
     "methods": ["crn"], "device": "cpu",
     "data": {"dataset": "street", "size": [32, 64], "train": 16, "val": 20},
-    "perceptual": {"source": "trained", "width": 0.04, "images_seen": 8}, "generators": {"crn": {"widths": [8, 6, 4, 4]}},
+    "perceptual": {"source": "trained", "width": 0.04, "images_seen": 8},
+    "generators": {"crn": {"widths": [8, 6, 4, 4]}},
     "objectives": {"content": {"calibrate_at": 2}},
     "training": {"images_seen": 24, "batch": 4, "lr": 1e-4, "precision": "float32", "log_every": 2,
                  "checkpoint_seconds": 0.0, "group_timeout": 60.0},

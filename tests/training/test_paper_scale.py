@@ -51,7 +51,8 @@ def suite(folder, size=(16, 32), widths=(8, 6, 4), names=NAMES, **training) -> S
     settings = {"images_seen": 8, "batch": 2, "precision": "float32", "checkpoint_seconds": 0.0, **training}
     preset = Preset.model_validate({
         "data": {"dataset": "street", "size": list(size)}, "training": settings,
-        "perceptual": {"source": "trained", "width": 0.04, "images_seen": 8}, "generators": {"crn": {"widths": list(widths)}},
+        "perceptual": {"source": "trained", "width": 0.04, "images_seen": 8},
+        "generators": {"crn": {"widths": list(widths)}},
         "objectives": {"content": {"calibrate_at": 2}}})
     made = Suite(preset, folder)
     made.__dict__.update(train=Noise(size, names), val=Noise(size, names))  # cached properties: this test's datasets
