@@ -37,7 +37,7 @@ from data.files import write_json
 from models.layers import one_hot
 from models.objectives import Batch
 from presets.schema import Preset, load_preset
-from training.fabric import native_bf16, resolve_device, solo_fabric
+from training.fabric import choose_precision, native_bf16, resolve_device, solo_fabric
 from training.feature_cache import PhotoFeatureCache
 from training.memory import recompute_activations
 from training.rehearsal import random_networks
@@ -67,15 +67,16 @@ NAIVE = Variant("naive float32 port")
 
 
 def variants(device: str, compile_modes: Sequence[str] = ()) -> list[Variant]:
-    """Rows of the table. The harness has no cached features by default and takes bf16 only where it is native."""
-    bf16 = native_bf16(device)
+    """Rows of the table. The harness has no cached features by default, and the precision that auto chooses."""
+    native, bf16 = native_bf16(device), choose_precision("auto", device)[0] == "bf16"
     harness = Variant("harness: all of them", True, True, True, True, bf16)
     rows = [NAIVE, replace(NAIVE, name="+ fused layer norm, leaky ReLU in place", fused_norm=True),
             replace(NAIVE, name="+ channels_last", channels_last=True),
             replace(NAIVE, name="+ fused Adam, gradients dropped", fused_adam=True),
             replace(NAIVE, name="+ packed gradients of upsampling", packed_gradients=True)]
-    rows += [replace(NAIVE, name="+ bf16 autocast", bf16=True)] if bf16 else []
+    rows += [replace(NAIVE, name="+ bf16 autocast", bf16=True)] if native else []
     rows += [harness, replace(harness, name="harness, photo features cached", cached_photo=True)]
+    rows += [replace(harness, name="training.precision=bf16", bf16=True)] if native and not bf16 else []
     return rows + [replace(harness, name=f"harness, torch.compile {mode}", compile=mode) for mode in compile_modes]
 
 
@@ -339,7 +340,7 @@ def main(argv: list[str] | None = None) -> int:
                              f"{preset.training.accumulate}")
         device = resolve_device(args.device)
         torch.set_num_threads(args.threads or torch.get_num_threads())
-        bf16 = native_bf16(device)
+        bf16 = choose_precision("auto", device)[0] == "bf16"
         rate = matrix_rate(device, bf16, CLOCKS[args.clock])
         results = {"machine": machine(device), "preset": args.preset, "settings": args.settings,
                    "size": preset.data.size, "batch": args.batch, "clock": args.clock,

@@ -31,6 +31,7 @@ from human_study.batch.write import StudyInUse, write_batch
 from human_study.design.protocols import load_protocol
 from presets.schema import Preset, load_preset
 from reports.report import write_report
+from training.fabric import choose_precision
 from training.group import is_first_process, one_voice
 from training.harness import Interrupted
 from training.progress import Display
@@ -60,6 +61,8 @@ class Job:
 
     def train(self) -> None:
         """Every method of the preset, on the one harness, each with the same budget."""
+        precision, why = choose_precision(self.preset.training.precision, self.suite.device)
+        say(f"methods are trained in {precision} ({why}), judge and loss networks in float32")
         for _, described in self.executor.train(self.preset.methods):
             about = Method(**described)
             if self.suite.group.leads:

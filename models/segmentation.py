@@ -7,6 +7,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from models.layers import DilatedConv2d
+
 
 class DilatedNet(nn.Module):
     """Strided stem, then 3x3 convolutions of growing dilation (after Yu & Koltun 2016): logits [N, C, H, W]."""
@@ -15,8 +17,7 @@ class DilatedNet(nn.Module):
         super().__init__()
         layers = [nn.Conv2d(3, width, 3, 2, 1), nn.ReLU(inplace=True)]
         for dilation in (1, 2, 4, 8, 16, 1):
-            layers += [nn.Conv2d(width, width, 3, padding=dilation, dilation=dilation, bias=False),
-                       nn.GroupNorm(1, width), nn.ReLU(inplace=True)]
+            layers += [DilatedConv2d(width, width, dilation), nn.GroupNorm(1, width), nn.ReLU(inplace=True)]
         self.net = nn.Sequential(*layers, nn.Conv2d(width, classes, 1))
 
     def forward(self, pictures: Tensor) -> Tensor:

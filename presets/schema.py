@@ -61,7 +61,7 @@ class TrainingConfig(Section):
     betas: list[Beta] = Field([0.9, 0.999], min_length=2, max_length=2)
     lr_decay: float = Field(0.0, ge=0, le=1)  # last fraction of the budget over which lr falls linearly to 0
     average: float = Field(0.0, ge=0, lt=1)  # decay of the moving average of weights that images are made with; 0: none
-    precision: Literal["auto", "float32", "bf16"] = "auto"  # auto: bf16 where the device computes it natively
+    precision: Literal["auto", "float32", "bf16"] = "auto"  # auto: bf16 on GPUs that compute it natively
     checkpoint_seconds: float = Field(60.0, ge=0)  # time between checkpoints; one is always written at the end
     log_every: int = Field(10, ge=1)  # steps
     samples_every: int = Field(250, ge=1)  # steps between pictures of fixed validation layouts

@@ -31,10 +31,21 @@ def native_bf16(device: str) -> bool:
     return any(probe() for probe in probes if probe is not None)
 
 
-def resolve_precision(precision: str, device: str) -> str:
-    if precision == "auto":
-        return "bf16" if native_bf16(device) else "float32"
-    return precision
+def choose_precision(precision: str, device: str) -> tuple[str, str]:
+    """training.precision as it is computed, "float32" or "bf16", and why, for people.
+
+    "auto" is float32 on every CPU. Measured on preset `street`, one core, torch 2.14.1, seconds of all eight methods'
+    steps: bf16 is 1.3 times faster with AMX, and 1.4 times slower with AVX512-BF16 alone, whose kernels moreover read
+    past their buffers for some shapes (see models.layers.DilatedConv2d). Numbers that mean the same on every machine
+    are worth more.
+    """
+    if precision != "auto":
+        return precision, f"training.precision={precision}"
+    if device == "cpu":
+        return "float32", "auto on every CPU, so that numbers do not depend on its kind"
+    if native_bf16(device):
+        return "bf16", "auto: this GPU computes it natively"
+    return "float32", "auto: this GPU does not compute bf16 natively"
 
 
 def make_fabric(device: str, precision: str, timeout: float = 7200.0) -> Fabric:

@@ -158,6 +158,11 @@ def _advice_on_memory(task: Task) -> Iterator[None]:
         raise InputError(f"{task.title}: the GPU's memory is too small for a batch of {task.config.batch} at this "
                          "size; set training.activation_checkpointing=true, training.accumulate higher, "
                          "training.precision=bf16 or training.batch lower") from error
+    except (MemoryError, RuntimeError) as error:
+        if not isinstance(error, MemoryError) and "can't allocate memory" not in str(error):  # torch's on a CPU
+            raise
+        raise InputError(f"{task.title}: the machine's memory is too small; the last checkpoint is kept: free some, "
+                         "use fewer processes (--jobs) or set training.batch lower") from error
 
 
 def _train(task: Task, method: Trainable, dataset: PairDataset, fabric: Fabric, group: Group, state: State,

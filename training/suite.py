@@ -1,6 +1,7 @@
 """The networks of a run: those that ship with its dataset or come from files, and those that it trains into its
 directory, each as one task of the harness."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
@@ -16,7 +17,7 @@ from torch import Tensor, nn
 from baselines.methods import Method, MethodSpec, build_generator, build_method, method_spec, needed_networks
 from data import FIXED_NETWORKS, open_dataset, rendered
 from data.errors import InputError
-from data.files import fingerprint
+from data.files import fingerprint, read_json, write_json
 from data.pairs import PairDataset, pairs_key
 from models.fixed import misfit, read_card, read_network
 from models.objectives import PerceptualObjective, plan_calibration
@@ -26,13 +27,14 @@ from models.trainees import CrossEntropy, Describe, PerceptualTrainee
 from models.vgg_files import load_perceptual
 from presets.schema import Preset, TrainingConfig
 from training import checkpoint
-from training.fabric import make_fabric, resolve_device, resolve_precision, solo_fabric
+from training.fabric import choose_precision, make_fabric, resolve_device, solo_fabric
 from training.feature_cache import PhotoFeatureCache
 from training.group import Group, group_size
 from training.harness import CHECKPOINT, Task, fit, is_finished, steps_of
 from training.progress import Watcher
 from training.start import freeze_all_but_last, read_source, source_file, source_key, take_over
 
+FAULT = "fault.json"  # in a method's folder: why it is trained in float32 although bf16 was asked for
 ROLES = ("perceptual", "segmenter", "judge")
 MADE_BY_RUN = ("auto", "trained")  # sources of a perceptual network that is neither fixed nor read from a file
 SAMPLES = 4  # validation layouts of which pictures are written during training
@@ -53,16 +55,35 @@ class Suite:
         self.preset, self.folder, self.watch = preset, Path(folder), watch
         self.device = resolve_device(preset.device)
         self.size: tuple[int, int] = tuple(preset.data.size)
+        self._fabrics: dict[str, Fabric] = {}  # by precision
 
-    @cached_property
-    def fabric(self) -> Fabric:
-        config = self.preset.training
-        return make_fabric(self.device, resolve_precision(config.precision, self.device), config.group_timeout)
+    def precision(self, name: str) -> tuple[str, str]:
+        """What a method is trained in, "float32" or "bf16", and why."""
+        if fault := self._fault(name):
+            return "float32", fault
+        return choose_precision(self.preset.training.precision, self.device)
+
+    def _fault(self, name: str) -> str | None:
+        file = self.method_folder(name) / FAULT
+        return read_json(file)["reason"] if file.exists() else None
+
+    def give_up_bf16(self, name: str, reason: str) -> None:
+        """From now on a method is trained in float32, from its beginning: half of each would be neither's result."""
+        shutil.rmtree(self.method_folder(name), ignore_errors=True)
+        write_json(self.method_folder(name) / FAULT, {"reason": reason})
+
+    def fabric(self, precision: str) -> Fabric:
+        if precision not in self._fabrics:
+            self._fabrics[precision] = make_fabric(self.device, precision, self.preset.training.group_timeout)
+        return self._fabrics[precision]
 
     @cached_property
     def group(self) -> Group:
         """The processes that torchrun started for this run, or this one alone."""
-        return Group(self.fabric, self.preset.training.group_timeout) if group_size() > 1 else Group()
+        if group_size() == 1:
+            return Group()
+        precision, _ = choose_precision(self.preset.training.precision, self.device)
+        return Group(self.fabric(precision), self.preset.training.group_timeout)
 
     def leave_group(self) -> bool:
         """End of what the processes share. The first one (for which this is true) goes on alone."""
@@ -204,7 +225,7 @@ class Suite:
         self.group.barrier()  # nobody may see the checkpoint finished before everybody has looked
         if not finished:
             self._begin(spec, method, task.config)
-            fit(task, method, self.train, self.fabric, self.group, self.watch)
+            fit(task, method, self.train, self.fabric(self.precision(name)[0]), self.group, self.watch)
         saved = checkpoint.load(task.folder / CHECKPOINT, mapped=True)
         networks = method.objective.networks()
         return {
@@ -214,7 +235,8 @@ class Suite:
             "training_seconds": round(saved["seconds"], 1),
             "loss_networks": {role: weights_sha256(network.state_dict()) for role, network in networks.items()},
             "loss_tensors": {role: sorted(tensor_hashes(network)) for role, network in networks.items()},
-            "notes": _notes(networks),
+            "precision": saved["place"]["precision"],
+            "notes": _notes(networks) + ([f"trained in float32: {fault}"] if (fault := self._fault(name)) else []),
         }
 
     def loss_networks(self, name: str) -> dict[str, nn.Module]:
@@ -228,6 +250,8 @@ class Suite:
     def _method_task(self, spec: MethodSpec, method: Method) -> Task:
         networks = {role: weights_sha256(n.state_dict()) for role, n in method.objective.networks().items()}
         config = self.training_config(spec, method.objective.optimiser)
+        if self._fault(spec.name):
+            config = config.model_copy(update={"precision": "float32"})
         seed = derived_seed(self.preset.seed, f"training {spec.name}")
         described = {"spec": asdict(spec), "classes": self.classes, "size": list(self.size),
                      "images": method.objective.images, "labels": self.val.labels.to_json()}

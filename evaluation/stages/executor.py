@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from data.errors import InputError, nearest
 from evaluation.stages.processes import ProcessExecutor
-from evaluation.stages.tasks import Task, TaskExecutor
+from evaluation.stages.tasks import Task, TaskExecutor, precision_of
 from presets.schema import Preset
 from training.group import group_size
 from training.harness import Interrupted
@@ -21,11 +23,27 @@ ATTEMPTS = 4  # of a task whose worker is lost
 
 
 class LocalExecutor(TaskExecutor):
-    """One after another in this process."""
+    """One after another in this process, but for trainings in bf16 on a CPU: kernels at fault would end the command, so
+    these have a process of their own."""
+
+    def __init__(self, suite: Suite):
+        super().__init__(suite)
+        self.apart = ProcessExecutor(suite, jobs=1, threads=torch.get_num_threads())
 
     def map(self, task: Task, names: list[str]) -> Iterator[tuple[str, Any]]:
         """(name, result) as they are done. Raises what the task raises."""
-        return ((name, task(self.suite, name)) for name in names)
+        for name in names:
+            if self._may_end_the_process(task, name):
+                yield from self.apart.map(task, [name])
+            else:
+                yield name, task(self.suite, name)
+
+    def _may_end_the_process(self, task: Task, name: str) -> bool:
+        on_cpu = self.suite.device == "cpu" and group_size() == 1
+        return on_cpu and precision_of(self.suite, task, name) == "bf16"
+
+    def close(self) -> None:
+        self.apart.close()
 
 
 class RayExecutor(TaskExecutor):
@@ -76,7 +94,12 @@ class RayExecutor(TaskExecutor):
 
 
 def _run_task(task: Task, preset: dict[str, Any], folder: str, name: str) -> Any:
-    return task(Suite(Preset.model_validate(preset), Path(folder)), name)
+    executor = LocalExecutor(Suite(Preset.model_validate(preset), Path(folder)))
+    try:
+        ((_, result),) = executor.map(task, [name])
+    finally:
+        executor.close()
+    return result
 
 
 EXECUTORS: dict[str, Callable[[Suite], TaskExecutor]] = {
@@ -96,8 +119,8 @@ def make_executor(name: str, suite: Suite, jobs: int | None = None) -> TaskExecu
     if group_size() > 1 and name in ("processes", "ray"):
         raise InputError(f"--executor {name}: not under torchrun, whose processes share the work themselves")
     if name == "auto":
-        alone = suite.device == "cpu" and group_size() == 1 and (os.cpu_count() or 1) > 1
-        name = "processes" if alone else "local"
+        alone = suite.device == "cpu" and group_size() == 1
+        name = "processes" if alone and (jobs is not None or (os.cpu_count() or 1) > 1) else "local"
     if jobs is not None and name != "processes":
         raise InputError(f"--jobs {jobs}: for --executor processes, which is for a CPU; here it is {name}")
     return ProcessExecutor(suite, jobs) if name == "processes" else EXECUTORS[name](suite)

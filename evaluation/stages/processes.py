@@ -7,123 +7,177 @@ of cores.
 
 import multiprocessing
 import os
-import queue
 import signal
 import threading
 import time
 import traceback
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
-from multiprocessing.process import BaseProcess
+from contextlib import contextmanager, suppress
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnContext
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from data.errors import InputError
-from evaluation.stages.tasks import Task, TaskExecutor, is_done
+from evaluation.stages.tasks import Task, TaskExecutor, is_done, precision_of
 from presets.schema import Preset
 from training.harness import Interrupted
 from training.progress import Position
 from training.suite import Suite
 
 JOBS = 4  # at most, unless told: every process holds its own copy of the photographs
+FAULTS = (signal.SIGSEGV, signal.SIGILL, signal.SIGBUS, signal.SIGFPE)  # of what is computed, not of its surroundings
+
+
+class Worker:
+    """A process, and what it is at work on: the name of a task, or None. Its end shows as the end of the connection,
+    which nobody else holds."""
+
+    def __init__(self, context: SpawnContext, preset: Preset, folder: Path, threads: int):
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_work, args=(theirs, preset.model_dump(), str(folder), threads),
+                                       daemon=True)
+        self.process.start()
+        theirs.close()
+        self.name: str | None = None
+
+    def begin(self, task: Task, name: str) -> None:
+        self.name = name
+        with suppress(BrokenPipeError):  # a process that ended meanwhile: `receive` says so
+            self.connection.send((task, name))
+
+    def receive(self) -> Position | tuple[BaseException | None, Any] | None:
+        """Where its training stands, or error and result of the task. None: the process has ended."""
+        try:
+            return self.connection.recv()
+        except (EOFError, ConnectionResetError):
+            self.process.join()
+            return None
 
 
 class ProcessExecutor(TaskExecutor):
-    """jobs: number of processes; None: one per core, at most JOBS."""
+    """jobs: number of processes; None: one per core, at most JOBS. threads: of each.
 
-    def __init__(self, suite: Suite, jobs: int | None = None):
+    A method whose process is ended in bf16 by a fault of this CPU's kernels is trained again in float32.
+    """
+
+    def __init__(self, suite: Suite, jobs: int | None = None, threads: int = 1):
         super().__init__(suite)
         self.preset = suite.preset.model_copy(deep=True)
         self.preset.training.workers = 0  # each process reads its own pairs: as a daemon it may have no children
-        self.jobs = jobs or min(os.cpu_count() or 1, JOBS)
-        self.workers: list[BaseProcess] = []
+        self.jobs, self.threads = jobs or min(os.cpu_count() or 1, JOBS), threads
+        self.workers: list[Worker] = []
         self.context = multiprocessing.get_context("spawn")  # a forked torch may hang in its parent's locks
-        self.tasks, self.results = self.context.Queue(), self.context.Queue()
 
     def map(self, task: Task, names: list[str]) -> Iterator[tuple[str, Any]]:
         """(name, result) as they are done. Raises what a task raises, after the others have saved their state."""
         if not self.workers and all(is_done(self.suite, task, name) for name in names):
             yield from ((name, task(self.suite, name)) for name in names)  # nothing worth starting a process for
             return
-        self._start(len(names))
-        for name in names:
-            self.tasks.put((task, name))
+        waiting = deque(names)
         try:
-            for _ in names:
-                name, error, result = self._next()
-                if error is not None:
-                    raise error
-                yield name, result
+            while waiting or any(worker.name for worker in self.workers):
+                self._assign(task, waiting)
+                for worker in self._with_news():
+                    message = worker.receive()
+                    if isinstance(message, Position):
+                        if self.suite.watch:
+                            self.suite.watch(message)
+                    elif message is None:
+                        waiting.append(self._again(worker, task))
+                    else:
+                        name, worker.name = worker.name, None
+                        error, result = message
+                        if error is not None:
+                            raise error
+                        yield name, result
         except BaseException:
             self.close()
             raise
 
-    def _start(self, tasks: int) -> None:
-        """As many workers as there are jobs, and no more than there are tasks."""
-        with _inherited():
-            for _ in range(len(self.workers), min(self.jobs, tasks)):
-                arguments = (self.tasks, self.results, self.preset.model_dump(), str(self.folder))
-                self.workers.append(self.context.Process(target=_work, args=arguments, daemon=True))
-                self.workers[-1].start()
+    def _assign(self, task: Task, waiting: deque[str]) -> None:
+        """Names to workers that have none; as many workers as there are jobs, and no more than there is work."""
+        self.workers = [worker for worker in self.workers if worker.name or worker.process.is_alive()]
+        idle = [worker for worker in self.workers if not worker.name]
+        with _inherited(self.threads):
+            while len(idle) < len(waiting) and len(self.workers) < self.jobs:
+                idle.append(Worker(self.context, self.preset, self.folder, self.threads))
+                self.workers.append(idle[-1])
+        for worker in idle[: len(waiting)]:
+            worker.begin(task, waiting.popleft())
 
-    def _next(self) -> tuple[str, BaseException | None, Any]:
-        while True:
-            try:
-                message = self.results.get(timeout=1)
-                if not isinstance(message, Position):
-                    return message
-                if self.suite.watch:
-                    self.suite.watch(message)
-            except queue.Empty:
-                lost = next((worker for worker in self.workers if worker.exitcode is not None), None)
-                if lost is not None and self.results.empty():
-                    raise InputError(f"a training process ended (exit code {lost.exitcode}), perhaps short of memory; "
-                                     "the same command goes on from the last checkpoints, with --jobs 1 in less "
-                                     "memory") from None
+    def _with_news(self) -> list[Worker]:
+        """Workers that have sent something or ended; waits for one."""
+        busy = {worker.connection: worker for worker in self.workers if worker.name}
+        return [busy[connection] for connection in wait(list(busy))]
+
+    def _again(self, worker: Worker, task: Task) -> str:
+        """The name that a lost worker had, where there is another way to do it. Raises InputError otherwise."""
+        name, code = worker.name, worker.process.exitcode
+        self.workers.remove(worker)
+        if precision_of(self.suite, task, name) != "bf16" or -code not in FAULTS:
+            raise InputError(f"{name}: its process {_end(code)}")
+        reason = f"this CPU's bf16 kernels ended the process ({signal.Signals(-code).name})"
+        self.suite.give_up_bf16(name, reason)
+        print(f"  {name}: {reason}; trains again in float32", flush=True)
+        return name
 
     def close(self) -> None:
         """Stop the workers; those in training save their state first."""
         for worker in self.workers:
-            worker.terminate()
+            worker.process.terminate()
         for worker in self.workers:
-            worker.join()
+            worker.process.join()
+            worker.connection.close()
         self.workers = []
-        self.tasks, self.results = self.context.Queue(), self.context.Queue()  # a stopped reader may hold the old lock
+
+
+def _end(code: int) -> str:
+    """How a process ended and what to do, for people. code: of multiprocessing, -n for signal n."""
+    kept = "the last checkpoints are kept"
+    if -code == signal.SIGKILL:
+        return (f"was killed (SIGKILL), perhaps for want of memory; {kept}: the same command goes on, with --jobs 1 in "
+                "less memory")
+    if code < 0:
+        fault = ", a fault of this machine or of torch's kernels" if -code in FAULTS else ""
+        return f"was ended by {signal.Signals(-code).name}{fault}; {kept}: start the same command again to go on"
+    return f"ended with exit code {code}; {kept}: start the same command again to go on"
 
 
 @contextmanager
-def _inherited() -> Iterator[None]:
-    """What workers take over at their start: one thread for torch, and Ctrl-C left to the parent, who stops them."""
-    threads, on_interrupt = os.environ.get("OMP_NUM_THREADS"), signal.getsignal(signal.SIGINT)
-    os.environ["OMP_NUM_THREADS"] = "1"
+def _inherited(threads: int) -> Iterator[None]:
+    """What workers take over at their start: threads of torch, and Ctrl-C left to the parent, who stops them."""
+    before, on_interrupt = os.environ.get("OMP_NUM_THREADS"), signal.getsignal(signal.SIGINT)
+    os.environ["OMP_NUM_THREADS"] = str(threads)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, on_interrupt)
         del os.environ["OMP_NUM_THREADS"]
-        if threads is not None:
-            os.environ["OMP_NUM_THREADS"] = threads
+        if before is not None:
+            os.environ["OMP_NUM_THREADS"] = before
 
 
-def _work(tasks: Any, results: Any, preset: dict[str, Any], folder: str) -> None:
+def _work(connection: Connection, preset: dict[str, Any], folder: str, threads: int) -> None:
     """A worker: tasks until it is stopped. Exceptions travel to the parent; a stopped worker takes no other task."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    suite = Suite(Preset.model_validate(preset), Path(folder), results.put)
+    suite = Suite(Preset.model_validate(preset), Path(folder), connection.send)
     while True:
-        task, name = tasks.get()
+        task, name = connection.recv()
         try:
-            results.put((name, None, task(suite, name)))
+            connection.send((None, task(suite, name)))
         except Interrupted as stopped:
-            results.put((name, stopped, None))
+            connection.send((stopped, None))
             return
         except (InputError, OSError) as error:
-            results.put((name, error, None))
+            connection.send((error, None))
         except Exception:
-            results.put((name, RuntimeError(f"{name}: {traceback.format_exc()}"), None))
+            connection.send((RuntimeError(f"{name}: {traceback.format_exc()}"), None))
 
 
 def _end_with_parent() -> None:

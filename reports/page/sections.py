@@ -41,7 +41,7 @@ def context(run: RunDirectory) -> dict[str, Any]:
         "reference_values": tables.reference_values(rows, scores),
         "agreement": whole_run.pop("agreement", None),
         "whole_run": {tables.metric_title(metric): found for metric, found in whole_run.items()},
-        "warnings": tables.warnings(scores),
+        "warnings": tables.warnings(scores) + mixed_precisions(rows),
         "problems": problems(run, scores, table) + tables.stale_scores(rows, scores),
         "doubts": doubts(table),
         "legend": legend(run),
@@ -67,6 +67,7 @@ def facts(run: RunDirectory, record: dict, methods: list[Method], scores: list[S
         ("Scored", f"{len(run.layouts())} validation layouts, {height}×{width} pixels"),
         ("Budget", " / ".join(f"{n:,}" for n in budgets) + " images seen per method" if budgets else MISSING),
         ("Seed", str(config.get("seed", MISSING))),
+        ("Trained in", ", ".join(sorted(trained_in(methods))) or MISSING),
         ("Device", ", ".join(devices) or str(config.get("device") or MISSING)),
         ("Versions", ", ".join(f"{name} {version}" for name, version in record.get("versions", {}).items()) or MISSING),
     ]
@@ -124,6 +125,22 @@ def oracle_notes(scores: list[Score]) -> list[str]:
     """What the row of the photographs is for metrics in which it is not the photographs themselves."""
     return [f"{tables.metric_title(s.metric)}: the row of the photographs is {s.protocol['photographs']}, scored like "
             "a method’s images" for s in scores if s.method == PHOTOS and "photographs" in s.protocol]
+
+
+def trained_in(methods: list[Method]) -> dict[str, list[str]]:
+    """Precision -> titles of the methods that were trained in it."""
+    found: dict[str, list[str]] = {}
+    for method in methods:
+        if method.precision:
+            found.setdefault(method.precision, []).append(method.title)
+    return found
+
+
+def mixed_precisions(methods: list[Method]) -> list[str]:
+    """Who was trained in what, where that is not the same for all."""
+    found = trained_in(methods)
+    who = [f"{', '.join(titles)} in {precision}" for precision, titles in sorted(found.items())]
+    return [f"Methods were trained in different precisions: {'; '.join(who)}"] if len(found) > 1 else []
 
 
 def legend(run: RunDirectory) -> list[tuple[str, str]]:

@@ -582,3 +582,12 @@ def test_contact_sheet_of_an_unknown_layout(scored_run, tmp_path, capsys):
     with pytest.raises(SystemExit):
         contact_sheet.main(["--run", str(scored_run.path), "--out", str(tmp_path / "x.png"), "--layouts", "nowhere"])
     assert "no layout named nowhere" in capsys.readouterr().err
+
+
+def test_methods_of_different_precision_are_told(scored_run):
+    for method, precision in zip(scored_run.methods(), ["float32", "bf16", "bf16"], strict=False):
+        scored_run.write_method(replace(method, precision=precision))
+    said = "Methods were trained in different precisions: CRN, diversity, pix2pix in bf16; CRN in float32"
+    assert said in context(scored_run)["warnings"]
+    scored_run.write_method(replace(scored_run.methods()[0], precision="bf16"))
+    assert not any("precision" in line for line in context(scored_run)["warnings"])

@@ -13,9 +13,11 @@ from baselines.methods import OBJECTIVES, method_spec
 from data.errors import InputError, one_line_errors
 from data.labels import LabelSpace
 from data.pairs import Pair
+from models.layers import DilatedConv2d
 from models.perceptual import tensor_hashes
 from presets.schema import Preset
 from training import checkpoint, fabric, harness
+from training import suite as suite_module
 from training.batches import ShuffledBatches
 from training.fabric import forked_devices
 from training.group import Group
@@ -226,15 +228,40 @@ def stopped_at_step_3(folder) -> Suite:
 
 
 def test_training_does_not_go_on_in_another_precision(tmp_path, monkeypatch):
-    monkeypatch.setattr(fabric, "native_bf16", lambda device: False)
     goes_on = stopped_at_step_3(tmp_path)
-    monkeypatch.setattr(fabric, "native_bf16", lambda device: True)
-    with pytest.raises(InputError, match="begun in float32 on cpu, but here, on cpu, .*=auto means bf16"):
-        goes_on.train_method("image_space")
-    monkeypatch.setattr(fabric, "native_bf16", lambda device: False)
-    suite(tmp_path, precision="auto").train_method("image_space")
-    monkeypatch.setattr(fabric, "native_bf16", lambda device: True)
-    suite(tmp_path, precision="auto").train_method("image_space")  # finished: nothing goes on
+    with monkeypatch.context() as on_another_device:
+        on_another_device.setattr(suite_module, "choose_precision", lambda *_: ("bf16", "auto"))
+        with pytest.raises(InputError, match="begun in float32 on cpu, but here, on cpu, .*=auto means bf16"):
+            goes_on.train_method("image_space")
+    assert suite(tmp_path, precision="auto").train_method("image_space")["precision"] == "float32"
+    monkeypatch.setattr(suite_module, "choose_precision", lambda *_: ("bf16", "auto"))
+    done = suite(tmp_path, precision="auto").train_method("image_space")  # finished: nothing goes on
+    assert done["precision"] == "float32" and done["notes"] == []
+
+
+@pytest.mark.parametrize("native", [True, False])
+def test_auto_is_bf16_on_gpus_that_have_it_and_float32_on_every_cpu(monkeypatch, native):
+    monkeypatch.setattr(fabric, "native_bf16", lambda device: native)
+    assert fabric.choose_precision("auto", "cpu") == (
+        "float32", "auto on every CPU, so that numbers do not depend on its kind")
+    assert fabric.choose_precision("auto", "cuda")[0] == ("bf16" if native else "float32")
+    assert fabric.choose_precision("bf16", "cpu") == ("bf16", "training.precision=bf16")
+
+
+@pytest.mark.parametrize("width", [16, 18, 40])
+def test_dilated_convolutions_in_bf16_have_the_gradients_of_float32(width):
+    """On AVX512 without AMX (ONEDNN_MAX_CPU_ISA=AVX512_CORE_BF16) nn.Conv2d ends the process here, or gives NaN."""
+    def gradients(bf16):
+        torch.manual_seed(0)
+        conv = DilatedConv2d(width, width, 8).to(memory_format=torch.channels_last)
+        x = torch.randn(2, width, 32, 64).to(memory_format=torch.channels_last).requires_grad_()
+        with torch.autocast("cpu", torch.bfloat16, enabled=bf16):
+            y = conv(x)
+        (y.float() * torch.linspace(-1, 1, y.numel()).view_as(y)).sum().backward()
+        return x.grad, conv.weight.grad
+
+    for exact, rounded in zip(gradients(False), gradients(True), strict=True):
+        assert (exact - rounded).norm() < 0.01 * exact.norm()
 
 
 def test_only_the_process_s_own_gpu_is_asked_for_its_random_state(monkeypatch):

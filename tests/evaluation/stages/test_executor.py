@@ -1,9 +1,11 @@
-"""Methods as tasks of a local Ray: the same results, a lost worker's task goes on from its checkpoint."""
+"""Methods in processes and as tasks of a local Ray: the same results, and what happens where one of them is lost."""
 
 import os
 import signal
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 import torch
@@ -11,12 +13,17 @@ import torch
 from data.errors import InputError
 from evaluation.rundir import RunDirectory
 from evaluation.stages.dataset import write_dataset
-from evaluation.stages.executor import LocalExecutor, RayExecutor
+from evaluation.stages.executor import LocalExecutor, RayExecutor, make_executor
+from evaluation.stages.processes import ProcessExecutor, _end
 from evaluation.stages.tasks import synthesize_method
 from presets.schema import Preset
 from training import checkpoint
 from training.harness import CHECKPOINT
 from training.suite import Suite
+
+sys.path.append(str(Path(__file__).parent))  # also of the processes that are started here
+
+from faulty_tasks import ENDS, end_by_a_fault, train_on_bad_kernels  # noqa: E402
 
 METHODS = ["crn", "image_space"]
 
@@ -34,7 +41,8 @@ def preset() -> Preset:
 def local_ray():
     ray = pytest.importorskip("ray", reason="needs Ray (the extra ray)")
     before = os.environ.get("OMP_NUM_THREADS")
-    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error", object_store_memory=10**8)
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error", object_store_memory=10**8,
+             runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}})
     yield ray
     ray.shutdown()
     assert os.environ.get("OMP_NUM_THREADS") == before
@@ -90,3 +98,80 @@ def test_a_gpu_that_the_cluster_lacks(tmp_path, local_ray):
     suite.preset.device = "cuda"
     with pytest.raises(InputError, match="the Ray cluster has no GPU"):
         RayExecutor(suite)
+
+
+def on_a_cpu_with_bad_kernels(folder, precision="bf16") -> Suite:
+    values = preset().model_dump()
+    values["methods"] = list(ENDS)
+    values["generators"] = {"crn": {"widths": [8, 6, 4, 4]}, "unet": {"width": 4, "max_width": 8},
+                            "recombinator": {"width": 4, "max_width": 8}, "full_resolution": {"layers": 3, "width": 4}}
+    values["training"] |= {"precision": precision, "images_seen": 4}
+    return Suite(Preset.model_validate(values), folder)
+
+
+def check_trained_in_float32(done, names, suite):
+    assert set(done) == set(names)
+    for name in names:
+        note = f"trained in float32: this CPU's bf16 kernels ended the process ({ENDS[name].name})"
+        assert done[name]["precision"] == "float32" and done[name]["notes"] == [note]
+        saved = checkpoint.load(suite.method_folder(name) / CHECKPOINT)
+        assert saved["place"]["precision"] == "float32" and saved["step"] == 2
+
+
+@pytest.mark.parametrize(("executor", "names"), [
+    ("processes", ["image_space", "unet+image_space"]), ("local", ["full_resolution+image_space"])])
+def test_what_bf16_kernels_end_is_trained_in_float32(tmp_path, capsys, executor, names):
+    suite = on_a_cpu_with_bad_kernels(tmp_path)
+    executor = make_executor(executor, suite)
+    done = dict(executor.map(train_on_bad_kernels, names))
+    executor.close()
+    check_trained_in_float32(done, names, suite)
+    said = capsys.readouterr().out.splitlines()
+    assert sorted(said) == sorted(f"  {name}: this CPU's bf16 kernels ended the process ({end.name}); trains again in "
+                                  "float32" for name, end in ENDS.items() if name in names)
+    assert suite.train_method(names[0]) == done[names[0]]  # a later call has the training done, and says the same of it
+
+
+def test_what_bf16_kernels_end_on_a_cluster_is_trained_in_float32(tmp_path, local_ray):
+    suite = on_a_cpu_with_bad_kernels(tmp_path)
+    names = ["recombinator+image_space"]
+    check_trained_in_float32(dict(RayExecutor(suite).map(train_on_bad_kernels, names)), names, suite)
+
+
+@pytest.mark.parametrize(("code", "text"), [(3, "ended with exit code 3; the last"), (
+    -signal.SIGABRT, "was ended by SIGABRT; the last"), (
+    -signal.SIGSEGV, "was ended by SIGSEGV, a fault of this machine or of torch's kernels; the last")])
+def test_how_a_process_ended_is_told_as_what_it_is(code, text):
+    assert _end(code).startswith(text) and "memory" not in _end(code)
+
+
+def test_a_killed_process_is_not_tried_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIGNAL", str(int(signal.SIGKILL)))
+    executor = ProcessExecutor(on_a_cpu_with_bad_kernels(tmp_path), 1)
+    with pytest.raises(InputError, match=r"image_space: its process was killed \(SIGKILL\), perhaps .* --jobs 1"):
+        dict(executor.map(train_on_bad_kernels, ["image_space"]))
+    assert executor.workers == []
+
+
+def test_a_fault_in_float32_has_no_other_precision_to_go_to(tmp_path):
+    executor = ProcessExecutor(on_a_cpu_with_bad_kernels(tmp_path, "auto"), 1)
+    with pytest.raises(InputError, match="was ended by SIGSEGV, a fault of this machine or of torch's kernels; the"):
+        dict(executor.map(end_by_a_fault, ["image_space"]))
+
+
+def test_too_little_memory_is_said(tmp_path, monkeypatch):
+    suite = on_a_cpu_with_bad_kernels(tmp_path, "float32")
+
+    def full(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(torch.optim, "Adam", full)
+    with pytest.raises(InputError, match="the machine's memory is too small; .*--jobs"):
+        suite.train_method("image_space")
+
+
+def test_one_job_is_a_process_also_where_there_is_one_core(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    suite = on_a_cpu_with_bad_kernels(tmp_path)
+    assert isinstance(make_executor("auto", suite), LocalExecutor)
+    assert isinstance(make_executor("auto", suite, 1), ProcessExecutor)
