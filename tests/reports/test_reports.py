@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -20,6 +21,7 @@ from human_study.analysis.published import Counts
 from human_study.analysis.results import analyse_counts
 from reports import contact_sheet
 from reports.figures import drawing as figures
+from reports.page.sections import context
 from reports.record import export, pictures, published, tables
 from reports.record.commands import finish
 from reports.record.formatting import duration, latex_escape, number_format
