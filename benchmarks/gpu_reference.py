@@ -105,6 +105,21 @@ class Reference:
     def bench_file(self, bench: Bench) -> Path:
         return self.work / "benchmarks" / f"{bench.name}.json"
 
+    def check_norm(self) -> None:
+        """The layer norm in Triton is used where it computes what PyTorch's does, faster; otherwise that is said."""
+        import torch
+
+        if self.args.device == "cpu" or not torch.cuda.is_available():
+            return
+        file = self.work / "benchmarks" / "fused_norm_cuda.json"
+        if not (file.exists() and read_json(file)["usable"]):
+            good = self.call("layer norm in Triton", "benchmarks.fused_norm", "--out", str(file), limit=40)
+            if file.exists():
+                write_json(file, read_json(file) | {"usable": good})
+            if not good:
+                self.environment["FUSED_NORM"] = "0"
+                self.say("everything from here on uses PyTorch's layer norm")
+
     # --- the budget ---------------------------------------------------------------------------------------------
 
     def images_seen(self, training_seconds: float) -> int:
@@ -266,6 +281,9 @@ def archive(file: Path, root: Path, members: list[Path]) -> None:
 
 def bench_lines(file: Path) -> list[str]:
     content = read_json(file)
+    if "shapes" in content:
+        return [f"{file.stem}: {row['dtype']} {row['shape']} torch {row['torch ms']:.2f} ms, Triton "
+                f"{row['triton ms']:.2f} ms" for row in content["shapes"]]
     lines = [f"{file.stem}: {content['matrix_tflop_per_s']:.0f} TFLOP/s {content['matrix_dtype']}, batch "
              f"{content['batch']}"]
     for method, part in content["methods"].items():
@@ -322,6 +340,7 @@ def main(argv: list[str] | None = None) -> int:
         reference = Reference(args, TINY if args.tiny else FULL)
         scale = reference.scale
         shutil.rmtree(reference.work / "logs", ignore_errors=True)
+        reference.check_norm()
         reference.bench(scale.benches, "benches", scale.bench_seconds)
         images = reference.images_seen(reference.training_left())
         experiments = threading.Thread(target=reference.experiments)

@@ -23,6 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import torch
@@ -30,6 +31,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import models.crn
+import models.layers
 from baselines.methods import Method, build_method, method_spec
 from benchmarks.naive_crn import naive_layers, naive_upsample
 from data.errors import InputError, one_line_errors
@@ -61,6 +63,8 @@ class Variant:
     bf16: bool = False
     cached_photo: bool = False
     compile: str | None = None
+    triton_norm: bool = False
+    aligned: bool = False
 
 
 NAIVE = Variant("naive float32 port")
@@ -69,7 +73,9 @@ NAIVE = Variant("naive float32 port")
 def variants(device: str, compile_modes: Sequence[str] = ()) -> list[Variant]:
     """Rows of the table. The harness has no cached features by default, and the precision that auto chooses."""
     native, bf16 = native_bf16(device), choose_precision("auto", device)[0] == "bf16"
-    harness = Variant("harness: all of them", True, True, True, True, bf16)
+    cuda = device == "cuda"
+    harness = Variant("harness: all of them", True, True, True, True, bf16, aligned=cuda,
+                      triton_norm=cuda and models.layers.FUSED_NORM)
     rows = [NAIVE, replace(NAIVE, name="+ fused layer norm, leaky ReLU in place", fused_norm=True),
             replace(NAIVE, name="+ channels_last", channels_last=True),
             replace(NAIVE, name="+ fused Adam, gradients dropped", fused_adam=True),
@@ -77,6 +83,9 @@ def variants(device: str, compile_modes: Sequence[str] = ()) -> list[Variant]:
     rows += [replace(NAIVE, name="+ bf16 autocast", bf16=True)] if native else []
     rows += [harness, replace(harness, name="harness, photo features cached", cached_photo=True)]
     rows += [replace(harness, name="training.precision=bf16", bf16=True)] if native and not bf16 else []
+    if harness.triton_norm:
+        rows += [replace(harness, name="all but the norm in Triton", triton_norm=False),
+                 replace(harness, name="all but the aligned channels", aligned=False)]
     return rows + [replace(harness, name=f"harness, torch.compile {mode}", compile=mode) for mode in compile_modes]
 
 
@@ -133,10 +142,17 @@ class Row:
 
     def __call__(self) -> float:
         """One step; the loss."""
-        packed = contextlib.nullcontext() if self.variant.packed_gradients else mock.patch.object(
-            models.crn, "upsample", naive_upsample)
-        with packed:
+        with contextlib.ExitStack() as stack:
+            for patch in self._left_out():
+                stack.enter_context(patch)
             return float(self.step(self.parts, self.lr)["total"])
+
+    def _left_out(self) -> list[Any]:
+        """What takes optimisations of the models away again."""
+        chosen = self.variant
+        return [*([] if chosen.packed_gradients else [mock.patch.object(models.crn, "upsample", naive_upsample)]),
+                *([] if chosen.triton_norm else [mock.patch.object(models.layers, "FUSED_NORM", False)]),
+                *([] if chosen.aligned else [mock.patch.object(models.layers, "ALIGNED", 1)])]
 
     def time(self, clock: Callable[[], float]) -> None:
         start = clock()

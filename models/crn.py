@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from data.errors import InputError
-from models.layers import ConvNormAct, ToImages, layout_pyramid, upsample, xavier_init
+from models.layers import ConvNormAct, ToImages, alignment, layout_pyramid, upsample, xavier_init
 from models.options import Count
 
 PAPER_WIDTHS = (1024, 1024, 1024, 1024, 1024, 512, 512, 128, 32)
@@ -56,8 +56,11 @@ class RefinementModule(nn.Module):
         self.conv2 = ConvNormAct(channels_out, channels_out)
 
     def forward(self, coarser: Tensor | None, layout: Tensor) -> Tensor:
-        x = layout if coarser is None else torch.cat([upsample(coarser), layout], 1)
-        return self.conv2(self.conv1(x))
+        if coarser is None:
+            return self.conv2(self.conv1(layout))
+        parts = [upsample(coarser), layout.to(coarser.dtype)]
+        zeros = alignment(coarser.shape[1] + layout.shape[1], parts[1])
+        return self.conv2(self.conv1(torch.cat([*parts, *zeros], 1)))
 
 
 class CRN(nn.Module):

@@ -1,10 +1,16 @@
 """Layers that several networks share."""
 
+import importlib.util
+import os
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 LEAKY_SLOPE = 0.2
+# FUSED_NORM=0 in the environment: PyTorch's own layer norm on GPUs too, should Triton not work on one.
+FUSED_NORM = os.environ.get("FUSED_NORM", "1") != "0" and importlib.util.find_spec("triton") is not None
+ALIGNED = 8  # bf16 numbers that a GPU's matrix units take at once: other numbers of channels are slower
 
 
 class LayerNorm(nn.GroupNorm):
@@ -42,6 +48,32 @@ class ConvNormAct(nn.Sequential):
     def __init__(self, channels_in: int, channels_out: int, dilation: int = 1):
         conv = DilatedConv2d(channels_in, channels_out, dilation)
         super().__init__(conv, LayerNorm(channels_out), nn.LeakyReLU(LEAKY_SLOPE, inplace=True))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x may have more channels than the convolution takes, see `alignment`."""
+        conv, norm, act = self
+        if (more := x.shape[1] - conv.in_channels) > 0:
+            y = F.conv2d(x, F.pad(conv.weight, (0, 0, 0, 0, 0, more)), None, conv.stride, conv.padding, conv.dilation)
+        else:
+            y = conv(x)
+        if isinstance(norm, LayerNorm) and fuses_norm(y):
+            from models.fused_norm import norm_act  # Triton, which not every machine has
+
+            return norm_act(y, norm.weight, norm.bias, norm.eps, act.negative_slope)
+        return act(norm(y))
+
+
+def fuses_norm(x: Tensor) -> bool:
+    """Whether layer norm and ReLU are one operation here; torch.compile fuses them by itself."""
+    return x.is_cuda and FUSED_NORM and not torch.compiler.is_compiling()
+
+
+def alignment(channels: int, like: Tensor) -> list[Tensor]:
+    """Channels of zeros [B, n, H, W] to put behind `channels` others for a GPU's sake; an empty list where none are
+    needed. What a convolution makes of them is nothing, whatever its weights."""
+    missing = -channels % ALIGNED if like.is_cuda else 0
+    batch, _, height, width = like.shape
+    return [like.new_zeros(batch, missing, height, width)] if missing else []
 
 
 class ToImages(nn.Conv2d):
