@@ -4,7 +4,7 @@
     streamlit run reports/app.py -- --run runs/street runs/cityscapes
 
 This file is the server: Streamlit's own, with one route more that hands out pictures as files. What is shown stands in
-reports/app_pages: a further page is one file there with a function show(source), and one line in its table PAGES.
+reports/app_pages: a further page is one file there with a function show(source), and one line in menu.PAGES.
 """
 
 import sys
@@ -17,6 +17,7 @@ import streamlit as st
 _HERE = Path(__file__).resolve().parent
 sys.path[:] = [str(_HERE.parent), *(p for p in sys.path if Path(p or ".").resolve() not in (_HERE, _HERE.parent))]
 
+from reports.app_pages import menu  # noqa: E402, F401 - loaded before the first reader comes, who need not wait
 from reports.app_parts.serving import routes  # noqa: E402
 
 app = st.App(_HERE / "app_pages" / "script.py", routes=routes(sys.argv[1:]))

@@ -30,8 +30,8 @@ def show(source: Source) -> None:
         st.warning("No layout is left; choose fewer classes or tags under Layouts.")
         return
     name = address.layout(source.layouts, found.layouts[0])
-    panes = [viewer.layout_pane(source), viewer.photo_pane(source),
-             *(viewer.method_pane(source, method) for method in chosen)]
+    shown = pair or (viewer.LAYOUT, PHOTOS, *chosen)
+    panes = [viewer.pane(source, name) for name in dict.fromkeys(shown)]
     viewer.show(source, panes, found.layouts, name, size, view, pair)
     _choose_layout(found.layouts, name)
     _legend(source, name)
@@ -43,8 +43,8 @@ def to_finish(source: Source) -> str:
     return f"finish the run: {command}" if (command := finish(source.run)) else "finish the run"
 
 
-def _controls(source: Source) -> tuple[list[str], str, tuple[str, str], selection.Selection]:
-    """Methods in table order, the view, its pair of panes, the layouts to step through."""
+def _controls(source: Source) -> tuple[list[str], str, tuple[str, str] | None, selection.Selection]:
+    """Methods in table order, the view, its pair of panes where it shows two, the layouts to step through."""
     titles = source.titles
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.multiselect("Methods", list(titles), default=list(titles)[:DEFAULT_METHODS], key="methods",
@@ -57,16 +57,16 @@ def _controls(source: Source) -> tuple[list[str], str, tuple[str, str], selectio
     return chosen, view, _pair(source, chosen, view), found
 
 
-def _pair(source: Source, chosen: list[str], view: str) -> tuple[str, str]:
-    if view not in ("slider", "blink", "difference"):
-        return viewer.LAYOUT, PHOTOS
-    titles = {viewer.LAYOUT: "Layout", PHOTOS: "Photograph"} | {name: source.titles[name] for name in chosen}
-    first = chosen[0] if chosen else viewer.LAYOUT
-    second = chosen[1] if len(chosen) > 1 else PHOTOS
+def _pair(source: Source, chosen: list[str], view: str) -> tuple[str, str] | None:
+    """Any two pictures, for the views that show two in one place; at first those of the first two methods."""
+    if view not in viewer.IN_PLACE:
+        return None
+    titles = {**source.titles, PHOTOS: "Photograph", viewer.LAYOUT: "Layout"}
+    first, second = [*chosen, PHOTOS, viewer.LAYOUT][:2]
     with st.container(horizontal=True):
-        a = st.selectbox("A", list(titles), index=list(titles).index(first), key="left", format_func=titles.get,
+        a = st.selectbox("A", list(titles), list(titles).index(first), key="left", format_func=titles.get,
                          bind="query-params", persist_state="session")
-        b = st.selectbox("B", list(titles), index=list(titles).index(second), key="right", format_func=titles.get,
+        b = st.selectbox("B", list(titles), list(titles).index(second), key="right", format_func=titles.get,
                          bind="query-params", persist_state="session")
     return a, b
 
@@ -99,7 +99,7 @@ def _legend_item(labels: LabelSpace, index: int, share: float) -> Markup:
     percent = f"{100 * share:.1f} %" if share >= 0.001 else "< 0.1 %"
     return Markup('<li style="margin:0"><span style="display:inline-block;width:13px;height:13px;border-radius:3px;'
                   'margin-right:6px;vertical-align:-2px;background:{};border:1px solid rgba(128,128,128,.5)"></span>'
-                  '{} <span style="opacity:.65">{}</span></li>').format(colour, escape(labels.names[index]), percent)
+                  '{} {}</li>').format(colour, escape(labels.names[index]), percent)
 
 
 def _layout_scores(source: Source, name: str, chosen: Sequence[str]) -> None:
@@ -143,4 +143,4 @@ def per_image(scores: list[Score], chosen: list[Method], position: int, count: i
                 heading = f"{value_name}{share} {arrow(value.higher_is_better) if value else ''}".strip()
                 rows.setdefault(score.method, {})[heading] = numbers[position]
     frame = pd.DataFrame.from_dict(rows, orient="index", dtype=float)
-    return frame.reindex([name for name in titles if name in rows]).rename(index=titles)
+    return frame.reindex([name for name in titles if name in rows]).rename(index=titles).rename_axis("Method")

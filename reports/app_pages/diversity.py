@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from evaluation.rundir import PHOTOS
 from reports.app_parts import address, selection, viewer
 from reports.app_parts.scoretables import show_table
 from reports.app_parts.sources import Source
@@ -37,7 +38,7 @@ def _images(source: Source, several: dict, size: tuple[int, int]) -> None:
         st.warning("No layout is left; choose fewer classes or tags under Layouts.")
         return
     k = several[name].images_per_layout
-    panes = [viewer.layout_pane(source), viewer.photo_pane(source),
+    panes = [viewer.pane(source, viewer.LAYOUT), viewer.pane(source, PHOTOS),
              *(viewer.variant_pane(source, name, u) for u in range(1, k + 1))]
     layout = address.layout(source.layouts, found.layouts[0])
     viewer.show(source, panes, found.layouts, layout, size, key="variants")

@@ -25,8 +25,7 @@ def show(source: Source) -> None:
                      + ". A click on a point or a row opens the layout."))
     clicked = _scatter(source, found) or _table(source, found)
     if clicked:
-        pair = {"left": source.titles.get(found.a, "Photograph"), "right": source.titles.get(found.b, "Photograph")}
-        navigation.open_layout(clicked, **(pair if found.b else {}))
+        navigation.open_layout(clicked, **({"left": found.a, "right": found.b} if found.b else {}))
 
 
 def _scatter(source: Source, found: selection.Selection) -> str | None:

@@ -5,6 +5,7 @@ from dataclasses import asdict
 
 import streamlit as st
 
+from evaluation.rundir import PHOTOS
 from reports.app_parts import navigation, selection, viewer
 from reports.app_parts.sources import Source
 from reports.app_parts.text import plain
@@ -20,8 +21,7 @@ def show(source: Source) -> None:
     """The page. Raises InputError when the run has no layouts."""
     size = source.size
     st.subheader("Grid", anchor=False)
-    panes = {pane.id: pane for pane in [viewer.layout_pane(source), viewer.photo_pane(source),
-                                        *(viewer.method_pane(source, name) for name in source.titles)]}
+    panes = {name: viewer.pane(source, name) for name in [viewer.LAYOUT, PHOTOS, *source.titles]}
     shown = st.multiselect("Pictures", list(panes), default=list(panes)[:4], key="panes",
                            format_func=lambda name: panes[name].title, bind="query-params", persist_state="session")
     found = selection.choose(source)

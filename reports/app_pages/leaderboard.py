@@ -38,8 +38,8 @@ def _warnings(scores: list[Score], metric: str) -> list[str]:
 def _protocol(source: Source, metric: str) -> None:
     score = next(s for s in source.scores if s.metric == metric and s.method in source.titles)
     with st.popover("Protocol", icon=":material/fact_check:"):
-        lines = dict(flat(score.protocol))
-        st.table(pd.Series({name: str(value) for name, value in lines.items()}, name="value"))
+        lines = {name: plain(str(value)) for name, value in flat(score.protocol)}
+        st.table(pd.Series(lines, name="value").rename_axis("item"))
 
 
 def flat(content: dict, before: str = "") -> list[tuple[str, object]]:

@@ -57,7 +57,8 @@ def _configurations(opened: list[Source]) -> None:
             st.dataframe(frame, key="differing", width="stretch", placeholder="–")
     elif configs:
         with st.expander("Configuration"):
-            st.dataframe(pd.DataFrame({"value": next(iter(configs.values()))}), key="configuration", width="stretch")
+            frame = pd.DataFrame({"value": next(iter(configs.values()))}).rename_axis("key")
+            st.dataframe(frame, key="configuration", width="stretch")
 
 
 def flat(content: dict, before: str = "") -> list[tuple[str, str]]:
@@ -72,7 +73,7 @@ def flat(content: dict, before: str = "") -> list[tuple[str, str]]:
 def differing(configs: dict[str, dict[str, str]]) -> pd.DataFrame:
     """Keys x runs, of the keys whose values are not the same in all; empty text where a run has no such key."""
     frame = pd.DataFrame(configs).fillna("")
-    return frame[frame.nunique(axis=1) > 1]
+    return frame[frame.nunique(axis=1) > 1].rename_axis("key")
 
 
 def _scores(opened: list[Source]) -> None:

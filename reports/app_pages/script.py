@@ -1,66 +1,12 @@
-"""What Streamlit runs for every view: the menu of pages, the choice of the run, and the page itself."""
+"""What Streamlit runs for every view."""
 
 import sys
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
-import streamlit as st
+_HOUSE = str(Path(__file__).resolve().parents[2])
+if sys.path[0] != _HOUSE:
+    sys.path.insert(0, _HOUSE)
 
-_HOUSE = Path(__file__).resolve().parents[2]
-if sys.path[0] != str(_HOUSE):
-    sys.path.insert(0, str(_HOUSE))
+from reports.app_pages import menu  # noqa: E402
 
-from data.errors import InputError  # noqa: E402
-from reports.app_pages import compare, diversity, find, grid, leaderboard, runs, study, training  # noqa: E402
-from reports.app_parts import sources  # noqa: E402
-from reports.app_parts.text import plain  # noqa: E402
-
-PAGES: dict[str, Callable[[sources.Source], None]] = {
-    "Compare": compare.show,
-    "Find": find.show,
-    "Grid": grid.show,
-    "Leaderboard": leaderboard.show,
-    "Diversity": diversity.show,
-    "Human study": study.show,
-    "Training": training.show,
-    "Runs": runs.show,
-}
-_STYLE = "<style>.stMainBlockContainer { padding: 4rem clamp(0.8rem, 2.5vw, 2.5rem) 2rem }</style>"
-
-
-def main() -> None:
-    st.set_page_config(page_title="Semantic image synthesis", layout="wide")
-    st.html(_STYLE)
-    try:
-        paths = sources.folders(sys.argv[1:])
-    except InputError as error:
-        _stop(error)
-    names = sources.names(paths)
-    pages = [st.Page(partial(_guarded, show, names, paths), title=title, default=number == 0,
-                     url_path=title.lower().replace(" ", "-")) for number, (title, show) in enumerate(PAGES.items())]
-    st.session_state["pages"] = {page.title: page for page in pages}
-    st.navigation(pages, position="top").run()
-
-
-def _guarded(show: Callable[[sources.Source], None], names: list[str], paths: list[Path]) -> None:
-    """The page, or one line that says what is wrong with the run."""
-    try:
-        name = names[0]
-        if len(names) > 1:
-            name = st.selectbox("Run", names, key="run", bind="query-params", persist_state="session", width=320)
-        number = names.index(name)
-        source = sources.open_source(number, name, paths[number])
-        show(source)
-        for problem in source.problems:
-            st.warning(plain(problem), icon=":material/warning:")
-    except InputError as error:
-        _stop(error)
-
-
-def _stop(error: InputError) -> None:
-    st.error(plain(str(error)), icon=":material/error:")
-    st.stop()
-
-
-main()
+menu.main()

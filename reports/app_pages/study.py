@@ -47,8 +47,8 @@ def _plan(source: Source, batch: Batch) -> None:
             "HITs": f"{len(batch.hits)}, each by {protocol.assignments} workers",
             "Trials": f"{len(trials)}: " + ", ".join(f"{count} {_kind(kind)}" for kind, count in kinds.items()),
             "Exposure": ", ".join(f"{ms} ms" for ms in protocol.exposures_ms) or "unlimited",
-            "Specification": batch.spec_sha256}
-    st.table(pd.Series({name: plain(str(value)) for name, value in rows.items()}, name="planned"))
+            "Specification": f"{batch.spec_sha256[:16]} …"}
+    st.table(pd.Series({name: plain(str(value)) for name, value in rows.items()}, name="planned").rename_axis("item"))
 
 
 def _kind(kind: str) -> str:

@@ -1,9 +1,9 @@
-"""From one page of the app to another, with the choices in the address."""
+"""From one page of the app to another."""
 
 import streamlit as st
 
 
 def open_layout(layout: str, **choices: str) -> None:
-    """Go to the page Compare at this layout. choices: further parts of its address. Does not return."""
-    kept = {name: st.query_params.get_all(name) for name in st.query_params}
-    st.switch_page(st.session_state["pages"]["Compare"], query_params={**kept, "layout": layout, **choices})
+    """Go to the page Compare at this layout. choices: of that page's widgets, by their keys. Does not return."""
+    st.session_state.update(choices)
+    st.switch_page(st.session_state["pages"]["Compare"], query_params={"layout": layout})

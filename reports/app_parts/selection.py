@@ -30,9 +30,10 @@ class Selection:
 
 def choose(source: Source) -> Selection:
     """The controls, and what they leave."""
-    order, score, a, b, ascending = _order(source)
+    with st.container(horizontal=True, vertical_alignment="bottom"):
+        order, score, a, b, ascending = _order(source)
+        kept = _filtered(source)
     values, about = _values(source, order, score, a, b)
-    kept = _filtered(source)
     if values is not None:
         values = values[[name for name in kept if name in values.index]].dropna()
         kept = list(values.sort_values(ascending=ascending, kind="stable").index)
@@ -44,15 +45,14 @@ def _order(source: Source) -> tuple[str, str, str, str, bool]:
     people = numbers.preferences(source)
     offered = [order for order in ORDERS if order == "name" or (order == "votes" and people)
                or (names and order in ("score", "difference", "disagreement"))]
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        order = _select("Order by", offered, "order", ORDERS)
-        score = a = b = ""
-        if order in ("score", "difference", "disagreement"):
-            score = _select("Score", list(names), "score", names)
-        if order in ("score", "difference", "votes"):
-            a, b = _methods(source, order, numbers.by_method(source, score).columns if score else None)
-        ascending = order != "name" and st.toggle("Lowest first", key="lowest", bind="query-params",
-                                                  persist_state="session")
+    order = _select("Order by", offered, "order", ORDERS)
+    score = a = b = ""
+    if order in ("score", "difference", "disagreement"):
+        score = _select("Score", list(names), "score", names)
+    if order in ("score", "difference", "votes"):
+        a, b = _methods(source, order, numbers.by_method(source, score).columns if score else None)
+    ascending = order != "name" and st.toggle("Lowest first", key="lowest", bind="query-params",
+                                              persist_state="session")
     return order, score, a, b, ascending
 
 
@@ -89,16 +89,15 @@ def _filtered(source: Source) -> list[str]:
     """Layouts that show all of the classes, each on at least a share of the picture, and have one of the tags."""
     kept = source.layouts
     written = notes.read(source.run)
-    with st.container(horizontal=True, vertical_alignment="bottom"):
-        classes = st.multiselect("Shows all of", list(source.labels.names), key="classes", placeholder="any class",
-                                 bind="query-params", persist_state="session", width=300)
-        if classes:
-            least = st.slider("each on at least (%)", 0.0, 50.0, 0.0, 0.5, key="share", bind="query-params",
-                              persist_state="session", width=220)
-            shares = numbers.class_shares(source)[classes]
-            kept = list(shares.index[((shares > 0) & (shares >= least / 100)).all(axis=1)])
-        if known := notes.tags(written):
-            wanted = st.multiselect("Tagged", known, key="tags", placeholder="any tag", bind="query-params",
-                                    persist_state="session", width=220)
-            kept = [name for name in kept if not wanted or set(wanted) & set(written.get(name, notes.Note()).tags)]
+    classes = st.multiselect("Shows all of", list(source.labels.names), key="classes", placeholder="any class",
+                             bind="query-params", persist_state="session", width=300)
+    if classes:
+        least = st.slider("each on at least (%)", 0.0, 50.0, 0.0, 0.5, key="share", bind="query-params",
+                          persist_state="session", width=220)
+        shares = numbers.class_shares(source)[classes]
+        kept = list(shares.index[((shares > 0) & (shares >= least / 100)).all(axis=1)])
+    if known := notes.tags(written):
+        wanted = st.multiselect("Tagged", known, key="tags", placeholder="any tag", bind="query-params",
+                                persist_state="session", width=220)
+        kept = [name for name in kept if not wanted or set(wanted) & set(written.get(name, notes.Note()).tags)]
     return kept

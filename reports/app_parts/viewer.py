@@ -18,6 +18,7 @@ from reports.app_parts.sources import Source
 WEB = Path(__file__).parent / "web"
 VIEWS = {"side": "Side by side", "slider": "Slider", "blink": "A/B blink", "difference": "Difference",
          "overlay": "Layout over"}
+IN_PLACE = ("slider", "blink", "difference")  # views of two pictures
 LAYOUT = "layout"  # the pane of the layout itself
 
 
@@ -30,16 +31,13 @@ class Pane:
     url: str
 
 
-def layout_pane(source: Source) -> Pane:
-    return Pane(LAYOUT, "Layout", f"pictures/{source.number}/layouts/{{layout}}")
-
-
-def photo_pane(source: Source) -> Pane:
-    return Pane(PHOTOS, "Photograph", f"pictures/{source.number}/photos/{{layout}}")
-
-
-def method_pane(source: Source, method: str) -> Pane:
-    return Pane(method, source.titles[method], f"pictures/{source.number}/images/{quote(method, safe='')}/{{layout}}")
+def pane(source: Source, name: str) -> Pane:
+    """name: LAYOUT, PHOTOS or a method's."""
+    if name == LAYOUT:
+        return Pane(name, "Layout", f"pictures/{source.number}/layouts/{{layout}}")
+    if name == PHOTOS:
+        return Pane(name, "Photograph", f"pictures/{source.number}/photos/{{layout}}")
+    return Pane(name, source.titles[name], f"pictures/{source.number}/images/{quote(name, safe='')}/{{layout}}")
 
 
 def variant_pane(source: Source, method: str, u: int) -> Pane:

@@ -36,11 +36,11 @@ class Stage {
     this.observer.observe(element);
   }
 
-  get scale() { return this.zoom ?? this.fit; }
+  get scale() { return Math.max(this.zoom ?? 0, this.fit); }
 
   // Zoom and centre as they stand in the address, "2,0.25,0.5"; empty: fit.
   get text() {
-    return this.zoomed ? [this.zoom, ...this.centre].map((number) => Number(number.toFixed(4))).join(",") : "";
+    return this.zoomed ? [this.scale, ...this.centre].map((number) => Number(number.toFixed(4))).join(",") : "";
   }
 
   restore(text) {

@@ -1,5 +1,7 @@
 // The viewer: methods side by side, or two of them in one place. Stage and Pictures stand before this in one module.
 
+const WRITING = "input:not([type=radio], [type=checkbox], [type=range], [type=button])";
+const MOVING = ":is([role=radiogroup], [role=slider], [role=tablist], [role=grid], [role=menubar])";
 const VIEWS = { side, slider, blink, difference, overlay };
 const RANGES = {
   slider: { label: "Edge between A and B", min: 0, max: 100, value: 50, unit: " %" },
@@ -214,18 +216,18 @@ class Viewer {
     this.stage.element.style.setProperty("--gain", this.amount("difference"));
   }
 
+  // Not while somebody writes; arrow keys belong to what moves by them, if that has the focus.
   key(event) {
     const from = event.composedPath()[0];
-    if (event.ctrlKey || event.metaKey || event.altKey || from.isContentEditable || !this.root.isConnected) return;
-    if (["INPUT", "TEXTAREA", "SELECT"].includes(from.tagName) || from.closest?.("[role=listbox], [role=dialog]")) return;
+    if (event.ctrlKey || event.metaKey || event.altKey || !this.root.isConnected || !from.matches) return;
+    if (from.isContentEditable || from.matches(`textarea, select, ${WRITING}, [role=listbox] *, [role=dialog] *`)) return;
+    if (event.key.startsWith("Arrow") && from.matches(`input, ${MOVING} *, ${MOVING}`)) return;
     const keys = { ArrowLeft: () => this.step(-1), ArrowRight: () => this.step(1), 0: () => this.stage.to(null),
       1: () => this.stage.to(1), "+": () => this.stage.to(this.stage.scale * 1.5),
-      "-": () => this.stage.to(this.stage.scale / 1.5),
-      b: () => this.data.view === "blink" && this.swap() };
-    const action = keys[event.key];
-    if (!action || from.closest?.("[role=radiogroup], [role=slider], [role=tablist]")) return;
+      "-": () => this.stage.to(this.stage.scale / 1.5), b: () => this.data.view === "blink" && this.swap() };
+    if (!keys[event.key]) return;
     event.preventDefault();
-    action();
+    keys[event.key]();
   }
 
   async download() {

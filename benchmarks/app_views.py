@@ -1,0 +1,250 @@
+"""How long the app takes to show layouts of a large run, against the same pictures from a plain file server.
+
+    python -m benchmarks.app_views                                   500 layouts x 10 methods at 1024x2048
+    python -m benchmarks.app_views --layouts 40 --size 256 512       smaller
+
+A run is fabricated in a temporary folder: a few pictures with the grain of photographs, hard-linked under every name,
+so that it takes little disk and every address is a file of its own. A browser (Chromium, through Playwright) opens the
+app and, on the same machine, a bare page with the same pictures from Python's http.server. Times end when the last pane
+is decoded and painted. Ratios: a step in the app to the bare page's, the first view to that of a Streamlit page with
+one word on it, which is what the app's frontend takes by itself. Needs the test extra.
+"""
+
+import argparse
+import json
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+from urllib.parse import urlencode
+from urllib.request import urlopen
+
+import numpy as np
+
+from data.errors import InputError, one_line_errors
+from data.files import write_json, write_png
+from evaluation.rundir import PHOTOS, Method, RunDirectory, Score, Value
+
+ROOT = Path(__file__).resolve().parents[1]
+WORD = "alone"
+DIFFERENT = 6  # pictures that are really there
+CLASSES = {"road": [128, 64, 128], "building": [70, 70, 70], "car": [0, 0, 142], "void": [0, 0, 0]}
+VIEWER = """() => [...document.querySelectorAll('*')].map((e) => e.shadowRoot?.querySelector('[data-part=section]'))
+  .find((e) => e)"""
+PAINTED = "new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+STEP = f"""async (key) => {{
+  const section = ({VIEWER})(), before = section.dataset.layout, start = performance.now();
+  const changed = new Promise((done) => new MutationObserver(() => section.dataset.layout !== before && done())
+    .observe(section, {{ attributes: true }}));
+  document.body.dispatchEvent(new KeyboardEvent('keydown', {{ key, bubbles: true, composed: true }}));
+  await changed;
+  await {PAINTED};
+  return performance.now() - start;
+}}"""
+BARE = """async (addresses) => {
+  const start = performance.now();
+  const images = await Promise.all(addresses.map(async (address) => {
+    const image = new Image();
+    image.src = address;
+    image.style = 'width: 420px';
+    await image.decode();
+    return image;
+  }));
+  document.body.replaceChildren(...images);
+  await new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)));
+  return performance.now() - start;
+}"""
+
+
+def fabricate(folder: Path, layouts: int, methods: int, size: tuple[int, int]) -> RunDirectory:
+    """A scored run whose pictures are hard links to a few files."""
+    run, rng = RunDirectory(folder), np.random.default_rng(0)
+    names = [f"method_{i:02d}" for i in range(methods)]
+    write_json(folder / "run.json", {"config": {"methods": names, "data": {"dataset": "street", "size": list(size)}}})
+    write_json(run.dataset / "labels.json", {"names": list(CLASSES), "colours": list(CLASSES.values())})
+    masters = [_pictures(folder / "masters", number, size, rng) for number in range(DIFFERENT)]
+    for number in range(layouts):
+        name, (layout, photo) = f"{number:05d}", masters[number % DIFFERENT]
+        _link(layout, run.dataset / "layouts" / f"{name}.png")
+        _link(photo, run.photo_file(name))
+        for i, method in enumerate(names):
+            _link(masters[(number + i + 1) % DIFFERENT][1], run.image_file(method, name))
+    for i, method in enumerate([*names, PHOTOS]):
+        if method != PHOTOS:
+            run.write_method(Method(method, f"Method {i}"))
+        values = rng.normal(0.5 + 0.01 * i, 0.05, layouts)
+        run.write_score(Score("segmentation", method, [Value("mIoU", float(values.mean()), higher_is_better=True)], {},
+                              {"mIoU": values.tolist()}))
+    return run
+
+
+def _pictures(folder: Path, number: int, size: tuple[int, int], rng: np.random.Generator) -> tuple[Path, Path]:
+    height, width = size
+    layout = rng.integers(0, 4, (height // 32, width // 32), dtype=np.uint8).repeat(32, 0).repeat(32, 1)
+    grain = rng.normal(0, 2.5, (height, width, 1))
+    photo = np.array(list(CLASSES.values()))[layout] + 40 + grain
+    files = folder / f"layout-{number}.png", folder / f"photo-{number}.png"
+    write_png(files[0], layout)
+    write_png(files[1], photo.clip(0, 255).astype(np.uint8))
+    return files
+
+
+def _link(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.hardlink_to(source)
+
+
+@contextmanager
+def serving(command: list[str], health: str) -> Iterator[subprocess.Popen]:
+    """The process while it answers at `health`."""
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(600):
+            try:
+                urlopen(health).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield process
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def resident_mb(process: subprocess.Popen) -> float:
+    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
+
+
+def bare(page, address: str, run: RunDirectory, methods: list[str], steps: int) -> float:
+    """Milliseconds of a set of pictures on a page without any app."""
+    page.goto(address)
+    times = []
+    for number in range(steps):
+        name = f"{number:05d}"
+        files = [run.dataset / "layouts" / f"{name}.png", *(run.image_file(m, name) for m in [PHOTOS, *methods])]
+        times.append(page.evaluate(BARE, [f"{address}/{file.relative_to(run.path)}" for file in files]))
+    return median(times)
+
+
+def word(browser, address: str) -> float:
+    """Milliseconds until a Streamlit page with one word stands there."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    start = time.perf_counter()
+    page.goto(address)
+    page.get_by_text(WORD).wait_for()
+    page.close()
+    return 1e3 * (time.perf_counter() - start)
+
+
+def app(browser, address: str, run: RunDirectory, methods: list[str], steps: int, pause: float) -> dict[str, float]:
+    """Milliseconds of the first view, of a step after a pause and of steps without one; bytes in the websocket."""
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    received = []
+    page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: received.append(len(frame))))
+    titles = {method.name: method.title for method in run.methods()}
+    start = time.perf_counter()
+    page.goto(f"{address}/?{urlencode({'methods': [titles[m] for m in methods]}, doseq=True)}")
+    page.locator("section[data-layout]").wait_for()
+    page.evaluate(PAINTED)
+    first = 1e3 * (time.perf_counter() - start)
+    page.wait_for_timeout(1e3 * pause)
+    sent = sum(received)
+    rested = []
+    for _ in range(steps):
+        rested.append(page.evaluate(STEP, "ArrowRight"))
+        page.wait_for_timeout(1e3 * pause)
+    bytes_each = (sum(received) - sent) / steps
+    hurried = [page.evaluate(STEP, "ArrowRight") for _ in range(steps)]
+    page.close()
+    return {"first_ms": first, "next_after_a_pause_ms": median(rested), "next_at_once_ms": median(hurried),
+            "websocket_kb_per_step": bytes_each / 1e3}
+
+
+def measure(run: RunDirectory, steps: int, pause: float) -> dict:
+    from playwright.sync_api import sync_playwright
+
+    chromium = shutil.which("chromium")
+    if chromium is None:
+        raise InputError("needs the browser chromium")
+    ports = [free_port() for _ in range(3)]
+    own, plain, empty = (f"http://localhost:{port}" for port in ports)
+    streamlit = [sys.executable, "-m", "streamlit", "run", "--server.port"]
+    (run.path / "word.py").write_text(f"import streamlit\nstreamlit.write('{WORD}')\n")
+    names, table = run.method_names(), {}
+    with (serving([*streamlit, str(ports[0]), "reports/app.py", "--", "--run", str(run.path)], f"{own}/_stcore/health")
+          as process, serving([*streamlit, str(ports[2]), str(run.path / "word.py")], f"{empty}/_stcore/health"),
+          serving([sys.executable, "-m", "http.server", str(ports[1]), "--bind", "127.0.0.1", "--directory",
+                   str(run.path)], f"{plain}/run.json"), sync_playwright() as playwright):
+        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        app(browser, own, run, names[:1], 1, 0.5)  # what is read once is read
+        word(browser, empty)
+        for count in sorted({min(3, len(names)), len(names)}):
+            page = browser.new_page(viewport={"width": 1440, "height": 900})
+            pictures = bare(page, plain, run, names[:count], steps)
+            page.close()
+            alone = median(word(browser, empty) for _ in range(3))
+            table[count] = app(browser, own, run, names[:count], steps, pause) | {
+                "plain_pictures_ms": pictures, "streamlit_alone_ms": alone}
+        memory = _memory(browser, own, process)
+        browser.close()
+    return {"methods": table, "server_mb": memory}
+
+
+def _memory(browser, address: str, process: subprocess.Popen, clicks: int = 100) -> dict[str, float]:
+    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page.goto(address)
+    page.locator("section[data-layout]").wait_for()
+    before = resident_mb(process)
+    for _ in range(clicks):
+        page.evaluate(STEP, "ArrowRight")
+        page.wait_for_timeout(150)  # long enough that the page follows every step
+    page.close()
+    return {"before": before, f"after {clicks} steps": resident_mb(process)}
+
+
+def text(result: dict) -> str:
+    lines = [f"{'methods':>8} {'':<22} {'app ms':>9} {'plain ms':>9} {'ratio':>6}"]
+    for count, found in result["methods"].items():
+        for title, ours, plain in (("first view", "first_ms", "streamlit_alone_ms"),
+                                   ("next, after a pause", "next_after_a_pause_ms", "plain_pictures_ms"),
+                                   ("next, at once", "next_at_once_ms", "plain_pictures_ms")):
+            lines.append(f"{count:>8} {title:<22} {found[ours]:>9.0f} {found[plain]:>9.0f} "
+                         f"{found[ours] / found[plain]:>6.2f}")
+        lines.append(f"{count:>8} {'websocket, kB per step':<22} {found['websocket_kb_per_step']:>9.0f}")
+    lines += [f"server, MB {when}: {mb:.0f}" for when, mb in result["server_mb"].items()]
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.app_views", description=__doc__.splitlines()[0])
+    parser.add_argument("--layouts", type=int, default=500)
+    parser.add_argument("--methods", type=int, default=10)
+    parser.add_argument("--size", type=int, nargs=2, default=(1024, 2048), metavar=("HEIGHT", "WIDTH"))
+    parser.add_argument("--steps", type=int, default=8, help="steps per number")
+    parser.add_argument("--pause", type=float, default=1.5, help="seconds that a reader looks at a layout")
+    parser.add_argument("--out", type=Path, help="JSON file for the numbers")
+    args = parser.parse_args(arguments)
+    with one_line_errors(parser.prog), tempfile.TemporaryDirectory() as folder:
+        run = fabricate(Path(folder) / "run", args.layouts, args.methods, tuple(args.size))
+        result = measure(run, args.steps, args.pause)
+        print(text(result))
+        if args.out:
+            args.out.write_text(json.dumps(result, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
