@@ -134,9 +134,10 @@ class Viewer {
       gap.textContent = `not shown: ${layer.problem}`;
       return gap;
     }
-    const image = layer.image.isConnected && layer.opacity !== undefined ? layer.image.cloneNode() : layer.image;
+    const image = layer.opacity === undefined ? layer.image : layer.image.cloneNode();  // one element, one place
     image.className = layer.difference ? "difference" : "";
     image.style.opacity = layer.opacity ?? "";
+    image.decoding = "sync";  // it is decoded, and no frame shall be drawn without it
     if (layer.clip === undefined) return image;
     const cut = document.createElement("div");
     cut.className = "cut";

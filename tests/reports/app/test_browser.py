@@ -20,7 +20,7 @@ from data.files import read_image
 
 ROOT = Path(__file__).resolve().parents[3]
 PAGES = ["", "find", "grid", "leaderboard", "diversity", "human-study", "training", "runs"]
-BUSY = "[data-testid=stStatusWidget], [data-testid=stSkeleton]"
+BUSY = "[data-testid=stStatusWidget], [data-testid=stSkeleton], [data-stale=true]"
 
 
 @pytest.fixture(scope="module")
@@ -66,6 +66,12 @@ def address(page, **wanted: str | None) -> None:
         query = parse_qs(urlsplit(url).query)
         return all(query.get(name, [None])[0] == value for name, value in wanted.items())
     page.wait_for_url(right, timeout=15_000)
+
+
+def settled(page) -> None:
+    """The script has run to its end, and nothing is faded any more."""
+    page.wait_for_function(f"!document.querySelector('{BUSY}')")
+    page.wait_for_timeout(500)
 
 
 def boxes(page) -> list[dict]:
@@ -160,12 +166,14 @@ def test_two_in_one_place(read_only_run, served, browser_page):
 
     page.get_by_text("Difference", exact=True).click()
     page.get_by_text("Difference of CRN and Image-space loss, times 4").wait_for()
+    settled(page)
     seen = screen(frame)[scale // 2 :: scale, scale // 2 :: scale][:32, :64]
     assert abs(seen - np.minimum(255, 4 * abs(a - b))).max() <= 4
 
     page.get_by_text("Layout over", exact=True).click()
     page.get_by_text("Opacity of the layout").wait_for()
     page.locator("[data-part=amount]").fill("100")
+    settled(page)
     layout = read_only_run.labels().colourise(read_only_run.layout("00001")).astype(int)
     frame = page.locator("figure", has_text="CRN").locator(".frame").first
     scale = boxes(page)[0][2] // 64
@@ -212,8 +220,7 @@ def test_axe_finds_nothing_on_any_page(read_only_run, served, browser_page):
     for name in PAGES:
         browser_page.goto(f"{served}/{name}")
         browser_page.locator("[data-testid=stMainBlockContainer]").wait_for(timeout=30_000)
-        browser_page.wait_for_function(f"!document.querySelector('{BUSY}')")
-        browser_page.wait_for_timeout(600)
+        settled(browser_page)
         violations = axe.Axe().run(browser_page).response["violations"]
         found[name] = [(v["id"], [node["html"][:160] for node in v["nodes"]][:3]) for v in violations]
     assert {name: rules for name, rules in found.items() if rules} == {}
