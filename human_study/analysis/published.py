@@ -7,10 +7,10 @@ percentages without the number of judgments; the counts behind Figure 4 are read
 from dataclasses import dataclass
 
 from evaluation.measuring.published_order import TABLE_1
+from human_study.design.matlab import EXPOSURES_MS
 
 SOURCE = "Chen & Koltun, ICCV 2017"
 FIGURE_4_JUDGMENTS = 980  # per point
-FIGURE_4_EXPOSURES_MS = (125, 250, 500, 1000, 2000, 4000, 8000)
 # judgments, of 980, for the method named first, Cityscapes, by exposure
 FIGURE_4 = {
     ("photos", "pix2pix"): (710, 833, 932, 965, 963, 964, 973),
@@ -33,7 +33,7 @@ class Counts:
 def figure_4_counts() -> list[Counts]:
     """The 21 cells of Figure 4."""
     return [Counts(a, b, float(ms), wins, FIGURE_4_JUDGMENTS) for (a, b), row in FIGURE_4.items()
-            for ms, wins in zip(FIGURE_4_EXPOSURES_MS, row, strict=True)]
+            for ms, wins in zip(EXPOSURES_MS, row, strict=True)]
 
 
 def published_preference(a: str, b: str, exposure_ms: float | None, dataset: str = "cityscapes") -> float | None:
@@ -43,9 +43,9 @@ def published_preference(a: str, b: str, exposure_ms: float | None, dataset: str
         percent = table.get(b) if a == "crn" else None
         swapped = table.get(a) if b == "crn" else None
         return percent / 100 if percent is not None else 1 - swapped / 100 if swapped is not None else None
-    if exposure_ms not in FIGURE_4_EXPOSURES_MS or dataset != "cityscapes":
+    if exposure_ms not in EXPOSURES_MS or dataset != "cityscapes":
         return None
-    column = FIGURE_4_EXPOSURES_MS.index(int(exposure_ms))
+    column = EXPOSURES_MS.index(int(exposure_ms))
     if (a, b) in FIGURE_4:
         return FIGURE_4[a, b][column] / FIGURE_4_JUDGMENTS
     return 1 - FIGURE_4[b, a][column] / FIGURE_4_JUDGMENTS if (b, a) in FIGURE_4 else None

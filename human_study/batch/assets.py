@@ -6,7 +6,6 @@ the same encoder without compression, so that smooth and detailed pictures have 
 
 import csv
 import hashlib
-import hmac
 import io
 import os
 import shutil
@@ -25,6 +24,7 @@ from data.files import read_image, sha256, write_text
 from evaluation.rundir import PHOTOS, RunDirectory
 from human_study.design.draw import INSTRUCTION
 from human_study.design.protocols import BLURRED, Protocol, Texts
+from human_study.table.keys import opaque
 
 BLUR_FACTOR = 16  # the anchor keeps one pixel of 16 x 16
 SHARPNESS = 2  # stored pixels per point on the screen: what dense displays show; more only takes time to load
@@ -51,11 +51,6 @@ class Asset:
 
 
 COLUMNS = tuple(column.name for column in fields(Asset))
-
-
-def opaque(secret: str, *parts: object) -> str:
-    """32 hex digits that tell nothing of `parts` to anyone without `secret`."""
-    return hmac.new(secret.encode(), "\0".join(map(str, parts)).encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def source_file(run: RunDirectory, key: Key) -> Path | None:
@@ -90,7 +85,7 @@ def write_assets(run: RunDirectory, folder: Path, hashes: dict[Key, str], keys: 
 
     def encode(key: Key) -> Asset:
         image = reduced(_pixels(run, key, size, protocol.texts), SHARPNESS * protocol.width)
-        content, file = _png(image), staging / f"{opaque(secret, 'asset', *key)}.png"
+        content, file = _png(image), staging / f"{opaque(secret.encode(), 'asset', *key)}.png"
         file.write_bytes(content)
         os.utime(file, (0, 0))  # servers send the time in headers, and files are written method by method
         return Asset(file.stem, hashlib.sha256(content).hexdigest(), *key, image.shape[1], image.shape[0],

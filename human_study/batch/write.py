@@ -15,7 +15,6 @@ from human_study.batch.assets import (
     Key,
     identical_everywhere,
     intact,
-    opaque,
     source_hashes,
     write_assets,
     write_table,
@@ -26,6 +25,7 @@ from human_study.design.cast import Cast, choose_cast, fitted
 from human_study.design.draw import Hit, Trial, draw
 from human_study.design.matlab import PUBLISHED
 from human_study.design.protocols import Protocol, load_protocol
+from human_study.table.keys import opaque
 
 Rng = Literal["numpy", "matlab"]
 
@@ -125,7 +125,7 @@ def _write_plan(folder: Path, spec: dict, hits: Sequence[Hit], assets: dict[Key,
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(PLAN_COLUMNS)
     for hit in hits:
-        hit_id = opaque(spec["spec_sha256"], "hit", hit.table, hit.index)[:16]
+        hit_id = opaque(spec["spec_sha256"].encode(), "hit", hit.table, hit.index)[:16]
         for i, trial in enumerate(hit.trials):
             writer.writerow([spec["study_id"], spec["spec_sha256"], names[hit.table], hit_id, hit.index, i,
                              *_plan_cells(trial, assets)])

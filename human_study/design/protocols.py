@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from data.errors import InputError, nearest
 from data.files import fingerprint, read_yaml
+from human_study.design.matlab import EXPOSURES_MS, SENTINEL_MS
 from human_study.design.rules import QualityRules
 
 BLURRED = "blurred-photos"  # anchor made from the photographs: always worse than they are, independent of any method
@@ -176,8 +177,8 @@ PROTOCOLS = {protocol.name: protocol for protocol in (
              limit_minutes=15),
     # 980 judgments per point of Fig. 4 and 50 trials per cell in the 10 HITs: about 20 workers per HIT
     Protocol(name="crn2017-timed", design="timed-tables", pairs="triangle", test_trials=105, sentinels=5,
-             anchor="image_space", hits=10, assignments=20, exposures_ms=(125, 250, 500, 1000, 2000, 4000, 8000),
-             sentinel_exposure_ms=4000, mask="grey", answer_seconds=2.0, limit_minutes=60, texts=_TIMED_TEXTS),
+             anchor="image_space", hits=10, assignments=20, exposures_ms=EXPOSURES_MS,
+             sentinel_exposure_ms=SENTINEL_MS, mask="grey", answer_seconds=2.0, limit_minutes=60, texts=_TIMED_TEXTS),
     # More workers with fewer trials: the spread between workers, not the number of trials, limits what is known
     # 9 of 10 sentinels must be right: a guesser passes in 1 % of cases, somebody careful with 2 % slips in 98 %; of 4
     # sentinels all, which 6 % of guessers pass and 8 % of the careful fail

@@ -7,21 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
+from pydantic import ValidationError
 
 from data.errors import InputError
 from human_study.batch.folder import PlannedTrial
+from human_study.batch.record import MEASURED, Measured
 from human_study.platforms.submissions import Refused, Submission, choices
-from human_study.table.columns import COLUMNS
 from human_study.table.keys import pseudonym
 from human_study.table.responses import make_responses
 
-# What the page measures and may therefore say; everything else comes from the plan.
-MEASURED = ("layout", "exposure_frames", "exposure_ms", "refresh_hz", "dropped_frames", "mask_shown", "onset_ts",
-            "response_ts", "rt_ms", "rt_from_offset_ms", "n_changes", "input_device", "viewport_w", "viewport_h", "dpr",
-            "img_css_w", "img_css_h", "zoom_guess", "visible_fraction", "focus_lost", "asset_error", "client_version")
 Hits = Mapping[str, Sequence[PlannedTrial]]
-BY_NAME = {column.name: column for column in COLUMNS}
-LARGEST = 2.0**53  # of a measurement; a table holds no larger whole numbers, and nothing measured comes near
 
 
 def asset_name(address: str) -> str:
@@ -161,22 +156,12 @@ def read_log(text: str) -> Log:
         columns, rows = content["columns"], content["rows"]
         records = {i: dict(zip(columns, row, strict=True)) for i, row in enumerate(rows)}
         for record in records.values():
-            for name in MEASURED:
-                _check_measured(name, record.get(name))
+            Measured.model_validate({name: record.get(name) for name in MEASURED})
         family = content.get("user_agent_family")
         return Log(records, str(family)[:40] if family else None)
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        problem = f"{wrong['loc'][0]} is {str(wrong['input'])[:40]!r}: {wrong['msg']}"
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        return Log({}, problem=f"log_json cannot be read ({type(error).__name__}: {error}): answers kept, not used")
-
-
-def _check_measured(name: str, value: Any) -> None:
-    if value is None:
-        return
-    column = BY_NAME[name]
-    number = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= LARGEST
-    right = {"text": isinstance(value, str) and len(value) <= 80, "boolean": isinstance(value, bool),
-             "integer": number and value == int(value), "number": number}[column.kind]
-    allowed = not column.values or value in column.values
-    if not right or not allowed or (column.minimum is not None and value < column.minimum):
-        raise ValueError(f"{name} is {str(value)[:40]!r}, expected {' or '.join(column.values) or column.kind}"
-                         + (f" from {column.minimum:g}" if column.minimum is not None else ""))
+        problem = f"{type(error).__name__}: {error}"
+    return Log({}, problem=f"log_json cannot be read ({problem}): answers kept, not used")

@@ -3,57 +3,33 @@
 from collections.abc import Callable
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from human_study.batch.page import consent_version
+from human_study.batch.record import Measured, Said
 from human_study.server.site import KIOSK, Site
 from human_study.server.store import Refusal, Session
 
 
-class Number(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class Record(Number):
-    """What the page may say of one trial, with ranges."""
-
+class Record(Measured):
     chosen: Literal["left", "right", "none"]
     asset_error: bool = False
-    focus_lost: bool | None = None
-    mask_shown: bool | None = None
-    exposure_ms: float | None = Field(None, ge=0, le=600_000)
-    exposure_frames: int | None = Field(None, ge=0, le=200_000)
-    refresh_hz: float | None = Field(None, gt=0, le=2000)
-    dropped_frames: int | None = Field(None, ge=0, le=200_000)
-    onset_ts: float | None = Field(None, ge=0, le=1e10)
-    response_ts: float | None = Field(None, ge=0, le=1e10)
-    rt_ms: float | None = Field(None, ge=-1e3, le=1e9)
-    rt_from_offset_ms: float | None = Field(None, ge=-1e6, le=1e9)
-    n_changes: int | None = Field(None, ge=0, le=1000)
-    input_device: Literal["keyboard", "mouse", "touch", "pen"] | None = None
-    viewport_w: float | None = Field(None, ge=0, le=100_000)
-    viewport_h: float | None = Field(None, ge=0, le=100_000)
-    dpr: float | None = Field(None, gt=0, le=100)
-    img_css_w: float | None = Field(None, ge=0, le=100_000)
-    img_css_h: float | None = Field(None, ge=0, le=100_000)
-    zoom_guess: float | None = Field(None, ge=0, le=1000)
-    visible_fraction: float | None = Field(None, ge=0, le=1.001)
 
 
-class Answer(Number):
+class Answer(Said):
     tab: int | None = None
     trial_index: int = Field(ge=0, le=100_000)
     client_id: str = Field(pattern=r"^[0-9a-f]{32}$")
     record: Record
 
 
-class Shown(Number):
+class Shown(Said):
     tab: int | None = None
     trial_index: int = Field(ge=0, le=100_000)
     client_id: str = Field(pattern=r"^[0-9a-f]{32}$")
 
 
-class Consent(Number):
+class Consent(Said):
     tab: int | None = None
     agreed: Literal[True]
     vision: Literal[True]
@@ -61,7 +37,7 @@ class Consent(Number):
     user_agent_family: Literal["Edge", "Opera", "Firefox", "Chrome", "Safari", "other"]
 
 
-class Plain(Number):
+class Plain(Said):
     tab: int | None = None
 
 
@@ -126,6 +102,6 @@ def act_withdraw(site: Site, session: Session, body: Plain) -> dict:
     return {"after": next_at_kiosk(site, session)}
 
 
-ACTIONS: dict[str, tuple[type[Number], Callable]] = {
+ACTIONS: dict[str, tuple[type[Said], Callable]] = {
     "open": (Plain, act_open), "consent": (Consent, act_consent), "shown": (Shown, act_shown),
     "answer": (Answer, act_answer), "finish": (Plain, act_finish), "withdraw": (Plain, act_withdraw)}

@@ -2,10 +2,9 @@
 
 from dataclasses import dataclass, field
 
-from human_study.batch.assets import opaque
 from human_study.server.security import RateLimit
 from human_study.server.store import Session, Store
-from human_study.table.keys import keyed, same
+from human_study.table.keys import keyed, opaque, same
 
 KIOSK = "kiosk"  # assignment_id of sessions begun at the kiosk
 TOKEN_LETTERS = 43  # hex digits: 172 bits
@@ -63,7 +62,7 @@ class Site:
 
     def picture_name(self, session: Session, asset_id: str) -> str:
         """A name of the picture that holds for one session only, so that two participants cannot compare."""
-        return f"{session.session_id}-{opaque(self.store.key.hex(), 'picture', session.session_id, asset_id)}"
+        return f"{session.session_id}-{opaque(self.store.key, 'picture', session.session_id, asset_id)}"
 
     def asset_of(self, name: str) -> str | None:
         """The asset of a picture name that was given out; None for anything else."""

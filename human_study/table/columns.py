@@ -13,13 +13,21 @@ SUBMIT_STATUS = ("submitted", "approved", "rejected", "incomplete", "returned", 
 
 @dataclass(frozen=True)
 class Column:
-    """One column: `kind` is the type of its values, `values` the allowed ones, `required`: never empty."""
+    """One column: `kind` is the type of its values, `values` the allowed ones, `required`: never empty, `minimum` and
+    `maximum` what cannot be exceeded, `measured`: the page says it of a trial."""
 
     name: str
     kind: Literal["text", "integer", "number", "boolean"]
     required: bool = False
     values: tuple[str, ...] = ()
     minimum: float | None = None
+    maximum: float | None = None
+    measured: bool = False
+
+
+def _measured(name: str, kind: str, minimum: float | None = None, maximum: float | None = None,
+              values: tuple[str, ...] = ()) -> Column:
+    return Column(name, kind, False, values, minimum, maximum, measured=True)
 
 
 COLUMNS = (
@@ -46,36 +54,36 @@ COLUMNS = (
     Column("right_asset", "text"),
     Column("chosen", "text", True, CHOICES),
     Column("choice_method", "text"),
-    Column("outcome", "number", minimum=0),
+    Column("outcome", "number", minimum=0, maximum=1),
     Column("sentinel", "text", True, SENTINELS),
     Column("sentinel_answer", "text", values=("left", "right")),
     Column("sentinel_ok", "boolean"),
     Column("exposure_req_ms", "number", minimum=0),  # empty: unlimited
-    Column("exposure_frames", "integer", minimum=0),
-    Column("exposure_ms", "number", minimum=0),  # as measured in the browser
-    Column("refresh_hz", "number", minimum=0),
-    Column("dropped_frames", "integer", minimum=0),
-    Column("mask_shown", "boolean"),
-    Column("onset_ts", "number"),  # ms since the page's time origin; empty after a reload, which begins a new one
-    Column("response_ts", "number"),
-    Column("rt_ms", "number"),
-    Column("rt_from_offset_ms", "number"),
-    Column("n_changes", "integer", minimum=0),
-    Column("input_device", "text"),
-    Column("viewport_w", "number", minimum=0),
-    Column("viewport_h", "number", minimum=0),
-    Column("dpr", "number", minimum=0),
-    Column("img_css_w", "number", minimum=0),
-    Column("img_css_h", "number", minimum=0),
-    Column("zoom_guess", "number", minimum=0),
-    Column("visible_fraction", "number", minimum=0),
-    Column("focus_lost", "boolean"),
+    _measured("exposure_frames", "integer", 0, 200_000),
+    _measured("exposure_ms", "number", 0, 600_000),
+    _measured("refresh_hz", "number", 1, 2000),
+    _measured("dropped_frames", "integer", 0, 200_000),
+    _measured("mask_shown", "boolean"),
+    _measured("onset_ts", "number", 0, 1e10),  # ms since the page's time origin; empty after a reload: a new one
+    _measured("response_ts", "number", 0, 1e10),
+    _measured("rt_ms", "number", -1e3, 1e9),
+    _measured("rt_from_offset_ms", "number", -1e6, 1e9),
+    _measured("n_changes", "integer", 0, 1000),
+    _measured("input_device", "text", values=("keyboard", "mouse", "touch", "pen")),
+    _measured("viewport_w", "number", 0, 100_000),
+    _measured("viewport_h", "number", 0, 100_000),
+    _measured("dpr", "number", 0.01, 100),
+    _measured("img_css_w", "number", 0, 100_000),
+    _measured("img_css_h", "number", 0, 100_000),
+    _measured("zoom_guess", "number", 0, 1000),
+    _measured("visible_fraction", "number", 0, 1.001),
+    _measured("focus_lost", "boolean"),
     Column("user_agent_family", "text"),
     Column("submit_status", "text", True, SUBMIT_STATUS),
     Column("accepted", "boolean"),  # to be paid; empty: not decided
     Column("used", "boolean"),  # to be analysed; empty: rules not applied yet
     Column("exclude_reasons", "text"),  # names of rules joined by ";"
-    Column("asset_error", "boolean"),
+    _measured("asset_error", "boolean"),
     Column("client_version", "text"),
 )
 NAMES = tuple(column.name for column in COLUMNS)

@@ -54,6 +54,11 @@ def keyed(key: bytes, *parts: str) -> str:
     return hmac.new(key, "\0".join(parts).encode(), hashlib.sha256).hexdigest()
 
 
+def opaque(secret: bytes, *parts: object) -> str:
+    """32 hex digits that tell nothing of `parts` to anyone without `secret`."""
+    return keyed(secret, *map(str, parts))[:32]
+
+
 def pseudonym(key: bytes, platform: str, worker: str) -> str:
     return "w_" + keyed(key, "worker", platform, worker)[:20]
 

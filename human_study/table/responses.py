@@ -120,8 +120,9 @@ def _check_values(frame: pd.DataFrame, column: Column) -> None:
     if column.values:
         known = values.isin(column.values) | values.isna()
         _refuse(frame, ~known, f"column {column.name} is none of {', '.join(column.values)}", column.name)
-    if column.minimum is not None:
-        _refuse(frame, (values < column.minimum).fillna(False), f"column {column.name} is negative", column.name)
+    for limit, beyond in ((column.minimum, values.lt), (column.maximum, values.gt)):
+        if limit is not None:
+            _refuse(frame, beyond(limit).fillna(False), f"column {column.name} is beyond {limit:g}", column.name)
 
 
 def _check_rows(frame: pd.DataFrame) -> None:

@@ -315,7 +315,7 @@ def test_responses_round_trip(tmp_path, suffix):
     ({"chosen": "middle"}, "none of left, right, tie, none"), ({"platform": "paper"}, "platform"),
     ({"right_method": "crn", "left_method": "crn"}, "same method"), ({"condition": "a_vs_b"}, "condition"),
     ({"worker_id": None}, "worker_id is empty"), ({"rt_ms": "fast"}, "no number"), ({"focus_lost": "maybe"}, "maybe"),
-    ({"exposure_req_ms": -1.0}, "negative"), ({"used": True, "exclude_reasons": "x"}, "exclude_reasons")])
+    ({"exposure_req_ms": -1.0}, "beyond 0"), ({"used": True, "exclude_reasons": "x"}, "exclude_reasons")])
 def test_invalid_responses_are_refused_with_the_trial_named(change, message):
     with pytest.raises(InputError, match=message):
         table([row("w0", 0, "i0", "crn", "b", "left"), row("w1", 0, "i0", "crn", "b", "left") | change])

@@ -259,7 +259,7 @@ def test_trials_the_page_never_showed_and_logs_that_disagree(hits, tmp_path):
                                  '{"columns": ["rt_ms"], "rows": [[1e999]]}', '{"columns": ["dpr"], "rows": [[NaN]]}',
                                  '{"columns": ["n_changes"], "rows": [[1e999]]}', "[" * 100_000,
                                  '{"columns": ["n_changes"], "rows": [[1e30]]}', '{"columns": ["dpr"], "rows": [[-1]]}',
-                                 '{"columns": ["layout"], "rows": [["diagonal"]]}'])
+                                 '{"columns": ["input_device"], "rows": [["foot"]]}'])
 def test_unreadable_log_keeps_the_answers_but_does_not_use_them(hits, tmp_path, log):
     write_csv(tmp_path / "r.csv", [result_row(hits) | {"Answer.log_json": log},
                                    result_row(hits, assignment="A2", worker="W2")])
