@@ -22,7 +22,8 @@ from evaluation.rundir import COMPARED, FLOOR, PHOTOS, Method, RunDirectory, Sco
 
 FORMAT = "semantic-image-synthesis scores 1"
 COMMON = ("dataset", "N", "image size")  # what a score is about: must be the same for every training seed
-OF_ONE_ROW = ("inputs", "images", "versions", "k", "interval", "leaks", "merged from")  # all else must agree
+OF_ONE_ROW = ("inputs", "images", "versions", "k", "interval", "independent layouts", "leaks",
+              "merged from")  # all else must agree
 REFERENCES = (PHOTOS, FLOOR)
 NEARLY = {"rtol": 1e-3, "atol": 1e-6}  # the same photographs through the same network on two machines
 

@@ -57,7 +57,8 @@ class Method:
 
 @dataclass
 class Value:
-    """One number with its interval. `interval`: 95 %, or None where `interval_note` says why there is none."""
+    """One number with its interval. `interval`: 95 %, or None where `interval_note` says why there is none; a note
+    beside an interval says what a reader has to know of it."""
 
     name: str  # e.g. "mIoU", "FD-judge"
     value: float

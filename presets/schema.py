@@ -122,6 +122,7 @@ class ScoreConfig(Section):
     judge: LabelJudgeConfig = LabelJudgeConfig()
     kernel_subset_size: int | None = Field(None, ge=2)  # None: 1000, or half the images where they are fewer
     neighbours: int = Field(3, ge=1)  # of precision and recall
+    density_neighbours: int = Field(5, ge=1)  # of density and coverage
     alike: float = Field(0.98, gt=0, le=1)  # thumbnails of training and scored photographs may correlate by that much
     lpips: str | None = None  # folder with the LPIPS trunk's torchvision weights (needs the package lpips)
     preferences: str | None = None  # JSON of people's preferences, to compare orders with; None: the run's own studies'

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmarks import memory_growth, train_step
+from benchmarks import coverage, memory_growth, train_step
 from benchmarks.train_step import NAIVE, Row, build, compare, counted_work, variants
 from evaluation.metrics.cost import flops
 from presets.schema import load_preset
@@ -118,3 +118,16 @@ def test_rows_that_are_no_grid_are_refused(capsys):
     with pytest.raises(SystemExit) as stop:
         memory_growth.main(["--rows", "100", "--count"])
     assert stop.value.code == 2 and "4 doubled at most 8 times" in capsys.readouterr().err
+
+
+def test_coverage_of_intervals_with_known_truth(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr(coverage, "SIMULATIONS", [(coverage.means, 30), (coverage.distances(40, 4, 1.0, (0.0, 0.0)), 1),
+                                                  (coverage.films(100, 0.97), 5), (coverage.seeds, 100),
+                                                  (coverage.orders, 5)])
+    coverage.main(["--quick", "--out", str(tmp_path / "rows.json")])
+    rows = {row["number"]: row for row in json.loads((tmp_path / "rows.json").read_text())}
+    assert {"FD", "KD, own photograph left out", "recall", "coverage", "tau"} <= set(rows) <= set(
+        line[:28].strip() for line in capsys.readouterr().out.splitlines())
+    assert rows["mean of images"]["covered"] > 0.85 and rows["mean of images"]["false positives"] < 0.12
+    assert rows["mean over training seeds"]["covered"] == pytest.approx(0.95, abs=0.04)
+    assert rows["mean of frames"]["without p"] == 1 and rows["mean of frames"]["without interval"] > 0

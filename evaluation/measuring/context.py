@@ -13,13 +13,14 @@ import torch
 from data.errors import InputError
 from data.files import fingerprint, read_json
 from evaluation.measuring.consumers import FeatureConsumer
-from evaluation.measuring.intervals import UNDEFINED, Statistic, percentile_interval, resample_counts
+from evaluation.measuring.dependence import LEAST_FOR_INTERVAL, LEAST_FOR_TEST
+from evaluation.measuring.intervals import Resampled, Statistic, resample, resample_counts
 from evaluation.measuring.measurements import Measurements
 from evaluation.networks.extractors import build_extractors
 from evaluation.rundir import COMPARED, PHOTOS, RunDirectory, Score, Value
 from presets.schema import ScoreConfig
 
-SCORING = 2  # raise when a formula changes, so that stored scores are made again
+SCORING = 3  # raise when a formula changes, so that stored scores are made again
 
 
 class LabelJudge(Protocol):
@@ -80,6 +81,15 @@ class Work:
         drawn = "one by one" if block == 1 else f"in circular blocks of {block} in the order of their names"
         return f"{self.context.bootstrap} resamples of the layouts, drawn {drawn}, seed {self.context.seed}"
 
+    @property
+    def dependence(self) -> str:
+        """How many independent layouts there are, for protocols."""
+        noticed = "always, for frames of a film" if self.block > 1 else "where the lag-1 autocorrelation is beyond 4 " \
+                                                                       "standard errors"
+        return (f"effective number from the autocorrelation of the layouts' contributions in the order of their names, "
+                f"{noticed}; interval widened to a t interval of as many pieces, none below {LEAST_FOR_INTERVAL}, no "
+                f"p-value below {LEAST_FOR_TEST}")
+
     @cached_property
     def extractors(self) -> list[FeatureConsumer]:
         """The configured feature extractors, ready to measure."""
@@ -119,15 +129,21 @@ class Work:
         file = self.run.score_file(metric, method)
         return file.exists() and read_json(file)["protocol"].get("inputs") == inputs
 
+    @property
+    def block(self) -> int:
+        return self.context.options.block
+
+    def resample(self, statistic: Statistic) -> Resampled:
+        return resample(statistic, self.counts, self.block)
+
     def values(self, statistics: Mapping[str, Statistic]) -> list[Value]:
         """Values with their bootstrap intervals; numbers that are not defined for this run are left out."""
         values = []
         for name, statistic in statistics.items():
             value = statistic.value()
             if np.isfinite(value):
-                interval = percentile_interval(statistic.replicates(self.counts))
-                note = "" if interval else UNDEFINED
-                values.append(Value(name, value, interval, note, statistic.higher_is_better))
+                found = self.resample(statistic)
+                values.append(Value(name, value, found.interval, found.note, statistic.higher_is_better))
         return values
 
     def write(self, metric: str, method: str, inputs: str, values: list[Value], protocol: dict[str, Any],
@@ -141,6 +157,7 @@ class Work:
         scenes = self.run.scenes()
         known = {"N": self.n, "image size": list(self.measurements.size), "dtype of the metric": "float64",
                  "interval": f"95 %, percentile bootstrap, {self.resampling}",
+                 "independent layouts": self.dependence,
                  "dataset": self.measurements.dataset_hash(), "leaks": self.leaks,
                  "scored on": device_name(self.context.device), "versions": versions()}
         return known | ({"scenes": scenes} if scenes else {})

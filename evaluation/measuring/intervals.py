@@ -13,8 +13,11 @@ from functools import lru_cache
 import numpy as np
 from scipy import stats
 
+from evaluation.measuring.dependence import LEAST_FOR_TEST, Dependence, dependence
+
 LEVEL = 0.95
 UNDEFINED = "not defined in most resamples"  # why a number has no interval
+UNCHANGED = "the same in every resample, which says nothing about other layouts"
 
 
 def first(means: np.ndarray) -> np.ndarray:
@@ -27,13 +30,14 @@ class Statistic:
     """A number that is a function of per-image means.
 
     per_image: float64 [N, S] in layout order. formula: means [..., S] -> values [...]. each: the score of each image by
-    itself, [N], where an image has one; what an image adds to a distance between sets is none.
+    itself, [N], where an image has one; what an image adds to a distance between sets is none. bounds: of the number.
     """
 
     per_image: np.ndarray = field(repr=False)
     formula: Callable[[np.ndarray], np.ndarray] = first
     higher_is_better: bool | None = True
     each: np.ndarray | None = field(default=None, repr=False)
+    bounds: tuple[float, float] = (-np.inf, np.inf)
 
     @classmethod
     def mean(cls, values: np.ndarray, higher_is_better: bool | None = True) -> "Statistic":
@@ -48,9 +52,64 @@ class Statistic:
     def value(self) -> float:
         return float(self.formula(self.per_image.mean(axis=0)))
 
+    def forms(self, counts: np.ndarray) -> list[np.ndarray]:
+        """Values [R] of the resamples of `resample_counts`, in every form that this number has; the widest counts."""
+        return [self.formula(counts @ self.per_image / len(self.per_image))]
+
     def replicates(self, counts: np.ndarray) -> np.ndarray:
         """Values [R] of the resamples of `resample_counts`."""
-        return self.formula(counts @ self.per_image / len(self.per_image))
+        return widest(self.forms(counts))
+
+    def influence(self) -> np.ndarray:
+        """What each layout adds, [N]: jackknife pseudo-values, whose mean is the number up to its bias."""
+        n, total = len(self.per_image), self.per_image.sum(axis=0)
+        if n < 2:
+            return np.full(n, self.value())
+        return n * self.value() - (n - 1) * self.formula((total - self.per_image) / (n - 1))
+
+
+@dataclass(frozen=True)
+class HalfSampled(Statistic):
+    """A mean over images of what the other images decide too, such as whether one lies inside a manifold.
+
+    deviations [H]: of the number in random halves of the layouts from its mean over the halves, scaled by
+    `half_scale`: the delete-half jackknife (Shao & Wu 1989), errs on the wide side. Resampling `per_image` alone would
+    hold the others fixed. Of the two the wider counts.
+    """
+
+    deviations: np.ndarray = field(default=None, repr=False)
+
+    def forms(self, counts: np.ndarray) -> list[np.ndarray]:
+        normal = _normals(len(counts), len(self.deviations))
+        return [*super().forms(counts), self.value() + normal @ self.deviations / np.sqrt(len(self.deviations))]
+
+    def influence(self) -> np.ndarray:
+        return self.per_image[:, 0]
+
+
+def widest(forms: Sequence[np.ndarray]) -> np.ndarray:
+    """The replicates that scatter most."""
+    return forms[0] if len(forms) == 1 else max(forms, key=lambda replicates: np.nan_to_num(np.nanvar(replicates)))
+
+
+@lru_cache(maxsize=4)
+def _normals(resamples: int, halves: int) -> np.ndarray:
+    """Standard normal weights [R, H], the same for all methods."""
+    return np.random.default_rng([resamples, halves]).normal(size=(resamples, halves))
+
+
+def half_samples(n: int, halves: int, block: int = 1) -> list[np.ndarray]:
+    """Indices of random halves of n layouts without replacement, in runs of `block` neighbours; the same every time."""
+    rng = np.random.default_rng([n, halves, block])
+    blocks = -(-n // block)
+    chosen = (rng.permutation(blocks)[: blocks // 2] for _ in range(halves))
+    return [np.flatnonzero(np.isin(np.arange(n) // block, half)) for half in chosen]
+
+
+def half_scale(n: int, halves: Sequence[np.ndarray]) -> float:
+    """From the scatter over halves to that over samples of n."""
+    kept = np.mean([len(half) for half in halves]) / n
+    return float(np.sqrt(kept / (1 - kept)))
 
 
 @lru_cache(maxsize=4)
@@ -78,18 +137,74 @@ def percentile_interval(replicates: np.ndarray, level: float = LEVEL) -> tuple[f
 
 
 @dataclass(frozen=True)
+class Resampled:
+    """A number's replicates [R], widened where neighbours depend on one another (`dependence` says how much)."""
+
+    replicates: np.ndarray = field(repr=False)
+    dependence: Dependence
+    bounds: tuple[float, float] = (-np.inf, np.inf)
+
+    @property
+    def interval(self) -> tuple[float, float] | None:
+        """Percentile interval; None where `note` says why there is none."""
+        found = percentile_interval(self.replicates) if self.dependence.interval_possible else None
+        if found is None or found[0] == found[1]:
+            return None
+        low, high = np.clip(found, *self.bounds)
+        return float(low), float(high)
+
+    @property
+    def note(self) -> str:
+        if not self.dependence.interval_possible:
+            return self.dependence.note
+        found = percentile_interval(self.replicates)
+        if found is None:
+            return UNDEFINED
+        return UNCHANGED if found[0] == found[1] else self.dependence.note
+
+    @property
+    def p(self) -> float | None:
+        """Two-sided, that the number is 0; None for too few independent layouts."""
+        return two_sided_p(self.replicates) if self.dependence.test_possible else None
+
+
+def resampled(value: float, forms: Sequence[np.ndarray], influence: np.ndarray, block: int = 1,
+              bounds: tuple[float, float] = (-np.inf, np.inf)) -> Resampled:
+    """The widest of the forms [R], widened about `value` by what `influence` [N] says of the layouts' dependence.
+
+    block: more than 1 says that neighbouring layouts are frames of a film.
+    """
+    replicates = widest(forms)
+    found = dependence(influence, replicates, block > 1)
+    if found.widening > 1:
+        replicates = value + (replicates - value) * found.widening
+    return Resampled(replicates, found, bounds)
+
+
+def resample(statistic: Statistic, counts: np.ndarray, block: int = 1) -> Resampled:
+    return resampled(statistic.value(), statistic.forms(counts), statistic.influence(), block, statistic.bounds)
+
+
+@dataclass(frozen=True)
 class Difference:
-    """value(a) - value(b) on the same layouts, with a percentile interval and a two-sided bootstrap p-value."""
+    """value(a) - value(b) on the same layouts, with a percentile interval and a two-sided bootstrap p-value; either is
+    None where the note says why."""
 
     value: float
     interval: tuple[float, float] | None
-    p: float
+    p: float | None
+    note: str = ""
 
 
-def paired_difference(a: Statistic, b: Statistic, counts: np.ndarray) -> Difference:
+def paired_difference(a: Statistic, b: Statistic, counts: np.ndarray, block: int = 1) -> Difference:
     """Paired bootstrap of a - b. p is at least 2/(R+1), the smallest that R resamples can show."""
-    replicates = a.replicates(counts) - b.replicates(counts)
-    return Difference(a.value() - b.value(), percentile_interval(replicates), two_sided_p(replicates))
+    forms = [x - y for x, y in zip(a.forms(counts), b.forms(counts), strict=True)]
+    value = a.value() - b.value()
+    found = resampled(value, forms, a.influence() - b.influence(), block)
+    note = found.note
+    if found.p is None:
+        note += f"; no p-value for fewer than {LEAST_FOR_TEST}"
+    return Difference(value, found.interval, found.p, note)
 
 
 def two_sided_p(replicates: np.ndarray) -> float:

@@ -14,7 +14,7 @@ from scipy import stats
 
 from data.files import sha256
 from evaluation.measuring.context import Work
-from evaluation.measuring.intervals import LEVEL, UNDEFINED, Statistic, holm, percentile_interval
+from evaluation.measuring.intervals import LEVEL, UNDEFINED, Statistic, holm, percentile_interval, resample
 from evaluation.measuring.preferences import HumanOrder, Preference, order_of, preference_files, read_preferences
 from evaluation.measuring.published_order import TABLE_1, realism
 from evaluation.metrics.differences import StatisticsOf, all_statistics
@@ -53,7 +53,8 @@ def random_range(methods: int) -> tuple[float, float]:
 @dataclass(frozen=True)
 class Agreement:
     """tau in -1..1 with interval, or the note why there is none; p: exact two-sided under independence; random: 95 %
-    range of tau under random orders; discordant: pairs of methods put otherwise."""
+    range of tau under random orders without ties; discordant: pairs of methods put otherwise; tied: pairs that the
+    score or the human order does not tell apart, which tau-b leaves out of its norm."""
 
     tau: float
     interval: tuple[float, float] | None
@@ -61,10 +62,11 @@ class Agreement:
     p: float | None
     random: tuple[float, float]
     discordant: list[tuple[str, str]]
+    tied: list[tuple[str, str]]
 
 
 def agreement(statistics: Mapping[str, Statistic], human: Mapping[str, float], counts: np.ndarray,
-              resampled: Mapping[str, np.ndarray] | None = None) -> Agreement | None:
+              resampled: Mapping[str, np.ndarray] | None = None, block: int = 1) -> Agreement | None:
     """One score of each method against a human order (higher: more realistic); resampled: the human order [R] in the
     resamples of `counts`, where it changes with them. None for fewer than three methods in common, or a score without
     an order."""
@@ -76,15 +78,22 @@ def agreement(statistics: Mapping[str, Statistic], human: Mapping[str, float], c
     order = np.array([human[method] for method in methods])
     if not np.isfinite(values).all() or len(set(values)) == 1:
         return None
-    replicates = sign * np.stack([statistics[method].replicates(counts) for method in methods], axis=-1)
+    scores = [resample(statistics[method], counts, block) for method in methods]
+    replicates = sign * np.stack([score.replicates for score in scores], axis=-1)
     orders = np.stack([resampled[method] for method in methods], axis=-1) if resampled else order
     interval, note = _interval(kendall_tau(replicates, orders))
+    fewest = min((score.dependence for score in scores), key=lambda found: found.pieces)
+    if fewest.found:
+        interval, note = (interval if fewest.interval_possible else None), fewest.note
     i, j = np.triu_indices(len(methods), 1)
-    wrong = np.sign(values[i] - values[j]) * np.sign(order[i] - order[j]) < 0
+    products = np.sign(values[i] - values[j]) * np.sign(order[i] - order[j])
+
+    def pairs(chosen: np.ndarray) -> list[tuple[str, str]]:
+        return [(methods[a], methods[b]) for a, b in zip(i[chosen], j[chosen], strict=True)]
+
     p = float(stats.kendalltau(values, order).pvalue)
     return Agreement(float(kendall_tau(values, order)), interval, note, p if math.isfinite(p) else None,
-                     random_range(len(methods)),
-                     [(methods[a], methods[b]) for a, b in zip(i[wrong], j[wrong], strict=True)])
+                     random_range(len(methods)), pairs(products < 0), pairs(products == 0))
 
 
 def _interval(taus: np.ndarray) -> tuple[tuple[float, float] | None, str]:
@@ -147,7 +156,7 @@ def _write(work: Work, sources: Mapping[str, StatisticsOf], order: HumanOrder, i
     values, found, resampled = [], {}, order.resampled(work.counts)
     for name in names:
         of_methods = {method: s[name] for method, s in table.items() if name in s}
-        if one := agreement(of_methods, order.realism, work.counts, resampled):
+        if one := agreement(of_methods, order.realism, work.counts, resampled, work.block):
             found[name] = one
             values.append(Value(name, one.tau, one.interval, one.note, higher_is_better=True))
         values += _per_image(work, order.preferences, name, of_methods)
@@ -159,6 +168,7 @@ def _details(order: HumanOrder, found: dict[str, Agreement]) -> dict:
     tested = [name for name in p if p[name] is not None]
     adjusted = holm([p[name] for name in tested])
     return {"human order": order.realism, "discordant pairs": {name: one.discordant for name, one in found.items()},
+            "tied pairs": {name: one.tied for name, one in found.items()},
             "tau of random orders, 95 %": {name: one.random for name, one in found.items()},
             "p": p, "p (Holm)": dict.fromkeys(p) | dict(zip(tested, adjusted, strict=True))}
 
@@ -172,8 +182,8 @@ def _per_image(work: Work, preferences: Sequence[Preference], name: str, table: 
     statistic = pairwise_agreement(preferences, each, work.measurements.layouts, orders.pop())
     if statistic is None:
         return []
-    interval = percentile_interval(statistic.replicates(work.counts))
-    return [Value(f"{name}, per image", statistic.value(), interval, "" if interval else UNDEFINED, True)]
+    share = work.resample(statistic)
+    return [Value(f"{name}, per image", statistic.value(), share.interval, share.note, True)]
 
 
 def _protocol(order: HumanOrder, work: Work) -> dict:
@@ -181,6 +191,7 @@ def _protocol(order: HumanOrder, work: Work) -> dict:
                                                       "are the same"
     protocol = {"human order": order.source, "methods": [m for m in order.realism if m in work.methods],
                 "statistic": "Kendall's tau-b",
+                "ties": "neither right nor wrong, they leave the norm; the range of random orders is that without ties",
                 "test": "exact, against independent orders; Holm over the scores of this human order",
                 "interval": f"95 %, {work.resampling}; the human order {held}"}
     return protocol | ({"left out": list(order.notes)} if order.notes else {})

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 
 from evaluation.measuring.context import Work
-from evaluation.measuring.intervals import UNDEFINED, Difference, Statistic, holm, paired_difference
+from evaluation.measuring.intervals import Difference, Statistic, holm, paired_difference
 from evaluation.rundir import Value
 
 METRIC = "differences"
@@ -34,8 +34,8 @@ def score(work: Work, sources: Mapping[str, StatisticsOf], inputs_of: Callable[[
     for method in others:
         corrected = {name: p for name, p in _corrected(found, others).items() if method in p}
         tests = {name: {"p": found[method][name].p, "p (Holm)": corrected[name][method]} for name in found[method]}
-        values = [Value(f"{name} minus {reference}", d.value, d.interval, "" if d.interval else UNDEFINED,
-                        _better(work, sources, name)) for name, d in found[method].items()]
+        values = [Value(f"{name} minus {reference}", d.value, d.interval, d.note, _better(work, sources, name))
+                  for name, d in found[method].items()]
         work.write(METRIC, method, inputs[method], values, _protocol(reference, len(others)), details={"tests": tests})
 
 
@@ -43,20 +43,22 @@ def _differences(work: Work, sources: Mapping[str, StatisticsOf], reference: str
                  others: list[str]) -> dict[str, dict[str, Difference]]:
     """Of the scores that both methods have; a score that is not defined for one of them has no difference."""
     base = all_statistics(work, sources, reference)
-    found = {method: {name: paired_difference(statistic, base[name], work.counts)
+    found = {method: {name: paired_difference(statistic, base[name], work.counts, work.block)
                       for name, statistic in all_statistics(work, sources, method).items() if name in base}
              for method in others}
     return {method: {name: d for name, d in of_scores.items() if np.isfinite(d.value)}
             for method, of_scores in found.items()}
 
 
-def _corrected(found: dict[str, dict[str, Difference]], others: list[str]) -> dict[str, dict[str, float]]:
-    """Score name -> method -> adjusted p, over the methods that have the score."""
+def _corrected(found: dict[str, dict[str, Difference]], others: list[str]) -> dict[str, dict[str, float | None]]:
+    """Score name -> method -> adjusted p, over the methods that have one."""
     names = dict.fromkeys(name for method in others for name in found[method])
     result = {}
     for name in names:
         methods = [method for method in others if name in found[method]]
-        result[name] = dict(zip(methods, holm([found[m][name].p for m in methods]), strict=True))
+        tested = [method for method in methods if found[method][name].p is not None]
+        adjusted = holm([found[m][name].p for m in tested])
+        result[name] = dict.fromkeys(methods) | dict(zip(tested, adjusted, strict=True))
     return result
 
 
@@ -67,5 +69,7 @@ def _better(work: Work, sources: Mapping[str, StatisticsOf], name: str) -> bool 
 def _protocol(reference: str, methods: int) -> dict:
     return {"reference": reference,
             "test": "paired bootstrap over layouts, two-sided, of these checkpoints: one training seed each",
-            "Fréchet distances": "at this N, the bias at this N included; see the kernel distance, which has none",
+            "Fréchet distances": "at this N, its bias included, which differs between methods; how closely images "
+                                 "follow their own photographs counts too: two methods of one distribution can differ. "
+                                 "The kernel distance with the own photograph left out has neither",
             "correction": f"Holm over {methods} methods, for each score"}

@@ -1,4 +1,4 @@
-"""Distances between two sets of images in a feature space: Fréchet, kernel, precision and recall, Inception score.
+"""Distances between two sets of images in a feature space: Fréchet, kernels, and the Inception score.
 
 Pure functions of float64 features [N, D]; generated set first, real set second. Each has a twin that also gives one
 number per image whose mean is the score: the image's first-order contribution (infinitesimal jackknife) or its
@@ -9,14 +9,13 @@ jackknife pseudo-value. They feed the paired bootstrap; the interval is that of 
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 
 from data.errors import InputError
 
 KERNEL_SUBSETS = 100  # torch-fidelity's default
 KERNEL_SUBSET_SIZE = 1000  # likewise; smaller where N is smaller
 ENGINE_SEED = 2020  # torch-fidelity's default rng_seed
-NEIGHBOURS = 3  # Kynkäänniemi et al. 2019
+CMMD_SIGMA, CMMD_SCALE = 10.0, 1000.0  # Jayasumana et al. 2024
 
 
 @dataclass(frozen=True)
@@ -97,11 +96,12 @@ def subset_size(n: int) -> int:
     return max(2, min(KERNEL_SUBSET_SIZE, n // 2))
 
 
-def kernel_distance(x: np.ndarray, y: np.ndarray, size: int | None = None, subsets: int = KERNEL_SUBSETS,
-                    seed: int = ENGINE_SEED) -> float:
-    """Mean over random subsets of the unbiased squared MMD with the cubic kernel (KID when on Inception's features).
+def kernel_subsets(x: np.ndarray, y: np.ndarray, size: int | None = None, subsets: int = KERNEL_SUBSETS,
+                   seed: int = ENGINE_SEED) -> np.ndarray:
+    """Squared MMD with the cubic kernel in each of random subsets, [subsets]; their mean is the kernel distance.
 
-    The subsets are those torch-fidelity draws for the same seed. May be slightly negative for equal distributions.
+    The subsets are those torch-fidelity draws for the same seed. The estimate has no bias for two independent sets; of
+    images made for the photographs' own layouts the pairs i = i are no independent ones (see own_left_out).
     Raises InputError when a set is smaller than the subsets.
     """
     check_features(x, y)
@@ -119,7 +119,13 @@ def kernel_distance(x: np.ndarray, y: np.ndarray, size: int | None = None, subse
     np.fill_diagonal(yy, 0)
     within = (in_x @ xx * in_x).sum(axis=1) + (in_y @ yy * in_y).sum(axis=1)
     across = (in_x @ xy * in_y).sum(axis=1)
-    return float(np.mean(within / (size * (size - 1)) - 2 * across / size**2))
+    return within / (size * (size - 1)) - 2 * across / size**2
+
+
+def kernel_distance(x: np.ndarray, y: np.ndarray, size: int | None = None, subsets: int = KERNEL_SUBSETS,
+                    seed: int = ENGINE_SEED) -> float:
+    """Mean of kernel_subsets (KID when on Inception's features). May be slightly negative for equal distributions."""
+    return float(np.mean(kernel_subsets(x, y, size, subsets, seed)))
 
 
 def kernel_terms(x: np.ndarray, y: np.ndarray, size: int | None = None, seed: int = ENGINE_SEED) -> Terms:
@@ -141,22 +147,50 @@ def kernel_terms(x: np.ndarray, y: np.ndarray, size: int | None = None, seed: in
     return Terms(value, value + pseudo - pseudo.mean())
 
 
-def precision_recall(x: np.ndarray, y: np.ndarray, neighbours: int = NEIGHBOURS) -> tuple[np.ndarray, np.ndarray]:
-    """Kynkäänniemi et al. 2019: is each generated image inside the real manifold (precision), each real one inside the
-    generated manifold (recall)? The manifold is the union of balls that reach each image's k-th nearest neighbour.
+def own_left_out(x: np.ndarray, y: np.ndarray) -> Terms:
+    """Squared MMD with the cubic kernel over all pairs i != j, in all three sums: no image meets the photograph of its
+    own layout. Without bias where layouts are independent, however closely an image follows its photograph; 0 for a set
+    against itself. Jackknife pseudo-values of the pairs (x_i, y_i)."""
+    _check_paired(x, y)
+    xy = polynomial_kernel(x, y)
+    pairs = polynomial_kernel(x, x) + polynomial_kernel(y, y) - xy - xy.T
+    np.fill_diagonal(pairs, 0)
+    n = len(x)
+    value = pairs.sum() / (n * (n - 1))
+    left_out = (pairs.sum() - 2 * pairs.sum(axis=1)) / ((n - 1) * (n - 2))
+    return _of_left_out(float(value), left_out)
 
-    Returns 0/1 float64 arrays [N], [M]; their means are precision and recall.
-    """
+
+def _of_left_out(value: float, left_out: np.ndarray) -> Terms:
+    """Pseudo-values from what the number is without each layout."""
+    n = len(left_out)
+    pseudo = n * value - (n - 1) * left_out
+    return Terms(value, value + pseudo - pseudo.mean())
+
+
+def cmmd_terms(x: np.ndarray, y: np.ndarray) -> Terms:
+    """CMMD, Jayasumana et al. 2024: squared MMD of unit-length embeddings with a Gaussian kernel of width 10, times
+    1000, all pairs counted (i = i too, as in the authors' code). Jackknife pseudo-values of the pairs (x_i, y_i)."""
+    _check_paired(x, y)
+    a, b = (z / np.linalg.norm(z, axis=1, keepdims=True) for z in (x, y))
+    xy = _gaussian_kernel(a, b)
+    pairs = _gaussian_kernel(a, a) + _gaussian_kernel(b, b) - xy - xy.T
+    n, total = len(x), pairs.sum()
+    left_out = (total - 2 * pairs.sum(axis=1) + np.diagonal(pairs)) / (n - 1) ** 2
+    return _of_left_out(CMMD_SCALE * float(total / n**2), CMMD_SCALE * left_out)
+
+
+def cmmd(x: np.ndarray, y: np.ndarray) -> float:
+    """The value of cmmd_terms, for sets of any size."""
     check_features(x, y)
-    if min(len(x), len(y)) <= neighbours:
-        raise InputError(f"precision and recall need more than {neighbours} images in each set")
-    x, y = torch.from_numpy(np.ascontiguousarray(x)), torch.from_numpy(np.ascontiguousarray(y))
-    radius_x = torch.cdist(x, x).kthvalue(neighbours + 1).values  # the first neighbour is the image itself
-    radius_y = torch.cdist(y, y).kthvalue(neighbours + 1).values
-    across = torch.cdist(x, y)
-    precise = (across <= radius_y).any(dim=1)
-    recalled = (across <= radius_x[:, None]).any(dim=0)
-    return precise.double().numpy(), recalled.double().numpy()
+    a, b = (z / np.linalg.norm(z, axis=1, keepdims=True) for z in (x, y))
+    within = _gaussian_kernel(a, a).mean() + _gaussian_kernel(b, b).mean()
+    return float(CMMD_SCALE * (within - 2 * _gaussian_kernel(a, b).mean()))
+
+
+def _gaussian_kernel(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """Of unit vectors [N, D], [M, D]: |a - b|^2 = 2 - 2 a.b."""
+    return np.exp(-(2 - 2 * a @ b.T) / (2 * CMMD_SIGMA**2))
 
 
 def inception_score(logits: np.ndarray, splits: int = 10, seed: int = ENGINE_SEED) -> Terms:

@@ -1,8 +1,10 @@
 """The metric "distances": every method's images against the photographs, on every configured feature extractor.
 
-The row FLOOR says what two sets of real photographs score: no method can be told apart from below it.
+The row FLOOR says what two sets of real photographs score: no method can be told apart from below it. A method's images
+are of the photographs' own layouts; where the renderer can draw those again, the floor has such a set too.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -13,24 +15,30 @@ from data.files import read_json
 from evaluation.measuring.consumers import FeatureConsumer
 from evaluation.measuring.context import Work, scored_rows
 from evaluation.measuring.intervals import Statistic, percentile_interval
+from evaluation.metrics import manifolds
 from evaluation.metrics.distance_formulas import (
     ENGINE_SEED,
     KERNEL_SUBSETS,
+    cmmd,
+    cmmd_terms,
     frechet_distance,
     frechet_terms,
     inception_score,
     kernel_distance,
+    kernel_subsets,
     kernel_terms,
-    precision_recall,
+    own_left_out,
     subset_size,
 )
+from evaluation.metrics.modes import known_modes, same_street
 from evaluation.networks.features import FEATURES, LOGITS, Extractor
 from evaluation.rundir import FLOOR, PHOTOS, Value
 
 METRIC = "distances"
 FLOOR_SPLITS = 20
 LEAST_IMAGES = 8  # fewer say nothing, and half of them has no nearest neighbours
-TRAIN_BATCH = 32
+BATCH = 32
+APART = "own photograph left out"
 
 
 def consumers(work: Work) -> list[FeatureConsumer]:
@@ -45,24 +53,28 @@ def features(work: Work, method: str, consumer: FeatureConsumer, layer: str = FE
 def method_statistics(work: Work, method: str) -> dict[str, Statistic]:
     """Scores of a method on all extractors; of the photographs, which would be compared with themselves, only IS."""
     return work.statistics(METRIC, method, lambda: {
-        consumer.extractor.name(name): statistic for consumer in work.extractors
+        name: statistic for consumer in work.extractors
         for name, statistic in _of_extractor(work, method, consumer).items()})
 
 
 def _of_extractor(work: Work, method: str, consumer: FeatureConsumer) -> dict[str, Statistic]:
     found = {} if method == PHOTOS else _compare(work, method, consumer)
     if LOGITS in work.measurements.get(method, consumer):
-        found["IS"] = Statistic.mean(inception_score(features(work, method, consumer, LOGITS)).per_image)
+        logits = features(work, method, consumer, LOGITS)
+        found[consumer.extractor.name("IS")] = Statistic.mean(inception_score(logits).per_image)
     return found
 
 
 def _compare(work: Work, method: str, consumer: FeatureConsumer) -> dict[str, Statistic]:
-    options = work.context.options
+    options, extractor = work.context.options, consumer.extractor
     x, y = features(work, method, consumer), features(work, PHOTOS, consumer)
-    precise, recalled = precision_recall(x, y, options.neighbours)
-    return {"FD": Statistic.mean(frechet_terms(x, y).per_image, False),
-            "KD": Statistic.mean(kernel_terms(x, y, options.kernel_subset_size).per_image, False),
-            "precision": Statistic.of_images(precise), "recall": Statistic.mean(recalled)}
+    found = {"FD": Statistic.mean(frechet_terms(x, y).per_image, False),
+             "KD": Statistic.mean(kernel_terms(x, y, options.kernel_subset_size).per_image, False)}
+    if extractor.is_clip:
+        found["CMMD"] = Statistic.mean(cmmd_terms(x, y).per_image, False)
+    inside = manifolds.statistics(x, y, options.neighbours, options.density_neighbours, work.block)
+    return {extractor.name(name): s for name, s in (found | inside).items()} | {
+        f"{extractor.name('KD')}, {APART}": Statistic.mean(own_left_out(x, y).per_image, False)}
 
 
 def protocol(work: Work) -> dict[str, Any]:
@@ -72,9 +84,15 @@ def protocol(work: Work) -> dict[str, Any]:
             "Fréchet": "means and (n-1) covariances, exact trace term",
             "kernel": {"polynomial": "(x.y/D + 1)^3", "subsets": KERNEL_SUBSETS, "seed": ENGINE_SEED,
                        "subset size": _subset(work, work.n)},
+            APART: "the same kernel over all pairs i != j of the N layouts, no subsets: without bias where images "
+                   "follow the photographs of their own layouts, which biases FD and KD downwards",
             "neighbours of precision and recall": options.neighbours,
+            "neighbours of density and coverage": options.density_neighbours,
             "interval of distances": "bootstrap of first-order (Fréchet) and jackknife (kernel) contributions of the "
-                                     "layouts: sampling error at this N, without the bias at this N (see the floor)"}
+                                     "layouts: sampling error at this N, without the bias at this N (see the floor)",
+            "interval of precision, recall, density, coverage":
+                f"the wider of resampled images and {manifolds.HALVES} random halves of the layouts with the manifolds "
+                "made again (delete-half jackknife)"}
 
 
 def check_number(layouts: int) -> None:
@@ -91,22 +109,37 @@ def score(work: Work) -> None:
         inputs = work.inputs(METRIC, method, [protocol(work)])
         if not work.stored(METRIC, method, inputs) and (found := method_statistics(work, method)):
             contributions = {name: s.per_image[:, 0] for name, s in found.items()}
-            work.write(METRIC, method, inputs, work.values(found), protocol(work), contributions,
-                       {"per image": "contribution of the layout; the mean is the score"})
+            details = {"per image": "contribution of the layout; the mean is the score"}
+            if method != PHOTOS:
+                details["KD over subsets"] = _over_subsets(work, method)
+            work.write(METRIC, method, inputs, work.values(found), protocol(work), contributions, details)
     _score_floor(work)
+
+
+def _over_subsets(work: Work, method: str) -> dict[str, dict[str, float]]:
+    """Mean and standard deviation over the subsets, as papers print KID; no interval: the subsets overlap."""
+    found = {}
+    for consumer in work.extractors:
+        sets = (features(work, name, consumer) for name in (method, PHOTOS))
+        values = kernel_subsets(*sets, size=_subset(work, work.n))
+        found[consumer.extractor.name("KD")] = {"mean": float(values.mean()), "standard deviation": float(values.std())}
+    return found
 
 
 def _score_floor(work: Work) -> None:
     file = work.run.dataset / "train.json"
     trained = read_json(file)["photo_sha256"] if file.exists() else []
     lacking = _why_not_train(work, len(trained))
-    inputs = work.inputs(METRIC, FLOOR, [protocol(work), work.measurements.content(PHOTOS), trained, lacking])
+    content = work.measurements.content(PHOTOS)
+    inputs = work.inputs(METRIC, FLOOR, [protocol(work), content, trained, lacking, work.run.scenes()])
     if work.stored(METRIC, FLOOR, inputs):
         return
     values = [value for consumer in work.extractors for value in _halves(work, consumer)]
     if not lacking:
         values += _train_against_val(work, len(trained))
-    work.write(METRIC, FLOOR, inputs, values, protocol(work) | _floor_protocol(work, lacking))
+    redrawn, how = _same_layouts(work)
+    made_of = protocol(work) | _floor_protocol(work, lacking) | {"same layouts": how}
+    work.write(METRIC, FLOOR, inputs, values + redrawn, made_of)
 
 
 def _why_not_train(work: Work, trained: int) -> str:
@@ -132,10 +165,15 @@ def _subset(work: Work, n: int) -> int:
 
 
 def _plain(work: Work, extractor: Extractor, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
-    precise, recalled = precision_recall(x, y, work.context.options.neighbours)
-    return {extractor.name("FD"): frechet_distance(x, y),
-            extractor.name("KD"): kernel_distance(x, y, _subset(work, len(x))),
-            extractor.name("precision"): precise.mean(), extractor.name("recall"): recalled.mean()}
+    options = work.context.options
+    most = max(options.neighbours, options.density_neighbours)
+    found = {"FD": frechet_distance(x, y), "KD": kernel_distance(x, y, _subset(work, len(x)))}
+    if extractor.is_clip:
+        found["CMMD"] = cmmd(x, y)
+    if len(x) > most:
+        inside = manifolds.Distances(x, y, most).inside(options.neighbours, options.density_neighbours)
+        found |= {name: values.mean() for name, values in inside.items()}
+    return {extractor.name(name): float(value) for name, value in found.items()}
 
 
 def _halves(work: Work, consumer: FeatureConsumer) -> list[Value]:
@@ -149,25 +187,45 @@ def _halves(work: Work, consumer: FeatureConsumer) -> list[Value]:
 
 
 def _order(name: str) -> bool:
-    return name.startswith(("precision", "recall"))
+    return name.startswith(("precision", "recall", "density", "coverage"))
 
 
 def _train_against_val(work: Work, trained: int) -> list[Value]:
     """The floor at the methods' own N: as many training photographs as there are layouts, drawn at random."""
     chosen = np.sort(np.random.default_rng(work.context.seed).choice(trained, work.n, replace=False))
     values = []
-    for consumer, x in zip(work.extractors, _train_features(work, chosen), strict=True):
+    photos = (work.context.train_photos(part) for part in _parts(chosen))
+    for consumer, x in zip(work.extractors, _features_of(work, photos), strict=True):
         found = _plain(work, consumer.extractor, x, features(work, PHOTOS, consumer))
         values += [Value(f"{name}, train against val", float(value), None, "one pair of sets", _order(name))
                    for name, value in found.items()]
     return values
 
 
-def _train_features(work: Work, chosen: np.ndarray) -> list[np.ndarray]:
-    """float64 [N, D] on each extractor of the training photographs with these indices, a few of them in memory."""
+def _same_layouts(work: Work) -> tuple[list[Value], str]:
+    """The floor of a set of the same layouts: another appearance of each, drawn by the renderer; and what it is."""
+    if not known_modes(work):
+        return [], "none: photographs cannot be drawn again"
+    if (street := same_street(work.run)) is None:
+        return [], "none: the renderer of this version does not give the run's first photograph"
+    drawn = (np.stack([street.redraw(int(i), 0).photo for i in part]) for part in _parts(np.arange(work.n)))
+    values = []
+    for consumer, x in zip(work.extractors, _features_of(work, drawn), strict=True):
+        y, extractor = features(work, PHOTOS, consumer), consumer.extractor
+        found = _plain(work, extractor, x, y) | {f"{extractor.name('KD')}, {APART}": own_left_out(x, y).value}
+        values += [Value(f"{name}, same layouts", value, None, "one pair of sets", _order(name))
+                   for name, value in found.items()]
+    return values, f"another appearance of each of the {work.n} layouts, drawn by the renderer"
+
+
+def _parts(indices: np.ndarray) -> list[np.ndarray]:
+    return np.array_split(indices, -(-len(indices) // BATCH))
+
+
+def _features_of(work: Work, batches: Iterable[np.ndarray]) -> list[np.ndarray]:
+    """float64 [N, D] on each extractor of photographs uint8 [n, 3, H, W], a few of them in memory."""
     found: list[list[np.ndarray]] = [[] for _ in work.extractors]
-    for indices in np.array_split(chosen, -(-len(chosen) // TRAIN_BATCH)):
-        photos = torch.from_numpy(work.context.train_photos(indices))
+    for photos in batches:
         for part, consumer in zip(found, work.extractors, strict=True):
-            part.append(consumer.extractor(photos)[FEATURES].numpy())
+            part.append(consumer.extractor(torch.from_numpy(photos))[FEATURES].numpy())
     return [np.concatenate(part).astype(np.float64) for part in found]

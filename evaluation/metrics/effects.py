@@ -13,7 +13,7 @@ from scipy.sparse.csgraph import connected_components
 
 from data.errors import InputError
 from evaluation.measuring.context import Work
-from evaluation.measuring.intervals import UNDEFINED, Statistic, percentile_interval
+from evaluation.measuring.intervals import UNDEFINED, Statistic, percentile_interval, resample
 from evaluation.metrics.differences import StatisticsOf, all_statistics
 from evaluation.rundir import Value
 
@@ -89,19 +89,22 @@ def _largest_part(grid: dict[Cell, str]) -> dict[Cell, str]:
     return {cell: grid[cell] for cell, own in zip(cells, part, strict=True) if own == np.bincount(part).argmax()}
 
 
-def effects_of(statistics: Mapping[Cell, Statistic], counts: np.ndarray) -> tuple[list[Value], dict]:
+def effects_of(statistics: Mapping[Cell, Statistic], counts: np.ndarray,
+               block: int = 1) -> tuple[list[Value], dict]:
     """Values "generator X", "objective Y", "not additive (RMS)" with bootstrap intervals, and the grid as a table."""
     cells = list(statistics)
     rows, columns = (list(dict.fromkeys(cell[i] for cell in cells)) for i in (0, 1))
     point = np.array([statistics[cell].value() for cell in cells])
     found = additive_effects(point, cells, rows, columns)
-    replicates = np.stack([statistics[cell].replicates(counts) for cell in cells], axis=-1)
+    scores = [resample(statistics[cell], counts, block) for cell in cells]
+    fewest = min((score.dependence for score in scores), key=lambda one: one.pieces)
+    replicates = np.stack([score.replicates for score in scores], axis=-1)
     resampled = additive_effects(replicates, cells, rows, columns)
     better = statistics[cells[0]].higher_is_better
 
     def value(name: str, number: np.ndarray, spread: np.ndarray) -> Value:
-        interval = percentile_interval(spread)
-        return Value(name, float(number), interval, "" if interval else UNDEFINED, better)
+        interval = percentile_interval(spread) if fewest.interval_possible else None
+        return Value(name, float(number), interval, fewest.note or ("" if interval else UNDEFINED), better)
 
     values = [value("mean of the grid", found.mean, resampled.mean)]
     values += [value(f"generator {name}", found.rows[i], resampled.rows[:, i]) for i, name in enumerate(rows)]
@@ -129,7 +132,7 @@ def score(work: Work, sources: Mapping[str, StatisticsOf], inputs_of: Callable[[
     if apart:
         protocol["left out"] = f"{', '.join(apart)}: a grid apart, tied to this one by no generator and no objective"
     for name in names:
-        values, details = effects_of({cell: s[name] for cell, s in table.items()}, work.counts)
+        values, details = effects_of({cell: s[name] for cell, s in table.items()}, work.counts, work.block)
         work.write(METRIC, file_name(name), inputs, values, {"score": name} | protocol, details=details)
 
 

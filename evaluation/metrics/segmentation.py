@@ -16,7 +16,7 @@ from data.errors import InputError
 from data.files import fingerprint
 from evaluation.measuring.consumers import judge_pass
 from evaluation.measuring.context import LabelJudge, Work, as_json, scored_rows
-from evaluation.measuring.intervals import Statistic, percentile_interval
+from evaluation.measuring.intervals import Statistic, resampled
 from evaluation.measuring.measurements import Batch
 
 
@@ -182,9 +182,15 @@ def _details(work: Work, confusion: np.ndarray) -> dict[str, Any]:
     """Per-class tables and the confusion matrix (rows: layout, void last; columns: what the judge saw)."""
     names = work.run.labels().names[:-1]
     total = sums(confusion)
-    resampled = iou(work.counts @ total)
-    intervals = [percentile_interval(resampled[:, i]) for i in range(len(names))]
-    return {"IoU per class": dict(zip(names, as_json(iou(total.sum(0))), strict=True)),
-            "IoU per class, interval": dict(zip(names, intervals, strict=True)),
+    of_classes = iou(total.sum(0))
+    return {"IoU per class": dict(zip(names, as_json(of_classes), strict=True)),
+            "IoU per class, interval": dict(zip(names, _class_intervals(work, total), strict=True)),
             "accuracy per class": dict(zip(names, as_json(class_accuracy(total.sum(0))), strict=True)),
             "confusion": confusion.sum(0).tolist()}
+
+
+def _class_intervals(work: Work, total: np.ndarray) -> list[tuple[float, float] | None]:
+    """Of the IoU of each class, from the sums of each image."""
+    values, replicates, n = iou(total.sum(0)), iou(work.counts @ total), len(total)
+    influence = n * values - (n - 1) * iou(total.sum(0) - total)
+    return [resampled(values[i], [replicates[:, i]], influence[:, i], work.block).interval for i in range(len(values))]

@@ -48,6 +48,8 @@ class Extractor:
     device: str = "cpu"
     module: nn.Module | None = None
     official_fid: bool = False
+    is_clip: bool = False  # its features are CLIP's image embeddings: CMMD is defined on them
+    official_cmmd: bool = False
     maps: Callable[[torch.Tensor], list[torch.Tensor]] | None = None
     pooled_maps: bool = False  # the features are the means of the last map over space: one pass gives both
     judge: Any = None  # the judge whose features these are, when it gives classes and features in one pass
@@ -70,9 +72,12 @@ class Extractor:
         return fingerprint(self.full)
 
     def name(self, score: str) -> str:
-        """Name of a score on these features: FID, KID, precision, recall with Inception, otherwise with the label."""
+        """Name of a score on these features: FID, KID, precision, recall ... with Inception, CMMD with its CLIP,
+        otherwise with the label; IS is the same everywhere."""
         if self.official_fid:
             return {"FD": "FID", "KD": "KID"}.get(score, score)
+        if score == "IS" or (score == "CMMD" and self.official_cmmd):
+            return score
         return f"{score}-{self.label}"
 
     @full_float32()

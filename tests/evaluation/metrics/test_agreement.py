@@ -232,8 +232,8 @@ def test_agreement_and_differences_of_a_run(tiny_run, tiny_judge, tmp_path):
     right = [each[a] > each[b] for a, b in combinations(people, 2)]
     assert study.value("PSNR, per image").value == pytest.approx(np.mean(right))
     by_image = {value.name.removesuffix(", per image") for value in study.values if value.name.endswith("per image")}
-    assert by_image == {"mIoU", "pixel accuracy", "precision-judge", "PSNR", "SSIM", "best-of-1 pixels",
-                        "best-of-1 distance-judge"}  # no shares of a distance between sets
+    assert by_image == {"mIoU", "pixel accuracy", "precision-judge", "density-judge", "PSNR", "SSIM",
+                        "best-of-1 pixels", "best-of-1 distance-judge"}  # no shares of a distance between sets
     assert study.details["tau of random orders, 95 %"]["PSNR"] == [-1, 1]
     p = study.details["p"]
     assert list(study.details["p (Holm)"].values()) == pytest.approx(holm(list(p.values()))) and len(p) > 5

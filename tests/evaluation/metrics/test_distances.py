@@ -9,14 +9,18 @@ from torch.utils.data import TensorDataset
 
 from data.errors import InputError
 from evaluation.metrics.distance_formulas import (
+    cmmd,
+    cmmd_terms,
     frechet_distance,
     frechet_terms,
     inception_score,
     kernel_distance,
+    kernel_subsets,
     kernel_terms,
-    precision_recall,
+    own_left_out,
     subset_size,
 )
+from evaluation.metrics.manifolds import precision_recall
 from evaluation.networks.features import FEATURES, LOGITS, Extractor, register
 
 RNG = np.random.default_rng(0)
@@ -78,6 +82,8 @@ def test_kernel_distance_equals_the_engines_with_the_same_seed(extractor, images
     theirs = of_engine(extractor, images, kid=True, kid_subset_size=size, rng_seed=seed)
     ours = kernel_distance(*of_ours(extractor, images), size, seed=seed)
     assert ours == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-9)
+    subsets = kernel_subsets(*of_ours(extractor, images), size, seed=seed)
+    assert subsets.std() == pytest.approx(theirs["kernel_inception_distance_std"], rel=1e-6)
 
 
 def test_precision_and_recall_equal_the_engines(extractor, images):
@@ -217,3 +223,56 @@ def test_bad_features_are_refused():
         precision_recall(x[:3], x)
     with pytest.raises(InputError, match="10 splits"):
         inception_score(x)
+
+
+# images of the photographs' own layouts
+
+
+def test_own_left_out_by_its_definition():
+    x, y = RNG.normal(size=(7, 3)), RNG.normal(size=(7, 3))
+    k = lambda a, b: (a @ b / 3 + 1) ** 3  # noqa: E731
+    pairs = [k(x[i], x[j]) + k(y[i], y[j]) - k(x[i], y[j]) - k(x[j], y[i])
+             for i in range(7) for j in range(7) if i != j]
+    assert own_left_out(x, y).value == pytest.approx(np.mean(pairs))
+    assert own_left_out(x, x).value == pytest.approx(0, abs=1e-12)
+    left = own_left_out(np.delete(x, 2, 0), np.delete(y, 2, 0)).value
+    found = own_left_out(x, y).per_image
+    gap = 7 * own_left_out(x, y).value - 6 * left
+    assert found[2] - found.mean() == pytest.approx(gap - np.mean([
+        7 * own_left_out(x, y).value - 6 * own_left_out(np.delete(x, i, 0), np.delete(y, i, 0)).value
+        for i in range(7)]))
+
+
+def test_following_the_photographs_biases_kd_and_not_own_left_out():
+    """Equal distributions, the truth is 0; an image correlates with its photograph by 0.9."""
+    rng, kd, apart = np.random.default_rng(8), [], []
+    for _ in range(60):
+        y = rng.normal(size=(100, 16))
+        x = 0.9 * y + np.sqrt(1 - 0.81) * rng.normal(size=y.shape)
+        kd.append(kernel_terms(x, y).value)
+        apart.append(own_left_out(x, y).value)
+    error = np.std(apart) / np.sqrt(60)
+    assert abs(np.mean(apart)) < 3 * error and np.mean(kd) < -10 * error
+
+
+# CMMD
+
+
+def official_cmmd(x, y):
+    """The formula of the authors' distance.py: unit-length rows, sigma 10, scale 1000, means over all pairs."""
+    def kernel(a, b):
+        squared = -2 * a @ b.T + np.square(a).sum(1)[:, None] + np.square(b).sum(1)[None]
+        return np.exp(-squared / (2 * 10**2))
+
+    x, y = (z / np.linalg.norm(z, axis=1, keepdims=True) for z in (x, y))
+    return 1000 * (kernel(x, x).mean() + kernel(y, y).mean() - 2 * kernel(x, y).mean())
+
+
+def test_cmmd():
+    for x, y in (WIDE, TALL):
+        assert cmmd_terms(x, y).value == pytest.approx(official_cmmd(x, y), rel=1e-9)
+        assert cmmd_terms(x, y).per_image.mean() == pytest.approx(cmmd(x, y), rel=1e-9)
+    assert cmmd(*MIXED) == pytest.approx(official_cmmd(*MIXED), rel=1e-9)
+    assert cmmd(TALL[0], 7 * TALL[0]) == pytest.approx(0, abs=1e-9)  # length says nothing
+    by_hand = 1000 * (2 - 2 * np.exp(-2 / 200))  # unit vectors at right angles, one in each set twice
+    assert cmmd(np.array([[1.0, 0], [2, 0]]), np.array([[0, 3.0], [0, 1]])) == pytest.approx(by_hand)

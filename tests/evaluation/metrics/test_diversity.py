@@ -29,7 +29,7 @@ from evaluation.metrics.modes import (
     tolerance,
 )
 from evaluation.metrics.reference import psnr, ssim
-from evaluation.rundir import PHOTOS, Method, RunDirectory
+from evaluation.rundir import FLOOR, PHOTOS, Method, RunDirectory
 from evaluation.scores import score_run
 
 RNG = np.random.default_rng(0)
@@ -218,6 +218,21 @@ def test_coverage_on_street(street_run):
     assert scores[PHOTOS].value("car colours covered").value == pytest.approx(expected_coverage(8, 4), abs=0.06)
     low, high = scores["many"].value("car colours covered").interval
     assert low < many < high
+
+
+def test_floor_of_the_same_layouts_drawn_again(street_run, tiny_judge):
+    """Another appearance of the same layouts: nearer than a method that paints grey, further than the photographs."""
+    score_run(street_run, Context(tiny_judge, bootstrap=200), ["distances"])
+    scores = {score.method: score for score in street_run.scores("distances")}
+    floor = scores[FLOOR]
+    assert "another appearance of each of the 24 layouts" in floor.protocol["same layouts"]
+    for name in ("FD-judge", "KD-judge, own photograph left out"):
+        drawn = floor.value(f"{name}, same layouts").value
+        assert scores["one"].value(name).value < drawn < scores["grey"].value(name).value
+    assert scores["one"].value("KD-judge, own photograph left out").value == pytest.approx(0, abs=1e-9)
+    deviation = scores["many"].details["KD over subsets"]["KD-judge"]
+    assert deviation["standard deviation"] > 0
+    assert deviation["mean"] == pytest.approx(scores["many"].value("KD-judge").value)
 
 
 def test_photographs_of_another_renderer_are_not_drawn_again_and_the_row_says_why(street_run, tmp_path):
