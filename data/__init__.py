@@ -62,6 +62,7 @@ DATASETS: dict[str, Opener] = {  # imported on use
     **dict.fromkeys(RENDERED, _render),
     "camvid": _photographs("data.datasets.camvid"),
     "folder": _photographs("data.datasets.folder"),
+    "validation": _photographs("data.datasets.validation"),
     "cityscapes": _photographs("data.datasets.cityscapes"),
     "nyu": _photographs("data.datasets.nyu"),
     "gta5": _photographs("data.datasets.gta5"),

@@ -15,13 +15,21 @@ import torch
 from baselines.methods import METHODS, OBJECTIVES, check_preset_options, method_spec
 from data import rendered
 from data.errors import InputError, nearest
-from data.files import fingerprint, read_json, sha256, write_json
+from data.files import fingerprint, read_image, read_json, sha256, write_json
 from evaluation.measuring.context import Context, versions
 from evaluation.measuring.images import add_images
 from evaluation.networks.judge import load_judge
 from evaluation.networks.label_judges import build_judge
 from evaluation.rundir import Method, RunDirectory
-from evaluation.scores import check_files, check_number, check_options, score_run, scored_inputs
+from evaluation.scores import (
+    check_files,
+    check_number,
+    check_options,
+    left_out,
+    needs_judge,
+    score_run,
+    scored_inputs,
+)
 from evaluation.stages import STAGES, parse_stages
 from evaluation.stages.configuration import claim_run
 from evaluation.stages.dataset import is_written, write_dataset
@@ -80,10 +88,12 @@ class Job:
         self.executor.close()  # processes that wait hold memory
         for name, folder in self.images:
             add_images(self.run, name, folder)
+        for metric, why in left_out(self.preset.score).items():
+            say(f"{metric}: left out, {why}")
         context = self._context()
         inputs = scored_inputs(self.run, context)
         if self._changed("score", inputs):
-            self._done("score", inputs, score_run(self.run, context, self.preset.score.metrics))
+            self._done("score", inputs, score_run(self.run, context))
         say(f"scores in {self.run.path / 'scores'}")
 
     def study(self) -> None:
@@ -91,16 +101,14 @@ class Job:
         config = self.preset.study
         methods = [method.name for method in self.run.methods()]
         folder = self.run.study / config.protocol
-        if config.reference not in methods:
-            say(f"no study: its reference method '{config.reference}' is not in this run")
-            return
         if len(methods) < 2:
             say("no study: it compares at least two methods")
             return
-        inputs = fingerprint(config.model_dump(), self.preset.seed, methods, self._images_key(methods))
+        reference = self.reference()
+        inputs = fingerprint(config.model_dump(), reference, self.preset.seed, methods, self._images_key(methods))
         if self._changed("study", inputs):
             try:
-                write_batch(self.run, config.protocol, None, config.reference, config.anchor, self.preset.seed)
+                write_batch(self.run, config.protocol, None, reference, config.anchor, self.preset.seed)
             except StudyInUse as in_use:
                 say(f"the study stays as it is: {in_use}")
                 return
@@ -122,16 +130,27 @@ class Job:
         """Raises InputError when the data cannot be opened, or are not those that the run was begun with."""
         return is_written(self.run, self.preset.data, self.suite.train, self.suite.val)
 
+    def reference(self) -> str:
+        """The method that the others are compared with: the preset's, or where the run lacks it the first."""
+        methods = [method.name for method in self.run.methods()]
+        wanted = self.preset.study.reference
+        if wanted in methods or not methods:
+            return wanted
+        say(f"'{wanted}' is not in this run: the others are compared with '{methods[0]}' (--reference NAME)")
+        return methods[0]
+
     def _context(self) -> Context:
-        config = self.preset.score
-        if config.judge.kind == "trained":
+        config, judge = self.preset.score, None
+        if not needs_judge(config):
+            pass
+        elif config.judge.kind == "trained":
             card = self.suite.card("judge")
             judge = load_judge(self.suite.judge, self.run.labels(), self.suite.size,
                                card or {"images seen": self.preset.judge.images_seen}, self.suite.device)
         else:
             judge = build_judge(config.judge, self.run.labels(), self.suite.device)
         return Context(judge=judge, device=self.suite.device, bootstrap=config.bootstrap, seed=self.preset.seed,
-                       options=config, reference=self.preset.study.reference, train_photos=self.suite.train_photos)
+                       options=config, reference=self.reference(), train_photos=self.suite.train_photos)
 
     def _images_key(self, methods: list[str]) -> list:
         """What identifies the pictures of these methods: of what made them, or their bytes where others made them."""
@@ -157,6 +176,7 @@ class Job:
         write_json(self.run.path / "stages" / f"{stage}.json", {"inputs": inputs, "files": listed})
 
 
+IMAGES = "images"  # the preset of pictures made elsewhere, for photographs and layouts in a folder
 TOGETHER = ("dataset", "train", "synthesize")  # the processes of a group share these; the rest is the first one's
 
 
@@ -211,6 +231,10 @@ def make_preset(args: Namespace) -> Preset:
     settings += [f"seed={args.seed}"] if args.seed is not None else []
     settings += [f"device={args.device}"] if args.device else []
     settings += [f"methods=[{args.methods}]"] if args.methods else []
+    settings += [f"study.reference={json.dumps(args.reference)}"] if args.reference else []
+    args.preset = args.preset or chosen_preset(args)
+    if args.preset == IMAGES and args.images and not args.reference:
+        settings.append(f"study.reference={json.dumps(args.images[0].partition('=')[0])}")
     preset = load_preset(args.preset, settings)
     check_preset_options(preset)
     for name in preset.methods:
@@ -225,6 +249,20 @@ def make_preset(args: Namespace) -> Preset:
     return preset
 
 
+def chosen_preset(args: Namespace) -> str:
+    """The preset where none is asked for: pictures of a folder of photographs and layouts need none but `images`."""
+    training = args.all or {"train", "synthesize"} & set(parse_stages(args.stages or ""))
+    return IMAGES if args.images and args.data and not training else "street"
+
+
+def take_size(preset: Preset, folder: str) -> None:
+    """Score at the size of the first picture in a folder. Raises InputError for one without a PNG file."""
+    first = next(iter(sorted(Path(folder).glob("*.png"))), None)
+    if first is None:
+        raise InputError(f"--images: {folder} holds no PNG file")
+    preset.data.size = list(read_image(first).shape[:2])
+
+
 def run(args: Namespace, command: str) -> int:
     """Do what the command line says; the exit code. Raises InputError for what cannot be, before any work starts."""
     with one_voice():
@@ -233,7 +271,12 @@ def run(args: Namespace, command: str) -> int:
         stages = list(STAGES) if args.all else parse_stages(args.stages)
         preset = make_preset(args)
         images = parse_images(args.images, preset.methods)
+        if args.preset == IMAGES and images and not any(setting.startswith("data.size=") for setting in args.settings):
+            take_size(preset, images[0][1])
         if "train" in stages:
+            if not preset.methods:
+                raise InputError(f"nothing to train: preset '{args.preset}' names no method; give --methods, or "
+                                 "another --preset")
             rehearse(preset)
         out = Path(args.out or Path("runs") / Path(args.preset).stem)
         torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))

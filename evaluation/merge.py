@@ -17,7 +17,7 @@ import numpy as np
 
 from data.errors import InputError, one_line_errors
 from data.files import read_json, write_json
-from evaluation.measuring.intervals import over_seeds
+from evaluation.measuring.intervals import over_seeds, resolution
 from evaluation.rundir import COMPARED, FLOOR, PHOTOS, Method, RunDirectory, Score
 
 FORMAT = "semantic-image-synthesis scores 1"
@@ -25,6 +25,8 @@ COMMON = ("dataset", "N", "image size")  # what a score is about: must be the sa
 OF_ONE_ROW = ("inputs", "images", "versions", "k", "interval", "independent layouts", "leaks",
               "merged from")  # all else must agree
 REFERENCES = (PHOTOS, FLOOR)
+RESOLUTION = ("standard deviation over methods (of their means over seeds, minus the seeds' share) / pooled standard "
+              "deviation over the training seeds of one method; p: F test that no method differs")
 NEARLY = {"rtol": 1e-3, "atol": 1e-6}  # the same photographs through the same network on two machines
 
 
@@ -121,7 +123,8 @@ def _merged_method(table: dict[str, Any], name: str) -> dict[str, Any]:
 
 
 def summarise_seeds(tables: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Mean, standard deviation and t interval over training seeds of every value that all tables have.
+    """Mean, standard deviation and t interval over training seeds of every value that all tables have, and its
+    resolution: how far the methods lie apart in units of what another training of one method changes.
 
     Raises InputError for fewer than two tables, for one table given twice, and for scores that differ in more than the
     training: other photographs, sizes or numbers of them.
@@ -133,12 +136,23 @@ def summarise_seeds(tables: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     _check_seeds(tables, columns)
     about = {(s["metric"], s["method"], v["name"]): {key: v.get(key) for key in ("unit", "higher_is_better")}
              for s in tables[0]["scores"] for v in s["values"]}
+    shared = {key: [column[key] for column in columns] for key in columns[0] if all(key in c for c in columns)}
+    resolved = _resolutions(shared)
     rows = []
-    for key in columns[0]:
-        if all(key in column for column in columns):
-            found = over_seeds([column[key] for column in columns])
-            rows.append(dict(zip(("metric", "method", "value"), key, strict=True)) | about[key] | asdict(found))
+    for key, values in shared.items():
+        row = dict(zip(("metric", "method", "value"), key, strict=True)) | about[key] | asdict(over_seeds(values))
+        rows.append(row | {"resolution": resolved.get((key[0], key[2]))})
     return rows
+
+
+def _resolutions(shared: dict[tuple[str, str, str], list[float]]) -> dict[tuple[str, str], dict[str, Any]]:
+    """(metric, value) -> how well it tells the methods apart from training seeds; the photographs are no method."""
+    of_values: dict[tuple[str, str], list[list[float]]] = {}
+    for (metric, method, value), numbers in shared.items():
+        if method not in REFERENCES and metric != "cost":
+            of_values.setdefault((metric, value), []).append(numbers)
+    found = {key: resolution(np.array(numbers)) for key, numbers in of_values.items()}
+    return {key: asdict(one) | {"protocol": RESOLUTION} for key, one in found.items() if one is not None}
 
 
 def _check_seeds(tables: Sequence[dict[str, Any]], columns: list[dict]) -> None:

@@ -3,6 +3,8 @@
     python -m evaluation.run --all                                        street scenes rendered in code, runs/street
     python -m evaluation.run --all --preset camvid --data PATH            photographs
     python -m evaluation.run --stages score,report --images mine=FOLDER   score images made by any other system
+    python -m evaluation.run --stages score,study,report --images a=A b=B --data FOLDER    nothing but photographs,
+                                                                          layouts and pictures of theirs
     torchrun --nproc-per-node 8 -m evaluation.run --all ...               the same on eight GPUs
 
 Running the same command again repeats no finished work; a stopped one goes on where it was.
@@ -37,13 +39,16 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument("--stages", metavar="A,B,...", help=f"some of {','.join(STAGES)}")
     what.add_argument("--list", action="store_true", help="list presets, methods, stages, datasets, metrics")
     how = usage.add_argument_group("with what")
-    how.add_argument("--preset", default="street", metavar="NAME|FILE.yaml", help="default: street")
+    how.add_argument("--preset", metavar="NAME|FILE.yaml",
+                     help="default: street; with --images, --data and nothing to train: images")
     how.add_argument("--data", metavar="PATH", help="folder of the dataset (not for scenes rendered in code)")
+    how.add_argument("--reference", metavar="NAME",
+                     help="the method that the others are compared with; default: the preset's, else the first")
     how.add_argument("--out", metavar="DIR", help="run directory; default: runs/<preset>")
     how.add_argument("--methods", metavar="A,B,...",
                      help="instead of the preset's; names from --list, or generator+objective")
-    how.add_argument("--images", action="append", default=[], metavar="NAME=FOLDER",
-                     help="score a folder of PNG files named like the layouts as one more method (repeatable)")
+    how.add_argument("--images", action="extend", nargs="+", default=[], metavar="NAME=FOLDER",
+                     help="score folders of PNG files named like the layouts, each as one more method")
     how.add_argument("--device", choices=["auto", "cpu", "cuda"], help="default: the preset's (auto)")
     how.add_argument("--executor", metavar="auto|local|processes|ray", default="auto",
                      help="where each method is trained and synthesizes: here one after another (local), in processes "

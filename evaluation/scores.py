@@ -72,10 +72,31 @@ def check_files(options: ScoreConfig) -> None:
         raise InputError(f"score.preferences: {options.preferences}: no such file")
 
 
+def left_out(options: ScoreConfig) -> dict[str, str]:
+    """Metrics that are asked for and have nothing to be made with -> why, and what to do."""
+    found = {}
+    if options.judge.kind == "none":
+        found["segmentation"] = "there is no judge: name one in score.judge"
+    if not options.extractors:
+        found["distances"] = "there is no extractor: name one in score.extractors, [{kind: inception}] for FID"
+    return {metric: why for metric, why in found.items() if metric in options.metrics}
+
+
+def asked(options: ScoreConfig) -> list[str]:
+    """The metrics asked for that can be had."""
+    return [name for name in options.metrics if name not in left_out(options)]
+
+
+def needs_judge(options: ScoreConfig) -> bool:
+    """Whether one of the metrics looks at images with the judge."""
+    metrics = asked(options)
+    return "segmentation" in metrics or (_on_features(metrics) and any(c.kind == "judge" for c in options.extractors))
+
+
 def check_number(options: ScoreConfig, layouts: int) -> None:
     """Raises InputError when there are too few layouts for what is asked of them."""
     check_block(options.block, layouts)
-    if "distances" in options.metrics:
+    if "distances" in asked(options):
         set_distances.check_number(layouts)
 
 
@@ -90,12 +111,13 @@ def _on_features(metrics: Collection[str]) -> bool:
 
 
 def score_run(run: RunDirectory, context: Context, metrics: Sequence[str] = ()) -> list[Path]:
-    """Write scores/<metric>/<method>.json for the metrics named (default: context.options.metrics); returns the files.
+    """Write scores/<metric>/<method>.json for the metrics named (default: those asked for in the options that can be
+    had, see left_out); returns the files.
 
     Scores whose inputs have not changed are kept, those that no longer hold are deleted. All networks see an image in
     one pass. Raises InputError for an unknown metric, missing or unfit images, and for a leak (see leaks.py).
     """
-    chosen = list(dict.fromkeys(metrics or context.options.metrics))
+    chosen = list(dict.fromkeys(metrics or asked(context.options)))
     _check_metrics(chosen)
     work = Work(run, context)
     plain = {name: METRICS[name] for name in chosen if name in METRICS}
@@ -156,7 +178,7 @@ def check_leaks(work: Work, metrics: dict[str, Metric]) -> None:
 def scored_inputs(run: RunDirectory, context: Context) -> str:
     """One fingerprint of everything that the scores of a run are made from, for a stage that asks whether to start."""
     work = Work(run, context)
-    plain = {name: METRICS[name] for name in context.options.metrics if name in METRICS}
+    plain = {name: METRICS[name] for name in asked(context.options) if name in METRICS}
     known = [run.method_folder(method) / "cost.json" for method in work.methods] + [run.dataset / "train.json"]
     known += preference_files(run, context.options.preferences).values()
     return fingerprint(SCORING, [work.measurements.content(row) for row in work.measurements.rows()],

@@ -107,7 +107,7 @@ class ExtractorConfig(Section):
 class LabelJudgeConfig(Section):
     """Who labels the images: the run's `judge`, a Hugging Face model, or an exported network with a YAML."""
 
-    kind: Literal["trained", "huggingface", "torchscript"] = "trained"
+    kind: Literal["trained", "huggingface", "torchscript", "none"] = "trained"
     path: str | None = None  # folder or name of the Hugging Face model, or file of the exported network
     description: str | None = None  # YAML: of mean, std, size, labels; for a Hugging Face model of names of classes
     size: list[int] | None = Field(None, min_length=2, max_length=2)  # huggingface: height, width of its input
@@ -140,7 +140,7 @@ class Preset(Section):
     device: Literal["auto", "cpu", "cuda"] = "auto"
     methods: list[str] = Field(
         ["crn", "crn_diversity", "pix2pix", "gan_segmentation", "encoder_decoder", "recombinator",
-         "full_resolution", "image_space"], min_length=1)
+         "full_resolution", "image_space"])
     data: DataConfig = DataConfig()
     perceptual: PerceptualConfig = PerceptualConfig()
     judge: SegmenterConfig = SegmenterConfig()

@@ -233,6 +233,34 @@ class OverSeeds:
     n: int
 
 
+@dataclass(frozen=True)
+class Resolution:
+    """How well a score tells methods apart from training runs, of M methods with k seeds each.
+
+    ratio: standard deviation over methods, free of what the seeds alone would give, divided by that over the seeds of
+    one method (pooled): at 1 two methods differ as much as two trainings of one. p: of the F test that the methods do
+    not differ at all.
+    """
+
+    ratio: float
+    p: float
+    methods: int
+    seeds: int
+
+
+def resolution(values: np.ndarray) -> Resolution | None:
+    """Of one score [M, k]; None for fewer than two methods or seeds, or where the seeds do not differ."""
+    m, k = values.shape
+    if m < 2 or k < 2:
+        return None
+    within = values.var(axis=1, ddof=1).mean()
+    between = values.mean(axis=1).var(ddof=1)
+    if not within > 0:
+        return None
+    ratio = np.sqrt(max(0.0, between - within / k) / within)
+    return Resolution(float(ratio), float(stats.f.sf(between * k / within, m - 1, m * (k - 1))), m, k)
+
+
 def over_seeds(values: Sequence[float]) -> OverSeeds:
     """Raises ValueError for fewer than two values: one training run says nothing about the next."""
     x = np.asarray(values, np.float64)

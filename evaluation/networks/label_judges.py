@@ -26,7 +26,8 @@ from presets.schema import LabelJudgeConfig
 
 KEYS = ("mean", "std", "scale", "size", "resize", "labels")
 RESIZES = [name for name in FILTERS if name != "none"]  # a judge without `size` sees images as they are
-OPTIONS = {"trained": (), "huggingface": ("path", "description", "size"), "torchscript": ("path", "description")}
+OPTIONS = {"trained": (), "huggingface": ("path", "description", "size"), "torchscript": ("path", "description"),
+           "none": ()}
 
 
 def _is_number(value: Any) -> bool:
