@@ -29,7 +29,7 @@ INNER = {
         "rehearsal": ["table", "design", "batch", "server", "analysis"],
     },
     "reports": {"record": [], "figures": ["record"], "page": ["record", "figures"],
-                "app_parts": ["record"], "app_pages": ["app_parts", "record", "figures"]},
+                "app_parts": ["record", ""], "app_pages": ["app_parts", "record", ""]},
 }
 
 

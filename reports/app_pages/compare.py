@@ -30,13 +30,19 @@ def show(source: Source) -> None:
         st.warning("No layout is left; choose fewer classes or tags under Layouts.")
         return
     name = address.layout(source.layouts, found.layouts[0])
-    shown = pair or (viewer.LAYOUT, PHOTOS, *chosen)
+    shown = pair or [name for name in viewer.names(source) if name in (viewer.LAYOUT, PHOTOS, *chosen)]
+    if not shown:
+        st.info("Choose a method.")
+        return
     panes = [viewer.pane(source, name) for name in dict.fromkeys(shown)]
     viewer.show(source, panes, found.layouts, name, size, view, pair)
     _choose_layout(found.layouts, name)
-    _legend(source, name)
-    _layout_scores(source, name, chosen)
-    _note(source, name)
+    if source.whole:
+        _legend(source, name)
+        _layout_scores(source, name, chosen)
+        _note(source, name)
+    else:
+        st.caption("A reference keeps previews of some layouts (JPEG), without layouts and photographs.")
 
 
 def to_finish(source: Source) -> str:
@@ -49,7 +55,8 @@ def _controls(source: Source) -> tuple[list[str], str, tuple[str, str] | None, s
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.multiselect("Methods", list(titles), default=list(titles)[:DEFAULT_METHODS], key="methods",
                                 format_func=titles.get, bind="query-params", persist_state="session")
-        view = st.segmented_control("View", list(viewer.VIEWS), default="side", required=True, key="view",
+        views = [view for view in viewer.VIEWS if source.whole or view != "overlay"]
+        view = st.segmented_control("View", views, default="side", required=True, key="view",
                                     format_func=viewer.VIEWS.get, bind="query-params", persist_state="session")
         with st.popover("Layouts", icon=":material/filter_list:"):
             found = selection.choose(source)
@@ -61,13 +68,14 @@ def _pair(source: Source, chosen: list[str], view: str) -> tuple[str, str] | Non
     """Any two pictures, for the views that show two in one place; at first those of the first two methods."""
     if view not in viewer.IN_PLACE:
         return None
-    titles = {**source.titles, PHOTOS: "Photograph", viewer.LAYOUT: "Layout"}
-    first, second = [*chosen, PHOTOS, viewer.LAYOUT][:2]
+    names, titles = viewer.names(source), viewer.titles(source)
+    wanted = [*chosen, *([PHOTOS, viewer.LAYOUT] if source.whole else names), *names]
+    first, second = [*dict.fromkeys(wanted), names[0]][:2]
     with st.container(horizontal=True):
-        a = st.selectbox("A", list(titles), list(titles).index(first), key="left", format_func=titles.get,
-                         bind="query-params", persist_state="session")
-        b = st.selectbox("B", list(titles), list(titles).index(second), key="right", format_func=titles.get,
-                         bind="query-params", persist_state="session")
+        a = st.selectbox("A", names, names.index(first), key="left", format_func=titles.get, bind="query-params",
+                         persist_state="session")
+        b = st.selectbox("B", names, names.index(second), key="right", format_func=titles.get, bind="query-params",
+                         persist_state="session")
     return a, b
 
 

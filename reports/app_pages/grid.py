@@ -5,7 +5,6 @@ from dataclasses import asdict
 
 import streamlit as st
 
-from evaluation.rundir import PHOTOS
 from reports.app_parts import navigation, selection, viewer
 from reports.app_parts.sources import Source
 from reports.app_parts.text import plain
@@ -21,7 +20,7 @@ def show(source: Source) -> None:
     """The page. Raises InputError when the run has no layouts."""
     size = source.size
     st.subheader("Grid", anchor=False)
-    panes = {name: viewer.pane(source, name) for name in [viewer.LAYOUT, PHOTOS, *source.titles]}
+    panes = {name: viewer.pane(source, name) for name in viewer.names(source)}
     shown = st.multiselect("Pictures", list(panes), default=list(panes)[:4], key="panes",
                            format_func=lambda name: panes[name].title, bind="query-params", persist_state="session")
     found = selection.choose(source)

@@ -14,7 +14,7 @@ from reports.record.tables import Column, ScoreTable
 
 def show(source: Source) -> None:
     st.subheader("Leaderboard", anchor=False)
-    methods = [*source.methods, *source.run.merged_methods()]  # the latter have scores and no images
+    methods = [*source.methods, *source.merged]
     table = tables.main_table(methods, source.scores)
     if not table.columns:
         st.info("Not scored yet.")
@@ -28,7 +28,7 @@ def show(source: Source) -> None:
     _protocol(source, metric)
     _chart(part)
     _significance(source, part)
-    _published(source, methods, table)
+    _published(source)
 
 
 def _warnings(scores: list[Score], metric: str) -> list[str]:
@@ -110,8 +110,8 @@ def _significance(source: Source, part: ScoreTable) -> None:
                "interval; a smaller difference would not show with this many layouts.")
 
 
-def _published(source: Source, methods: list, table: ScoreTable) -> None:
-    dataset = source.run.config()["config"].get("data", {}).get("dataset", "")
+def _published(source: Source) -> None:
+    dataset = source.config.get("data.dataset", "")
     with st.expander("Published values, measured by others under other protocols"):
         st.caption(plain(published.CAUTION))
         rows = [{"Method": row.title, "Dataset": row.dataset, **row.values, "Protocol": row.protocol,

@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
@@ -22,6 +23,7 @@ PAGES: dict[str, Callable[[sources.Source], None]] = {
     "Training": training.show,
     "Runs": runs.show,
 }
+EVERY = 10  # seconds between looks at a run that is not finished
 _STYLE = """<style>
 .stMainBlockContainer { padding: 4rem clamp(0.8rem, 2.5vw, 2.5rem) 2rem }
 [data-testid="stCaptionContainer"] { color: inherit !important; opacity: .85 }  /* captions fade below legibility */
@@ -53,8 +55,17 @@ def _guarded(show: Callable[[sources.Source], None], names: list[str], paths: li
         show(source)
         for problem in source.problems:
             st.warning(plain(problem), icon=":material/warning:")
+        if not source.finished:
+            st.fragment(_follow, run_every=EVERY)(number, name, paths[number], source.state())
     except InputError as error:
         _stop(error)
+
+
+def _follow(number: int, name: str, path: Path, before: tuple) -> None:
+    """Run the page again as soon as an unfinished run has something new."""
+    with suppress(InputError):
+        if sources.open_source(number, name, path).state() != before:
+            st.rerun()
 
 
 def _stop(error: InputError) -> None:

@@ -29,13 +29,11 @@ def _state(source: Source) -> dict[str, object]:
     """How far a run is; what cannot be read is said in its own row."""
     row: dict[str, object] = {"Run": source.name, "Folder": str(source.run.path)}
     try:
-        record = source.run.config()
-        data, missing = record["config"].get("data", {}), without_images(source.run)
-        row |= {"Preset": record.get("preset"), "Dataset": data.get("dataset"),
-                "Size": "×".join(map(str, data.get("size") or [])), "Layouts": len(source.layouts),
-                "Methods": len(source.methods), "Scores": len(source.scores),
-                "State": f"no images yet of {', '.join(missing)}" if missing else
-                         "images of all methods" if not source.scores else "scored"}
+        row |= {"Dataset": source.config.get("data.dataset"), "Size": "×".join(map(str, source.size)),
+                "Layouts": len(source.layouts), "Methods": len(source.methods), "Scores": len(source.scores)}
+        missing = without_images(source.run) if source.whole else []
+        row["State"] = ("reference" if not source.whole else f"no images yet of {', '.join(missing)}" if missing
+                        else "scored" if source.scores else "images of all methods")
     except (InputError, KeyError, TypeError) as error:
         row["State"] = f"cannot be read: {error}"
     return row
@@ -45,7 +43,7 @@ def _configurations(opened: list[Source]) -> None:
     configs = {}
     for source in opened:
         try:
-            configs[source.name] = dict(flat(source.run.config()["config"]))
+            configs[source.name] = source.config
         except (InputError, KeyError):
             continue
     if len(configs) > 1:
@@ -59,15 +57,6 @@ def _configurations(opened: list[Source]) -> None:
         with st.expander("Configuration"):
             frame = pd.DataFrame({"value": next(iter(configs.values()))}).rename_axis("key")
             st.dataframe(frame, key="configuration", width="stretch")
-
-
-def flat(content: dict, before: str = "") -> list[tuple[str, str]]:
-    """Nested keys with dots, values as text."""
-    found = []
-    for name, value in content.items():
-        nested = isinstance(value, dict) and value
-        found += flat(value, f"{before}{name}.") if nested else [(f"{before}{name}", str(value))]
-    return found
 
 
 def differing(configs: dict[str, dict[str, str]]) -> pd.DataFrame:

@@ -88,6 +88,8 @@ def _values(source: Source, order: str, score: str, a: str, b: str) -> tuple[pd.
 def _filtered(source: Source) -> list[str]:
     """Layouts that show all of the classes, each on at least a share of the picture, and have one of the tags."""
     kept = source.layouts
+    if not source.whole:
+        return kept
     written = notes.read(source.run)
     classes = st.multiselect("Shows all of", list(source.labels.names), key="classes", placeholder="any class",
                              bind="query-params", persist_state="session", width=300)

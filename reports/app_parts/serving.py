@@ -5,6 +5,7 @@
     pictures/<run>/images/<method>/<layout>
     pictures/<run>/variants/<method>/<layout>/<u>
     pictures/<run>/samples/<method>/<file>      sample pictures of a training
+    pictures/<run>/previews/<method>/<layout>   of a reference, JPEG
     hits/<run>/<study>/<table>/<row>/page       a HIT as a worker sees it, its pictures below .../images/
 
 Each also as `?width=320`: a preview, made smaller where the picture is wider. A picture that cannot be shown is a
@@ -99,7 +100,8 @@ def _answer(run: RunDirectory, parts: list[str], request: Request) -> Response:
             return Response(status_code=304, headers=headers)
         layout = parts[0] == "layouts"
         content = _preview(run, file, layout, width, tag) if width else _content(run, file, layout)
-        return Response(content, media_type="image/png", headers=headers)
+        kind = "image/png" if content.startswith(PNG_SIGNATURE) else "image/jpeg"
+        return Response(content, media_type=kind, headers=headers)
     except (InputError, OSError) as error:
         return Response(_without_folder(str(error), run), 404, media_type="text/plain")
 
@@ -116,6 +118,8 @@ def picture_file(run: RunDirectory, parts: list[str]) -> Path:
             return run.image_file(method, layout)
         case ["variants", method, layout, u]:
             return run.method_folder(method) / "variants" / f"{layout}_{u}.png"
+        case ["previews", method, layout]:
+            return run.path / "previews" / method / f"{layout}.jpg"
         case ["samples", method, name]:
             return run.method_folder(method) / "samples" / f"{name}.png"
     raise InputError("no such picture")
@@ -144,6 +148,8 @@ def _without_folder(message: str, run: RunDirectory) -> str:
 
 
 def _content(run: RunDirectory, file: Path, layout: bool) -> bytes:
+    if file.suffix == ".jpg":  # of a reference; a run's own pictures are PNG
+        return file.read_bytes()
     return layout_bytes(run, file) if layout else png_bytes(file)
 
 

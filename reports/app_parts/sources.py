@@ -1,4 +1,7 @@
-"""The runs that the app shows, and what it reads of them. Everything is kept until its file changes."""
+"""The runs and references that the app shows, and what it reads of them.
+
+Scores are kept until a file of them changes.
+"""
 
 import argparse
 import sys
@@ -7,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import streamlit as st
 from PIL import Image
@@ -15,18 +19,21 @@ from data.errors import InputError
 from data.labels import LabelSpace
 from evaluation.rundir import Method, RunDirectory, Score
 from reports.record import tables
+from reports.reference import FOLDER, Reference, flat, load_reference, reference_names
 
 EXPECTED = "streamlit run reports/app.py -- --run runs/street"
 
 
 def folders(arguments: list[str]) -> list[Path]:
-    """The values of --run. Raises InputError for anything else on the command line."""
+    """The values of --run, a reference's name as its folder. Raises InputError for anything else."""
     parser = argparse.ArgumentParser(add_help=False)
     parser.add_argument("--run", nargs="*", action="extend")
     known, unknown = parser.parse_known_args(arguments)
     if unknown or known.run == []:
         raise InputError(f"unexpected arguments {' '.join(unknown) or '--run without a folder'}; expected: {EXPECTED}")
-    return [Path(folder) for folder in known.run or ["runs/street"]]
+    shipped = reference_names()
+    return [FOLDER / name if name in shipped and not Path(name).exists() else Path(name)
+            for name in known.run or ["runs/street"]]
 
 
 def names(paths: list[Path]) -> list[str]:
@@ -46,6 +53,18 @@ class Source:
     number: int
     name: str
     run: RunDirectory
+
+    whole = True  # has layouts and photographs, not only synthesized images
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """Settings with dotted keys, as text. Raises InputError."""
+        return {key: str(value) for key, value in flat(self.run.config()["config"]).items()}
+
+    @cached_property
+    def merged(self) -> list[Method]:
+        """Methods that have scores and no images."""
+        return self.run.merged_methods()
 
     @cached_property
     def layouts(self) -> list[str]:
@@ -82,11 +101,64 @@ class Source:
         """Score files that can be read; see `problems` for the others."""
         return _scores(str(self.run.path), _newest(self.run))[0]
 
+    def state(self) -> tuple:
+        """What grows while a run is made: equal as long as nothing new can be shown. Raises InputError."""
+        names = self.run.method_names()
+        counts = [len(list((self.run.method_folder(name) / "images").glob("*.png"))) for name in names]
+        return tuple(names), tuple(counts), len(self.run.layouts()), _newest(self.run)
+
+    @property
+    def finished(self) -> bool:
+        """Whether the run's last stage is done."""
+        return not self.whole or (self.run.path / "stages" / "report.json").exists()
+
     @cached_property
     def problems(self) -> list[str]:
         """What cannot be read of methods and scores, a line each."""
         return [found for found in self._methods if isinstance(found, str)] + _scores(
             str(self.run.path), _newest(self.run))[1]
+
+
+@dataclass(frozen=True)
+class ReferenceSource(Source):
+    """Reference results: scores, and previews of some layouts (see reports.reference); no layout, no photograph."""
+
+    reference: Reference
+
+    whole = False
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        about = self.reference.about
+        return {key: str(value) for key, value in {**about["settings"], "seed": about["seeds"]}.items()}
+
+    @cached_property
+    def merged(self) -> list[Method]:
+        return [method for method in self.reference.methods if not self.reference.previews(method.name)]
+
+    @cached_property
+    def layouts(self) -> list[str]:
+        return sorted({layout for method in self.reference.methods for layout in self.reference.previews(method.name)})
+
+    @cached_property
+    def size(self) -> tuple[int, int]:
+        return tuple(self.reference.about["pictures"]["size"])
+
+    @cached_property
+    def labels(self) -> LabelSpace:
+        raise InputError(f"{self.run.path}: a reference has no layouts")
+
+    @cached_property
+    def _methods(self) -> list[Method | str]:
+        return [method for method in self.reference.methods if self.reference.previews(method.name)]
+
+    @cached_property
+    def scores(self) -> list[Score]:
+        return self.reference.scores
+
+    @cached_property
+    def problems(self) -> list[str]:
+        return []
 
 
 def opened() -> tuple[list[Source], list[str]]:
@@ -108,7 +180,9 @@ def _or_problem(read: Callable[[str], Method], name: str) -> Method | str:
 
 
 def open_source(number: int, name: str, path: Path) -> Source:
-    """Raises InputError where there is no run."""
+    """Raises InputError where there is neither a run nor a reference."""
+    if (path / "reference.json").exists():
+        return ReferenceSource(number, name, RunDirectory(path), load_reference(path))
     return Source(number, name, RunDirectory.open(path))
 
 

@@ -37,7 +37,17 @@ def pane(source: Source, name: str) -> Pane:
         return Pane(name, "Layout", f"pictures/{source.number}/layouts/{{layout}}")
     if name == PHOTOS:
         return Pane(name, "Photograph", f"pictures/{source.number}/photos/{{layout}}")
-    return Pane(name, source.titles[name], f"pictures/{source.number}/images/{quote(name, safe='')}/{{layout}}")
+    kind = "images" if source.whole else "previews"
+    return Pane(name, source.titles[name], f"pictures/{source.number}/{kind}/{quote(name, safe='')}/{{layout}}")
+
+
+def names(source: Source) -> list[str]:
+    """What has a picture of a layout: the layout and the photograph, where there are such, and every method."""
+    return [*([LAYOUT, PHOTOS] if source.whole else []), *source.titles]
+
+
+def titles(source: Source) -> dict[str, str]:
+    return {LAYOUT: "Layout", PHOTOS: "Photograph", **source.titles}
 
 
 def variant_pane(source: Source, method: str, u: int) -> Pane:

@@ -65,7 +65,9 @@ def test_the_address_reopens_the_view(read_only_run, app):
                right="Image-space loss", zoom="2,0.25,0.5").viewer
     assert told["layout"] == "00002" and told["view"] == "slider" and told["zoom"] == "2,0.25,0.5"
     assert told["pair"] == ["crn", "image_space"]
-    assert [pane["id"] for pane in told["panes"]] == ["layout", "photos", "crn", "image_space"]
+    assert [pane["id"] for pane in told["panes"]] == ["crn", "image_space"]
+    beside = app(read_only_run, methods=["Image-space loss", "CRN"]).viewer  # in the order of the run
+    assert [pane["id"] for pane in beside["panes"]] == ["layout", "photos", "crn", "image_space"]
 
 
 def test_unknown_names_in_a_link_fall_back(read_only_run, app):

@@ -2,12 +2,16 @@
 
 import pandas as pd
 import pytest
+from starlette.applications import Starlette
+from starlette.testclient import TestClient
 
 from data.files import write_json
 from evaluation.rundir import Score, Value
+from human_study.batch.write import write_batch
 from reports.app_pages.runs import differing
 from reports.app_pages.training import read_log
-from reports.app_parts import numbers, sources
+from reports.app_parts import numbers, serving, sources
+from reports.reference import write_reference
 
 
 @pytest.fixture(scope="module")
@@ -133,5 +137,41 @@ def test_one_of_several_runs_is_chosen_in_the_address(read_only_run, scored_run,
     assert "no such run directory" in seen.words
 
 
+def test_a_study_is_planned_shown_and_read(scored_run, app):
+    write_batch(scored_run, "crn2017-unlimited", None, "crn")
+    seen = app(scored_run, page="Human study")
+    assert not seen.errors
+    plan = seen.test.table[0].value["planned"]
+    assert "comparisons" in plan["Trials"]
+    assert "no answers yet" in seen.words and "Not analysed yet" in seen.words
+    folder = next(scored_run.study.glob("*"))
+    page = serving.hit_page(folder / "public", "hits-01", 0)
+    assert "images/" in page and "${" not in page.split("<script")[0]
+
+
 def test_study_without_a_batch_says_how_to_make_one(read_only_run, app):
     assert "python -m human_study hits" in app(read_only_run, page="Human study").words
+
+
+@pytest.fixture
+def reference(scored_run, tmp_path):
+    return write_reference([scored_run], tmp_path / "reference")
+
+
+@pytest.mark.parametrize("page", ["", "Find", "Grid", "Leaderboard", "Diversity", "Human study", "Training", "Runs"])
+def test_a_reference_opens_like_a_run(reference, app, page):
+    seen = app(reference, page=page)
+    assert not seen.errors
+    if page in ("", "Grid"):
+        assert {pane["url"].split("/")[2] for pane in seen.viewer["panes"]} == {"previews"}
+    if page == "Leaderboard":
+        assert seen.frame("mIoU ↑").set_index("Method").loc["CRN", "mIoU ↑"] == pytest.approx(0.7)
+    if page == "Runs":
+        assert seen.frame("State")["State"].tolist() == ["reference"]
+
+
+def test_previews_of_a_reference_are_given_out(reference):
+    client = TestClient(Starlette(routes=serving.routes(["--run", str(reference)])))
+    file = next((reference / "previews" / "crn").glob("*.jpg"))
+    answer = client.get(f"/pictures/0/previews/crn/{file.stem}")
+    assert answer.content == file.read_bytes() and answer.headers["content-type"] == "image/jpeg"
