@@ -50,6 +50,7 @@ class Method:
     parameters: int | None = None
     training_seconds: float | None = None
     precision: str | None = None  # "float32" or "bf16", in which it was trained
+    calibrated_at: int | None = None  # images after which the terms of its loss got other weights
     loss_networks: dict[str, str] = field(default_factory=dict)  # name -> SHA-256 of the weights used in its losses
     loss_tensors: dict[str, list[str]] = field(default_factory=dict)  # name -> SHA-256 of each of its weight tensors
     notes: list[str] = field(default_factory=list)  # printed under every table that shows the method

@@ -140,6 +140,12 @@ def plan_calibration(objective: Objective, steps: int, where: str) -> None:
             module.plan(steps, f"{where}.calibrate_at")
 
 
+def calibration_step(objective: Objective) -> int | None:
+    """The planned step after which the lambdas change, where they change in the course of training."""
+    return next((module.calibrate_at for module in objective.modules()
+                 if isinstance(module, LayerWeights) and module.calibrated and module.calibrate_at > 0), None)
+
+
 class PerceptualObjective(Objective):
     """What content and diversity share: features of photo and images from the frozen perceptual network."""
 

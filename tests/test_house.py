@@ -28,8 +28,14 @@ INNER = {
         "analysis": ["table", "design", "batch"],
         "rehearsal": ["table", "design", "batch", "server", "analysis"],
     },
-    "reports": {"record": [], "figures": ["record"], "page": ["record", "figures"],
-                "app_parts": ["record", ""], "app_pages": ["app_parts", "record", ""]},
+    "reports": {
+        "record": [],
+        "findings": ["record"],
+        "figures": ["record", "findings"],
+        "page": ["record", "findings", "figures", ""],
+        "app_parts": ["record", "findings", ""],
+        "app_pages": ["app_parts", "record", "findings", "figures", ""],
+    },
 }
 
 

@@ -20,7 +20,7 @@ from data.errors import InputError
 from data.files import fingerprint, read_json, write_json
 from data.pairs import PairDataset, pairs_key
 from models.fixed import misfit, read_card, read_network
-from models.objectives import PerceptualObjective, plan_calibration
+from models.objectives import PerceptualObjective, calibration_step, plan_calibration
 from models.perceptual import PerceptualNet, tensor_hashes, weights_sha256
 from models.segmentation import DilatedNet, ResidualUNet
 from models.trainees import CrossEntropy, Describe, PerceptualTrainee
@@ -221,6 +221,7 @@ class Suite:
         spec = method_spec(name, self.preset)
         method = self.build(spec)
         task = self._method_task(spec, method)
+        plan_calibration(method.objective, steps_of(task.config), f"objectives.{spec.objective}")
         finished = is_finished(task)
         self.group.barrier()  # nobody may see the checkpoint finished before everybody has looked
         if not finished:
@@ -233,6 +234,7 @@ class Suite:
             "images_per_layout": method.objective.images, "images_seen": saved["step"] * task.config.batch,
             "parameters": sum(p.numel() for p in method.generator.parameters()),
             "training_seconds": round(saved["seconds"], 1),
+            "calibrated_at": step * task.config.batch if (step := calibration_step(method.objective)) else None,
             "loss_networks": {role: weights_sha256(network.state_dict()) for role, network in networks.items()},
             "loss_tensors": {role: sorted(tensor_hashes(network)) for role, network in networks.items()},
             "precision": saved["place"]["precision"],
@@ -272,8 +274,7 @@ class Suite:
         return PhotoFeatureCache(self.preset.training.cache_photo_features_gb)
 
     def _begin(self, spec: MethodSpec, method: Method, config: TrainingConfig) -> None:
-        """What precedes the first step: its place in the budget, weights of a coarser network, which modules learn."""
-        plan_calibration(method.objective, steps_of(config), f"objectives.{spec.objective}")
+        """What precedes the first step: weights of a coarser network, which modules learn."""
         if source := self._source(spec, config):
             take_over(method.generator, self.val.labels.to_json(), read_source(source), source)
         freeze_all_but_last(method.generator, config.trainable, spec.title)

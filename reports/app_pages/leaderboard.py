@@ -8,6 +8,7 @@ from evaluation.rundir import Score
 from reports.app_parts.scoretables import heading, show_table
 from reports.app_parts.sources import Source
 from reports.app_parts.text import plain
+from reports.findings import doubts
 from reports.record import published, tables
 from reports.record.tables import Column, ScoreTable
 
@@ -32,7 +33,7 @@ def show(source: Source) -> None:
 
 
 def _warnings(scores: list[Score], metric: str) -> list[str]:
-    return tables.warnings([score for score in scores if score.metric == metric])
+    return doubts.warnings(scores).get(metric, [])
 
 
 def _protocol(source: Source, metric: str) -> None:

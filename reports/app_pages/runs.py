@@ -9,6 +9,7 @@ from reports.app_parts import sources
 from reports.app_parts.scoretables import heading
 from reports.app_parts.sources import Source
 from reports.app_parts.text import plain
+from reports.findings.ranking import ranking
 from reports.record import tables
 from reports.record.commands import without_images
 
@@ -77,7 +78,7 @@ def _scores(opened: list[Source]) -> None:
             renamed = f"{source.number}/{name}"
             methods.append(Method(renamed, f"{method.title} · {source.name}" if len(opened) > 1 else method.title))
             scores += [type(s)(s.metric, renamed, s.values, s.protocol) for s in source.scores if s.method == name]
-    table = tables.main_table(methods, scores).headline()
+    table = ranking(tables.main_table(methods, scores))
     if not table.columns:
         return
     st.markdown("**Headline scores**")

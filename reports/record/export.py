@@ -7,6 +7,7 @@ import pandas as pd
 from data.files import write_text
 from evaluation.rundir import RunDirectory
 from reports.record import tables
+from reports.record.classes import per_class_tables
 from reports.record.formatting import MISSING, arrow, latex_escape
 from reports.record.seeds import seeds_table
 from reports.record.tables import Column, Row, ScoreTable
@@ -22,7 +23,7 @@ def export(run: RunDirectory, folder: Path) -> list[Path]:
     for name, table in score_tables.items():
         if table.columns:
             files |= {f"{name}.csv": table.frame().to_csv(index=False), f"{name}.tex": latex_table(table)}
-    for name, table in tables.per_class_tables(methods, scores).items():
+    for name, table in per_class_tables(methods, scores).items():
         stem, frame = file_stem(name), table.titled()
         files |= {f"{stem}.csv": frame.to_csv(index_label="method"), f"{stem}.tex": latex_frame(frame)}
     for name, text in files.items():

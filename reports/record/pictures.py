@@ -58,3 +58,10 @@ def image_size(run: RunDirectory) -> tuple[int, int]:
     if not names:
         raise InputError(f"{run.dataset / 'layouts'}: no layouts; the run's first stage has not finished")
     return run.layout(names[0]).shape
+
+
+def sample_files(run: RunDirectory, method: str, most: int) -> list[tuple[int, Path]]:
+    """(step, file) of sample pictures that the training of a method left, at equal distances, the last included."""
+    files = sorted((run.method_folder(method) / "samples").glob("step_*.png"))
+    found = {file.name: file for file in files if file.stem.removeprefix("step_").isdecimal()}
+    return [(int(found[name].stem.removeprefix("step_")), found[name]) for name in evenly_spaced(list(found), most)]

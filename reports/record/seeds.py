@@ -1,27 +1,49 @@
-"""The spread over training seeds, from scores/seeds.json (python -m evaluation.merge seeds), as a table."""
+"""The spread over training seeds, from scores/seeds.json (python -m evaluation.merge seeds), as tables."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from data.errors import InputError
 from data.files import read_json
 from evaluation.rundir import FLOOR, PHOTOS, Method, RunDirectory, Score, Value
-from reports.record.tables import ScoreTable, main_table
+from reports.record.names import expectation
+from reports.record.tables import Column, ScoreTable, main_table
 
 
-def seeds_table(run: RunDirectory) -> ScoreTable:
-    """Mean over the seeds with its interval, standard deviation below; no columns where nothing was summarised.
+@dataclass(frozen=True)
+class Seeds:
+    """table: mean over the seeds with its interval, standard deviation below. resolution: (metric, score) -> how far
+    methods lie apart in units of what another training changes (evaluation.measuring.intervals.Resolution). n: the
+    number of seeds, 0 where nothing was summarised."""
 
-    Methods that this run does not have are rows too. Raises InputError for a file of something else.
-    """
+    table: ScoreTable
+    resolution: dict[tuple[str, str], float]
+    n: int
+
+    def ratios(self) -> list[tuple[Column, float]]:
+        """Scores with an order and their resolution, best first."""
+        found = [(column, self.resolution[column.metric, column.name]) for column in self.table.columns
+                 if (column.metric, column.name) in self.resolution and column.higher_is_better is not None]
+        return sorted(found, key=lambda item: -item[1])
+
+
+def read_seeds(run: RunDirectory) -> Seeds:
+    """Methods that this run does not have are rows too. Raises InputError for a file of something else."""
     file = run.path / "scores" / "seeds.json"
     entries = read_json(file) if file.exists() else []
     try:
+        entries = [entry for entry in entries if not expectation(entry["value"])]
         scores = [_score(entry) for entry in entries]
         extras = {kind: {(e["method"], f"{e['metric']}/{e['value']}"): e[kind] for e in entries}
                   for kind in ("spread", "n")}
+        ratios = {(e["metric"], e["value"]): found["ratio"] for e in entries if (found := e.get("resolution"))}
+        number = min((entry["n"] for entry in entries), default=0)
     except (KeyError, TypeError) as error:
         raise InputError(f"{file}: not made by python -m evaluation.merge seeds ({error!r})") from None
-    return replace(main_table(_methods(run, scores), scores), extras=extras)
+    return Seeds(replace(main_table(_methods(run, scores), scores), extras=extras), ratios, number)
+
+
+def seeds_table(run: RunDirectory) -> ScoreTable:
+    return read_seeds(run).table
 
 
 def _score(entry: dict) -> Score:

@@ -11,16 +11,19 @@ from typing import Any
 import pandas as pd
 
 from evaluation.rundir import FLOOR, PHOTOS, Method, Score, Value
+from reports.record import names
 from reports.record.formatting import MISSING, NumberFormat, number_format
+from reports.record.names import (
+    capitalised,
+    difference_title,
+    expectation,
+    metric_title,
+    order_title,
+    score_title,
+)
 
-METRIC_TITLES = {"segmentation": "Layout, by the judge", "distances": "Distance to the photographs",
-                 "diversity": "Diversity and best of k", "modes": "Coverage of known modes", "cost": "Cost",
-                 "reference": "For reference only", "differences": "Differences to the reference",
-                 "agreement": "Agreement with people’s order", "effects": "Effects of generator and objective"}
-BACKGROUND = ("reference",)  # scores that a method is known to win without looking more real: not in the headline
 COMPARISONS = ("differences",)  # about pairs of methods: a table of its own, not part of the main one
 REFERENCE_ROWS = {PHOTOS: "Photographs (oracle)", FLOOR: "Photographs against photographs (floor)"}
-PER_CLASS = "per class"  # a detail whose name ends so is {class name: value or null}
 JUDGED = "segmentation"  # the metric in which the photographs should come first
 SIGNIFICANT = 0.05
 
@@ -34,11 +37,20 @@ class Column:
     unit: str
     higher_is_better: bool | None
     format: NumberFormat
+    title: str = ""  # for readers; of itself score_title(name)
+
+    @property
+    def label(self) -> str:
+        return self.title or score_title(self.name)
 
     @property
     def heading(self) -> str:
         unit = self.format.prefix + (f" {self.unit}" if self.format.prefix and self.unit else self.unit)
-        return self.name + (f" ({unit})" if unit else "")
+        return self.label + (f" ({unit})" if unit else "")
+
+    def text(self, value: float) -> str:
+        """The number with its unit, to stand in a sentence."""
+        return f"{self.format(value)}{' ' if self.unit or self.format.prefix else ''}{self.format.prefix}{self.unit}"
 
     @property
     def key(self) -> str:
@@ -59,19 +71,33 @@ Position = tuple[str, str]  # row name, column key
 
 @dataclass(frozen=True)
 class ScoreTable:
-    """marked: cells to highlight. extras: further numbers of cells by kind, a key of EXTRAS."""
+    """marked: cells to highlight. extras: further numbers of cells by kind, a key of EXTRAS. signed: values are
+    differences, and a marked one is better or worse than the method it is taken from."""
 
     rows: list[Row]
     columns: list[Column]
     cells: Mapping[Position, Value] = field(repr=False)
     marked: frozenset[Position] = frozenset()
-    extras: Mapping[str, Mapping[Position, float]] = field(default_factory=dict)
+    extras: Mapping[str, Mapping[Position, Any]] = field(default_factory=dict)
+    signed: bool = False
 
     def cell(self, row: Row, column: Column) -> Value | None:
         return self.cells.get((row.name, column.key))
 
     def is_marked(self, row: Row, column: Column) -> bool:
         return (row.name, column.key) in self.marked
+
+    def sense(self, row: Row, column: Column) -> str:
+        """Of a marked cell: "better" or "worse" for differences, else "best"."""
+        if not self.is_marked(row, column):
+            return ""
+        if not self.signed:
+            return "best"
+        return "better" if (self.cell(row, column).value > 0) == column.higher_is_better else "worse"
+
+    def values(self, column: Column) -> dict[str, Value]:
+        """Name of a method -> its value in this column, in the order of the rows."""
+        return {row.name: value for row in self.rows if not row.reference and (value := self.cell(row, column))}
 
     def note(self, row: Row, column: Column) -> str:
         """The further numbers of a cell, as short text to stand below its value."""
@@ -84,13 +110,24 @@ class ScoreTable:
         metrics = dict.fromkeys(column.metric for column in self.columns)
         return [(metric_title(metric), [c for c in self.columns if c.metric == metric]) for metric in metrics]
 
-    def headline(self, each: int = 2) -> "ScoreTable":
-        """The first values of every metric: both axes, layout and look, on one page."""
-        return replace(self, columns=[column for _, group in self.groups() for column in group[:each]
-                                      if column.metric not in BACKGROUND])
+    def shown(self) -> "ScoreTable":
+        """Without what independent draws would score: numbers beside a method that are not the method's."""
+        return replace(self, columns=[column for column in self.columns if not expectation(column.name)])
+
+    def constant(self) -> list[Column]:
+        """Columns in which several methods have one and the same value: they tell no method from another."""
+        found = [(column, [value.value for value in self.values(column).values()]) for column in self.columns]
+        return [column for column, values in found if len(values) > 1 and len(set(values)) == 1]
+
+    def without(self, columns: Iterable[Column]) -> "ScoreTable":
+        left_out = {column.key for column in columns}
+        return replace(self, columns=[column for column in self.columns if column.key not in left_out])
 
     def of_metric(self, metric: str) -> "ScoreTable":
-        return replace(self, columns=[column for column in self.columns if column.metric == metric])
+        """Without reference rows that have no value of it."""
+        columns = [column for column in self.columns if column.metric == metric]
+        return replace(self, columns=columns, rows=[row for row in self.rows if not row.reference or any(
+            self.cell(row, column) for column in columns)])
 
     def frame(self) -> pd.DataFrame:
         """Numbers at full precision, one row per row: columns `metric/value`, `... low`, `... high`, `... p`."""
@@ -114,10 +151,6 @@ class ScoreTable:
                            and (value := self.cell(row, column)) and value.value >= oracle.value]
                 found += [(column, oracle, reached)] if reached else []
         return found
-
-
-def metric_title(metric: str) -> str:
-    return METRIC_TITLES.get(metric, metric.replace("_", " ").capitalize())
 
 
 def cell_text(value: Value | None, column: Column) -> str:
@@ -152,10 +185,12 @@ def differences_table(methods: list[Method], scores: list[Score]) -> ScoreTable:
     """Differences to the reference method; marked where the corrected p-value is below SIGNIFICANT."""
     scores = [s for s in scores if s.metric in COMPARISONS]
     table = _table([m for m in methods if any(s.method == m.name for s in scores)], scores)
+    titles = {row.name: row.title for row in table_rows(methods)}
+    table = replace(table, columns=[replace(c, title=difference_title(c.name, titles)) for c in table.columns])
     p = {(s.method, c.key): number for s in scores for c in table.columns
          if (number := _holm(s.details.get("tests", {}), c.name)) is not None}
     return replace(table, marked=frozenset(place for place, number in p.items() if number < SIGNIFICANT),
-                   extras={"p": p})
+                   extras={"p": p}, signed=True)
 
 
 def _holm(tests: Mapping[str, Mapping[str, float | None]], difference: str) -> float | None:
@@ -167,11 +202,12 @@ def p_text(p: float) -> str:
     return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
 
 
-EXTRAS: dict[str, Callable[[float, Column], str]] = {
+EXTRAS: dict[str, Callable[[Any, Column], str]] = {
     "p": lambda p, column: p_text(p),
     "random": lambda tau, column: f"random ±{column.format(tau)}",
     "spread": lambda spread, column: f"spread {column.format(spread)}",
     "n": lambda n, column: f"{n} seeds",
+    "rank": lambda places, column: f"rank {places[0]}" + (f"–{places[1]}" if places[1] > places[0] else ""),
 }
 
 
@@ -219,7 +255,8 @@ def reference_values(methods: list[Method], scores: list[Score]) -> dict[str, li
         for value in score.values:
             if score.method in REFERENCE_ROWS and (score.metric, value.name) not in of_methods:
                 text = number_format([value.value])(value.value)
-                found.setdefault(REFERENCE_ROWS[score.method], []).append((value.name, text))
+                if not expectation(value.name):
+                    found.setdefault(REFERENCE_ROWS[score.method], []).append((score_title(value.name), text))
     return found
 
 
@@ -245,23 +282,22 @@ def _whole_run(methods: list[Method], scores: list[Score]) -> list[Score]:
 
 def _transposed(scores: list[Score]) -> ScoreTable:
     cells = {(v.name, f"{s.metric}/{s.method}"): v for s in scores for v in s.values if v.value is not None}
-    columns = [Column(s.metric, s.method, "", None, number_format(_written(s.values))) for s in scores if s.values]
+    columns = [Column(s.metric, s.method, "", None, number_format(_written(s.values)), _whole_title(s))
+               for s in scores if s.values]
     random = {place: high for place, (_, high) in _details(scores, "tau of random orders, 95 %").items()}
     extras = {"p": _details(scores, "p (Holm)"), "random": random}
-    rows = [Row(name, name) for name in dict.fromkeys(v.name for s in scores for v in s.values)]
+    rows = [Row(name, score_title(name)) for name in dict.fromkeys(v.name for s in scores for v in s.values)]
     return ScoreTable(rows, columns, cells, extras={kind: numbers for kind, numbers in extras.items() if numbers})
+
+
+def _whole_title(score: Score) -> str:
+    return capitalised(order_title(score.method)) if score.metric == "agreement" else score_title(score.method)
 
 
 def _details(scores: list[Score], name: str) -> dict[Position, Any]:
     """A detail that holds something for each value of a score, by the cell where that value stands."""
     return {(value, f"{s.metric}/{s.method}"): found for s in scores
             for value, found in s.details.get(name, {}).items() if found is not None}
-
-
-def warnings(scores: list[Score]) -> list[str]:
-    """What the protocols of the scores warn of, each once."""
-    return list(dict.fromkeys(f"{metric_title(s.metric)}: {s.protocol['warning']}" for s in scores
-                              if isinstance(s.protocol.get("warning"), str)))
 
 
 def missing(methods: list[Method], scores: list[Score]) -> list[str]:
@@ -272,7 +308,7 @@ def missing(methods: list[Method], scores: list[Score]) -> list[str]:
     there = {(s.metric, s.method) for s in scores}
     metrics = [name for name in metric_order(scores) if name not in COMPARISONS
                and any((name, method.name) in there for method in methods)]
-    return [f"not scored: {row.title} has no {metric} score" for metric in metrics for row in table_rows(methods)
+    return [f"not scored: {metric_title(metric)} of {row.title}" for metric in metrics for row in table_rows(methods)
             if not row.reference and (metric, row.name) not in there]
 
 
@@ -284,47 +320,9 @@ def stale_scores(methods: list[Method], scores: list[Score]) -> list[str]:
 
 
 def metric_order(scores: Iterable[Score]) -> list[str]:
-    """Names of the metrics, known ones first in the order of METRIC_TITLES."""
-    known = list(METRIC_TITLES)
-    return sorted({s.metric for s in scores}, key=lambda m: (known.index(m) if m in known else len(known), m))
+    return names.metric_order(score.metric for score in scores)
 
 
 def _by_metric_order(scores: list[Score]) -> list[Score]:
     order = metric_order(scores)
     return sorted(scores, key=lambda score: order.index(score.metric))
-
-
-@dataclass(frozen=True)
-class ClassTable:
-    """Both frames: a line per row (index: its name), columns classes; values NaN where a class has none, intervals
-    text or ""."""
-
-    rows: list[Row]
-    values: pd.DataFrame
-    intervals: pd.DataFrame
-
-    def titled(self) -> pd.DataFrame:
-        """The values, for readers."""
-        return self.values.rename(index={row.name: row.title for row in self.rows})
-
-
-def per_class_tables(methods: list[Method], scores: list[Score]) -> dict[str, ClassTable]:
-    """Detail name -> table. Intervals come from the detail of the same name followed by ", interval"."""
-    rows = {row.name: row for row in table_rows(methods)}
-    order = list(rows)
-    found: dict[str, dict[Row, tuple[dict, dict]]] = {}
-    for score in sorted(_of_methods(methods, scores), key=lambda s: order.index(s.method)):
-        for name, detail in score.details.items():
-            if name.lower().endswith(PER_CLASS) and isinstance(detail, dict):
-                intervals = score.details.get(f"{name}, interval", {})
-                found.setdefault(name, {})[rows[score.method]] = detail, intervals
-    return {name: _class_table(details) for name, details in found.items()}
-
-
-def _class_table(details: dict[Row, tuple[dict, dict]]) -> ClassTable:
-    names = [row.name for row in details]
-    classes = list(dict.fromkeys(name for detail, _ in details.values() for name in detail))
-    values = [[detail.get(name) for name in classes] for detail, _ in details.values()]
-    texts = [[f"[{pair[0]:.3f}, {pair[1]:.3f}]" if (pair := intervals.get(name)) else "" for name in classes]
-             for _, intervals in details.values()]
-    return ClassTable(list(details), pd.DataFrame(values, names, classes, float), pd.DataFrame(texts, names, classes))

@@ -12,5 +12,8 @@ document.querySelectorAll("input[data-method]").forEach((input) => input.addEven
   }
 }));
 
-// A printed report shows what is collapsed on the screen.
-addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => { d.open = true; }));
+// A printed report shows the tables of scores, whether they are open or not; what is long and for machines stays away.
+addEventListener("beforeprint", () => {
+  document.querySelectorAll("details[data-print]").forEach((details) => { details.open = true; });
+  document.querySelectorAll("img[loading=lazy]").forEach((image) => { image.loading = "eager"; });
+});

@@ -1,0 +1,74 @@
+"""The questions that a comparison answers, each by one leading score: layout, likeness to photographs, diversity."""
+
+from dataclasses import dataclass
+
+from evaluation.rundir import Value
+from reports.record.names import expectation
+from reports.record.tables import Column, ScoreTable
+
+
+@dataclass(frozen=True)
+class Axis:
+    """leading: beginnings of the names of the scores that can speak for the axis, the first found does. several: only
+    methods that make several images per layout have an answer."""
+
+    title: str
+    metric: str
+    leading: tuple[str, ...]
+    several: bool = False
+
+
+AXES = (
+    Axis("Layout", "segmentation", ("mIoU", "pixel accuracy")),
+    Axis("Likeness to photographs", "distances", ("FID", "FD-", "KD-", "CMMD")),
+    Axis("Diversity", "diversity", ("pairwise LPIPS", "pairwise map", "pairwise distance", "pairwise"), several=True),
+)
+
+
+def leading_column(table: ScoreTable, axis: Axis) -> Column | None:
+    """The ordered score that speaks for an axis; of unknown names the first."""
+    columns = [c for c in table.columns
+               if c.metric == axis.metric and c.higher_is_better is not None and not expectation(c.name)]
+    for start in axis.leading:
+        if found := next((c for c in columns if c.name.startswith(start)), None):
+            return found
+    return columns[0] if columns and not axis.several else None
+
+
+def better(a: Value, b: Value, higher_is_better: bool) -> bool:
+    return (a.value > b.value) if higher_is_better else (a.value < b.value)
+
+
+def apart(a: Value, b: Value) -> bool:
+    """Whether both have intervals and these do not overlap."""
+    return bool(a.interval and b.interval) and (a.interval[0] > b.interval[1] or b.interval[0] > a.interval[1])
+
+
+def ordered(table: ScoreTable, column: Column) -> list[tuple[str, Value]]:
+    """Methods by their value, best first; equal ones in the order of the rows."""
+    return sorted(table.values(column).items(), key=lambda item: item[1].value, reverse=bool(column.higher_is_better))
+
+
+def rank_ranges(table: ScoreTable, column: Column) -> dict[str, tuple[int, int]]:
+    """Best and worst place of each method that the intervals allow: 1 + those surely better, M - those surely worse.
+
+    Of values without interval the numbers decide, and equal ones share their places.
+    """
+    values = table.values(column)
+
+    def surely_better(a: Value, b: Value) -> bool:
+        known = apart(a, b) or a.interval is None or b.interval is None
+        return known and better(a, b, bool(column.higher_is_better))
+
+    return {name: (1 + sum(surely_better(other, value) for other in values.values()),
+                   len(values) - sum(surely_better(value, other) for other in values.values()))
+            for name, value in values.items()}
+
+
+def leaders(table: ScoreTable, column: Column) -> list[str]:
+    """The best method and all whose interval overlaps with its own, best first."""
+    found = ordered(table, column)
+    best = found[0][1]
+    return [name for name, value in found
+            if value is best or value.value == best.value or (value.interval and best.interval
+                                                              and not apart(value, best))]

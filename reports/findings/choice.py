@@ -1,0 +1,34 @@
+"""Which layout stands for a run in one picture: a rule, so that nobody picks the one that looks best."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from evaluation.rundir import RunDirectory, Score
+from reports.record.names import score_title
+
+PREFERRED = ("segmentation",)
+
+
+def chosen_layout(run: RunDirectory, scores: Sequence[Score]) -> tuple[str, str]:
+    """(name of the layout, the rule by which it was chosen): the median by the leading score of single layouts."""
+    layouts, methods = run.layouts(), {method.name for method in run.methods()}
+    for metric in PREFERRED:
+        group = [s for s in scores if s.metric == metric and s.method in methods]
+        names = [name for name in dict.fromkeys(name for s in group for name in s.per_image)
+                 if all(len(s.per_image.get(name, ())) == len(layouts) for s in group)]
+        if group and names:
+            each = np.array([s.per_image[names[0]] for s in group], float)
+            return _median(layouts, each, score_title(names[0]))
+    return layouts[len(layouts) // 2], "The middle one in the sorted list of names: no score by layout is there."
+
+
+def _median(layouts: list[str], each: np.ndarray, label: str) -> tuple[str, str]:
+    known = np.isfinite(each).all(axis=0)
+    if not known.any():
+        return layouts[len(layouts) // 2], "The middle one in the sorted list of names."
+    mean = np.where(known, np.where(known, each, 0).mean(axis=0), np.inf)
+    order = np.argsort(mean, kind="stable")[: known.sum()]
+    return layouts[order[(len(order) - 1) // 2]], (
+        f"Chosen by a rule, not by looks: of {len(order)} layouts the one whose {label}, averaged over the methods, is "
+        "the median.")

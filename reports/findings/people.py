@@ -1,0 +1,101 @@
+"""What people said: the paper's preferences, how far automatic scores agree with them, and the run's own study."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from data.files import read_json
+from evaluation.measuring.published_order import TITLES
+from evaluation.rundir import PHOTOS, Method, RunDirectory, Score
+from human_study.analysis.published import SOURCE as PAPER
+from human_study.analysis.published import TABLE_1, published_preference
+from reports.record.formatting import MISSING
+from reports.record.names import counted, dataset_title, listed, order_title, score_title
+from reports.record.tables import SIGNIFICANT
+
+
+def agreement_sentences(scores: Sequence[Score]) -> list[str]:
+    """Per human order one sentence, of the run's own study first: how many scores agree with it beyond chance, which
+    most and which least."""
+    found = [score for score in scores if score.metric == "agreement"]
+    own_first = sorted(found, key=lambda score: not score.method.startswith("human-study"))
+    return [text for score in own_first if (text := _agreement(score))]
+
+
+def _agreement(score: Score) -> str:
+    values = [v for v in score.values if v.value is not None and not v.name.endswith(", per image")]
+    if not values:
+        return ""
+    p = score.details.get("p (Holm)", {})
+    agreeing = [v for v in values if v.value > 0 and (found := p.get(v.name)) is not None and found < SIGNIFICANT]
+    best, worst = max(values, key=lambda v: v.value), min(values, key=lambda v: v.value)
+    methods = len(score.details.get("human order", {}))
+    of = order_title(score.method) + (f" ({counted(methods, 'method')})" if methods else "")
+    if agreeing:
+        told = listed((score_title(v.name) for v in agreeing), 3)
+        first = f"{len(agreeing)} of {counted(len(values), 'score')} agree with {of} better than chance would: {told}."
+    else:
+        first = f"None of {counted(len(values), 'score')} agrees with {of} better than chance would."
+    if best is worst:
+        return f"{first} Its tau is {_signed(best.value)}."
+    return (f"{first} Nearest to people comes {score_title(best.name)} (tau {_signed(best.value)}), farthest from them "
+            f"{score_title(worst.name)} ({_signed(worst.value)}).")
+
+
+def _signed(number: float) -> str:
+    return f"{number:+.2f}".replace("-", "−")
+
+
+def preferences() -> dict[str, Any]:
+    """The paper's Table 1: percent of comparisons in which people chose CRN's image over the column's method."""
+    columns = list(next(iter(TABLE_1.values())))
+    names = {"cityscapes": "Cityscapes", "nyu": "NYU"}
+    return {"columns": [TITLES[name] for name in columns], "source": PAPER,
+            "rows": [(names.get(dataset, dataset_title(dataset)), [row[name] for name in columns])
+                     for dataset, row in TABLE_1.items()]}
+
+
+def studies(run: RunDirectory, methods: Sequence[Method]) -> list[dict[str, Any]]:
+    """The run’s A/B batches: where they lie, what is in them, and the analysis of the responses where there is one."""
+    return [_study(folder, run, methods) for folder in sorted(run.study.glob("*/")) if (folder / "public").is_dir()]
+
+
+def _study(folder: Path, run: RunDirectory, methods: Sequence[Method]) -> dict[str, Any]:
+    return {"name": folder.name, "folder": folder.relative_to(run.path).as_posix(),
+            "hits": sorted(file.name for file in (folder / "public").glob("*.csv")),
+            "images": sum(1 for _ in (folder / "public" / "images").glob("*")),
+            "responses": (folder / "responses.csv").is_file(),
+            "analysis": _analysis(folder / "analysis" / "analysis.json", run, methods)}
+
+
+def _analysis(file: Path, run: RunDirectory, methods: Sequence[Method]) -> dict[str, Any] | None:
+    """Preferences of an analysed study, the paper's beside them; None without an analysis."""
+    if not file.is_file():
+        return None
+    content = read_json(file)
+    titles = {PHOTOS: "photographs"} | {method.name: method.title for method in methods}
+    rows = [{"pair": f"{titles.get(p['a'], p['a'])} over {titles.get(p['b'], p['b'])}",
+             "exposure": "unlimited" if p["exposure_ms"] is None else f"{p['exposure_ms']:g} ms",
+             "percent": _percent(p["share"]), "clustered": _percents(p["clustered"]), "naive": _percents(p["naive"]),
+             "n": p["n"], "paper": _percent(published_preference(p["a"], p["b"], p["exposure_ms"])),
+             "verdict": p.get("verdict", "")} for p in content["preferences"]]
+    return {"rows": rows, "simulated": content["identity"]["simulated"], "notes": content["notes"],
+            "folder": file.parent.relative_to(run.path).as_posix()}
+
+
+def sentence(studies: Sequence[Mapping[str, Any]]) -> str:
+    """Whether people have judged this run's images, and what they preferred."""
+    judged = [study["analysis"] for study in studies if study["analysis"] and not study["analysis"]["simulated"]]
+    if not judged:
+        return "No person has judged these images yet, and no automatic score decides what looks real."
+    rows = [row for analysis in judged for row in analysis["rows"]]
+    told = [f"{row['pair']} in {row['percent']} % of {counted(row['n'], 'judgment')}" for row in rows]
+    return f"People who looked at this run’s images preferred {listed(told)}."
+
+
+def _percent(share: float | None) -> str:
+    return MISSING if share is None else f"{100 * share:.1f}"
+
+
+def _percents(interval: Sequence[float] | None) -> str:
+    return MISSING if interval is None else f"[{_percent(interval[0])}, {_percent(interval[1])}]"

@@ -1,0 +1,28 @@
+"""The ranking: every method by the leading scores, with the places that the intervals leave open."""
+
+from dataclasses import replace
+
+from reports.findings.axes import AXES, leading_column, ordered, rank_ranges
+from reports.record.tables import Column, ScoreTable
+
+COSTS = ("parameters", "seconds per image")
+
+
+def ranking(table: ScoreTable) -> ScoreTable:
+    """The leading score of every axis that two methods or more have, then costs. Methods are ordered by the first.
+
+    Extras "rank": (best, worst) place that the intervals allow.
+    """
+    leading = [c for axis in AXES if (c := leading_column(table, axis)) and len(table.values(c)) > 1]
+    costs = [c for name in COSTS for c in table.columns if (c.metric, c.name) == ("cost", name)]
+    places = {(name, c.key): places for c in leading for name, places in rank_ranges(table, c).items()}
+    return replace(table, rows=_rows(table, leading), columns=leading + (costs if leading else []),
+                   extras={"rank": places})
+
+
+def _rows(table: ScoreTable, leading: list[Column]) -> list:
+    if not leading:
+        return table.rows
+    order = [name for name, _ in ordered(table, leading[0])]
+    return sorted(table.rows, key=lambda row: (row.reference, order.index(row.name) if row.name in order
+                                               else len(order)))

@@ -1,0 +1,204 @@
+"""The verdict in words: who leads on which axis, by how much, and what the numbers cannot say."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from evaluation.rundir import FLOOR, PHOTOS, Method, Score, Value
+from reports.findings.axes import AXES, Axis, leaders, leading_column, ordered
+from reports.record.formatting import duration
+from reports.record.names import capitalised, counted, expectation, listed
+from reports.record.tables import Column, ScoreTable
+
+CLEAR = 2.0  # methods that spread less than so many times as much as training seeds: their order may be the seed's
+Resolutions = Mapping[tuple[str, str], float]  # (metric, score) -> spread of methods over spread of training seeds
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What one axis says. settled: one method leads, beyond the intervals and beyond the training seeds."""
+
+    axis: str
+    text: str
+    settled: bool = False
+
+
+def findings(table: ScoreTable, scores: Sequence[Score], methods: Sequence[Method],
+             resolutions: Resolutions | None = None) -> list[Finding]:
+    """One finding per axis that was scored, diversity and cost included; none without scores."""
+    titles = {row.name: row.title for row in table.rows}
+    found = [_leads(table, axis, titles, resolutions or {}) for axis in AXES if not axis.several]
+    found += [_diversity(table, scores, methods, titles), _cost(table, titles)]
+    return [finding for finding in found if finding is not None]
+
+
+def _leads(table: ScoreTable, axis: Axis, titles: Mapping[str, str], resolutions: Resolutions) -> Finding | None:
+    column = leading_column(table, axis)
+    if column is None or not (found := ordered(table, column)):
+        return None
+    first, settled = _order(table, column, found, titles)
+    sentences = [first, _reference(table, column), _other_scores(table, column, found[0][0], titles)]
+    if (ratio := resolutions.get((column.metric, column.name))) is not None:
+        sentences.append(_resolution(ratio))
+        settled = settled and ratio >= CLEAR
+    return Finding(axis.title, " ".join(filter(None, sentences)), settled)
+
+
+def _order(table: ScoreTable, column: Column, found: list[tuple[str, Value]],
+           titles: Mapping[str, str]) -> tuple[str, bool]:
+    """The sentence on the order of the methods, and whether one of them leads."""
+    (best, value), label = found[0], column.label
+    if len(found) == 1:
+        return f"{titles[best]} has {label} {_told(column, value)}; no other method was scored.", False
+    if value.value == found[-1][1].value:
+        return f"Every method has {label} {column.text(value.value)}: this score tells none from another.", False
+    lead = leaders(table, column)
+    last, worst = found[-1]
+    if len(lead) == len(found):
+        told = f"{column.format(value.value)} ({titles[best]}) to {column.text(worst.value)} ({titles[last]})"
+        return f"No method leads: {label} runs from {told}, and every interval overlaps with that of the best.", False
+    end = f" {titles[last]} is last with {column.text(worst.value)}." if len(found) > 2 else ""
+    if len(lead) > 1:
+        others = listed(titles[name] for name in lead[1:])
+        return (f"{titles[best]} has the best {label}, {_told(column, value)}, but not beyond doubt: its interval "
+                f"overlaps with {'that' if len(lead) == 2 else 'those'} of {others}.{end}", False)
+    second, runner_up = found[1]
+    how = "above" if column.higher_is_better else "below"
+    certain = bool(value.interval and runner_up.interval)
+    hedge = "the intervals do not overlap" if certain else "without intervals, so chance is not ruled out"
+    return (f"{titles[best]} leads: {label} {_told(column, value)}, {column.text(abs(value.value - runner_up.value))} "
+            f"{how} {titles[second]}; {hedge}.{end}", certain)
+
+
+def _told(column: Column, value: Value) -> str:
+    return f"{column.text(value.value)} {column.format.interval(value.interval)}".strip()
+
+
+def _reference(table: ScoreTable, column: Column) -> str:
+    """What photographs score: the most that a method can hope for."""
+    rows = {row.name: table.cell(row, column) for row in table.rows if row.reference}
+    if oracle := rows.get(PHOTOS):
+        return f"The photographs themselves score {column.text(oracle.value)}."
+    if floor := rows.get(FLOOR):
+        return f"Photographs against other photographs are {column.text(floor.value)} apart."
+    return ""
+
+
+def _other_scores(table: ScoreTable, column: Column, best: str, titles: Mapping[str, str]) -> str:
+    """Scores of the same metric that put another method first."""
+    firsts: dict[str, list[str]] = {}
+    for other in table.of_metric(column.metric).without(table.constant()).shown().columns:
+        if other.higher_is_better is not None and other.key != column.key and (found := ordered(table, other)):
+            firsts.setdefault(found[0][0], []).append(other.label)
+    firsts.pop(best, None)
+    told = [f"{listed(labels, 3)} {'puts' if len(labels) == 1 else 'put'} {titles[name]} first"
+            for name, labels in firsts.items()]
+    return f"But {'; '.join(told[:2])}." if told else ""
+
+
+def _resolution(ratio: float) -> str:
+    if ratio >= CLEAR:
+        return f"The methods spread {ratio:.1f} times as much as the training seeds."
+    return (f"The training seeds spread about as much as the methods do (methods over seeds: {ratio:.1f}): this order "
+            "may be the seed’s.")
+
+
+def _diversity(table: ScoreTable, scores: Sequence[Score], methods: Sequence[Method],
+               titles: Mapping[str, str]) -> Finding | None:
+    several = {m.name: m.images_per_layout for m in methods if m.images_per_layout > 1}
+    axis = next(axis for axis in AXES if axis.several)
+    if not several:
+        return Finding(axis.title, "No method here makes more than one image of a layout.") if methods else None
+    column = leading_column(table, axis)
+    values = table.values(column) if column else {}
+    found = [(name, values[name]) for name in several if name in values]
+    sentences = []
+    if len(found) == 1:
+        name, value = found[0]
+        sentences.append(f"{titles[name]} makes {several[name]} images of a layout; {column.label[:1].lower()}"
+                         f"{column.label[1:]} {_told(column, value)}.")
+    elif found:
+        sentences.append(_order(table, column, ordered(table, column), titles)[0])
+    for name, k in several.items():
+        sentences += [_coverage(score, titles[name], k) for score in scores
+                      if score.method == name and score.metric == "modes"]
+    return Finding(axis.title, " ".join(filter(None, sentences))) if any(sentences) else None
+
+
+def _coverage(score: Score, title: str, k: int) -> str:
+    """Covered modes beside those that as many independent draws would cover."""
+    expected = {known[0]: value.value for value in score.values if (known := expectation(value.name))}
+    told = [f"{value.value:.0%} of the {value.name.removesuffix(' covered')}, where {k} independent draws would cover "
+            f"{expected[value.name]:.0%}" for value in score.values if value.name in expected]
+    return f"{title} covers {'; '.join(told)}." if told else ""
+
+
+def _cost(table: ScoreTable, titles: Mapping[str, str]) -> Finding | None:
+    told = []
+    for name, phrase in (("training seconds", "training took"), ("seconds per image", "one image takes"),
+                         ("parameters", "generators have")):
+        column = next((c for c in table.columns if c.metric == "cost" and c.name == name), None)
+        found = sorted(table.values(column).items(), key=lambda item: item[1].value) if column else []
+        if len(found) > 1 and found[0][1].value < found[-1][1].value:
+            (least, low), (most, high) = found[0], found[-1]
+            told.append(f"{phrase} from {_amount(column, low)} ({titles[least]}) to {_amount(column, high)} "
+                        f"({titles[most]})")
+    if not told:
+        return None
+    return Finding("Cost", capitalised("; ".join(told)) + ". Times are one measurement on one machine.")
+
+
+def _amount(column: Column, value: Value) -> str:
+    if column.unit != "s":
+        return f"{value.value:,.0f}" + (" parameters" if column.name == "parameters" else "")
+    return f"{1000 * value.value:.1f} ms" if value.value < 0.1 else duration(value.value)
+
+
+def budget(record: Mapping, methods: Sequence[Method], layouts: int, seeds: int, effective: float | None) -> str:
+    """What this much training and this many layouts can say, and what they cannot."""
+    data, trained = record["config"]["data"], [m for m in methods if m.images_seen]
+    sentences = []
+    if trained:
+        sentences.append(_training(data, trained, seeds))
+    elsewhere = [m.title for m in methods if m.kind == "images"]
+    if elsewhere:
+        sentences.append(f"The images of {listed(elsewhere)} were made elsewhere: how they were trained is not known "
+                         "here.")
+    kind = counted(layouts, "layout")
+    few = f", worth about {effective:.0f} independent ones" if effective and effective < 0.9 * layouts else ""
+    sentences.append(f"Intervals are those of {kind}{few}: they say how the numbers would change with other layouts, "
+                     "not with another training.")
+    return " ".join(sentences)
+
+
+PAPER_IMAGES = 595_000  # 200 epochs over 2,975 photographs, section 5.1
+
+
+def _training(data: Mapping, trained: Sequence[Method], seeds: int) -> str:
+    seen = sorted({m.images_seen for m in trained})
+    each = f"Each method saw {seen[0]:,} images" if len(seen) == 1 else (
+        f"The methods saw {seen[0]:,} to {seen[-1]:,} images")
+    pairs = data.get("train")
+    passes = f", {_times(seen[-1] / pairs)} over {pairs:,} training pairs" if pairs else ""
+    seed = f"{seeds} training seeds are compared below" if seeds > 1 else (
+        "with one training seed, and another seed may order close methods otherwise")
+    if seen[-1] >= PAPER_IMAGES / 10:
+        return f"{each}{passes}; {seed}."
+    share = PAPER_IMAGES / seen[-1]
+    return (f"{each}{passes}; {seed}. The paper’s methods saw about {PAPER_IMAGES:,}, {share:,.0f} times as many, at "
+            "256×512 and more: this is a demonstration at small scale, no replication.")
+
+
+def _times(passes: float) -> str:
+    return "one pass" if 0.95 < passes < 1.05 else f"{passes:.1f} passes"
+
+
+def title(record: Mapping, methods: Sequence[Method], dataset: str) -> str:
+    """What was compared. The study's reference method is named first."""
+    reference = record["config"].get("study", {}).get("reference")
+    names = [m.title for m in sorted(methods, key=lambda m: m.name != reference)]
+    if not names:
+        return f"No method yet on {dataset}"
+    if len(names) <= 3:
+        return f"{listed(names)} on {dataset}"
+    return f"{names[0]} and {len(names) - 1} other methods on {dataset}"
+

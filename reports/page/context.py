@@ -1,0 +1,102 @@
+"""What the report says, as plain data for its template, in the order in which a reader asks."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evaluation.rundir import Method, RunDirectory, Score
+from reports.findings import doubts, people, verdict
+from reports.findings.ranking import ranking
+from reports.record import beside, facts, published
+from reports.record.classes import ClassTable, per_class_tables
+from reports.record.commands import commands, is_running
+from reports.record.formatting import duration
+from reports.record.names import capitalised, dataset_title, metric_title
+from reports.record.protocol import protocols
+from reports.record.seeds import Seeds, read_seeds
+from reports.record.tables import (
+    ScoreTable,
+    differences_table,
+    main_table,
+    reference_values,
+    whole_run_tables,
+)
+
+OPEN = ("segmentation", "distances")  # tables that are open from the start
+
+
+def context(run: RunDirectory) -> dict[str, Any]:
+    """Everything in the report that is not a picture."""
+    methods, scores, record = run.methods(), run.scores(), run.config()
+    rows = [*methods, *run.merged_methods()]
+    table, classes, seeds = main_table(rows, scores), per_class_tables(rows, scores), read_seeds(run)
+    differences, whole_run = differences_table(methods, scores), whole_run_tables(rows, scores)
+    dataset = record["config"]["data"]["dataset"]
+    studies = people.studies(run, methods)
+    return _headline(run, record, rows, scores, table, seeds) | {
+        "facts": facts.facts(run, record, methods, scores),
+        "doubts_of_run": [*doubts.judge(table), *doubts.unseen_classes(classes),
+                          *doubts.smallest_p(record, differences), *doubts.mixed_precisions(rows)],
+        "problems": [capitalised(line) for line in facts.problems(run, rows, scores, table)],
+        "running": is_running(run),
+        "reference_note": "",
+        "people_sentence": people.sentence(studies),
+        "agreement_sentences": people.agreement_sentences(scores),
+        "methods": methods, "rows": rows, "duration": duration,
+        "ranking": ranking(table),
+        "metrics": _metrics(rows, scores, table, classes),
+        "differences": differences, "reference": _reference(differences, rows),
+        "seeds": seeds, "clear": verdict.CLEAR,
+        "per_class": classes, "class_doubts": doubts.classes_above_photographs(classes),
+        "agreement": whole_run.pop("agreement", None),
+        "whole_run": {metric_title(metric): found for metric, found in whole_run.items()},
+        "legend": facts.legend(run),
+        "protocols": protocols(rows, scores),
+        "versions": ", ".join(f"{name} {version}" for name, version in record.get("versions", {}).items()),
+        "published": beside.published_table(dataset, rows, scores), "caution": published.CAUTION,
+        "preferences": people.preferences(), "studies": studies,
+        "commands": commands(run),
+        "config_text": json.dumps(record, indent=2, ensure_ascii=False),
+    }
+
+
+def _headline(run: RunDirectory, record: Mapping, rows: Sequence[Method], scores: Sequence[Score], table: ScoreTable,
+              seeds: Seeds) -> dict[str, Any]:
+    layouts = len(run.layouts())
+    height, width = record["config"]["data"]["size"]
+    return {"title": verdict.title(record, rows, dataset_title(record["config"]["data"]["dataset"])),
+            "subtitle": f"{layouts:,} validation layout{'s' if layouts != 1 else ''} at {height}×{width} pixels",
+            "findings": verdict.findings(table, scores, rows, seeds.resolution),
+            "budget": verdict.budget(record, rows, layouts, seeds.n,
+                                     facts.independent_layouts(scores))}
+
+
+def _metrics(rows: Sequence[Method], scores: Sequence[Score], table: ScoreTable,
+             classes: Mapping[str, ClassTable]) -> list[dict[str, Any]]:
+    """Per metric its table, and beneath it what a reader must know to read it."""
+    lines = {p["metric"]: p["line"] for p in protocols(rows, scores)}
+    notes, oracle, warnings = facts.interval_notes(scores), facts.oracle_notes(scores), doubts.warnings(scores)
+    beyond = reference_values(rows, scores)
+    found = []
+    for heading, columns in table.shown().groups():
+        metric = columns[0].metric
+        own = table.shown().of_metric(metric)
+        told = [*doubts.floor(own), *doubts.constant_scores(own), *warnings.get(metric, [])]
+        hints = [oracle[metric]] if metric in oracle else []
+        group = [score for score in scores if score.metric == metric]
+        hints += [f"So many independent draws would score: {text}" for text in facts.expectations(group)]
+        hints += [f"{title}, further values: {'; '.join(f'{name} {text}' for name, text in values)}"
+                  for title, values in reference_values(rows, group).items()] if beyond else []
+        hints += notes.get(metric, [])
+        found.append({"heading": heading, "metric": metric, "table": own, "doubts": told, "hints": hints,
+                      "line": lines.get(metric, ""), "open": metric in OPEN})
+    return found
+
+
+def _reference(differences: ScoreTable, rows: Sequence[Method]) -> str:
+    """Title of the method that differences are taken from."""
+    names = {column.name.partition(" minus ")[2] for column in differences.columns}
+    titles = {row.name: row.title for row in rows}
+    return ", ".join(titles.get(name, name) for name in sorted(names))
+
+

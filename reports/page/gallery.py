@@ -1,0 +1,97 @@
+"""Pictures of the report: exact copies under report/images, and what the template needs to show them."""
+
+from pathlib import Path
+from urllib.parse import quote
+
+from data.errors import InputError
+from data.files import write_bytes
+from evaluation.rundir import PHOTOS, Method, RunDirectory
+from reports.record import pictures
+from reports.record.names import counted
+
+SCENES = 12
+DIVERSITY_SCENES = 6
+SAMPLE_STEPS = 4
+
+
+class Gallery:
+    """written: files that this report needs; every other one of images/ is an earlier report's."""
+
+    def __init__(self, run: RunDirectory, folder: Path):
+        self.run, self.folder, self.written = run, folder, set()
+        self.layouts, self.methods, self.labels = run.layouts(), run.methods(), run.labels()
+        self.size = pictures.image_size(run)
+        self.scale = pictures.display_scale(self.size[1])
+
+    @property
+    def shown(self) -> list[str]:
+        return pictures.evenly_spaced(self.layouts, SCENES)
+
+    @property
+    def rule(self) -> str:
+        if len(self.shown) == len(self.layouts):
+            return f"All {counted(len(self.shown), 'validation layout')}."
+        return (f"{len(self.shown)} of {len(self.layouts):,} validation layouts, at equal distances in the sorted list "
+                "of names, first and last included; not picked by looks.")
+
+    def scene(self, name: str) -> dict:
+        """given: layout and photograph, which stay together. images: one of every method."""
+        return {"name": name, "given": [self._layout(name), self._copy(PHOTOS, "Photograph", name)],
+                "images": [self._copy(m.name, m.title, name) for m in self.methods]}
+
+    def scenes(self) -> list[dict]:
+        return [self.scene(name) for name in self.shown]
+
+    def diversity(self) -> list[dict]:
+        """Per method that makes several images per layout: scenes with all its images."""
+        return [{"title": method.title, "k": method.images_per_layout,
+                 "scenes": [self.scene(name) | {"images": self._variants(method, name)}
+                            for name in pictures.evenly_spaced(self.layouts, DIVERSITY_SCENES)]}
+                for method in self.methods if method.images_per_layout > 1]
+
+    def samples(self) -> list[dict]:
+        """Per method the sample pictures of its training, a strip of layouts per step."""
+        return [{"title": method.title, "steps": steps} for method in self.methods
+                if (steps := [self._sample(method, step, file) for step, file in
+                              pictures.sample_files(self.run, method.name, SAMPLE_STEPS)])]
+
+    def _sample(self, method: Method, step: int, file: Path) -> dict:
+        title = f"step {step:,}"
+        try:
+            content = pictures.png_bytes(file)
+        except InputError as error:
+            return self._absent(method.name, title, f"Samples of {method.title}, {title}", error)
+        return self._item(method.name, title, f"Samples of {method.title}, {title}", content,
+                          f"samples/{method.name}/{file.name}")
+
+    def _variants(self, method: Method, name: str) -> list[dict]:
+        return [self._copy(method.name, f"image {u}", name, self.run.variant_file(method.name, name, u))
+                for u in range(1, method.images_per_layout + 1)]
+
+    def _layout(self, name: str) -> dict:
+        alt = f"Layout of scene {name}"
+        try:
+            content = pictures.layout_png(self.run.layout(name), self.labels)
+        except InputError as error:
+            return self._absent("layout", "Layout", alt, error)
+        return self._item("layout", "Layout", alt, content, f"layouts/{name}.png")
+
+    def _copy(self, key: str, title: str, name: str, file: Path | None = None) -> dict:
+        file, alt = file or self.run.image_file(key, name), f"{title} of scene {name}"
+        try:
+            content = pictures.png_bytes(file)
+        except InputError as error:
+            return self._absent(key, title, alt, error)
+        target = f"photos/{file.name}" if key == PHOTOS else f"methods/{key}/{file.parent.name}/{file.name}"
+        return self._item(key, title, alt, content, target)
+
+    def _item(self, key: str, title: str, alt: str, content: bytes, target: str) -> dict:
+        path = self.folder / "images" / target
+        if path not in self.written:
+            write_bytes(path, content)
+            self.written.add(path)
+        return {"key": key, "title": title, "src": f"images/{quote(target)}", "alt": alt}
+
+    @staticmethod
+    def _absent(key: str, title: str, alt: str, error: InputError) -> dict:
+        return {"key": key, "title": title, "src": None, "alt": alt, "problem": str(error)}

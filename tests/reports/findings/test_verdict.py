@@ -1,0 +1,201 @@
+"""The verdict in words, its hedges and its doubts."""
+
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from evaluation.rundir import FLOOR, PHOTOS, Method, Score, Value
+from reports.findings import doubts, people, verdict
+from reports.findings.axes import AXES, leading_column, rank_ranges
+from reports.findings.choice import chosen_layout
+from reports.findings.ranking import ranking
+from reports.record import facts
+from reports.record.classes import per_class_tables
+from reports.record.names import entry_text, score_title
+from reports.record.protocol import line
+from reports.record.tables import differences_table, main_table
+
+A, B, C = Method("a", "Alpha"), Method("b", "Beta"), Method("c", "Gamma")
+
+
+def scores(metric: str = "segmentation", name: str = "mIoU", higher: bool = True, **values) -> list[Score]:
+    """One score of some methods; a value is (number, half width of its interval)."""
+    return [Score(metric, method, [Value(name, number, (number - half, number + half) if half else None, "", higher)],
+                  {}) for method, (number, half) in values.items()]
+
+
+def said(found: list[Score], methods=(A, B, C), **options) -> dict[str, verdict.Finding]:
+    table = main_table(list(methods), found)
+    return {f.axis: f for f in verdict.findings(table, found, methods, **options)}
+
+
+def test_a_clear_leader_is_named_with_its_lead():
+    finding = said(scores(a=(0.7, 0.01), b=(0.6, 0.01), c=(0.3, 0.01)))["Layout"]
+    assert finding.settled
+    assert finding.text == ("Alpha leads: mIoU 0.700 [0.690, 0.710], 0.100 above Beta; the intervals do not overlap. "
+                            "Gamma is last with 0.300.")
+
+
+def test_overlapping_intervals_are_no_lead():
+    finding = said(scores(a=(0.7, 0.06), b=(0.62, 0.06), c=(0.3, 0.01)))["Layout"]
+    assert not finding.settled
+    assert "not beyond doubt: its interval overlaps with that of Beta" in finding.text
+    every = said(scores(a=(0.7, 0.3), b=(0.62, 0.3), c=(0.3, 0.3)))["Layout"]
+    assert every.text.startswith("No method leads: mIoU runs from 0.700 (Alpha) to 0.300 (Gamma)")
+    same = said(scores(a=(0.7, 0.3), b=(0.7, 0.3)))["Layout"]
+    assert same.text == "Every method has mIoU 0.700: this score tells none from another."
+
+
+def test_seeds_that_spread_like_methods_unsettle_a_lead():
+    found = scores(a=(0.7, 0.01), b=(0.6, 0.01))
+    kept = said(found, resolutions={("segmentation", "mIoU"): 5.0})["Layout"]
+    lost = said(found, resolutions={("segmentation", "mIoU"): 1.1})["Layout"]
+    assert kept.settled and "5.0 times as much as the training seeds" in kept.text
+    assert not lost.settled and "may be the seed’s" in lost.text
+
+
+def test_without_intervals_chance_is_not_ruled_out():
+    finding = said(scores(a=(0.7, 0), b=(0.6, 0)))["Layout"]
+    assert not finding.settled and "chance is not ruled out" in finding.text
+
+
+def test_a_distance_is_better_when_lower_and_another_score_may_disagree():
+    found = scores("distances", "FD-judge", False, a=(1.0, 0.1), b=(3.0, 0.1)) + [
+        Score("distances", FLOOR, [Value("FD-judge", 0.5, None, "", False)], {})]
+    for score, precision in zip(found, (0.2, 0.9), strict=False):
+        score.values.append(Value("precision-judge", precision, None, "", True))
+    text = said(found)["Likeness to photographs"].text
+    assert text.startswith("Alpha leads: Fréchet distance (judge) 1.000 [0.900, 1.100], 2.000 below Beta")
+    assert "0.500 apart" in text and "But Precision (judge) puts Beta first." in text
+
+
+def test_diversity_is_told_beside_independent_draws():
+    several = Method("a", "Alpha", images_per_layout=4)
+    found = scores("diversity", "pairwise pixels", True, a=(0.3, 0.01)) + [Score("modes", "a", [
+        Value("car colours covered", 0.2, None, "", True),
+        Value("car colours covered, 4 independent draws", 0.4, None, "exact", True)], {})]
+    text = said(found, methods=(several, B))["Diversity"].text
+    assert "Alpha makes 4 images of a layout" in text
+    assert "20% of the car colours, where 4 independent draws would cover 40%" in text
+    assert "No method here makes more" in said(scores(a=(0.7, 0.1)))["Diversity"].text
+
+
+def test_images_from_elsewhere_are_no_demonstration():
+    record = {"config": {"data": {"dataset": "camvid", "size": [64, 128]}, "study": {"reference": "crn"}}}
+    foreign = Method("theirs", "Theirs", kind="images")
+    text = verdict.budget(record, [foreign], 100, 0, None)
+    assert "made elsewhere" in text and "demonstration" not in text and "100 layouts" in text
+    assert verdict.title(record, [foreign], "CamVid") == "Theirs on CamVid"
+    trained = Method("crn", "CRN", images_seen=1600)
+    small = verdict.budget({"config": {"data": {"train": 1600}}}, [trained], 500, 0, 120.0)
+    assert "one pass over 1,600 training pairs" in small and "no replication" in small
+    assert "worth about 120 independent ones" in small
+    assert "no replication" not in verdict.budget({"config": {"data": {"train": 2975}}},
+                                                  [Method("crn", "CRN", images_seen=595_000)], 500, 3, None)
+
+
+def test_ranks_are_ranges_where_intervals_overlap():
+    table = main_table([A, B, C], scores(a=(0.5, 0.1), b=(0.45, 0.1), c=(0.1, 0.1)))
+    assert rank_ranges(table, table.columns[0]) == {"a": (1, 2), "b": (1, 2), "c": (3, 3)}
+    assert rank_ranges(main_table([A, B], scores(a=(0.5, 0), b=(0.4, 0))), table.columns[0]) == {"a": (1, 1),
+                                                                                               "b": (2, 2)}
+    ranked = ranking(main_table([A, B, C], scores(a=(0.1, 0.1), b=(0.45, 0.1), c=(0.5, 0.1))))
+    assert [row.name for row in ranked.rows] == ["c", "b", "a"]
+    assert ranked.note(ranked.rows[0], ranked.columns[0]) == "rank 1–2"
+
+
+def test_unknown_scores_can_lead_and_names_of_draws_cannot():
+    found = [Score("segmentation", m.name, [Value("new score, 1 independent draw", 0.1, None, "", True),
+                                            Value("new score", 0.1, None, "", True)], {}) for m in (A, B)]
+    assert leading_column(main_table([A, B], found), AXES[0]).name == "new score"
+
+
+# --- doubts ---------------------------------------------------------------------------------------------------------
+
+def test_classes_that_the_judge_cannot_see_and_methods_above_the_photographs():
+    classes = {PHOTOS: {"road": 0.9, "pole": 0.02, "car": 0.5}, "a": {"road": 0.8, "pole": 0.0, "car": 0.7}}
+    found = [Score("segmentation", name, [], {}, details={"IoU per class": values}) for name, values in classes.items()]
+    tables = per_class_tables([A], found)
+    assert doubts.unseen_classes(tables) == [
+        "The judge cannot see pole even on photographs (IoU below 0.1): on this class no method can score, and mIoU "
+        "averages over it"]
+    assert "Above the photographs on 1 class: car (Alpha)" in doubts.classes_above_photographs(tables)[0]
+
+
+def test_too_few_resamples_for_any_significance():
+    found = [Score("differences", name, [Value("mIoU minus c", 0.1, None, "", True)], {},
+                   details={"tests": {"mIoU": {"p": 0.01, "p (Holm)": 0.07}}}) for name in ("a", "b")]
+    table = differences_table([A, B, C], found)
+    few, many = ({"config": {"score": {"bootstrap": n}}} for n in (60, 1000))
+    assert "no corrected p-value can fall below 0.066" in doubts.smallest_p(few, table)[0]
+    assert "No difference is significant: all 2" in doubts.smallest_p(many, table)[0]
+
+
+def test_a_score_that_is_the_same_for_all_and_a_distance_below_the_floor():
+    found = scores("distances", "FD-judge", False, a=(0.1, 0.01), b=(0.1, 0.01)) + [
+        Score("distances", FLOOR, [Value("FD-judge", 0.5, None, "", False)], {})]
+    table = main_table([A, B], found)
+    assert doubts.constant_scores(table) == [
+        "The same for every method, so it tells none from another: Fréchet distance (judge) (0.100)"]
+    assert doubts.floor(table)[0].startswith("Alpha and Beta are nearer to the photographs")
+
+
+def test_methods_of_different_precision_are_told():
+    one, two, three = (replace(m, precision=p) for m, p in ((A, "float32"), (B, "bf16"), (C, "bf16")))
+    assert doubts.mixed_precisions([one, two, three]) == [
+        "Methods were trained in different precisions: Beta and Gamma in bf16; Alpha in float32"]
+    assert doubts.mixed_precisions([two, three]) == doubts.mixed_precisions([A, B]) == []
+
+
+# --- people, names, protocol, the one picture -------------------------------------------------------------------------
+
+def test_agreement_is_one_sentence():
+    score = Score("agreement", "nyu", [Value("mIoU", -0.8), Value("FD-judge", 0.9), Value("mIoU, per image", 0.5)], {},
+                  details={"p (Holm)": {"mIoU": 0.2, "FD-judge": 0.01}, "human order": {"a": 1, "b": 2, "c": 3}})
+    assert people.agreement_sentences([score]) == [
+        "1 of 2 scores agree with the paper’s order on NYU (3 methods) better than chance would: Fréchet distance "
+        "(judge). Nearest to people comes Fréchet distance (judge) (tau +0.90), farthest from them mIoU (−0.80)."]
+    score.details["p (Holm)"]["FD-judge"] = 1.0
+    assert "None of 2 scores agrees" in people.agreement_sentences([score])[0]
+
+
+@pytest.mark.parametrize(("name", "title"), [
+    ("FD-judge", "Fréchet distance (judge)"), ("KD-dinov2", "Kernel distance (dinov2)"),
+    ("precision-judge, train against val", "Precision (judge), train against val"), ("mIoU", "mIoU"),
+    ("best-of-4 map distance-judge", "Best of 4: map distance (judge)"), ("pairwise pixels", "Pairwise pixels"),
+    ("density-judge", "Density (judge)"), ("something new", "Something new")])
+def test_names_of_scores_are_readable(name, title):
+    assert score_title(name) == title
+
+
+def test_no_raw_json_in_text():
+    value = {"input size": [64, 128], "layers": ["a", "b"], "exact": True, "of": {"x": None}}
+    assert entry_text(value) == "input size: 64×128; layers: a, b; exact: yes; of: (x: –)"
+    text = line([Score("distances", "a", [], {"extractors": {"judge": {"judge": {"name": "a net"}}}, "N": 1000,
+                                              "image size": [64, 128]})])
+    assert text == "Features of the judge (a net); 1,000 layouts at 64×128."
+
+
+def test_dependent_layouts_are_told():
+    note = "the 101 layouts depend on their neighbours, worth about 3 independent ones"
+    found = [Score("segmentation", "a", [Value("mIoU", 0.5, None, f"{note}: too few for an interval", True),
+                                         Value("pixel accuracy", 0.5, (0.4, 0.6), f"{note}; interval widened", True),
+                                         Value("other", 0.5, (0.4, 0.6), "", True)], {})]
+    assert facts.independent_layouts(found) == 3
+    assert facts.independent_layouts(scores(a=(0.5, 0.1))) is None
+    assert facts.interval_notes(found) == {"segmentation": [
+        f"Without interval: mIoU ({note}: too few for an interval)",
+        f"Interval of Pixel accuracy ({note}; interval widened)"]}
+
+
+def test_the_one_picture_is_the_median_layout(tiny_run):
+    layouts = tiny_run.layouts()
+    assert chosen_layout(tiny_run, [])[0] == layouts[len(layouts) // 2]
+    each = np.linspace(1, 0, len(layouts))
+    found = [Score("segmentation", name, [Value("mIoU", 0.5)], {}, {"mIoU": (each + shift).tolist()})
+             for name, shift in (("crn", 0), ("pix2pix", 0.3))]
+    name, rule = chosen_layout(tiny_run, found)
+    assert np.sort(each)[(len(each) - 1) // 2] == each[layouts.index(name)]
+    assert "of 12 layouts the one whose mIoU" in rule
