@@ -10,14 +10,14 @@ from urllib.parse import unquote
 
 import numpy as np
 import pytest
-from human_study.analysis.analyze import write_analysis
-from human_study.analysis.study import analyse_counts
 
 from data.errors import InputError
 from data.files import write_json, write_png
 from evaluation import merge
 from evaluation.rundir import PHOTOS, Method, RunDirectory, Score, Value
+from human_study.analysis.outputs import write_analysis
 from human_study.analysis.published import Counts
+from human_study.analysis.results import analyse_counts
 from reports.record import tables
 from reports.record.commands import finish
 from reports.record.names import entry_text, entry_title
