@@ -4,7 +4,7 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 OUT    ?= runs/street
 
-.PHONY: run app test lint clean
+.PHONY: run app test lint clean gpu-reference
 
 run: $(VENV)/.installed
 	$(BIN)/python -m evaluation.run --all --preset street --out $(OUT)
@@ -17,6 +17,11 @@ test: $(VENV)/.installed-test
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
+
+# CAMVID=folder PERCEPTUAL=vgg16.safetensors SQUEEZENET=squeezenet.safetensors; see benchmarks/gpu_reference.py
+gpu-reference: $(VENV)/.installed
+	$(BIN)/python -m benchmarks.gpu_reference --data $(CAMVID) --perceptual $(PERCEPTUAL) --squeezenet $(SQUEEZENET) \
+		--out $(if $(filter file,$(origin OUT)),runs/gpu-reference,$(OUT))
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

@@ -17,8 +17,9 @@ class Scale:
     """benches: one after another while nothing else uses the GPU; the last one's methods are the probe that the budget
     of the trainings follows from. compiled: benches with torch.compile. *_seconds: what a phase may take.
 
-    seeds: methods that are trained with further seeds. images: bounds of the budget of every method. tune: further
-    settings of the preset. precision_images, memorise_images: budgets of the two experiments.
+    seeds: methods that are trained with further seeds, most_seeds in all. images: bounds of the budget of every method.
+    jobs: trainings at a time, each in a process; 0: one after another. tune: further settings of the preset.
+    precision_images, memorise_images: budgets of the two experiments.
     """
 
     preset: str
@@ -28,6 +29,7 @@ class Scale:
     evaluation_seconds: float
     methods: tuple[str, ...]
     seeds: tuple[str, ...]
+    most_seeds: int
     images: tuple[int, int]
     jobs: int
     precision_images: int
@@ -59,7 +61,7 @@ FULL = Scale(
     ),
     compiled=(Bench("train_step_256p_compiled_cuda", ("--preset", "cityscapes-256p", "--rows", "naive", "harness",
                                                       "--compile", "default", "reduce-overhead", "--seconds", "5")),),
-    bench_seconds=95, evaluation_seconds=75, methods=METHODS, seeds=SEEDS, images=(1101, 36700), jobs=3,
+    bench_seconds=95, evaluation_seconds=70, methods=METHODS, seeds=SEEDS, most_seeds=4, images=(1101, 36700), jobs=4,
     precision_images=1600, memorise_images=5000)
 
 _TINY_SIZE = ("--size", "16", "32", "--batch", "2", "--seconds", "0.05")
@@ -69,5 +71,6 @@ TINY = Scale(
              Bench("train_step_probe", ("--preset", "smoke", "--methods", "crn,image_space", *HARNESS, *_TINY_SIZE))),
     compiled=(),
     bench_seconds=60, evaluation_seconds=45, methods=("crn", "image_space"), seeds=("crn", "image_space"),
-    images=(16, 16), jobs=2, precision_images=16, memorise_images=16, photographs=2,
-    tune=("data.val=8", "judge.images_seen=16", "score.bootstrap=100", "objectives.content={calibrate_at: 1}"))
+    most_seeds=2, images=(16, 16), jobs=2, precision_images=16, memorise_images=16, photographs=2,
+    tune=("data.train=16", "data.val=8", "perceptual.source=fixed", "judge.kind=fixed", "score.bootstrap=100",
+          "objectives.content={calibrate_at: 1}"))
