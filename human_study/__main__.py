@@ -1,8 +1,9 @@
 """The study's one command line: python -m human_study COMMAND [options]; human_study.commands says what each does."""
 
 import argparse
+import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -36,6 +37,17 @@ def numbers(text: str) -> list[int]:
         return [int(word) for word in text.split(",")]
     except ValueError:
         raise argparse.ArgumentTypeError(f"'{text}': expected whole numbers separated by commas") from None
+
+
+def whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    """argparse type: a whole number in a range."""
+    def read(text: str) -> int:
+        value = int(text) if re.fullmatch(r"-?\d{1,9}", text) else None
+        if value is None or value < least or (most is not None and value > most):
+            upper = f" to {most}" if most is not None else " or more"
+            raise argparse.ArgumentTypeError(f"'{text}': expected a whole number, {least}{upper}")
+        return value
+    return read
 
 
 RUN = option("--run", "run directory", metavar="DIR", required=True)
@@ -84,24 +96,27 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
                             choices=("numpy", "matlab"), default="numpy"),
         option("--images-url", "https address the pictures will be served from", default="images"))),
     "serve": ("Run a study on this computer: a link for every participant, a kiosk, or the address for a panel.", (
-        RUN, *BATCH, option("--participants", "make N new links", type=int, default=0, metavar="N"),
+        RUN, *BATCH, option("--participants", "links of N participants: those given out before, then new ones",
+                     type=whole(0), default=0, metavar="N"),
+        flag("--new-links", "all N are new; the earlier ones stay valid"),
         flag("--kiosk", "print the address of the kiosk's start screen"),
-        option("--assignments", "workers per HIT (default: the protocol's)", type=int),
+        option("--assignments", "workers per HIT (default: the protocol's)", type=whole(1)),
         option("--panel", "prolific, or local (default) for any other", default="local"),
         option("--completion-code", "the panel's code for finished participants", default=""),
         option("--worker-param", "name of the panel's URL parameter with the participant", default=""),
         option("--complete-url", "where finished participants go; {code} is filled in", default=""),
         option("--host", "address to listen on (default: this computer only)", default="127.0.0.1"),
-        option("--port", "default %(default)s", type=int, default=8700),
+        option("--port", "default %(default)s; 0: any that is free", type=whole(0, 65535), default=8700),
         option("--public-url", "address under which participants reach the server", default=""),
         flag("--i-know", "really listen beyond this computer"), KEY)),
     "export": ("Write the answers of the study server as a table of responses.", (
         RUN, STUDY, option("--out", "CSV or Parquet file (default: responses.csv beside the batch)", type=Path,
                            metavar="FILE"),
         flag("--release", "for publication: no ids, coarser times"), SIMULATED)),
-    "forget": ("Delete everything that was stored of one participant.", (
+    "forget": ("Delete everything stored of one participant; older tables cannot bring it back.", (
         option("worker", "the id on the platform, or the name of a local participant's link"), RUN, STUDY,
-        option("--platform", "default %(default)s", default="local", choices=("local", "prolific")), KEY)),
+        option("--platform", "default %(default)s", default="local",
+               choices=("local", "prolific", "mturk", "turkle")), KEY)),
     "collect": ("Import what a platform handed back into a study's table of responses.", (
         option("files", "result tables, tables of responses, the study server's database (.sqlite)", nargs="+",
                type=Path, metavar="FILE"),
@@ -117,12 +132,13 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
         option("--ties", "half: half a vote for each method (default); drop: left out", default="half"), SIMULATED,
         OUT)),
     "simulate": ("Simulated workers take a study: the real page in a real browser, answers with a known truth.", (
-        RUN, *BATCH, *(option(f"--{kind}", f"number of workers of kind {kind}", type=int, default=0, metavar="N")
+        RUN, *BATCH, *(option(f"--{kind}", f"number of workers of kind {kind}", type=whole(0), default=0, metavar="N")
                        for kind in KINDS),
         option("--truth", "true shares, such as crn_vs_unet=0.8", nargs="+", action="extend", default=[],
                metavar="CONDITION=P"),
         option("--side-bias", "added to the log-odds of left", type=float, default=0.0),
-        option("--at-once", "browser windows open at the same time (default %(default)s)", type=int, default=4), KEY)),
+        option("--at-once", "browser windows open at the same time (default %(default)s)", type=whole(1), default=4),
+        KEY)),
 }
 
 

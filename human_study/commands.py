@@ -12,6 +12,7 @@ from data.errors import InputError
 from data.files import write_json, write_text
 from evaluation.rundir import RunDirectory
 from human_study.batch.folder import (
+    LINKS,
     RESPONSES,
     SIMULATED_RESPONSES,
     Batch,
@@ -22,7 +23,7 @@ from human_study.batch.folder import (
 )
 from human_study.design.cast import Cast, choose_cast, fitted
 from human_study.design.protocols import is_file, load_protocol
-from human_study.table.keys import default_key_file, load_key
+from human_study.table.keys import load_key
 
 if TYPE_CHECKING:
     from human_study.analysis.results import Analysis
@@ -120,14 +121,14 @@ def serve(args: Namespace) -> None:
     panel = server.choose_panel(args.panel, args.completion_code, args.worker_param, args.complete_url)
     run = RunDirectory.open(args.run)
     batch = batch_to_serve(run, args)
-    store = server.open_store(run, batch, args.key_file, assignments=args.assignments)
-    site = server.make_site(store, args.port, args.public_url, panel, args.completion_code)
-    links = server.new_links(site, args.participants)
-    if links:
-        server.append_links(batch.secret / "links.csv", links)
-    server.announce(site, links, args.kiosk)
-    server.run(site, args.host, args.port)
-    store.close()
+    with server.listen(args.host, args.port) as listening:
+        store = server.open_store(run, batch, args.key_file, assignments=args.assignments)
+        port = listening.getsockname()[1]  # --port 0: any that is free
+        site = server.make_site(store, port, args.public_url, panel, args.completion_code)
+        links = server.links_for(site, batch.secret / LINKS, args.participants, args.new_links)
+        server.announce(site, links, args.kiosk)
+        server.run(site, listening)
+        store.close()
 
 
 def simulate(args: Namespace) -> None:
@@ -167,31 +168,28 @@ def export(args: Namespace) -> None:
 
 
 def forget(args: Namespace) -> None:
-    from human_study.server.serve import open_store
+    from human_study.server.forget import forget as forget_everywhere
     run = RunDirectory.open(args.run)
     batch = read_batch(study_folder(run, args.protocol))
-    file = database_file(batch.folder)
-    if not file.exists():
-        raise InputError(f"{file}: no answers were collected")
-    store = open_store(run, batch, args.key_file)
-    count = store.forget(args.platform, args.worker)
-    store.close()
-    if not count:
-        raise InputError(f"nobody of platform {args.platform} with this id took part in {batch.study_id}")
-    print(f"deleted {count} session; tables exported before still hold its rows: export again")
+    done = forget_everywhere(run, batch, args.platform, args.worker, args.key_file)
+    print(f"deleted {done.sessions} session of the server, {done.rows} rows of tables of responses and {done.links} "
+          "link; what the platform or you keep elsewhere (result tables, published tables, an analysis made before) "
+          "still holds this participant: collect leaves those rows out, analyze again")
 
 
 def collect(args: Namespace) -> None:
     from human_study.analysis.quality import apply_rules
     from human_study.analysis.results import identity_of
     from human_study.platforms.collect import REPORT, collect_tables, refusal_table
-    from human_study.server.export import export_responses
+    from human_study.platforms.submissions import Refused
+    from human_study.server.export import export_responses, forgotten_in
+    from human_study.table.forgotten import of_forgotten, remember
     from human_study.table.responses import write_responses
     folder = study_folder(RunDirectory.open(args.run), args.protocol)
     batch, spec, out = read_batch(folder), specification(folder), args.out or folder
     earlier, answers = out / RESPONSES, [database_file(folder), folder / RESPONSES, out / RESPONSES]
     # a new key is made only where there are no answers yet: under another key everybody would be somebody else
-    key = load_key(args.key_file or default_key_file(batch.study_id, batch.spec_sha256), Path(args.run),
+    key = load_key(args.key_file or batch.key_file, Path(args.run),
                    create=not any(file.exists() for file in answers))
     files = args.files
     if earlier.exists() and earlier.resolve() not in [file.resolve() for file in files]:
@@ -199,7 +197,12 @@ def collect(args: Namespace) -> None:
             raise InputError(f"{earlier}: holds responses already; give --add to add to them, or another --out")
         files = [earlier, *files]
     tables = [export_responses(batch, database=file) if file.suffix == ".sqlite" else file for file in files]
+    remember(folder, {mark for file in files if file.suffix == ".sqlite" for mark in forgotten_in(file)})
     frame, refused = collect_tables(tables, key, batch.hits, args.platform)
+    gone = of_forgotten(frame, folder)
+    refused += [Refused("table of responses", name, "this participant asked to be forgotten")
+                for name in frame["session_id"][gone].unique()]
+    frame = frame[~gone]
     frame = apply_rules(frame, batch.protocol.rules)
     identity_of(frame, spec)
     write_text(out / REPORT, refusal_table(refused))

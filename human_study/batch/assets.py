@@ -1,7 +1,8 @@
 """The pictures that workers see: opaque names, one format, one pixel size, one file size, no metadata.
 
-A method must not be recognisable from anything but the picture itself: names are keyed hashes, every file is a PNG of
-the same encoder without compression, so that smooth and detailed pictures have the same number of bytes.
+A method must not be recognisable from anything but the picture itself: names are keyed hashes that differ from table to
+table, every file is a PNG of the same encoder, padded to the length of the longest one, so that smooth and detailed
+pictures have the same number of bytes.
 """
 
 import csv
@@ -27,9 +28,13 @@ from human_study.design.protocols import BLURRED, Protocol, Texts
 from human_study.table.keys import opaque
 
 BLUR_FACTOR = 16  # the anchor keeps one pixel of 16 x 16
+COMPRESSION = 6  # of zlib; photographs come to about half of their raw size
+CHUNK_BYTES = 12  # of a PNG chunk without content: length, kind, checksum
+PADDING = b"paDd"  # ancillary, private: no viewer needs it
 SHARPNESS = 2  # stored pixels per point on the screen: what dense displays show; more only takes time to load
 
 Key = tuple[str, str]  # (method, image_id)
+Name = tuple[str, str, str]  # (table, method, image_id): every table has names of its own
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class Asset:
 
     asset_id: str
     sha256: str  # of the file under public/images
+    table: str
     method: str
     image_id: str
     width: int
@@ -48,6 +54,10 @@ class Asset:
     @property
     def key(self) -> Key:
         return self.method, self.image_id
+
+    @property
+    def name(self) -> Name:
+        return self.table, self.method, self.image_id
 
 
 COLUMNS = tuple(column.name for column in fields(Asset))
@@ -72,30 +82,44 @@ def source_hashes(run: RunDirectory, keys: Iterable[Key]) -> dict[Key, str]:
         return dict(zip(files, pool.map(sha256, files.values()), strict=True))
 
 
-def write_assets(run: RunDirectory, folder: Path, hashes: dict[Key, str], keys: list[Key], secret: str,
-                 protocol: Protocol) -> list[Asset]:
-    """Encode every picture into `folder` (replaced as a whole), at most twice as large as it is shown.
+def write_assets(run: RunDirectory, folder: Path, hashes: dict[Key, str], names: list[Name], secret: str,
+                 protocol: Protocol) -> tuple[list[Asset], dict[Key, str]]:
+    """Encode every picture into `folder` (replaced as a whole), at most twice as large as it is shown; and the hash of
+    every picture's pixels.
 
     Raises InputError when a picture is broken or has another size than the photographs.
     """
-    staging = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(staging, ignore_errors=True)
-    staging.mkdir(parents=True)
+    staging, encoded = (folder.with_name(f".{folder.name}.{part}") for part in ("part", "encoded"))
+    for made in (staging, encoded):
+        shutil.rmtree(made, ignore_errors=True)
+        made.mkdir(parents=True)
+    keys = sorted({name[1:] for name in names})
+    files = {key: encoded / str(i) for i, key in enumerate(keys)}
     size = read_image(run.photo_file(next(i for m, i in keys if m not in INSTRUCTION))).shape[:2]
 
-    def encode(key: Key) -> Asset:
+    def encode(key: Key) -> tuple[tuple[int, int], str]:
         image = reduced(_pixels(run, key, size, protocol.texts), SHARPNESS * protocol.width)
-        content, file = _png(image), staging / f"{opaque(secret.encode(), 'asset', *key)}.png"
+        Image.fromarray(image).save(files[key], "PNG", compress_level=COMPRESSION)
+        return image.shape[:2], hashlib.sha256(image.tobytes()).hexdigest()
+
+    def pad(name: Name) -> Asset:
+        asset_id, key = opaque(secret.encode(), "asset", *name), name[1:]
+        content = padded(files[key].read_bytes(), length, asset_id)
+        file = staging / f"{asset_id}.png"
         file.write_bytes(content)
         os.utime(file, (0, 0))  # servers send the time in headers, and files are written method by method
-        return Asset(file.stem, hashlib.sha256(content).hexdigest(), *key, image.shape[1], image.shape[0],
-                     _relative(run, key), hashes.get(key, ""))
+        height, width = found[key][0]
+        return Asset(asset_id, hashlib.sha256(content).hexdigest(), *name, width, height, _relative(run, key),
+                     hashes.get(key, ""))
 
     with ThreadPoolExecutor() as pool:
-        assets = list(pool.map(encode, keys))
+        found = dict(zip(keys, pool.map(encode, keys), strict=True))
+        length = max(file.stat().st_size for file in files.values()) + CHUNK_BYTES
+        assets = list(pool.map(pad, names))
+    shutil.rmtree(encoded)
     shutil.rmtree(folder, ignore_errors=True)
     staging.rename(folder)
-    return assets
+    return assets, {key: pixels for key, (_, pixels) in found.items()}
 
 
 def write_table(assets: list[Asset], file: Path) -> None:
@@ -116,9 +140,8 @@ def intact(assets: list[Asset], folder: Path) -> bool:
         return all(pool.map(lambda asset: sha256(folder / f"{asset.asset_id}.png") == asset.sha256, assets))
 
 
-def identical_everywhere(assets: list[Asset], a: str, b: str) -> bool:
-    """Whether two methods have the same pixels on every layout shown of both."""
-    shown = {asset.key: asset.sha256 for asset in assets}
+def identical_everywhere(shown: dict[Key, str], a: str, b: str) -> bool:
+    """Whether two methods have the same pixels (by their hash) on every layout shown of both."""
     both = [i for method, i in shown if method == a and (b, i) in shown]
     return bool(both) and all(shown[a, i] == shown[b, i] for i in both)
 
@@ -163,17 +186,15 @@ def instruction_picture(text: str, size: tuple[int, int]) -> np.ndarray:
     return np.asarray(image)
 
 
-def _png(image: np.ndarray) -> bytes:
-    """uint8 [H, W, 3] -> PNG with unfiltered, stored rows: its length depends on H and W alone.
+def padded(png: bytes, length: int, name: str) -> bytes:
+    """The PNG with a chunk before its end that makes it `length` bytes long; viewers skip it.
 
-    Written out here because a general encoder tries its filters on every row all the same: 20 times slower.
+    What it holds follows from `name`, so that files of one picture under two names differ (servers hand out hashes of
+    files).
     """
-    height, width = image.shape[:2]
-    rows = np.zeros((height, 1 + 3 * width), np.uint8)  # each row begins with its filter: 0, none
-    rows[:, 1:] = image.reshape(height, -1)
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)  # 8 bits, RGB
-    return (b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(rows.tobytes(), 0))
-            + _chunk(b"IEND", b""))
+    end = png[-CHUNK_BYTES:]  # IEND has no content
+    filler = hashlib.shake_256(name.encode()).digest(length - len(png) - CHUNK_BYTES)
+    return png[:-CHUNK_BYTES] + _chunk(PADDING, filler) + end
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

@@ -6,6 +6,7 @@
     study/<protocol>/secret/spec.json            the frozen specification; its hash stands on every output
     study/<protocol>/secret/plan.csv             one row per planned trial (knows the methods)
     study/<protocol>/secret/assets.csv           one row per picture (knows the methods)
+    study/<protocol>/secret/identity             what tells this batch from others, and the secret of its names
 
 Nothing of secret/ may reach a worker. `trial_index` counts from 0: field choice_N of the page belongs to N - 1.
 """
@@ -19,9 +20,12 @@ from data.errors import InputError, nearest
 from data.files import fingerprint, read_json
 from evaluation.rundir import RunDirectory
 from human_study.batch.assets import Asset, asset_from_row
+from human_study.batch.identity import key_file
 from human_study.design.protocols import Protocol, validate
 
+SCHEMA = 2  # of a batch and its database; others are refused, never guessed at
 RESPONSES = "responses.csv"  # of a study folder: what is collected from platforms or exported from the server
+LINKS = "links.csv"  # in secret/: participants' names and links
 SIMULATED_RESPONSES = "simulated-responses.csv"  # of simulated workers, always apart
 PLAN_COLUMNS = ("study_id", "spec_sha256", "batch_id", "hit_id", "hit_index", "trial_index", "trial_id", "block",
                 "image_id", "condition", "left_method", "right_method", "left_asset", "right_asset",
@@ -82,6 +86,11 @@ class Batch:
     def spec_sha256(self) -> str:
         return self.spec["spec_sha256"]
 
+    @property
+    def key_file(self) -> Path:
+        """Where the key of pseudonyms and links lies unless another place is named."""
+        return key_file(self.folder, self.study_id)
+
     @cached_property
     def protocol(self) -> Protocol:
         return validate(self.spec["protocol"], str(self.secret / "spec.json"))
@@ -98,15 +107,20 @@ def database_file(folder: Path, simulated: bool = False) -> Path:
 def read_batch(folder: str | Path) -> Batch:
     """Read study/<protocol>/. Raises InputError when there is no complete batch."""
     folder = Path(folder)
-    if not (folder / "secret" / "spec.json").is_file():
+    spec_file = folder / "secret" / "spec.json"
+    if not spec_file.is_file():
         raise InputError(f"{folder}: no study batch there (no secret/spec.json); write one with python -m "
                          "human_study hits --run RUN --protocol PROTOCOL")
+    spec = read_json(spec_file)
+    if spec.get("schema") != SCHEMA:
+        raise InputError(f"{spec_file}: written by another version of this program (schema {spec.get('schema')}, this "
+                         f"one has {SCHEMA}): go on with that version, or rename the folder and write the batch again")
     hits: dict[str, list[PlannedTrial]] = {}
     for row in _rows(folder / "secret" / "plan.csv", PLAN_COLUMNS):
         trial = PlannedTrial.from_row(row)
         hits.setdefault(trial.hit_id, []).append(trial)
     assets = {asset.asset_id: asset for asset in read_assets(folder)}
-    return Batch(folder, read_json(folder / "secret" / "spec.json"), hits, assets)
+    return Batch(folder, spec, hits, assets)
 
 
 def read_assets(folder: Path) -> list[Asset]:

@@ -13,18 +13,20 @@ from evaluation.rundir import RunDirectory
 from human_study.batch.assets import (
     Asset,
     Key,
+    Name,
     identical_everywhere,
     intact,
     source_hashes,
     write_assets,
     write_table,
 )
-from human_study.batch.folder import PLAN_COLUMNS, RESPONSES, Batch, database_file, read_assets, read_batch
+from human_study.batch.folder import PLAN_COLUMNS, RESPONSES, SCHEMA, Batch, database_file, read_assets, read_batch
+from human_study.batch.identity import Identity, make_identity, private_folder
 from human_study.batch.page import table_template
 from human_study.design.cast import Cast, choose_cast, fitted
 from human_study.design.draw import Hit, Trial, draw
 from human_study.design.matlab import PUBLISHED
-from human_study.design.protocols import Protocol, load_protocol
+from human_study.design.protocols import Protocol, load_protocol, validate
 from human_study.table.keys import opaque
 
 Rng = Literal["numpy", "matlab"]
@@ -37,7 +39,8 @@ class StudyInUse(InputError):
 def write_batch(run: RunDirectory, protocol: str | Protocol, methods: Sequence[str] | None, reference: str,
                 anchor: str | None = None, seed: int = 0, rng: Rng = "numpy", images_url: str = "images",
                 out: Path | None = None) -> Batch:
-    """Draw the design and write study/<protocol>/ (or `out`). The same run and arguments give the same bytes.
+    """Draw the design and write study/<protocol>/ (or `out`). The same run and arguments give the same
+    bytes in the same folder: opaque names follow from the batch's own secret.
 
     methods: those compared with `reference`; None: all of the run but the reference and the anchor. anchor: overrides
     the protocol's. images_url: where the pictures will be served from, without the last slash.
@@ -49,16 +52,17 @@ def write_batch(run: RunDirectory, protocol: str | Protocol, methods: Sequence[s
     study_id = _study_id(run, protocol, cast, seed)
     _check_url(images_url)
     hits = draw(protocol, cast, run.layouts(), study_id, seed, rng)
-    keys = pictures(hits)
-    hashes = source_hashes(run, keys)
+    names = pictures(hits)
+    hashes = source_hashes(run, sorted({name[1:] for name in names}))
     spec = _spec(protocol, cast, study_id, seed, rng, hashes)
     folder = Path(out) if out else run.study / protocol.name
     _keep_answers(folder, spec)
-    assets = _pictures_on_disk(run, folder, spec, hashes, keys, protocol)
-    _refuse_identical(hits, assets)
-    _write_plan(folder, spec, hits, assets)
-    _write_tables(folder, protocol, hits, assets, images_url)
-    write_json(folder / "secret" / "spec.json", spec)
+    identity = make_identity(folder)
+    assets = _pictures_on_disk(run, folder, spec, identity, hashes, hits)
+    tables = table_names(hits, identity.secret)
+    _write_plan(folder, spec, hits, assets, tables)
+    _write_tables(folder, protocol, hits, assets, images_url, tables)
+    write_json(private_folder(folder) / "spec.json", spec)
     batch = read_batch(folder)
     write_text(folder / "public" / "template.html", table_template(batch))
     return batch
@@ -71,14 +75,14 @@ def _study_id(run: RunDirectory, protocol: Protocol, cast: Cast, seed: int) -> s
     return f"{dataset}-{protocol.name}-{content[:8]}"
 
 
-def pictures(hits: Sequence[Hit]) -> list[Key]:
-    """Every (method, image_id) shown, sorted."""
-    return sorted({(method, trial.image_id) for hit in hits for trial in hit.trials
+def pictures(hits: Sequence[Hit]) -> list[Name]:
+    """Every (table, method, image_id) shown, sorted."""
+    return sorted({(hit.table, method, trial.image_id) for hit in hits for trial in hit.trials
                    for method in (trial.left, trial.right)})
 
 
 def _spec(protocol: Protocol, cast: Cast, study_id: str, seed: int, rng: str, hashes: dict[Key, str]) -> dict:
-    spec = {"schema": 1, "study_id": study_id, "protocol": protocol.model_dump(mode="json"),
+    spec = {"schema": SCHEMA, "study_id": study_id, "protocol": protocol.model_dump(mode="json"),
             "protocol_sha256": protocol.sha256(), "reference": cast.reference, "methods": list(cast.others),
             "anchor": cast.anchor, "seed": seed, "rng": rng,
             "images_sha256": {f"{method}/{image}": digest for (method, image), digest in sorted(hashes.items())}}
@@ -99,28 +103,32 @@ def _keep_answers(folder: Path, spec: dict) -> None:
         file.unlink()
 
 
-def _pictures_on_disk(run: RunDirectory, folder: Path, spec: dict, hashes: dict[Key, str],
-                      keys: list[Key], protocol: Protocol) -> dict[Key, Asset]:
+def _pictures_on_disk(run: RunDirectory, folder: Path, spec: dict, identity: Identity, hashes: dict[Key, str],
+                      hits: Sequence[Hit]) -> dict[Name, Asset]:
     """Keep the pictures of an earlier call with the same specification, otherwise write them."""
     images, written = folder / "public" / "images", folder / "secret" / "spec.json"
     if written.exists() and read_json(written).get("spec_sha256") == spec["spec_sha256"]:
         assets = read_assets(folder)
         if intact(assets, images):
-            return {asset.key: asset for asset in assets}
+            return {asset.name: asset for asset in assets}
     written.unlink(missing_ok=True)  # an interrupted call leaves no batch that looks complete
-    assets = write_assets(run, images, hashes, keys, spec["spec_sha256"], protocol)
+    protocol = validate(spec["protocol"], str(written))
+    # names change with the pictures, because caches keep old ones
+    secret = opaque(identity.secret.encode(), spec["spec_sha256"])
+    assets, pixels = write_assets(run, images, hashes, pictures(hits), secret, protocol)
+    _refuse_identical(hits, pixels)
     write_table(assets, folder / "secret" / "assets.csv")
-    return {asset.key: asset for asset in assets}
+    return {asset.name: asset for asset in assets}
 
 
-def _refuse_identical(hits: Sequence[Hit], assets: dict[Key, Asset]) -> None:
+def _refuse_identical(hits: Sequence[Hit], pixels: dict[Key, str]) -> None:
     for left, right in sorted({(t.left, t.right) for hit in hits for t in hit.trials if t.sentinel == "none"}):
-        if identical_everywhere(list(assets.values()), left, right):
+        if identical_everywhere(pixels, left, right):
             raise InputError(f"methods '{left}' and '{right}' have the same images: nothing to compare")
 
 
-def _write_plan(folder: Path, spec: dict, hits: Sequence[Hit], assets: dict[Key, Asset]) -> None:
-    names = table_names(hits)
+def _write_plan(folder: Path, spec: dict, hits: Sequence[Hit], assets: dict[Name, Asset],
+                names: dict[str, str]) -> None:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(PLAN_COLUMNS)
@@ -128,24 +136,25 @@ def _write_plan(folder: Path, spec: dict, hits: Sequence[Hit], assets: dict[Key,
         hit_id = opaque(spec["spec_sha256"].encode(), "hit", hit.table, hit.index)[:16]
         for i, trial in enumerate(hit.trials):
             writer.writerow([spec["study_id"], spec["spec_sha256"], names[hit.table], hit_id, hit.index, i,
-                             *_plan_cells(trial, assets)])
+                             *_plan_cells(hit.table, trial, assets)])
     write_text(folder / "secret" / "plan.csv", text.getvalue())
 
 
-def _plan_cells(trial: Trial, assets: dict[Key, Asset]) -> list:
-    left, right = assets[trial.left, trial.image_id], assets[trial.right, trial.image_id]
+def _plan_cells(table: str, trial: Trial, assets: dict[Name, Asset]) -> list:
+    left, right = assets[table, trial.left, trial.image_id], assets[table, trial.right, trial.image_id]
     return [trial.trial_id, trial.block, trial.image_id, trial.condition, trial.left, trial.right, left.asset_id,
             right.asset_id, trial.exposure_ms or "", trial.sentinel, trial.sentinel_answer]
 
 
-def table_names(hits: Sequence[Hit]) -> dict[str, str]:
-    """Opaque file names of the HIT tables, without suffix, by table: a name must not tell the baseline."""
-    tables = list(dict.fromkeys(hit.table for hit in hits))
+def table_names(hits: Sequence[Hit], secret: str) -> dict[str, str]:
+    """Opaque file names of the HIT tables, without suffix, by table: a name must not tell the baseline, and neither
+    must the order."""
+    tables = sorted({hit.table for hit in hits}, key=lambda table: opaque(secret.encode(), "table", table))
     return {table: f"hits-{i:02d}" for i, table in enumerate(tables, 1)}
 
 
-def _write_tables(folder: Path, protocol: Protocol, hits: Sequence[Hit], assets: dict[Key, Asset], url: str) -> None:
-    names = table_names(hits)
+def _write_tables(folder: Path, protocol: Protocol, hits: Sequence[Hit], assets: dict[Name, Asset], url: str,
+                  names: dict[str, str]) -> None:
     for old in (folder / "public").glob("hits-*.csv"):
         if old.stem not in names.values():
             old.unlink()
@@ -154,19 +163,19 @@ def _write_tables(folder: Path, protocol: Protocol, hits: Sequence[Hit], assets:
         write_text(folder / "public" / f"{name}.csv", hit_table(own, assets, url, protocol.timed))
 
 
-def hit_table(hits: Sequence[Hit], assets: dict[Key, Asset], url: str, timed: bool) -> str:
+def hit_table(hits: Sequence[Hit], assets: dict[Name, Asset], url: str, timed: bool) -> str:
     """MTurk's input table: one row per HIT; image_A_url_N, image_B_url_N[, time_N]; cells of shorter HITs are empty."""
     widest = max(len(hit.trials) for hit in hits)
     names = ("image_A_url_{}", "image_B_url_{}", "time_{}")[: 3 if timed else 2]
     lines = [[name.format(n) for n in range(1, widest + 1) for name in names]]
     for hit in hits:
-        cells = [cell for trial in hit.trials for cell in _table_cells(trial, assets, url)[: len(names)]]
+        cells = [cell for trial in hit.trials for cell in _table_cells(hit.table, trial, assets, url)[: len(names)]]
         lines.append(cells + [""] * (widest * len(names) - len(cells)))
     return "".join(",".join(line) + "\n" for line in lines)
 
 
-def _table_cells(trial: Trial, assets: dict[Key, Asset], url: str) -> list[str]:
-    ids = [assets[method, trial.image_id].asset_id for method in (trial.left, trial.right)]
+def _table_cells(table: str, trial: Trial, assets: dict[Name, Asset], url: str) -> list[str]:
+    ids = [assets[table, method, trial.image_id].asset_id for method in (trial.left, trial.right)]
     return [*(f"{url}/{asset_id}.png" for asset_id in ids), str(trial.exposure_ms or "")]
 
 

@@ -13,15 +13,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import pandas as pd
-import uvicorn
 
 from data.errors import InputError, nearest
 from human_study.batch.folder import PlannedTrial, database_file
 from human_study.design.draw import generator
 from human_study.rehearsal.workers import KINDS, Truth
-from human_study.server.application import create_app
 from human_study.server.export import export_responses
 from human_study.server.serve import make_site
+from human_study.server.serve import server as server_of
 from human_study.server.site import Site
 from human_study.server.store import Store
 from human_study.table.keys import pseudonym
@@ -47,8 +46,7 @@ def running(site_of: Callable[[int], Site]) -> Iterator[Site]:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         site = site_of(listener.getsockname()[1])
-        config = uvicorn.Config(create_app(site), log_level="warning", access_log=False, server_header=False)
-        server = uvicorn.Server(config)
+        server = server_of(site)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         while not server.started:

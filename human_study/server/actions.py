@@ -34,6 +34,7 @@ class Consent(Said):
     agreed: Literal[True]
     vision: Literal[True]
     version: str = Field(max_length=64)
+    client_version: str | None = Field(None, pattern=r"^[0-9a-f]{12}$")
     user_agent_family: Literal["Edge", "Opera", "Firefox", "Chrome", "Safari", "other"]
 
 
@@ -76,7 +77,8 @@ def act_open(site: Site, session: Session, body: Plain) -> dict:
 def act_consent(site: Site, session: Session, body: Consent) -> dict:
     if body.version != consent_version(site.store.batch.protocol):
         raise Refusal("out_of_step")
-    return state_of(site, site.store.consent(session.session_id, body.version, body.user_agent_family))
+    return state_of(site, site.store.consent(session.session_id, body.version, body.user_agent_family,
+                                                 body.client_version))
 
 
 def act_shown(site: Site, session: Session, body: Shown) -> dict:

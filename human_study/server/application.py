@@ -66,8 +66,6 @@ def study_page(request: Request, session: Session) -> Response:
 
 async def by_link(request: Request) -> Response:
     site: Site = request.app.state.site
-    if not site.arrivals.allows(ANONYMOUS):
-        return message_page(request, "Too many visitors at once. Please try again in a minute.", 429)
     session = await run_in_threadpool(site.store.by_token, request.path_params["token"])
     return study_page(request, session) if session else no_such_page(request)
 
@@ -77,12 +75,13 @@ async def by_panel(request: Request) -> Response:
     worker = request.query_params.get(site.panel.worker, "")
     if not same(request.path_params["token"], site.token("panel")):
         return no_such_page(request)
-    if not site.arrivals.allows(ANONYMOUS):
-        return message_page(request, "Too many visitors at once. Please try again in a minute.", 429)
     if not worker or len(worker) > WORKER_LETTERS:
         return message_page(request, f"The address lacks the parameter {site.panel.worker}. Please open the study "
                             "from the platform again.", 400)
     assignment = request.query_params.get(site.panel.assignment, "")[:WORKER_LETTERS]
+    known = await run_in_threadpool(site.store.known, site.panel.platform, worker)
+    if not known and not site.newcomers.allows(ANONYMOUS):
+        return too_many(request)
     return study_page(request, await run_in_threadpool(site.store.arrive, site.panel.platform, worker, assignment))
 
 
@@ -104,7 +103,14 @@ async def kiosk(request: Request) -> Response:
     return study_page(request, session)
 
 
+def too_many(request: Request) -> Response:
+    return message_page(request, "Too many visitors at once. Please try again in a minute.", 429)
+
+
 def no_such_page(request: Request) -> Response:
+    """For links that are not ours: these alone are limited, because they cost time and may be guesses."""
+    if not request.app.state.site.guesses.allows(ANONYMOUS):
+        return too_many(request)
     return message_page(request, "There is nothing here. Please check the link.", 404)
 
 

@@ -10,10 +10,18 @@ from pathlib import Path
 import pandas as pd
 
 from data.errors import InputError
-from human_study.batch.folder import RESPONSES, SIMULATED_RESPONSES, Batch, PlannedTrial, database_file, read_batch
-from human_study.batch.page import client_version
+from human_study.batch.folder import (
+    RESPONSES,
+    SCHEMA,
+    SIMULATED_RESPONSES,
+    Batch,
+    PlannedTrial,
+    database_file,
+    read_batch,
+)
 from human_study.server.site import KIOSK
 from human_study.server.store import FIELDS, Session
+from human_study.table.forgotten import refuse_forgotten
 from human_study.table.responses import make_responses, merge_responses, read_responses
 
 STATUS = {"running": "incomplete", "finished": "submitted", "withdrawn": "withdrawn"}
@@ -31,7 +39,10 @@ def export_responses(study: Path | Batch, simulated: bool = False, database: Pat
     if not file.exists():
         raise InputError(f"{file}: no answers yet; collect some with python -m human_study serve")
     with _reading(file) as db:
-        answered = dict(db.execute("SELECT name, value FROM meta"))["spec_sha256"]
+        about = dict(db.execute("SELECT name, value FROM meta"))
+        if about.get("schema") != str(SCHEMA):
+            raise InputError(f"{file}: written by another version of this program; export it with that version")
+        answered = about["spec_sha256"]
         sessions = {row[0]: Session(*row) for row in db.execute(f"SELECT {FIELDS} FROM session")}
         found = pd.read_sql_query("SELECT session_id, trial_index, record FROM response "
                                   "ORDER BY session_id, trial_index", db)
@@ -54,6 +65,12 @@ def _reading(file: Path) -> Iterator[sqlite3.Connection]:
         raise InputError(f"{file}: not a database of the study server ({error})") from None
 
 
+def forgotten_in(database: Path) -> set[str]:
+    """Marks of the participants whom a database's server was told to forget."""
+    with _reading(database) as db:
+        return {mark for mark, in db.execute("SELECT mark FROM forgotten")}
+
+
 def missing_answers(frame: pd.DataFrame, folder: Path, simulated: bool = False) -> int:
     """Answers on the study server that a table lacks, or holds in an earlier state (unfinished, not withdrawn)."""
     file = database_file(folder, simulated)
@@ -72,6 +89,7 @@ def all_responses(folder: Path, files: Sequence[Path], simulated: bool) -> pd.Da
     if not files and not collected.exists():
         return export_responses(folder, simulated)
     frame = merge_responses([read_responses(file) for file in files or [collected]])
+    refuse_forgotten(frame, folder, ", ".join(map(str, files or [collected])))
     if not files and (count := missing_answers(frame, folder, simulated)):
         raise InputError(f"{collected}: behind the study server by {count} answers; take them in with python -m "
                          "human_study export (where other platforms' answers stand in it: human_study collect --add "
@@ -99,11 +117,13 @@ def _row(batch: Batch, session: Session, trial: PlannedTrial, record: dict) -> d
             "right_asset": trial.right_asset, "sentinel": trial.sentinel,
             "sentinel_answer": trial.sentinel_answer or None, "exposure_req_ms": trial.exposure_req_ms,
             "submit_status": STATUS[session.status], "user_agent_family": session.user_agent_family,
-            "asset_error": False, "client_version": client_version(), **record}
+            "asset_error": False, "client_version": session.client_version, **record}
 
 
 def release(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table for publication: workers and sessions numbered, no platform ids, clock times or browsers."""
+    """The table for publication: workers and sessions numbered, no platform ids, clock times or browsers, and nothing
+    of anybody who withdrew."""
+    frame = frame[frame["submit_status"].ne("withdrawn")]
     numbered = {name: frame[name].map({value: f"{prefix}{i:04d}" for i, value in enumerate(
         sorted(frame[name].dropna().unique()), 1)}) for name, prefix in (("worker_id", "w"), ("session_id", "s"))}
     empty = dict.fromkeys(("assignment_id", "session_started", "onset_ts", "response_ts",

@@ -44,12 +44,12 @@ def progress(store: Store) -> dict:
 
 
 async def admin_by_token(request: Request) -> Response:
-    """The token of the link is exchanged for a cookie."""
+    """The token of the link is exchanged for a cookie; the page takes it out of the address bar and the history."""
     site: Site = request.app.state.site
     if not same(request.path_params["token"], site.token("admin")):
         return message_page(request, "There is nothing here.", 404)
     response = admin_page(request)
-    response.set_cookie(COOKIE, site.token("admin cookie"), path="/admin", httponly=True, samesite="strict",
+    response.set_cookie(COOKIE, site.token("admin cookie"), path="/admin", httponly=True, samesite="lax",
                         secure=site.secure)
     return response
 

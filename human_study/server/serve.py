@@ -4,6 +4,8 @@ It listens on this computer only, unless --host, --public-url and --i-know say o
 """
 
 import csv
+import itertools
+import socket
 import sys
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -14,19 +16,22 @@ from data.errors import InputError, nearest
 from data.files import atomic_path
 from evaluation.rundir import RunDirectory
 from human_study.batch.folder import Batch, database_file
+from human_study.batch.identity import PRIVATE_FILE
 from human_study.server.application import create_app
+from human_study.server.patience import PatientProtocol
 from human_study.server.site import PANELS, Panel, Site
 from human_study.server.store import Store
-from human_study.table.keys import default_key_file, load_key
+from human_study.table.keys import load_key
 
 LOOPBACK = ("127.0.0.1", "localhost")
+BACKLOG = 512  # connections that wait to be taken
 
 
 def open_store(run: RunDirectory, batch: Batch, key_file: Path | None = None, simulated: bool = False,
                assignments: int | None = None) -> Store:
     """The study's database with its key; both are made on first use. A lost key is an error, not a new key."""
     file = database_file(batch.folder, simulated)
-    place = key_file or default_key_file(batch.study_id, batch.spec_sha256)
+    place = key_file or batch.key_file
     return Store(file, batch, load_key(place, run.path, create=not file.exists()), simulated, assignments)
 
 
@@ -63,22 +68,68 @@ def check_address(host: str, public_url: str, i_know: bool) -> None:
                          "give --public-url https://NAME and --i-know")
 
 
-def new_links(site: Site, count: int) -> list[tuple[str, str]]:
-    """(participant, link) of `count` new participants P001, P002, ...; names already given out are left out."""
-    links = []
-    number = 0
-    while len(links) < count:
-        number += 1
-        name = f"P{number:03d}"
-        if not site.store.known("local", name):
-            links.append((name, f"{site.origins[0]}/s/{site.store.invite('local', name)[1]}"))
-    return links
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens already: links are only given out once nobody else can hold the port."""
+    made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind((host, port))
+        made.listen(BACKLOG)
+    except OSError as error:
+        made.close()
+        raise InputError(f"--host {host} --port {port}: cannot listen there ({error.strerror}); is another study "
+                         "served already? Choose another --port") from None
+    return made
 
 
-def append_links(file: Path, links: list[tuple[str, str]]) -> None:
-    old = list(csv.reader(file.read_text(encoding="utf-8").splitlines())) if file.exists() else [["name", "link"]]
+def links_for(site: Site, file: Path, count: int, new: bool = False) -> list[tuple[str, str]]:
+    """(participant, link) of `count` participants: those given out before, in their order, and as many new ones as
+    are missing; or all new ones. Participants are called P001, P002, ...; `file` is written before this returns.
+
+    Raises InputError for more links than the study has places.
+    """
+    if count > site.store.places:
+        raise InputError(f"--participants {count}: the study has {site.store.places} places; give --assignments N, or "
+                         "--set hits=N for another study")
+    before = [] if new else [(name, token) for name, token in _given_out(file) if site.store.by_token(token)]
+    made = _new_tokens(site, count - len(before))
+    if made:
+        _write_links(file, site, [*_given_out(file), *made])
+    return [(name, site.link(token)) for name, token in [*before, *made][:count]]
+
+
+def _new_tokens(site: Site, count: int) -> list[tuple[str, str]]:
+    names = (f"P{number:03d}" for number in itertools.count(1))
+    free = (name for name in names if not site.store.known("local", name))
+    return [(name, site.store.invite("local", name)[1]) for name in itertools.islice(free, max(0, count))]
+
+
+def _given_out(file: Path) -> list[tuple[str, str]]:
+    """(name, token) of the links in a file, whatever address the server had then."""
+    if not file.exists():
+        return []
+    with open(file, newline="", encoding="utf-8") as stream:
+        return [(row["name"], row["link"].rpartition("/")[2]) for row in csv.DictReader(stream)]
+
+
+def _write_links(file: Path, site: Site, tokens: list[tuple[str, str]]) -> None:
     with atomic_path(file) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream, lineterminator="\n").writerows([*old, *links])
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerows([("name", "link"), *((name, site.link(token)) for name, token in tokens)])
+    file.chmod(PRIVATE_FILE)
+
+
+def forget_link(file: Path, worker: str) -> bool:
+    """Take a participant's line out of a file of links; whether there was one."""
+    if not file.exists():
+        return False
+    with open(file, newline="", encoding="utf-8") as stream:
+        header, *rows = csv.reader(stream)
+    kept = [row for row in rows if row[0] != worker]
+    with atomic_path(file) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
+        csv.writer(stream, lineterminator="\n").writerows([header, *kept])
+    file.chmod(PRIVATE_FILE)
+    return len(kept) < len(rows)
 
 
 def _query(panel: Panel) -> str:
@@ -101,6 +152,12 @@ def announce(site: Site, links: list[tuple[str, str]], kiosk: bool) -> None:
     sys.stdout.flush()
 
 
-def run(site: Site, host: str, port: int) -> None:
-    """Serve until stopped. There is no access log: it would hold the links."""
-    uvicorn.run(create_app(site), host=host, port=port, log_level="warning", access_log=False, server_header=False)
+def server(site: Site) -> uvicorn.Server:
+    """There is no access log: it would hold the links."""
+    return uvicorn.Server(uvicorn.Config(create_app(site), http=PatientProtocol, ws="none", log_level="warning",
+                                         access_log=False, server_header=False))
+
+
+def run(site: Site, listening: socket.socket) -> None:
+    """Serve until stopped."""
+    server(site).run(sockets=[listening])

@@ -39,12 +39,17 @@ class Site:
     completion_code: str = ""  # the panel's own code; empty: one per session
     secure: bool = False  # reached by https: cookies are sent by nothing else
     limits: RateLimit = field(default_factory=lambda: RateLimit(rate=20, burst=60))  # of one session
-    arrivals: RateLimit = field(default_factory=lambda: RateLimit(rate=20, burst=100))  # of strangers together
+    guesses: RateLimit = field(default_factory=lambda: RateLimit(rate=20, burst=100))  # of invalid links together
+    newcomers: RateLimit = field(default_factory=lambda: RateLimit(rate=20, burst=100))  # of a panel together
     _pictures: dict[tuple, dict[str, str]] = field(default_factory=dict)
 
     def token(self, purpose: str) -> str:
         """Token of a link that is not one participant's: "admin", "panel", "kiosk". The same after a restart."""
         return keyed(self.store.key, "token", purpose)[:TOKEN_LETTERS]
+
+    def link(self, token: str) -> str:
+        """A participant's own."""
+        return f"{self.origins[0]}/s/{token}"
 
     def api_key(self, session_id: str) -> str:
         return f"{session_id}.{keyed(self.store.key, 'api', session_id)[:TOKEN_LETTERS]}"

@@ -14,18 +14,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import InputError
-from human_study.batch.folder import Batch, PlannedTrial
+from human_study.batch.folder import SCHEMA, Batch, PlannedTrial
 from human_study.table.columns import SIMULATED
+from human_study.table.forgotten import mark
 from human_study.table.keys import keyed, pseudonym
 
 ABANDONED_S = 2 * 3600.0  # an unfinished session not heard of for so long gives its place to somebody else
 CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that look alike
-SCHEMA = """
+TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS session (
     session_id TEXT PRIMARY KEY, token_hash TEXT NOT NULL UNIQUE, platform TEXT NOT NULL, worker_id TEXT NOT NULL,
     assignment_id TEXT NOT NULL DEFAULT '', hit_id TEXT, status TEXT NOT NULL DEFAULT 'invited',
-    tab INTEGER NOT NULL DEFAULT 0, shown INTEGER NOT NULL DEFAULT -1, code TEXT NOT NULL,
+    client_version TEXT, tab INTEGER NOT NULL DEFAULT 0, shown INTEGER NOT NULL DEFAULT -1, code TEXT NOT NULL,
     consent_version TEXT, user_agent_family TEXT, created REAL NOT NULL, started REAL, seen REAL NOT NULL, ended REAL,
     UNIQUE (platform, worker_id)) STRICT;
 CREATE TABLE IF NOT EXISTS response (
@@ -34,6 +35,7 @@ CREATE TABLE IF NOT EXISTS response (
 CREATE TABLE IF NOT EXISTS event (
     id INTEGER PRIMARY KEY, session_id TEXT NOT NULL, at REAL NOT NULL, kind TEXT NOT NULL,
     detail TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS forgotten (mark TEXT PRIMARY KEY) STRICT;
 """
 
 
@@ -58,10 +60,20 @@ class Session:
     code: str
     consent_version: str | None
     user_agent_family: str | None
+    client_version: str | None  # of the page that was answered, which need not be that of who exports
     created: float
     started: float | None
     seen: float
     ended: float | None
+
+
+def _refuse_other_version(db: sqlite3.Connection, file: Path) -> None:
+    """Raises InputError for a database that another version of this program wrote."""
+    tables = {name for name, in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    found = dict(db.execute("SELECT name, value FROM meta")).get("schema", "1") if "meta" in tables else str(SCHEMA)
+    if found != str(SCHEMA):
+        raise InputError(f"{file}: written by another version of this program (schema {found}, this one has {SCHEMA}); "
+                         "serve and export it with that version")
 
 
 FIELDS = ", ".join(Session.__dataclass_fields__)
@@ -80,9 +92,12 @@ class Store:
         self._db = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "foreign_keys=ON"):
             self._db.execute(f"PRAGMA {pragma}")
-        self._db.executescript(SCHEMA)
-        expected = {"study_id": batch.study_id, "spec_sha256": batch.spec_sha256, "simulated": str(simulated),
-                    "key": keyed(key, "check")}
+        with self._write() as db:
+            _refuse_other_version(db, file)
+            for statement in TABLES.split(";"):
+                db.execute(statement)
+        expected = {"schema": str(SCHEMA), "study_id": batch.study_id, "spec_sha256": batch.spec_sha256,
+                    "simulated": str(simulated), "key": keyed(key, "check")}
         with self._write() as db:
             db.executemany("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO NOTHING", expected.items())
             found = dict(db.execute("SELECT name, value FROM meta"))
@@ -177,7 +192,7 @@ class Store:
             self._event(db, session_id, "open")
         return self.session(session_id)
 
-    def consent(self, session_id: str, version: str, agent: str) -> Session:
+    def consent(self, session_id: str, version: str, agent: str, client_version: str | None = None) -> Session:
         """Give the session a HIT. Raises Refusal("full") when every HIT has its workers."""
         with self._write() as db:
             session = self._current(session_id)
@@ -185,8 +200,8 @@ class Store:
                 hit_id = self._free_hit(db)
                 now = time.time()
                 db.execute("UPDATE session SET status = 'running', hit_id = ?, consent_version = ?, "
-                           "user_agent_family = ?, started = ?, seen = ? WHERE session_id = ?",
-                           (hit_id, version, agent, now, now, session_id))
+                           "user_agent_family = ?, client_version = ?, started = ?, seen = ? WHERE session_id = ?",
+                           (hit_id, version, agent, client_version, now, now, session_id))
                 self._event(db, session_id, "consent", version)
         return self.session(session_id)
 
@@ -215,14 +230,15 @@ class Store:
             self._event(db, session_id, "shown", detail)
 
     def answer(self, session_id: str, tab: int, trial_index: int, client_id: str, record: dict) -> None:
-        """Store one answer. The same answer again (same client_id) is taken as already stored; answers come in order.
+        """Store one answer. The same answer again (same client_id, same content) is taken as already stored; answers
+        come in order.
 
         Raises Refusal: "elsewhere" (another tab is open), "out_of_step" (not the next trial, or not shown yet).
         """
         with self._write() as db:
-            stored = db.execute("SELECT client_id FROM response WHERE session_id = ? AND trial_index = ?",
+            stored = db.execute("SELECT client_id, record FROM response WHERE session_id = ? AND trial_index = ?",
                                 (session_id, trial_index)).fetchone()
-            if stored and stored[0] == client_id:
+            if stored == (client_id, json.dumps(record)):
                 return
             session = self._running(session_id, tab)
             trials = self.trials(session)
@@ -301,6 +317,8 @@ class Store:
                                                   (name, worker_id))]
             for table in ("response", "event", "session"):
                 db.executemany(f"DELETE FROM {table} WHERE session_id = ?", [(one,) for one in found])
+            if found:  # copies of the database carry it to where older tables may lie
+                db.execute("INSERT INTO forgotten VALUES (?) ON CONFLICT DO NOTHING", (mark(worker_id),))
         with self._lock:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return len(found)

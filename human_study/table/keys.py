@@ -16,9 +16,11 @@ from data.errors import InputError
 KEY_BYTES = 32
 
 
-def default_key_file(study_id: str, spec_sha256: str) -> Path:
+def default_key_file(study_id: str, *identity: str) -> Path:
+    """In the user's data folder; `identity`: what tells this batch from others of the same study."""
     base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
-    return base / "semantic-image-synthesis-suite" / f"{study_id}-{spec_sha256[:12]}.key"
+    mark = hashlib.sha256("\0".join(identity).encode()).hexdigest()[:12]
+    return base / "semantic-image-synthesis-suite" / f"{study_id}-{mark}.key"
 
 
 def load_key(file: Path, results: Path, create: bool) -> bytes:
@@ -31,8 +33,9 @@ def load_key(file: Path, results: Path, create: bool) -> bytes:
         raise InputError(f"{file}: the key must lie outside the results ({results}), or it would travel with them")
     if not file.exists():
         if not create:
-            raise InputError(f"{file}: the key of this study is missing; without it no participant can be recognised "
-                             "(give its place with --key-file)")
+            raise InputError(f"{file}: the key of this study is missing; without it no participant can be recognised. "
+                             "A study that was moved or copied has its key under another name in that folder: give "
+                             "it with --key-file")
         _make(file)
     if stat.S_IMODE(file.stat().st_mode) & 0o077:
         raise InputError(f"{file}: the key is readable by others; run chmod 600 on it")

@@ -71,7 +71,8 @@ class Study {
       element("fieldset", {}, ...labels), element("p", {}, button));
     await this.pressed(button);
     button.disabled = true;
-    return { agreed: true, vision: true, version: this.config.consent_version };
+    return { agreed: true, vision: true, version: this.config.consent_version,
+      client_version: this.config.client_version };
   }
 
   async instructions(again) {

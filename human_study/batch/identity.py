@@ -1,0 +1,60 @@
+"""What makes one written batch different from every other: an instance of its own and a secret for opaque names.
+
+Both are random. Names that followed from the specification could be decoded by anyone who knows it, and a
+specification is meant to be published; two batches of one specification would share the key of their participants.
+"""
+
+import json
+import re
+import secrets
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from data.errors import InputError
+from data.files import write_text
+from human_study.table.keys import default_key_file
+
+FILE = "identity"  # in secret/; no .json, so that nothing that gathers tables and settings takes it along
+PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
+
+
+@dataclass(frozen=True)
+class Identity:
+    instance: str  # 16 hex digits, no secret
+    secret: str  # 64 hex digits: who has it can tell the method from a picture's name
+
+
+def read_identity(folder: Path) -> Identity:
+    """Of a batch in `folder`. Raises InputError where the file is missing or broken."""
+    file = folder / "secret" / FILE
+    try:
+        found = Identity(**json.loads(file.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise InputError(f"{file}: missing; it was written with the batch and holds the secret of its names") from None
+    except (ValueError, TypeError):
+        raise InputError(f"{file}: broken; expected what was written with the batch") from None
+    if not re.fullmatch(r"[0-9a-f]{16}", found.instance) or not re.fullmatch(r"[0-9a-f]{64}", found.secret):
+        raise InputError(f"{file}: broken; expected what was written with the batch")
+    return found
+
+
+def make_identity(folder: Path) -> Identity:
+    """The identity of the batch in `folder`, made if there is none yet; secret/ is closed to other users."""
+    file = private_folder(folder) / FILE
+    if not file.exists():
+        write_text(file, json.dumps(asdict(Identity(secrets.token_hex(8), secrets.token_hex(32)))) + "\n")
+        file.chmod(PRIVATE_FILE)
+    return read_identity(folder)
+
+
+def private_folder(folder: Path) -> Path:
+    """secret/ of a batch, readable by its owner only: it names the methods and holds people's answers and links."""
+    made = folder / "secret"
+    made.mkdir(parents=True, exist_ok=True, mode=PRIVATE_FOLDER)
+    made.chmod(PRIVATE_FOLDER)
+    return made
+
+
+def key_file(folder: Path, study_id: str) -> Path:
+    """Where the key of this batch lies by default: neither another batch nor a copy of this one has the same."""
+    return default_key_file(study_id, read_identity(folder).instance, str(folder.resolve()))

@@ -1,0 +1,75 @@
+"""What the page does, without a browser, and what several test files of the server share."""
+
+import json
+import re
+import secrets
+import warnings
+
+import pytest
+
+from human_study.__main__ import main
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # newer versions of Starlette ask for another HTTP client, older ones know this one
+    from starlette.testclient import TestClient  # noqa: F401  (for those who import from here)
+
+ORIGIN = "http://127.0.0.1:8700"
+SMALL = ["test_trials=6", "sentinels=1", "instruction_checks=1", "practice=1", "hits=4"]
+SECRET_WORDS = re.compile(r"(?<![a-z])(crn|pix2pix|image_space|diversity|photos|blurred|sentinel|perceptual|"
+                          r"instruction-obeyed|anchor)(?![a-z])", re.IGNORECASE)
+
+
+def config_of(page: str) -> dict:
+    return json.loads(re.search(r'id="study-config">(.*?)</script>', page)[1])
+
+
+def record(chosen="left", **more):
+    return {"chosen": chosen, "rt_ms": 700.5, "onset_ts": 10.0, "response_ts": 710.5, "focus_lost": False} | more
+
+
+class Participant:
+    """What the page does, without a browser."""
+
+    def __init__(self, client, path):
+        self.client = client
+        response = client.get(path)
+        assert response.status_code == 200
+        self.page = response.text
+        self.config = config_of(self.page)
+        self.headers = {"X-Session": self.config["key"]}
+        self.state = self.ask("open", {}).json()
+
+    def ask(self, action, body):
+        tab = {"tab": self.state["tab"]} if hasattr(self, "state") else {}
+        return self.client.post(f"/api/{action}", json=tab | body, headers=self.headers)
+
+    def consent(self):
+        body = {"agreed": True, "vision": True, "version": self.config["consent_version"],
+                "user_agent_family": "Chrome"}
+        self.state |= self.ask("consent", body).json()
+        return self
+
+    def answer(self, index, chosen="left", client_id=None, **more):
+        body = {"trial_index": index, "client_id": client_id or secrets.token_hex(16), "record": record(chosen, **more)}
+        return self.ask("answer", body)
+
+    def show(self, index, client_id=None):
+        return self.ask("shown", {"trial_index": index, "client_id": client_id or secrets.token_hex(16)})
+
+    def all(self):
+        for i in range(self.state["answered"], len(self.state["trials"])):
+            assert self.answer(i, "left" if i % 2 else "right").status_code == 200
+        return self.ask("finish", {}).json()
+
+
+def join(client, name=None):
+    _, token = client.app.state.site.store.invite("local", name)
+    return Participant(client, f"/s/{token}")
+
+
+def refused(arguments, capsys):
+    with pytest.raises(SystemExit):
+        main(arguments)
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    return error

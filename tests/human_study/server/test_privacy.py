@@ -1,0 +1,258 @@
+"""Pseudonyms, keys, forgetting, release; answers are never lost on the way to the analysis."""
+
+import shutil
+import sqlite3
+from pathlib import Path
+
+import pytest
+
+from data.errors import InputError
+from human_study.__main__ import main
+from human_study.batch.folder import database_file
+from human_study.batch.write import write_batch
+from human_study.commands import analyse_run
+from human_study.design.protocols import load_protocol
+from human_study.server.export import export_responses, missing_answers, release
+from human_study.server.serve import choose_panel, links_for, open_store
+from human_study.table.keys import load_key, pseudonym
+from human_study.table.responses import merge_responses, read_responses, write_responses
+from tests.human_study.server.participants import ORIGIN, SMALL, Participant, join, refused
+
+
+def test_raw_ids_are_nowhere(make, tiny_run, key_file):
+    client = make(panel=choose_panel("prolific", "C1A2B3", "", ""))
+    worker = "5f00aa77bb11cc22dd33ee44"
+    path = f"/p/{client.app.state.site.token('panel')}?PROLIFIC_PID={worker}"
+    Participant(client, path).consent().all()
+    store = client.app.state.site.store
+    assert pseudonym(store.key, "prolific", worker) in set(export_responses(store.batch)["worker_id"])
+    for file in tiny_run.study.rglob("*"):
+        if file.is_file():
+            assert worker.encode() not in file.read_bytes(), file
+
+
+def test_forget(make, tiny_run, key_file, capsys):
+    client = make()
+    join(client, "P001").consent().all()
+    join(client, "P002").consent().all()
+    store = client.app.state.site.store
+    name = pseudonym(store.key, "local", "P001")
+    arguments = ["--run", str(tiny_run.path), "--protocol", "lab", "--key-file", str(key_file)]
+    main(["forget", *arguments, "P001"])
+    assert "deleted 1 session" in capsys.readouterr().out
+    assert set(export_responses(store.batch)["worker_id"]) == {pseudonym(store.key, "local", "P002")}
+    for file in database_file(store.batch.folder).parent.glob("study.sqlite*"):
+        assert name.encode() not in file.read_bytes()
+    main(["forget", *arguments, "P001"])  # again: nothing is left to delete
+    assert "deleted 0 session" in capsys.readouterr().out
+    assert "nobody of platform local" in refused(["forget", *arguments, "P003"], capsys)
+
+
+def test_forgetting_reaches_tables_and_links_and_lasts(make, tiny_run, key_file, tmp_path, capsys):
+    client = make()
+    site, store = client.app.state.site, client.app.state.site.store
+    folder, links = store.batch.folder, store.batch.secret / "links.csv"
+    for _, link in links_for(site, links, 2):
+        Participant(client, link.removeprefix(ORIGIN)).consent().all()
+    table, older = folder / "responses.csv", tmp_path / "older.csv"
+    write_responses(export_responses(folder), table)
+    shutil.copy(table, older)
+    copy = tmp_path / "copy.sqlite"
+    with sqlite3.connect(copy) as db:
+        store._db.backup(db)
+    arguments = ["--run", str(tiny_run.path), "--protocol", "lab", "--key-file", str(key_file)]
+    main(["forget", *arguments, "P001"])
+    assert "1 session of the server, 9 rows of tables of responses and 1 link" in capsys.readouterr().out
+    other = pseudonym(store.key, "local", "P002")
+    assert set(read_responses(table)["worker_id"]) == {other}
+    assert "P001" not in links.read_text() and "P002" in links.read_text()
+    gone = pseudonym(store.key, "local", "P001").encode()
+    assert not [file for file in folder.rglob("*") if file.is_file() and gone in file.read_bytes()]
+    with pytest.raises(InputError, match="older.csv: holds 9 rows of a participant who was forgotten"):
+        analyse_run(tiny_run, "lab", [older])
+    shutil.copy(older, table)
+    with pytest.raises(InputError, match="9 rows of a participant who was forgotten"):
+        analyse_run(tiny_run, "lab")
+    for source in (older, copy):  # an earlier export, and the database as it was on another computer
+        table.unlink(missing_ok=True)
+        main(["collect", *arguments, str(source)])
+        assert set(read_responses(table)["worker_id"]) == {other}
+        assert "asked to be forgotten" in (folder / "import-report.csv").read_text()
+
+
+def test_a_copy_of_the_database_tells_whom_to_forget(make, tiny_run, key_file, tmp_path):
+    client = make()
+    someone = [join(client, name) for name in ("P001", "P002")]
+    [one.consent().all() for one in someone]
+    store = client.app.state.site.store
+    older, copy = tmp_path / "older.csv", tmp_path / "copy.sqlite"
+    write_responses(export_responses(store.batch), older)
+    store.forget("local", "P001")
+    with sqlite3.connect(copy) as db:
+        store._db.backup(db)
+    main(["collect", "--run", str(tiny_run.path), "--protocol", "lab", "--key-file", str(key_file), str(older),
+          str(copy)])
+    frame = read_responses(store.batch.folder / "responses.csv")
+    assert set(frame["worker_id"]) == {pseudonym(store.key, "local", "P002")}
+
+
+def test_whoever_withdrew_is_in_no_published_table(make):
+    client = make()
+    join(client, "P001").consent().all()
+    gone = join(client, "P002").consent()
+    gone.answer(0)
+    gone.ask("withdraw", {})
+    frame = export_responses(client.app.state.site.store.batch)
+    assert set(frame["submit_status"]) == {"submitted", "withdrawn"}
+    assert set(release(frame)["submit_status"]) == {"submitted"} and release(frame)["worker_id"].nunique() == 1
+
+
+def test_a_database_of_another_version_is_refused(make, tiny_run, key_file):
+    client = make()
+    join(client).consent().all()
+    store = client.app.state.site.store
+    store._db.execute("DELETE FROM meta WHERE name = 'schema'")  # as the version before wrote it
+    with pytest.raises(InputError, match="study.sqlite: written by another version.*schema 1, this one has 2"):
+        open_store(tiny_run, store.batch, key_file)
+    with pytest.raises(InputError, match="study.sqlite: written by another version"):
+        export_responses(store.batch)
+
+
+def test_the_pages_version_is_kept(make):
+    client = make()
+    someone = join(client)
+    body = {"agreed": True, "vision": True, "version": someone.config["consent_version"], "user_agent_family": "Chrome",
+            "client_version": "0123456789ab"}
+    someone.state |= someone.ask("consent", body).json()
+    someone.all()
+    assert set(export_responses(client.app.state.site.store.batch)["client_version"]) == {"0123456789ab"}
+
+
+def test_keys(tmp_path):
+    results = tmp_path / "run"
+    file = tmp_path / "keys" / "a.key"
+    with pytest.raises(InputError, match="is missing"):
+        load_key(file, results, create=False)
+    key = load_key(file, results, create=True)
+    assert load_key(file, results, create=False) == key and file.stat().st_mode & 0o777 == 0o600
+    file.chmod(0o644)
+    with pytest.raises(InputError, match="readable by others"):
+        load_key(file, results, create=False)
+    with pytest.raises(InputError, match="outside the results"):
+        load_key(results / "a.key", results, create=True)
+    assert pseudonym(key, "mturk", "A1") != pseudonym(key, "prolific", "A1")
+
+
+def test_a_lost_or_wrong_key_is_refused(make, tiny_run, key_file, tmp_path):
+    client = make()
+    batch = client.app.state.site.store.batch
+    with pytest.raises(InputError, match="the key is not the one"):
+        (tmp_path / "other").mkdir()
+        open_store(tiny_run, batch, _made(tmp_path / "other" / "k"))
+    key_file.unlink()
+    with pytest.raises(InputError, match="is missing"):
+        open_store(tiny_run, batch, key_file)
+
+
+def _made(file):
+    load_key(file, Path("/nowhere"), create=True)
+    return file
+
+
+def test_release_has_no_ids_and_coarse_times(make):
+    client = make()
+    join(client, "P001").consent().all()
+    frame = export_responses(client.app.state.site.store.batch)
+    public = release(frame)
+    text = public.to_csv()
+    for name in ("worker_id", "session_id"):
+        assert not any(value in text for value in frame[name])
+    assert set(public["worker_id"]) == {"w0001"} and set(public["rt_ms"]) == {700.0}
+    assert public["assignment_id"].isna().all() and public["outcome"].equals(frame["outcome"])
+
+
+def test_the_table_for_the_analysis_is_never_lost(make, tiny_run, tmp_path, capsys):
+    client = make()
+    join(client, "P001").consent().all()
+    folder = client.app.state.site.store.batch.folder
+    own, arguments = folder / "responses.csv", ["export", "--run", str(tiny_run.path), "--protocol", "lab"]
+    assert "--release needs --out" in refused([*arguments, "--release"], capsys)
+    assert "--release needs --out" in refused([*arguments, "--release", "--out", str(own)], capsys)
+    main([*arguments, "--release", "--out", str(tmp_path / "public.csv")])
+    main(arguments)
+    main(arguments)  # its own rows may be written again
+    frame = read_responses(own)
+    other = frame.assign(platform="mturk", session_id="mturk-A1")
+    write_responses(merge_responses([frame, other]), own)
+    assert "collected from mturk" in refused(arguments, capsys)
+    assert len(read_responses(own)) == 18
+
+
+def test_answers_given_after_the_export_are_not_left_out(make, tiny_run):
+    client = make()
+    first = join(client)
+    first.consent().all()
+    folder = client.app.state.site.store.batch.folder
+    write_responses(export_responses(folder), folder / "responses.csv")
+    assert missing_answers(read_responses(folder / "responses.csv"), folder) == 0
+    join(client).consent().answer(0)
+    with pytest.raises(InputError, match="behind the study server by 1 answers.*human_study export"):
+        analyse_run(tiny_run, "lab")
+    write_responses(export_responses(folder), folder / "responses.csv")
+    first.ask("withdraw", {})
+    with pytest.raises(InputError, match="behind the study server by 9 answers"):
+        analyse_run(tiny_run, "lab")
+
+
+def test_collect_reads_the_database_it_is_given(make, tiny_run, key_file, tmp_path, capsys):
+    client = make()
+    join(client).consent().all()
+    store = client.app.state.site.store
+    copy = tmp_path / "from another computer" / "answers.sqlite"
+    copy.parent.mkdir()
+    with sqlite3.connect(copy) as db:
+        store._db.backup(db)
+    join(client).consent().all()
+    arguments = ["collect", "--run", str(tiny_run.path), "--key-file", str(key_file), str(copy)]
+    main(arguments)
+    assert read_responses(store.batch.folder / "responses.csv")["session_id"].nunique() == 1
+    with sqlite3.connect(copy) as db:
+        db.execute("UPDATE meta SET value = 'b' WHERE name = 'spec_sha256'")
+    assert "answers to specification b" in refused([*arguments, "--add"], capsys)
+    copy.write_text("no database")
+    assert "not a database" in refused([*arguments, "--add"], capsys)
+    key_file.unlink()
+    assert "is missing" in refused([*arguments, "--add"], capsys)
+    assert not key_file.exists()  # another key would make everybody somebody else
+
+
+def test_simulated_and_people_never_meet(make, tiny_run, key_file):
+    people, simulated = make(), make(simulated=True)
+    for client in (people, simulated):
+        join(client).consent().all()
+    batch = people.app.state.site.store.batch
+    frames = [export_responses(batch), export_responses(batch, simulated=True)]
+    assert [set(frame["platform"]) for frame in frames] == [{"local"}, {"sim"}]
+    with pytest.raises(InputError, match="never be merged"):
+        merge_responses(frames)
+    people.app.state.site.store.close()
+    simulated.app.state.site.store.close()
+    database_file(batch.folder, simulated=True).rename(database_file(batch.folder))
+    with pytest.raises(InputError, match="simulated differs"):
+        open_store(tiny_run, batch, key_file)
+
+
+def test_answers_outlive_a_new_batch(make, tiny_run):
+    client = make()
+    join(client).consent()
+    with pytest.raises(InputError, match="study.sqlite: belongs to a batch with other settings"):
+        write_batch(tiny_run, load_protocol("lab", [*SMALL, "hits=5"]), None, "crn")
+    write_batch(tiny_run, load_protocol("lab", SMALL), None, "crn")  # the same one is fine
+
+
+def test_simulated_answers_are_made_again(make, tiny_run):
+    client = make(simulated=True)
+    join(client).consent().all()
+    client.app.state.site.store.close()
+    batch = write_batch(tiny_run, load_protocol("lab", [*SMALL, "hits=5"]), None, "crn")
+    assert not list(batch.secret.glob("simulated.sqlite*"))
