@@ -4,9 +4,9 @@ import glob
 import hashlib
 import json
 import os
-import re
 import struct
 import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 import yaml
-from PIL import Image, ImageMode, ImageOps
+from PIL import Image, ImageMode, ImageOps, UnidentifiedImageError
 
 from data.errors import InputError
+from data.image_content import ID_MODES, channels, lossy_as, named
+from data.plain_yaml import parse_yaml
 
 
 @contextmanager
@@ -71,28 +73,39 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Raises InputError when the file is missing, cannot be read or is not JSON."""
+    """Raises InputError when the file is missing, cannot be read, is not JSON, or has a key twice in one object."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=_each_once)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
         raise InputError(f"{path}: a JSON file is expected ({error.strerror})") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except _Twice as error:
+        raise InputError(f"{path}: key '{error}' stands twice{_lines_of_twice(path)}") from None
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"{path}: not valid JSON ({error})") from None
 
 
-class _Loader(yaml.SafeLoader):
-    """Takes 1e-4 for a number, which to YAML 1.1 is text because it has no point."""
+class _Twice(Exception):
+    """A key that an object has twice."""
 
 
-_Loader.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+$"),
-                              list("-+0123456789"))
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise _Twice(next(key for i, key in enumerate(keys) if key in keys[:i]))
+    return values
 
 
-def parse_yaml(text: str) -> Any:
-    """Plain values. Raises yaml.YAMLError."""
-    return yaml.load(text, _Loader)
+def _lines_of_twice(path: Path) -> str:
+    """", in line 2 and line 5", by the reader of YAML, which counts lines: JSON is YAML but for tabs."""
+    try:
+        parse_yaml(Path(path).read_text(encoding="utf-8").replace("\t", " "))
+    except yaml.YAMLError as error:
+        _, found, lines = str(error).partition("stands twice")
+        return lines if found else ""
+    return ""
 
 
 def read_yaml(path: Path, what: str) -> dict[str, Any]:
@@ -126,17 +139,37 @@ def read_image(path: Path, mode: str = "RGB") -> np.ndarray:
     mode L: a label map [H, W] of the stored ids, palettes not applied; uint8, or what the file needs: bool for 1 bit,
     uint16 or int32 for 16 bits, int32 for 32.
     Raises InputError naming the file when it is missing, truncated, too large, no image, a photograph of more than 8
-    bits per channel or a label map of several channels.
+    bits per channel, or a label map that was compressed with loss, has several channels, pictures, or fractions.
     """
+    with _opened(path) as image:
+        return _as_ids(image, path) if mode == "L" else _as_photo(image, path)
+
+
+def check_label_map(path: Path) -> None:
+    """What can be said of a label map without reading its pixels. Raises InputError as read_image does."""
+    with _opened(path) as image:
+        _refuse_unfit(image, path)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
-            return _as_ids(image, path) if mode == "L" else _as_photo(image, path)
+            yield image
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
-    except (OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"{path}: broken or truncated image ({error})") from None
     except Image.DecompressionBombError as error:
         raise InputError(f"{path}: too large for an image ({error})") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: an image is expected, this is a folder") from None
+    except UnidentifiedImageError:
+        what = named(path)
+        reads = "; PNG, JPEG, BMP, TIFF and WebP are read" if what else "broken or truncated, or no image"
+        raise InputError(f"{path}: {what or ''}{reads}") from None
+    except PermissionError:
+        raise
+    except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error) as error:
+        raise InputError(f"{path}: broken or truncated image ({error})") from None
 
 
 def _as_photo(image: Image.Image, path: Path) -> np.ndarray:
@@ -149,12 +182,22 @@ def _as_photo(image: Image.Image, path: Path) -> np.ndarray:
     return np.asarray(image.convert("RGB"))
 
 
+def _refuse_unfit(image: Image.Image, path: Path) -> None:
+    if lossy := lossy_as(image):
+        raise InputError(f"{path}: its content is {lossy}, whose lossy compression changes class ids; save label maps "
+                         "as PNG, from their source")
+    if image.mode not in ID_MODES:
+        raise InputError(f"{path}: a label map has one channel of class ids, this file has {channels(image.mode)}")
+    if (pictures := getattr(image, "n_frames", 1)) > 1:
+        raise InputError(f"{path}: a label map is one picture, this file holds {pictures}")
+
+
 def _as_ids(image: Image.Image, path: Path) -> np.ndarray:
-    if image.mode not in ("L", "P", "1", "I", "I;16"):
-        raise InputError(f"{path}: a label map has one channel of class ids, this file has mode {image.mode}")
+    _refuse_unfit(image, path)
     if image.mode == "L":  # Pillow stretches greyscale of 2 and 4 bits to 0..255
         return np.asarray(image) // {2: 85, 4: 17}.get(png_bit_depth(path), 1)
-    return np.asarray(image)
+    ids = np.asarray(image)
+    return ids.astype(ids.dtype.newbyteorder("="))
 
 
 def png_bit_depth(path: Path) -> int | None:

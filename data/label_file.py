@@ -28,7 +28,7 @@ RawId = Annotated[int, Field(ge=0, lt=RAW_IDS)] | str
 
 
 class _LabelFile(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
     names: list[str] = Field(min_length=2)
     colours: list[Annotated[list[Level], Field(min_length=3, max_length=3)]] | None = None

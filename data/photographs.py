@@ -1,5 +1,6 @@
 """What the datasets of photographs share: matching files into pairs, reading, checking and resizing them."""
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,12 +9,11 @@ import numpy as np
 from PIL import Image
 
 from data.errors import InputError
-from data.files import read_image
+from data.files import check_label_map, read_image
 from data.labels import LabelSpace
 from data.pairs import Pair
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-LOSSY_SUFFIXES = (".jpg", ".jpeg", ".webp")
 
 
 @dataclass(frozen=True)
@@ -27,16 +27,17 @@ class PhotoPairs:
     """A PairDataset over files. Photographs are resized with antialiased bicubic, layouts by nearest neighbour.
 
     Both are stretched to `size` where its aspect ratio differs from the file's, as the paper does.
-    Raises InputError for a label map in a lossy format.
+    Raises InputError for a label map whose content, whatever its name, is in a lossy format: of files named .png only
+    the first is looked at here, every one when it is read.
     """
 
     def __init__(self, files: Sequence[FilePair], labels: LabelSpace, size: tuple[int, int]):
         self.files = list(files)
         self.labels = labels
         self.size = (int(size[0]), int(size[1]))
-        for file in self.files:
-            if file.layout.suffix.lower() in LOSSY_SUFFIXES:
-                raise InputError(f"{file.layout}: lossy compression changes class ids; expected layouts as PNG")
+        for number, file in enumerate(self.files):
+            if number == 0 or file.layout.suffix.lower() != ".png":
+                check_label_map(file.layout)
 
     def __len__(self) -> int:
         return len(self.files)
@@ -74,10 +75,17 @@ def require_folder(path: Path | str, contents: str) -> Path:
     """`path` as a folder; InputError when it is missing or a file. contents: what the folder should hold."""
     path = Path(path).expanduser()
     if not path.exists():
-        raise InputError(f"{path}: no such folder; expected {contents}")
+        above = path.parent
+        there = (_what_else(above) or "nothing") if above.is_dir() else "missing, too"
+        raise InputError(f"{path}: no such folder; expected {contents} ({above}: {there})")
     if not path.is_dir():
         raise InputError(f"{path} is a file; expected a folder with {contents}")
     return path
+
+
+def same_name(text: str) -> str:
+    """A name in one Unicode form: a Mac writes letters with accents as two characters, other systems as one."""
+    return unicodedata.normalize("NFC", text)
 
 
 def images_by_name(folder: Path, pattern: str = "*", ending: str = "",
@@ -90,9 +98,11 @@ def images_by_name(folder: Path, pattern: str = "*", ending: str = "",
     for file in sorted(folder.glob(pattern)):
         if file.name.startswith(".") or file.suffix.lower() not in suffixes or not file.stem.endswith(ending):
             continue
-        name = file.stem.removesuffix(ending)
+        name = same_name(file.stem.removesuffix(ending))
         if name in found:
-            raise InputError(f"{file} and {found[name]} have the same name '{name}'; names are unique in a split")
+            form = "" if found[name].stem == file.stem or file.parent != found[name].parent else \
+                " but for its Unicode form"
+            raise InputError(f"{file} and {found[name]} have the same name '{name}'{form}; names are unique in a split")
         found[name] = file
     return found
 
@@ -101,7 +111,9 @@ def match(photos: Mapping[str, Path], layouts: Mapping[str, Path], photo_folder:
           layout_folder: Path) -> list[FilePair]:
     """Pairs sorted by name. Raises InputError for no pair at all, a photograph without layout, or the reverse."""
     if not photos and not layouts:
-        raise InputError(f"no pairs: {photo_folder} has no photographs and {layout_folder} no layouts")
+        there = "; ".join(f"{folder}: {_what_else(folder) or 'nothing'}" for folder in (photo_folder, layout_folder))
+        raise InputError(f"no pairs: {photo_folder} has no photographs and {layout_folder} no layouts ({there}); files "
+                         f"that are read end in {', '.join(IMAGE_SUFFIXES)}")
     _check_partners(photos, layouts, "photograph", "layout", layout_folder)
     _check_partners(layouts, photos, "layout", "photograph", photo_folder)
     return [FilePair(name, photos[name], layouts[name]) for name in sorted(photos)]
@@ -113,7 +125,32 @@ def _check_partners(here: Mapping[str, Path], there: Mapping[str, Path], kind: s
     if alone:
         more = f" (and {len(alone) - 1} more)" if len(alone) > 1 else ""
         raise InputError(f"{here[alone[0]]}: {kind} without {partner}; expected one for '{alone[0]}' "
-                         f"in {partner_folder}{more}")
+                         f"in {partner_folder}{more}{near_miss(alone[0], partner_folder)}")
+
+
+def near_miss(name: str, folder: Path) -> str:
+    """Why there is no image of this name in a folder, as far as a file below it tells; "" where nothing does."""
+    for file in sorted(folder.rglob("*")):
+        stem = same_name(file.stem)
+        if file.is_dir() or stem.lower() != name.lower():
+            continue
+        if file.suffix.lower() not in IMAGE_SUFFIXES:
+            return f"; {file} is there, but {file.suffix or 'a file without suffix'} is not read: save it as PNG"
+        if stem != name:
+            return f"; {file} differs in capital letters"
+        if file.parent != folder:
+            return f"; {file} lies in another folder than that"
+    return ""
+
+
+def _what_else(folder: Path) -> str:
+    """What stands in a folder where images are expected: sub-folders, other files."""
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    folders = [entry.name for entry in entries if entry.is_dir()]
+    others = [entry.name for entry in entries if not entry.is_dir()]
+    parts = [f"{len(names)} {kind} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"
+             for kind, names in (("sub-folders", folders), ("other files", others)) if names]
+    return " and ".join(parts)
 
 
 def match_folders(photo_folder: Path, layout_folder: Path, contents: str) -> list[FilePair]:

@@ -10,12 +10,14 @@ import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from data.configuration import DataConfig, Section
+from data.configuration import DataConfig, Images, Section, Seed
 from data.errors import InputError, nearest
-from data.files import parse_yaml, read_yaml
+from data.files import read_yaml
+from data.plain_yaml import parse_yaml
 
 PRESET_FOLDER = Path(__file__).parent
 
+Parts = Annotated[int, Field(ge=1, le=10**5)]  # images or their groups that are held at once
 Beta = Annotated[float, Field(ge=0, lt=1)]  # a decay rate of Adam
 
 
@@ -27,8 +29,8 @@ class PerceptualConfig(Section):
     source: Literal["auto", "fixed", "trained", "torchvision", "matconvnet", "safetensors"] = "auto"
     path: str | None = None  # file of the weights; for auto, fixed and trained none
     label: str | None = None  # name of weights that are not ImageNet's, in protocols
-    width: float = Field(0.125, gt=0)  # `trained` only: fraction of VGG's channels
-    images_seen: int = Field(1500, ge=1)  # `trained` only
+    width: float = Field(0.125, gt=0, le=100)  # `trained` only: fraction of VGG's channels
+    images_seen: Images = 1500  # `trained` only
     convention: Literal["caffe", "torchvision"] = "caffe"  # `safetensors` only: the input the weights expect
 
     @field_validator("path", "label")
@@ -46,33 +48,33 @@ class SegmenterConfig(Section):
 
     # fixed: ships with the dataset; trained: by the run on the train split; auto: fixed where there is one
     kind: Literal["auto", "fixed", "trained"] = "auto"
-    width: int = Field(24, ge=8)
-    images_seen: int = Field(2000, ge=1)
-    batch: int = Field(8, ge=1)
-    lr: float = Field(2e-3, gt=0)
+    width: int = Field(24, ge=8, le=10**4)
+    images_seen: Images = 2000
+    batch: Parts = 8
+    lr: float = Field(2e-3, gt=0, le=1e3)
 
 
 class TrainingConfig(Section):
     """One budget for every method. `overrides` changes optimiser settings, never the budget."""
 
-    images_seen: int = Field(3000, ge=1)
-    batch: int = Field(4, ge=1)
-    lr: float = Field(1e-3, gt=0)
+    images_seen: Images = 3000
+    batch: Parts = 4
+    lr: float = Field(1e-3, gt=0, le=1e3)
     betas: list[Beta] = Field([0.9, 0.999], min_length=2, max_length=2)
     lr_decay: float = Field(0.0, ge=0, le=1)  # last fraction of the budget over which lr falls linearly to 0
     average: float = Field(0.0, ge=0, lt=1)  # decay of the moving average of weights that images are made with; 0: none
     precision: Literal["auto", "float32", "bf16"] = "auto"  # auto: bf16 on GPUs that compute it natively
-    checkpoint_seconds: float = Field(60.0, ge=0)  # time between checkpoints; one is always written at the end
+    checkpoint_seconds: float = Field(60.0, ge=0, le=1e9)  # time between checkpoints; one is always written at the end
     log_every: int = Field(10, ge=1)  # steps
     samples_every: int = Field(250, ge=1)  # steps between pictures of fixed validation layouts
-    workers: int = Field(0, ge=0)  # data loading processes
+    workers: int = Field(0, ge=0, le=1024)  # data loading processes
     start_from: str | None = None  # checkpoint, or run directory with one of the same method: all but the last layer
     trainable: str | int = "all"  # or: only the last n modules and the last layer
-    accumulate: int = Field(1, ge=1)  # parts of a batch that go through the network one after another; saves memory
+    accumulate: Parts = 1  # parts of a batch that go through the network one after another; saves memory
     activation_checkpointing: bool = False  # modules compute their activations again in the backward pass
-    cache_photo_features_gb: float = Field(0.0, ge=0)  # memory for the perceptual features of photographs seen before
+    cache_photo_features_gb: float = Field(0.0, ge=0, le=1e6)  # memory for features of photographs seen before
     compile: Literal["default", "reduce-overhead", "max-autotune"] | None = None  # torch.compile; the 2nd: CUDA graphs
-    group_timeout: float = Field(7200.0, gt=0)  # seconds that processes wait for one another, e.g. for the judge
+    group_timeout: float = Field(7200.0, gt=0, le=1e8)  # seconds that processes wait for one another
 
     @field_validator("trainable")
     @classmethod
@@ -85,7 +87,7 @@ class TrainingConfig(Section):
 
 
 class OptimiserOverride(Section):
-    lr: float | None = Field(None, gt=0)
+    lr: float | None = Field(None, gt=0, le=1e3)
     betas: list[Beta] | None = Field(None, min_length=2, max_length=2)
     lr_decay: float | None = Field(None, ge=0, le=1)
     average: float | None = Field(None, ge=0, lt=1)
@@ -116,8 +118,8 @@ class LabelJudgeConfig(Section):
 class ScoreConfig(Section):
     metrics: list[str] = ["segmentation", "distances", "diversity", "modes", "reference", "cost", "differences",
                           "agreement", "effects"]  # keys of METRICS and COMPARISONS in evaluation.scores
-    bootstrap: int = Field(2000, ge=100)  # resamples behind every interval
-    block: int = Field(1, ge=1)  # layouts drawn together in a resample: more than 1 for neighbouring frames of a film
+    bootstrap: int = Field(2000, ge=100, le=10**6)  # resamples behind every interval
+    block: int = Field(1, ge=1, le=10**9)  # layouts drawn together in a resample: more than 1 for frames of a film
     extractors: list[ExtractorConfig] = [ExtractorConfig()]
     judge: LabelJudgeConfig = LabelJudgeConfig()
     kernel_subset_size: int | None = Field(None, ge=2)  # None: 1000, or half the images where they are fewer
@@ -136,7 +138,7 @@ class StudyConfig(Section):
 
 class Preset(Section):
     extends: str | None = None
-    seed: int = Field(0, ge=0)
+    seed: Seed = 0
     device: Literal["auto", "cpu", "cuda"] = "auto"
     methods: list[str] = Field(
         ["crn", "crn_diversity", "pix2pix", "gan_segmentation", "encoder_decoder", "recombinator",
@@ -221,8 +223,9 @@ def _apply(values: dict, setting: str) -> None:
             raise InputError(f"--set {setting}: '{parent}' is a value, not a section")
     try:
         values[last] = parse_yaml(text)
-    except yaml.YAMLError:
-        raise InputError(f"--set {setting}: '{text}' is not a YAML value") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {setting}: '{text}' is not a YAML value ({' '.join(str(error).split())[:120]})"
+                         ) from None
 
 
 def _first_problem(error: ValidationError) -> str:

@@ -2,7 +2,6 @@
 
 import errno
 import os
-import pickle
 import random
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 from data.errors import InputError
 from data.files import atomic_path
 
+KEYS = {"description", "fingerprint", "step", "steps", "generator"}  # in every checkpoint
 WRITER = "inline_container"  # in every error of torch's writer, which says nothing of the disk that it found full
 
 
@@ -33,12 +33,18 @@ def load(path: Path, mapped: bool = False) -> dict[str, Any]:
     mapped: tensors stay in the file until they are used.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        saved = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except FileNotFoundError:
         raise InputError(f"{path}: no such checkpoint") from None
-    except (RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+    except (PermissionError, IsADirectoryError):
+        raise
+    except Exception as error:  # of half a file torch raises nearly anything, by where it ends
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: not a readable checkpoint ({reason})") from None
+        raise InputError(f"{path}: not a readable checkpoint ({reason}); damaged or copied in part: copy it again, or "
+                         "delete it to train again") from None
+    if not isinstance(saved, dict) or not saved.keys() >= KEYS:
+        raise InputError(f"{path}: not a checkpoint of this suite")
+    return saved
 
 
 def rng_state(device: torch.device) -> dict[str, Any]:

@@ -11,7 +11,16 @@ from pathlib import Path
 
 from data.errors import InputError
 from data.labels import LabelSpace
-from data.photographs import FilePair, PhotoPairs, images_by_name, match_folders, read_lines, require_folder
+from data.photographs import (
+    FilePair,
+    PhotoPairs,
+    images_by_name,
+    match_folders,
+    near_miss,
+    read_lines,
+    require_folder,
+    same_name,
+)
 
 CONTENTS = "train/, trainannot/, val/ and valannot/ as in the SegNet tutorial's copy of CamVid"
 
@@ -42,12 +51,13 @@ def _listed(folder: Path, listing: Path) -> list[FilePair]:
         if len(columns) != 2:
             raise InputError(f"{listing}: expected 'PHOTO LAYOUT' in every line, got '{line}'")
         photo, layout = (_find(folder, Path(column), listing, by_folder) for column in columns)
-        if photo.stem != layout.stem:
+        name = same_name(photo.stem)
+        if name != same_name(layout.stem):
             raise InputError(f"{listing} pairs {photo.parent.name}/{photo.name} with "
                              f"{layout.parent.name}/{layout.name}; expected the same name")
-        if photo.stem in pairs:
-            raise InputError(f"{listing}: '{photo.stem}' is listed twice")
-        pairs[photo.stem] = FilePair(photo.stem, photo, layout)
+        if name in pairs:
+            raise InputError(f"{listing}: '{name}' is listed twice")
+        pairs[name] = FilePair(name, photo, layout)
     return [pairs[name] for name in sorted(pairs)]
 
 
@@ -55,6 +65,8 @@ def _find(folder: Path, listed: Path, listing: Path, by_folder: dict[str, dict[s
     parent = listed.parent.name
     if parent not in by_folder:
         by_folder[parent] = images_by_name(folder / parent)
-    if listed.stem not in by_folder[parent]:
-        raise InputError(f"{listing} names {parent}/{listed.name}, but {folder / parent} has no such image")
-    return by_folder[parent][listed.stem]
+    name = same_name(listed.stem)
+    if name not in by_folder[parent]:
+        raise InputError(f"{listing} names {parent}/{listed.name}, but {folder / parent} has no such image"
+                         f"{near_miss(name, folder / parent)}")
+    return by_folder[parent][name]

@@ -13,7 +13,15 @@ from pathlib import Path
 from data.datasets.cityscapes import RAW_IDS, label_space
 from data.errors import InputError
 from data.matlab import read_mat
-from data.photographs import FilePair, PhotoPairs, images_by_name, read_lines, require_folder
+from data.photographs import (
+    FilePair,
+    PhotoPairs,
+    images_by_name,
+    near_miss,
+    read_lines,
+    require_folder,
+    same_name,
+)
 
 CONTENTS = "images/, labels/ and split.mat"
 LABELS = label_space(RAW_IDS + 1)
@@ -28,15 +36,15 @@ def open_split(folder: Path, split: str, size: tuple[int, int]) -> PhotoPairs:
     for kind, known in (("images", photos), ("labels", layouts)):
         if missing := [name for name in names if name not in known]:
             raise InputError(f"{source} names {len(missing)} pairs of the {split} split that {folder / kind} lacks, "
-                             f"the first is '{missing[0]}'; get the files, or give train.txt and val.txt with the "
-                             "names to use")
+                             f"the first is '{missing[0]}'{near_miss(missing[0], folder / kind)}; get the files, or "
+                             "give train.txt and val.txt with the names to use")
     return PhotoPairs([FilePair(name, photos[name], layouts[name]) for name in names], LABELS, size)
 
 
 def _names(folder: Path, split: str) -> tuple[Path, list[str]]:
     lists = {name: folder / f"{name}.txt" for name in ("train", "val")}
     if all(file.exists() for file in lists.values()):
-        return lists[split], sorted({Path(line).stem for line in read_lines(lists[split])})
+        return lists[split], sorted({same_name(Path(line).stem) for line in read_lines(lists[split])})
     file = folder / "split.mat"
     if not file.exists():
         raise InputError(f"{file}: no such file; it comes with the dataset and says which pairs are train and val "

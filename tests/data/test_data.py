@@ -1,8 +1,10 @@
 """Datasets of photographs: what they read, how they resize, and the one line they answer bad input with."""
 
+import shutil
 import struct
 import subprocess
 import sys
+import unicodedata
 import zlib
 
 import numpy as np
@@ -175,8 +177,9 @@ def test_street_is_opened_by_the_registry():
 
 
 def test_rooms_that_only_read_pairs_never_load_torch():
-    modules = ", ".join(f"data.{name}" for name in ("ade20k", "camvid", "cityscapes", "coco_stuff", "folder", "gta5",
-                                                    "nyu", "views"))
+    modules = ", ".join(f"data.{name}" for name in (
+        *(f"datasets.{module}" for module in ("ade20k", "camvid", "cityscapes", "coco_stuff", "folder", "gta5", "nyu")),
+        "views"))
     code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
@@ -383,10 +386,107 @@ def test_truncated_files_are_named(own_pairs, kind):
         assert str(file) in message and "truncated" in message
 
 
+def as_jpeg(file, **options):
+    """The file with the same pixels, compressed with loss, under the same name."""
+    Image.fromarray(read_image(file, "L")).save(file, **(options or {"format": "JPEG", "quality": 75}))
+    return file
+
+
+@pytest.mark.parametrize(("options", "named"), [
+    ({}, "JPEG"), ({"format": "TIFF", "compression": "jpeg"}, "TIFF with JPEG compression"),
+    ({"format": "WEBP", "lossless": False}, "WEBP")])
+def test_label_maps_are_known_by_their_content(own_pairs, options, named):
+    as_jpeg(own_pairs / "layouts" / "val" / "d.png", **options)  # the split's first
+    assert f"layouts/val/d.png: its content is {named}, whose lossy" in error_line("folder", own_pairs, "val")
+    as_jpeg(own_pairs / "layouts" / "train" / "b.png", **options)
+    assert f"layouts/train/b.png: its content is {named}, whose" in error_line("folder", own_pairs, read=True)
+
+
+def test_lossless_content_counts_whatever_its_name(own_pairs):
+    expected = open_dataset(config("folder", own_pairs), "train", 0)[0].layout
+    for options in ({"format": "PNG"}, {"format": "TIFF"}, {"format": "TIFF", "compression": "tiff_lzw"},
+                    {"format": "BMP"}):
+        as_jpeg(own_pairs / "layouts" / "train" / "a.png", **options)
+        assert (open_dataset(config("folder", own_pairs), "train", 0)[0].layout == expected).all()
+
+
+@pytest.mark.parametrize(("mode", "said"), [
+    ("F", "one channel of floating-point numbers"), ("RGB", "three channels (RGB)"), ("RGBA", "four channels (RGBA)"),
+    ("LA", "two channels (greyscale and alpha)")])
+def test_what_is_no_label_map_is_named_as_what_it_is(tmp_path, mode, said):
+    Image.new(mode, (8, 4)).save(tmp_path / "a.tif")
+    with pytest.raises(InputError) as error:
+        read_image(tmp_path / "a.tif", "L")
+    assert str(error.value) == f"{tmp_path}/a.tif: a label map has one channel of class ids, this file has {said}"
+
+
+def test_ids_of_16_bits_in_either_byte_order(tmp_path):
+    ids = np.array([[0, 700], [40000, 3]], np.uint16)
+    for prefix in ("<", ">"):  # a TIFF by hand: Pillow writes little-endian alone
+        entries = [(256, 3, 2), (257, 3, 2), (258, 3, 16), (259, 3, 1), (262, 3, 1), (273, 4, 8), (277, 3, 1),
+                   (278, 3, 2), (279, 4, 8)]
+        directory = struct.pack(prefix + "H", len(entries)) + b"".join(
+            struct.pack(prefix + "HHI" + ("I" if kind == 4 else "HH"), tag, kind, 1, value, *([] if kind == 4 else [0]))
+            for tag, kind, value in entries) + struct.pack(prefix + "I", 0)
+        head = (b"II" if prefix == "<" else b"MM") + struct.pack(prefix + "HI", 42, 16)
+        (tmp_path / "a.tif").write_bytes(head + ids.astype(prefix + "u2").tobytes() + directory)
+        found = read_image(tmp_path / "a.tif", "L")
+        assert (found == ids).all() and found.dtype.isnative
+
+
+@pytest.mark.parametrize(("head", "said"), [
+    (b"\0\0\0\x1cftypavif", "an AVIF picture"), (b"\x93NUMPY\x01", "a NumPy array"), (b"", "empty"),
+    (b"version https://git-lfs.github.com", "a pointer of Git LFS"), (b"<!DOCTYPE html>", "an HTML page"),
+    (b"anything", "broken or truncated, or no image")])
+def test_what_is_no_image_is_named_as_what_it_is(tmp_path, head, said):
+    (tmp_path / "a.png").write_bytes(head)
+    with pytest.raises(InputError, match=f"a.png: {said}"):
+        read_image(tmp_path / "a.png")
+
+
+def test_several_pictures_are_no_label_map(tmp_path):
+    pages = [Image.fromarray(np.full((4, 8), i, np.uint8)) for i in range(3)]
+    pages[0].save(tmp_path / "a.tif", save_all=True, append_images=pages[1:])
+    with pytest.raises(InputError, match="a label map is one picture, this file holds 3"):
+        read_image(tmp_path / "a.tif", "L")
+
+
+def test_names_in_two_unicode_forms_are_one(own_pairs):
+    composed, decomposed = (unicodedata.normalize(form, "é") for form in ("NFC", "NFD"))
+    (own_pairs / "photos/train/a.png").rename(own_pairs / f"photos/train/{composed}.png")
+    (own_pairs / "layouts/train/a.png").rename(own_pairs / f"layouts/train/{decomposed}.png")
+    dataset = open_dataset(config("folder", own_pairs), "train", 0)
+    assert dataset.name(2) == composed and dataset[2].layout.shape == SIZE
+    shutil.copy(own_pairs / "photos/train/b.png", own_pairs / f"photos/train/{decomposed}.png")
+    assert "the same name 'é' but for its Unicode form" in error_line("folder", own_pairs)
+
+
+@pytest.mark.parametrize(("moved", "said"), [
+    ("b.gif", "layouts/train/b.gif is there, but .gif is not read: save it as PNG"),
+    ("B.png", "layouts/train/B.png differs in capital letters"),
+    ("more/b.png", "layouts/train/more/b.png lies in another folder than that")])
+def test_what_explains_a_missing_layout_is_said(own_pairs, moved, said):
+    target = own_pairs / "layouts/train" / moved
+    target.parent.mkdir(exist_ok=True)
+    (own_pairs / "layouts/train/b.png").rename(target)
+    assert said in error_line("folder", own_pairs)
+
+
+def test_what_stands_where_nothing_is_found_is_said(own_pairs):
+    for kind in ("photos", "layouts"):
+        (own_pairs / kind / "val").rename(own_pairs / kind / "validation")
+        (own_pairs / kind / "val" / "day").mkdir(parents=True)
+        (own_pairs / kind / "val" / "a.heic").write_bytes(b"")
+    assert "photos/val: 1 sub-folders (day) and 1 other files (a.heic);" in error_line("folder", own_pairs, "val")
+    shutil.rmtree(own_pairs / "layouts")
+    assert "layouts/val: no such folder; expected" in (line := error_line("folder", own_pairs, "val"))
+    assert "layouts: missing, too" in line
+
+
 def test_lossy_layouts_coloured_layouts_and_twins(own_pairs):
     lossy = own_pairs / "layouts" / "train" / "a.jpg"
-    lossy.with_suffix(".png").rename(lossy)
-    assert "a.jpg: lossy compression changes class ids" in error_line("folder", own_pairs)
+    as_jpeg(lossy.with_suffix(".png")).rename(lossy)
+    assert "a.jpg: its content is JPEG, whose lossy compression changes class ids" in error_line("folder", own_pairs)
     lossy.unlink()
     write_png(own_pairs / "layouts" / "train" / "a.png", photo(0))
     assert "a.png: a label map has one channel" in error_line("folder", own_pairs, read=True)
@@ -407,7 +507,7 @@ def test_photographs_of_more_than_eight_bits_are_refused(own_pairs):
 
 def test_images_too_large_to_be_meant(own_pairs, monkeypatch):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", SIZE[0] * SIZE[1] // 3)
-    assert "photos/train/a.png: too large for an image" in error_line("folder", own_pairs, read=True)
+    assert "layouts/train/a.png: too large for an image" in error_line("folder", own_pairs, read=True)
 
 
 def test_more_pairs_than_there_are(own_pairs):
@@ -438,9 +538,9 @@ def test_a_camvid_list_chooses_pairs(small_camvid):
 
 def test_a_camvid_list_takes_no_lossy_layouts(small_camvid):
     lossy = small_camvid / "trainannot" / "t1.jpg"
-    lossy.with_suffix(".png").rename(lossy)
+    as_jpeg(lossy.with_suffix(".png")).rename(lossy)
     (small_camvid / "train.txt").write_text("train/t1.png trainannot/t1.png\n")
-    assert "trainannot/t1.jpg: lossy compression" in error_line("camvid", small_camvid)
+    assert "trainannot/t1.jpg: its content is JPEG" in error_line("camvid", small_camvid)
 
 
 @pytest.mark.parametrize("line, words", [
