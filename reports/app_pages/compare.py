@@ -56,7 +56,7 @@ def _controls(source: Source) -> tuple[list[str], str, tuple[str, str] | None, s
         chosen = st.multiselect("Methods", list(titles), default=list(titles)[:DEFAULT_METHODS], key="methods",
                                 format_func=titles.get, bind="query-params", persist_state="session")
         views = [view for view in viewer.VIEWS if source.whole or view != "overlay"]
-        view = st.segmented_control("View", views, default="side", required=True, key="view",
+        view = st.segmented_control("View", views, default="side", required=True, key="view", wrap=True,
                                     format_func=viewer.VIEWS.get, bind="query-params", persist_state="session")
         with st.popover("Layouts", icon=":material/filter_list:"):
             found = selection.choose(source)
@@ -117,8 +117,9 @@ def _layout_scores(source: Source, name: str, chosen: Sequence[str]) -> None:
         st.info(plain(f"Not scored yet; {to_finish(source)}"))
     elif not own.empty:
         st.markdown(f"**Scores of layout {plain(name)}**")
-        formats = {column: number_format(own[column].dropna()) for column in own}
-        st.dataframe(own.style.format(formats, na_rep=MISSING), width="content")
+        formats = {name: st.column_config.NumberColumn(format=f"%.{number_format(own[name].dropna()).decimals}f")
+                   for name in own}
+        st.dataframe(own, column_config=formats, placeholder=MISSING, width="content")
 
 
 def _note(source: Source, name: str) -> None:

@@ -10,7 +10,7 @@ from reports.app_parts.sources import Source
 from reports.app_parts.text import plain
 from reports.findings import doubts
 from reports.record import published, tables
-from reports.record.tables import Column, ScoreTable
+from reports.record.tables import Column, Row, ScoreTable
 
 
 def show(source: Source) -> None:
@@ -93,22 +93,23 @@ def _significance(source: Source, part: ScoreTable) -> None:
     columns = [c for c in differences.columns if any(c.name.startswith(f"{name} minus ") for name in names)]
     if not columns:
         return
+    rows = [_difference(source, differences, row, column) for column in columns for row in differences.rows
+            if differences.cell(row, column)]
     st.markdown("**Differences to the reference method**")
-    rows = []
-    for column in columns:
-        for row in differences.rows:
-            if cell := differences.cell(row, column):
-                low, high = cell.interval or (None, None)
-                p = differences.extras.get("p", {}).get((row.name, column.key))
-                rows.append({"Method": row.title, "Difference": column.name, "value": cell.value, "low": low,
-                             "high": high, "p, corrected": p,
-                             "resolution": None if low is None else (high - low) / 2,
-                             "told apart": "yes" if p is not None and p < tables.SIGNIFICANT else "no"})
     number = st.column_config.NumberColumn(format="%.4g")
     st.dataframe(pd.DataFrame(rows), hide_index=True, key="differences", placeholder="–",
                  column_config=dict.fromkeys(["value", "low", "high", "p, corrected", "resolution"], number))
     st.caption("Low and high: 95 % interval. p after Holm’s correction over all comparisons. Resolution: half of the "
                "interval; a smaller difference would not show with this many layouts.")
+
+
+def _difference(source: Source, table: ScoreTable, row: Row, column: Column) -> dict[str, object]:
+    score, _, reference = column.name.partition(" minus ")
+    cell, p = table.cell(row, column), table.extras.get("p", {}).get((row.name, column.key))
+    low, high = cell.interval or (None, None)
+    return {"Score": score, "Method": row.title, "minus": source.titles.get(reference, reference), "value": cell.value,
+            "low": low, "high": high, "p, corrected": p, "resolution": None if low is None else (high - low) / 2,
+            "told apart": "yes" if p is not None and p < tables.SIGNIFICANT else "no"}
 
 
 def _published(source: Source) -> None:

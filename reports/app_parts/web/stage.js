@@ -50,7 +50,8 @@ class Stage {
   }
 
   arrange() {
-    const room = { width: this.element.clientWidth, height: Math.max(260, window.innerHeight - 230) };
+    const above = Math.min(340, Math.max(60, this.element.getBoundingClientRect().top));  // where it is not scrolled
+    const room = { width: this.element.clientWidth, height: Math.max(260, window.innerHeight - above - 16) };
     if (!room.width) return;
     const { columns, scale } = arrange(this.count, this.size, room);
     this.fit = scale;
