@@ -13,7 +13,7 @@ from evaluation.measuring.intervals import Statistic
 from evaluation.measuring.measurements import Consumer
 from evaluation.measuring.perceptual_distance import lpips_trunk, perceptual_consumers
 from evaluation.measuring.preferences import preference_files
-from evaluation.metrics import agreement, cost, differences, diversity, effects, reference, segmentation
+from evaluation.metrics import agreement, cost, differences, diversity, effects, reference, segmentation, trust
 from evaluation.metrics import distances as set_distances
 from evaluation.metrics import modes as mode_coverage
 from evaluation.networks.extractors import EXTRACTORS, check_extractor, check_weights
@@ -45,6 +45,7 @@ METRICS: dict[str, Metric] = {
                     mode_coverage.protocol),
     "reference": Metric(reference.score, reference.consumers, reference.method_statistics, reference.protocol),
     "cost": Metric(cost.score),
+    "trust": Metric(trust.score),
 }
 # made of the metrics asked for beside them
 COMPARISONS = {"differences": differences.score, "agreement": agreement.score, "effects": effects.score}

@@ -49,6 +49,7 @@ class PerceptualConsumer:
     compare: Callable[[Maps, Maps], torch.Tensor] = field(default=map_distance, compare=False)
     against_photos: bool = True
     module: torch.nn.Module | None = field(default=None, compare=False)  # a network of its own, beside the extractors
+    pictures: Callable[[torch.Tensor], Maps] | None = field(default=None, compare=False)  # what it compares, of uint8
 
     @property
     def name(self) -> str:
@@ -119,7 +120,8 @@ def build_lpips(path: Path, device: str) -> PerceptualConsumer:
     protocol = {"lpips": "0.1", "net": net, "trunk sha256": digest, "heads sha256": weights_sha256(heads),
                 "resize": "none", "network dtype": "float32, no TF32"}
     return PerceptualConsumer(f"LPIPS-{net}", protocol, lambda batch: pictures(batch.photos),
-                              lambda batch: pictures(batch.images.flatten(0, 1)), compare, module=model)
+                              lambda batch: pictures(batch.images.flatten(0, 1)), compare, module=model,
+                              pictures=pictures)
 
 
 def lpips_trunk(path: Path) -> tuple[str, Path]:

@@ -276,3 +276,15 @@ def test_diversity_and_reference_scores(street_run, tiny_judge):
     assert reference["grey"].value("PSNR").value > reference["many"].value("PSNR").value
     assert reference["one"].value("PSNR").value > 80 and reference["one"].value("SSIM").value == pytest.approx(1)
     assert "optimises" in reference["grey"].protocol["warning"]
+
+
+def test_which_distances_can_be_trusted(street_run, tiny_judge):
+    score_run(street_run, Context(tiny_judge, bootstrap=200), ["trust"])
+    file = street_run.path / "scores" / "trust.json"
+    content, written = read_json(file), file.stat().st_mtime_ns
+    found = {row["score"]: row for row in content["scores"]}
+    assert set(found) == {"best-of-1 pixels", "best-of-1 distance-judge", "FD-judge"}
+    assert found["best-of-1 pixels"]["draw nearer"] < 0.5 < found["best-of-1 pixels"]["layouts"]
+    assert found["FD-judge"]["mean / draw"] > 0 and content["protocol"]["layouts"] == 24
+    score_run(street_run, Context(tiny_judge, bootstrap=200), ["trust"])
+    assert file.stat().st_mtime_ns == written
