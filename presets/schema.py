@@ -113,6 +113,8 @@ class LabelJudgeConfig(Section):
     path: str | None = None  # folder or name of the Hugging Face model, or file of the exported network
     description: str | None = None  # YAML: of mean, std, size, labels; for a Hugging Face model of names of classes
     size: list[int] | None = Field(None, min_length=2, max_length=2)  # huggingface: height, width of its input
+    match: Literal["names", "ids"] | None = None  # huggingface: how its classes meet the run's; None: by names
+    batch: int | None = Field(None, ge=1)  # images that pass it at once; None: as many as are read together
 
 
 class ScoreConfig(Section):

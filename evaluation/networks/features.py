@@ -73,10 +73,10 @@ class Extractor:
 
     def name(self, score: str) -> str:
         """Name of a score on these features: FID, KID, precision, recall ... with Inception, CMMD with its CLIP,
-        otherwise with the label; IS is the same everywhere."""
+        otherwise with the label."""
         if self.official_fid:
             return {"FD": "FID", "KD": "KID"}.get(score, score)
-        if score == "IS" or (score == "CMMD" and self.official_cmmd):
+        if score == "CMMD" and self.official_cmmd:
             return score
         return f"{score}-{self.label}"
 

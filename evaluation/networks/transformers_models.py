@@ -55,8 +55,9 @@ def load_pretrained(auto: Any, folder: Path) -> nn.Module:
     return model.float().requires_grad_(False).eval()
 
 
-def preprocessing(folder: Path, size: Sequence[int] | None = None) -> Preprocessing:
-    """What preprocessor_config.json says of the model's input; `size` goes before its own.
+def preprocessing(folder: Path, size: Sequence[int] | None = None, pads: bool = False) -> Preprocessing:
+    """What preprocessor_config.json says of the model's input; `size` goes before its own. pads: the model fills its
+    input up to multiples of size_divisor, which a `size` of such multiples does not need.
 
     Raises InputError when the file is missing, says too little, or asks for a step that is not taken here.
     """
@@ -64,7 +65,8 @@ def preprocessing(folder: Path, size: Sequence[int] | None = None) -> Preprocess
     if not file.exists():
         raise InputError(f"{file}: no such file; it says what input the model expects, fetch it with the weights")
     config = read_json(file)
-    if steps := [key for key, value in config.items() if key.startswith("do_") and value and key not in STEPS]:
+    known = (*STEPS, "do_pad") if pads else STEPS
+    if steps := [key for key, value in config.items() if key.startswith("do_") and value and key not in known]:
         raise InputError(f"{file}: {', '.join(steps)}: a step that this suite does not take")
     if not config.get("do_rescale", True) or abs(255 * config.get("rescale_factor", 1 / 255) - 1) > 1e-4:
         raise InputError(f"{file}: do_rescale {config.get('do_rescale', True)}, rescale_factor "
@@ -75,6 +77,9 @@ def preprocessing(folder: Path, size: Sequence[int] | None = None) -> Preprocess
         raise InputError(f"{file}: image_mean or image_std is missing")
     if size is None and config.get("do_resize", True):
         size = _input_size(config, file)
+    divisor = config.get("size_divisor") if pads else None
+    if divisor and size and any(edge % divisor for edge in size):
+        raise InputError(f"{file}: size {list(size)}: height and width must be multiples of {divisor}")
     return Preprocessing(tuple(mean), tuple(std), tuple(size) if size else None)
 
 

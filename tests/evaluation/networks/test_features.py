@@ -21,7 +21,8 @@ from evaluation.measuring.measurements import Batch
 from evaluation.metrics import diversity, reference
 from evaluation.networks.extractors import EXTRACTORS, OPTIONS, build_extractors
 from evaluation.networks.features import FEATURES, LOGITS, Extractor, register
-from evaluation.networks.label_judges import build_judge, map_names
+from evaluation.networks.huggingface_judges import map_names
+from evaluation.networks.label_judges import build_judge
 from evaluation.networks.resize import FILTERS, resize
 from evaluation.networks.transformers_models import preprocessing
 from evaluation.run import main
@@ -318,7 +319,8 @@ def test_inception_scores_of_a_run(inception_file, tiny_run):
         (tiny_run.method_folder(method) / "method.json").unlink()
     score_run(tiny_run, Context(bootstrap=200, options=ScoreConfig(extractors=[config])), ["distances"])
     scores = {score.method: score for score in tiny_run.scores()}
-    assert {v.name for v in scores["crn"].values} == {f"{n}-random" for n in ("FD", "KD", "precision", "recall", "IS")}
+    names = {f"{n}-random" for n in ("FD", "KD", "precision", "recall", "density", "coverage", "IS")}
+    assert {v.name for v in scores["crn"].values} == names | {"KD-random, own photograph left out"}
     assert [v.name for v in scores["photos"].values] == ["IS-random"]
     assert scores["photos"].values[0].value == pytest.approx(1, abs=0.01)  # random logits say nothing
 
