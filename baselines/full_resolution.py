@@ -1,5 +1,6 @@
 """Full-resolution network (paper section 4): the context aggregation network of Yu & Koltun (2016), inverted."""
 
+import torch
 from torch import Tensor, nn
 
 from models.layers import ConvNormAct, ToImages, xavier_init
@@ -30,6 +31,16 @@ class FullResolution(nn.Module):
                                       in zip(channels, channels[1:], dilations(size[0], layers), strict=False)))
         self.to_images = ToImages(width, images)
         xavier_init(self)
+        self._start_as_identity()
+
+    @torch.no_grad()
+    def _start_as_identity(self) -> None:
+        """Yu & Koltun (section 3): a context network starts with layers that hand on what they get; from random weights
+        it learns badly. Here the random part is a tenth, so that maps differ; the first layer changes the number of
+        maps and stays random."""
+        for layer in list(self.layers)[1:]:
+            convolution = layer[0]
+            convolution.weight.mul_(0.1).add_(nn.init.dirac_(torch.empty_like(convolution.weight)))
 
     def forward(self, layout: Tensor) -> Tensor:
         return self.to_images(self.layers(layout))

@@ -69,7 +69,7 @@ def make_fabric(device: str, precision: str, timeout: float = 7200.0) -> Fabric:
 def solo_fabric(device: str, precision: str) -> Fabric:
     """A Fabric for this process alone, whether it belongs to a group or not."""
     where = torch.device(device, int(os.environ.get("LOCAL_RANK", 0))) if device == "cuda" else torch.device(device)
-    return Fabric(strategy=SingleDeviceStrategy(where), precision=PRECISIONS[precision])
+    return Fabric(accelerator=device, strategy=SingleDeviceStrategy(where), precision=PRECISIONS[precision])
 
 
 def forked_devices(fabric: Fabric) -> list[torch.device]:

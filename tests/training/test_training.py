@@ -264,6 +264,12 @@ def test_dilated_convolutions_in_bf16_have_the_gradients_of_float32(width):
         assert (exact - rounded).norm() < 0.01 * exact.norm()
 
 
+def test_a_network_of_one_process_stays_on_the_cpu_where_there_is_a_gpu(monkeypatch):
+    from lightning_fabric.accelerators import CUDAAccelerator
+    monkeypatch.setattr(CUDAAccelerator, "is_available", staticmethod(lambda: True))
+    assert fabric.solo_fabric("cpu", "float32").to_device(torch.zeros(1)).device.type == "cpu"
+
+
 def test_only_the_process_s_own_gpu_is_asked_for_its_random_state(monkeypatch):
     asked, given, state = [], [], torch.get_rng_state()
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
