@@ -66,8 +66,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     with one_line_errors("benchmarks.memorise"):
-        settings = [f"data.train={args.photographs}", f"training.images_seen={args.images}", f"device={args.device}",
-                    *([f"data.path={args.data}"] if args.data else []), *args.settings]
+        settings = [*args.settings, f"data.train={args.photographs}", f"training.images_seen={args.images}",
+                    f"device={args.device}", *([f"data.path={args.data}"] if args.data else [])]
         suite = Suite(load_preset(args.preset, settings), args.out)
         found, rows = [], [np.stack([suite.train[i].photo.transpose(1, 2, 0) for i in range(len(suite.train))])]
         for method in args.methods.split(","):

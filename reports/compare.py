@@ -23,7 +23,7 @@ from reports.record.formatting import number_format
 from reports.record.tables import REFERENCE_ROWS
 from reports.reference import PATHS, Reference, flat, load_reference, matching_reference, pictures_key, reference_names
 
-OWN = ("inputs", "images", "versions", "interval", "merged from", "scored on", "dataset")  # of one machine and one run
+OWN = ("inputs", "images", "versions", "interval", "merged from", "scored on", "dataset", "leaks")  # of one run
 NOT_COMPARED = (*COMPARED, "cost")  # cost is a machine's own
 INDEPENDENT = ("seed", "methods", "checkpoint_seconds", "log_every", "samples_every", "workers", "compile",
                "cache_photo_features_gb", "group_timeout", "activation_checkpointing", "label")
