@@ -72,5 +72,5 @@ TINY = Scale(
     compiled=(),
     bench_seconds=60, evaluation_seconds=45, methods=("crn", "image_space"), seeds=("crn", "image_space"),
     most_seeds=2, images=(16, 16), jobs=2, precision_images=16, memorise_images=16, photographs=2,
-    tune=("data.train=16", "data.val=8", "perceptual.source=fixed", "judge.kind=fixed", "score.bootstrap=100",
+    tune=("data.train=16", "data.val=8", "perceptual.images_seen=8", "judge.images_seen=8", "score.bootstrap=100",
           "objectives.content={calibrate_at: 1}"))
