@@ -67,6 +67,12 @@ class Texts(Frozen):
     progress: str = "Pair {n} of {trials}"
     loading: str = "Loading …"
     enlarge: str = "Please make the window larger or zoom out: at least {width} × {height} points are needed."
+    small_screen: str = ("This screen is too small for two pictures side by side. Please take part on a computer, or on "
+                         "a tablet with at least {width} × {height} points.")
+    pause: str = "Pause"
+    paused: str = "Pause. The pictures are covered; the time does not count."
+    resume: str = "Go on"
+    no_pictures: str = "The pictures cannot be fetched at the moment; trying again …"
     no_touch: str = "Please use a computer with a mouse or a keyboard."
     saving: str = "The connection is lost. Your answer is kept; trying again …"
     elsewhere: str = "This study is open in another tab or window. Please go on there, or reload this page."

@@ -68,6 +68,7 @@ COLUMNS = (
     _measured("response_ts", "number", 0, 1e10),
     _measured("rt_ms", "number", -1e3, 1e9),
     _measured("rt_from_offset_ms", "number", -1e6, 1e9),
+    _measured("paused_ms", "number", 0, 1e9),  # not in rt_ms: the pictures were covered
     _measured("n_changes", "integer", 0, 1000),
     _measured("input_device", "text", values=("keyboard", "mouse", "touch", "pen")),
     _measured("viewport_w", "number", 0, 100_000),

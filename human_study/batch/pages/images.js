@@ -1,8 +1,9 @@
 // Part of the study page's module: pictures are fetched and decoded before they are shown.
 
 const AHEAD = 4; // trials fetched in advance
-const ATTEMPTS = 3;
+const FAILURES = 3; // replies without a usable picture, after which it is given up
 const RETRY_MS = 400;
+const LONGEST_RETRY_MS = 4000;
 const PATIENCE_MS = 30000; // for one attempt
 
 async function loadOnce(url, alt) {
@@ -17,35 +18,63 @@ async function loadOnce(url, alt) {
   return image;
 }
 
-async function load(url, alt) {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await loadOnce(url + (attempt > 1 ? "?again=" + attempt : ""), alt);
-    } catch (error) {
-      if (attempt === ATTEMPTS) return null;
-      await wait(RETRY_MS * attempt);
-    }
+// Whether somebody answers for this address, be it with "not found": an image element does not tell. Other hosts' status
+// stays hidden; what counts is that there was a reply.
+async function answers(url) {
+  try {
+    const reply = await fetch(url, { mode: "no-cors", cache: "no-store" });
+    return reply.type === "opaque" || (reply.status < 500 && reply.status !== 429);
+  } catch (error) {
+    return false;
   }
 }
 
 class Pictures {
-  constructor(trials, texts) {
+  constructor(trials, texts, notice) {
     this.trials = trials;
     this.texts = texts;
+    this.notice = notice; // called with true while a trial waits for a lost connection, then with false
     this.pairs = new Map();
+    this.away = false;
+    this.waiting = false;
   }
 
-  // [left, right], decoded; null where one of them cannot be had.
+  // [left, right], decoded; null where one of them is missing or broken. Waits for a lost connection.
   async pair(i) {
     for (let j = i; j < Math.min(i + AHEAD, this.trials.length); j++) this.fetch(j);
-    const pair = await this.pairs.get(i);
+    this.waiting = true;
+    this.notice(this.away);
+    let pair = await this.pairs.get(i);
+    if (!pair.every(Boolean)) {
+      this.release(i); // what failed in advance may be there by now
+      this.fetch(i);
+      pair = await this.pairs.get(i);
+    }
+    this.waiting = false;
+    this.notice(false);
     return pair.every(Boolean) ? pair : null;
   }
 
   fetch(i) {
     if (this.pairs.has(i)) return;
     const { left, right } = this.trials[i];
-    this.pairs.set(i, Promise.all([load(left, this.texts.left_alt), load(right, this.texts.right_alt)]));
+    this.pairs.set(i, Promise.all([this.load(left, this.texts.left_alt), this.load(right, this.texts.right_alt)]));
+  }
+
+  // A picture, for as long as it takes; null only where replies come and none holds a picture.
+  async load(url, alt) {
+    for (let attempt = 1, failures = 0; ; attempt++) {
+      try {
+        const image = await loadOnce(url + (attempt > 1 ? "?again=" + attempt : ""), alt);
+        this.away = false;
+        return image;
+      } catch (error) {
+        this.away = !(await answers(url));
+        if (this.waiting) this.notice(this.away);
+        if (!this.away && ++failures === FAILURES) return null;
+        await wait(Math.min(RETRY_MS * 2 ** (attempt - 1), LONGEST_RETRY_MS));
+      }
+    }
   }
 
   release(i) {

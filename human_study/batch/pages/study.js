@@ -7,14 +7,17 @@ class Study {
     this.root = element("main", { className: "study" });
     this.notice = element("p", { className: "notice", role: "status", hidden: true });
     this.viewport = new Viewport(config);
-    const lost = (is) => {
-      this.notice.hidden = !is;
-      this.notice.textContent = is ? this.texts.saving : "";
-    };
+    const lost = (is) => this.say(is ? this.texts.saving : "");
     this.transport = config.route === "server" ? new ServerTransport(config, lost) : new FormTransport(config);
     const host = document.getElementById("study");
     host.append(this.root, this.notice, this.viewport.screen);
     for (const name of ["width", "height", "gap"]) host.style.setProperty("--" + name, config[name] + "px");
+  }
+
+  // A line at the lower edge, until it is empty.
+  say(text) {
+    this.notice.hidden = !text;
+    this.notice.textContent = text;
   }
 
   async run() {
@@ -102,8 +105,8 @@ class Study {
 
   async trialsFrom(first, seen) {
     const view = new TrialView(this.config, this.viewport);
-    const pictures = new Pictures(this.trials, this.texts);
-    this.screen(view.section, this.withdrawButton());
+    const pictures = new Pictures(this.trials, this.texts, (away) => this.say(away ? this.texts.no_pictures : ""));
+    this.screen(view.section, element("p", { className: "below" }, view.pause, this.withdrawButton()));
     for (let i = first; i < this.trials.length && !this.over; i++) {
       view.begin(i, this.label(i));
       const record = await this.trial(view, pictures, i, seen && i === first);

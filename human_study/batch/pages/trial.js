@@ -20,9 +20,9 @@ function fill(text, values) {
 // Whether the window is big enough; `screen` is shown over everything while it is not.
 class Viewport {
   constructor(config) {
+    this.texts = config.texts;
     [this.width, this.height] = config.min_viewport;
     this.screen = element("div", { className: "cover", hidden: true, role: "alert" });
-    this.screen.textContent = fill(config.texts.enlarge, { width: this.width, height: this.height });
     addEventListener("resize", () => this.check());
     this.check();
   }
@@ -30,8 +30,16 @@ class Viewport {
   check() {
     this.ok = innerWidth >= this.width && innerHeight >= this.height;
     this.screen.hidden = this.ok;
+    const text = this.possible() ? this.texts.enlarge : this.texts.small_screen;
+    this.screen.textContent = fill(text, { width: this.width, height: this.height });
     if (this.ok && this.resume) this.resume();
     return this.ok;
+  }
+
+  // Whether the screen is large enough for such a window, if need be after it was turned.
+  possible() {
+    const [short, long] = [screen.width, screen.height].sort((a, b) => a - b);
+    return long >= this.width && short >= Math.min(this.height, this.width);
   }
 
   async large() {
@@ -74,6 +82,9 @@ class TrialView {
     this.show = element("button", { type: "button", className: "show", hidden: !config.timed, disabled: true }, texts.show);
     this.choices = ["left", "right"].map((side) =>
       element("button", { type: "button", className: "choice", value: side, disabled: true }, texts[side]));
+    this.pause = element("button", { type: "button", className: "quiet pause", hidden: config.timed, disabled: true }, texts.pause);
+    this.pause.addEventListener("click", (event) => this.press("pause", event));
+    document.addEventListener("visibilitychange", () => document.hidden && this.leave());
     this.section = element("section", { className: "trial", tabIndex: -1, "aria-label": texts.question },
       this.progress, element("h1", {}, texts.question), element("div", { className: "stage" }, ...this.boxes),
       this.status, element("div", { className: "buttons" }, this.choices[0], this.show, this.choices[1]));
@@ -105,10 +116,21 @@ class TrialView {
   async wait(...actions) {
     await wait(Math.max(0, this.lastPress + PRESS_GAP_MS - performance.now()));
     this.show.disabled = !actions.includes("show");
+    this.pause.disabled = !actions.includes("pause");
     this.choices.forEach((button) => (button.disabled = !actions.includes(button.value)));
-    const pressed = await new Promise((resolve) => (this.awaited = { actions, resolve }));
-    [this.show, ...this.choices].forEach((button) => (button.disabled = true));
+    const pressed = await new Promise((resolve) => {
+      this.awaited = { actions, resolve };
+      if (document.hidden) this.leave();
+    });
+    [this.show, this.pause, ...this.choices].forEach((button) => (button.disabled = true));
     return pressed;
+  }
+
+  // The page went out of sight: a pair without time limit is covered until its participant is back.
+  leave() {
+    if (!this.awaited || !this.awaited.actions.includes("pause")) return;
+    this.awaited.resolve({ action: "pause", time: performance.now() });
+    this.awaited = null;
   }
 
   begin(i, label) {
@@ -141,10 +163,33 @@ class TrialView {
     const onset = await nextFrame();
     pair.forEach((picture) => picture.classList.remove("hid"));
     this.lastOnset = onset;
-    const pressed = await this.wait("left", "right");
-    const record = { ...this.look(), ...this.answered(pressed, onset), focus_lost: this.attention.gone() };
+    let paused = 0;
+    let pressed = await this.wait("left", "right", "pause");
+    while (pressed.action === "pause") {
+      paused += (await this.rest(pair)) - pressed.time;
+      pressed = await this.wait("left", "right", "pause");
+    }
+    const answer = this.answered(pressed, onset);
+    const record = { ...this.look(), ...answer, rt_ms: answer.rt_ms - paused, paused_ms: paused,
+      focus_lost: this.attention.gone() };
     this.boxes.forEach((box) => box.replaceChildren());
     return record;
+  }
+
+  // The pictures are covered until the participant goes on: -> time at which they are seen again.
+  async rest(pair) {
+    const flip = (away) => pair.forEach((picture) => picture.classList.toggle("hid", away));
+    flip(true);
+    this.status.textContent = this.config.texts.paused;
+    this.show.textContent = this.config.texts.resume;
+    this.show.hidden = false;
+    await this.wait("show");
+    this.show.hidden = true;
+    this.status.textContent = "";
+    this.section.focus({ preventScroll: true });
+    const seen = await nextFrame();
+    flip(false);
+    return seen;
   }
 
   // One trial with an exposure: seen once, for a counted number of frames, then covered.

@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 from contextlib import contextmanager
 from urllib.parse import parse_qs
 
@@ -11,106 +10,7 @@ import pytest
 from human_study.batch import page as pages
 from human_study.batch.write import write_batch
 from human_study.design.protocols import load_protocol
-from human_study.rehearsal.simulate import FLAGS, running
-from human_study.server.serve import make_site, open_store
-
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
-needs_browser = pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
-SHORT = ["test_trials=2", "sentinels=1", "instruction_checks=0", "practice=0", "hits=3"]
-TIMED = ["test_trials=4", "sentinels=1", "instruction_checks=0", "practice=0", "hits=3", "exposures_ms=[125, 250]"]
-WINDOW = {"width": 1000, "height": 620}
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_api.sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
-        yield launched
-        launched.close()
-
-
-@pytest.fixture
-def study(tiny_run, tmp_path):
-    """study(settings) -> (store, site) of a running server."""
-    open_ones = []
-
-    @contextmanager
-    def start(settings):
-        batch = write_batch(tiny_run, load_protocol("lab", settings), ["pix2pix"], "crn")
-        store = open_store(tiny_run, batch, tmp_path / "k" / "study.key")
-        with running(lambda port: make_site(store, port)) as site:
-            yield store, site
-        store.close()
-
-    def enter(settings=SHORT):
-        manager = start(settings)
-        open_ones.append(manager)
-        return manager.__enter__()
-
-    yield enter
-    for manager in open_ones:
-        manager.__exit__(None, None, None)
-
-
-class Visit:
-    """A browser window of one participant; collects whatever goes wrong in it."""
-
-    def __init__(self, browser, site=None, store=None, **options):
-        self.context = browser.new_context(**({"viewport": WINDOW} | options))
-        self.context.set_default_timeout(20_000)
-        self.page = self.context.new_page()
-        self.problems, self.requests = [], []
-        self.page.on("pageerror", lambda error: self.problems.append(str(error)))
-        self.page.on("console", lambda m: m.type == "error" and self.problems.append(m.text))
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.site, self.store = site, store
-        if site:
-            self.session, token = store.invite("local")
-            self.link = f"{site.origins[0]}/s/{token}"
-
-    def begin(self):
-        self.page.goto(self.link)
-        self.agree()
-        return self
-
-    def agree(self):
-        self.page.check("#box-agree")
-        self.page.check("#box-vision")
-        self.page.click("button.primary")
-        self.page.wait_for_selector("fieldset", state="detached")
-        self.page.click("button.primary")
-
-    def resume(self):
-        self.page.click("button.primary")
-
-    def ready(self, i, what="choice"):
-        self.page.wait_for_selector(f'.trial[data-trial="{i}"] .{what}:not([disabled])')
-
-    def answers(self):
-        return [record for session, _, record in self.store.records() if session == self.session.session_id]
-
-    def saved(self, count):
-        """Wait until the server has `count` answers."""
-        for _ in range(400):
-            if len(self.answers()) >= count:
-                return self.answers()
-            self.page.wait_for_timeout(25)
-        raise AssertionError(f"{len(self.answers())} answers, expected {count}")
-
-
-@pytest.fixture
-def visit(browser, study):
-    visits = []
-
-    def make(settings=SHORT, **options):
-        store, site = study(settings)
-        visits.append(Visit(browser, site, store, **options))
-        return visits[-1]
-
-    yield make
-    for one in visits:
-        one.context.close()
-
+from tests.human_study.batch.visits import SHORT, TIMED, WINDOW, Visit, needs_browser
 
 # --- a session on the server -----------------------------------------------------------------------------------------
 

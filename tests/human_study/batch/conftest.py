@@ -1,0 +1,58 @@
+"""A browser, a running study server, and windows of participants in it."""
+
+import shutil
+from contextlib import contextmanager
+
+import pytest
+
+from human_study.batch.write import write_batch
+from human_study.design.protocols import load_protocol
+from human_study.rehearsal.simulate import FLAGS, running
+from human_study.server.serve import make_site, open_store
+from tests.human_study.batch.visits import SHORT, Visit
+
+
+@pytest.fixture(scope="module")
+def browser():
+    sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
+    with sync_api.sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=list(FLAGS))
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def study(tiny_run, tmp_path):
+    """study(settings) -> (store, site) of a running server."""
+    open_ones = []
+
+    @contextmanager
+    def start(settings):
+        batch = write_batch(tiny_run, load_protocol("lab", settings), ["pix2pix"], "crn")
+        store = open_store(tiny_run, batch, tmp_path / "k" / "study.key")
+        with running(lambda port: make_site(store, port)) as site:
+            yield store, site
+        store.close()
+
+    def enter(settings=SHORT):
+        manager = start(settings)
+        open_ones.append(manager)
+        return manager.__enter__()
+
+    yield enter
+    for manager in open_ones:
+        manager.__exit__(None, None, None)
+
+
+@pytest.fixture
+def visit(browser, study):
+    visits = []
+
+    def make(settings=SHORT, **options):
+        store, site = study(settings)
+        visits.append(Visit(browser, site, store, **options))
+        return visits[-1]
+
+    yield make
+    for one in visits:
+        one.context.close()
