@@ -67,8 +67,8 @@ class Texts(Frozen):
     progress: str = "Pair {n} of {trials}"
     loading: str = "Loading …"
     enlarge: str = "Please make the window larger or zoom out: at least {width} × {height} points are needed."
-    small_screen: str = ("This screen is too small for two pictures side by side. Please take part on a computer, or on "
-                         "a tablet with at least {width} × {height} points.")
+    small_screen: str = ("This screen is too small for two pictures side by side. Please take part on a computer, or "
+                         "on a tablet with at least {width} × {height} points.")
     pause: str = "Pause"
     paused: str = "Pause. The pictures are covered; the time does not count."
     resume: str = "Go on"

@@ -10,7 +10,7 @@ import pandas as pd
 from data.errors import InputError
 from human_study.platforms.importers import Hits, import_submissions
 from human_study.platforms.submissions import Refused, read_submissions
-from human_study.table.columns import NAMES
+from human_study.table.columns import COLUMNS
 from human_study.table.responses import merge_responses, read_responses
 
 REPORT = "import-report.csv"
@@ -22,7 +22,7 @@ def is_response_table(file: Path) -> bool:
         return True
     try:
         with open(file, encoding="utf-8-sig", newline="") as stream:
-            return set(next(csv.reader(stream), [])) >= set(NAMES)
+            return set(next(csv.reader(stream), [])) >= {column.name for column in COLUMNS if not column.measured}
     except (OSError, UnicodeDecodeError):
         return False
 

@@ -194,7 +194,8 @@ def read_responses(file: Path) -> pd.DataFrame:
         raise InputError(f"{file}: no such file") from None
     except (ValueError, OSError) as error:
         raise InputError(f"{file}: not a readable table ({' '.join(str(error).split())})") from None
+    older = [column.name for column in COLUMNS if column.measured and column.name not in frame]
     try:
-        return validate_responses(frame)
+        return validate_responses(frame.reindex(columns=[*frame.columns, *older]))  # measured since: not known
     except InputError as error:
         raise InputError(f"{file}: {error}") from None

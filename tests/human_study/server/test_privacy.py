@@ -12,6 +12,7 @@ from human_study.batch.folder import database_file
 from human_study.batch.write import write_batch
 from human_study.commands import analyse_run
 from human_study.design.protocols import load_protocol
+from human_study.platforms.collect import is_response_table
 from human_study.server.export import export_responses, missing_answers, release
 from human_study.server.serve import choose_panel, links_for, open_store
 from human_study.table.keys import load_key, pseudonym
@@ -256,3 +257,12 @@ def test_simulated_answers_are_made_again(make, tiny_run):
     client.app.state.site.store.close()
     batch = write_batch(tiny_run, load_protocol("lab", [*SMALL, "hits=5"]), None, "crn")
     assert not list(batch.secret.glob("simulated.sqlite*"))
+
+
+def test_a_table_from_before_a_measurement_was_added_is_read(make, tmp_path):
+    client = make()
+    join(client).consent().all()
+    frame = export_responses(client.app.state.site.store.batch)
+    frame.drop(columns="paused_ms").to_csv(tmp_path / "older.csv", index=False)
+    assert read_responses(tmp_path / "older.csv")["paused_ms"].isna().all()
+    assert is_response_table(tmp_path / "older.csv")
