@@ -17,6 +17,7 @@ from reports.findings.axes import AXES, leading_column
 from reports.record.formatting import arrow
 from reports.record.tables import Column, Row, ScoreTable
 
+LEAST_SHOWN = 0.1  # a ratio of 0 has no place on a logarithmic axis
 COSTS = ("parameters", "seconds per image", "training seconds")
 
 
@@ -61,7 +62,7 @@ def _score_panel(axis: Axes, table: ScoreTable, column: Column, methods: list[Ro
     for row in table.rows:
         if row.reference and (value := table.cell(row, column)):
             axis.axvline(value.value, color=INK, linestyle=LINES[row.name], linewidth=0.9)
-    axis.set_title("\n".join(textwrap.wrap(f"{column.heading} {arrow(column.higher_is_better)}", 30 if bars else 22)),
+    axis.set_title("\n".join(textwrap.wrap(f"{column.heading} {arrow(column.higher_is_better)}", 30 if bars else 20)),
                    fontsize=7)
     axis.set_yticks(range(len(methods)), [label(row.title) for row in methods], fontsize=6.5)
     axis.set_ylim(len(methods) - 0.5, -0.5)
@@ -153,23 +154,30 @@ def wrapped(text: str) -> str:
 
 
 def _logarithmic(axis: Axes, values: Sequence[float]) -> None:
-    """A logarithmic axis whose few labels are numbers one can read."""
-    axis.set_xscale("log")
+    """A logarithmic axis whose few labels are numbers one can read; a plain one for less than a decade."""
     decades = math.log10(max(values) / min(values))
-    axis.xaxis.set_major_locator(LogLocator(subs=(1,) if decades > 1.5 else (1, 3) if decades > 0.7 else (1, 2, 4)))
+    if decades < 1:
+        axis.locator_params(axis="x", nbins=4)
+        return
+    axis.set_xscale("log")
+    axis.xaxis.set_major_locator(LogLocator(subs=(1,) if decades > 1.5 else (1, 3)))
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:,.0f}" if value >= 1 else f"{value:g}"))
     axis.xaxis.set_minor_formatter(NullFormatter())
 
 
 def resolution(ratios: Sequence[tuple[Column, float]], clear: float) -> Figure | None:
-    """Spread of the methods over the spread of the training seeds, a bar per score."""
+    """Spread of the methods over the spread of the training seeds, a line per score, logarithmic."""
     if not ratios:
         return None
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH * 0.8, 0.7 + 0.17 * len(ratios)), layout="constrained")
         axis = figure.subplots()
-        colours = [COLOURS[0] if ratio >= clear else FAINT for _, ratio in ratios]
-        axis.barh(range(len(ratios)), [ratio for _, ratio in ratios], color=colours, alpha=0.7, height=0.6)
+        for y, (_, ratio) in enumerate(ratios):
+            shown, colour = max(ratio, LEAST_SHOWN), COLOURS[0] if ratio >= clear else FAINT
+            axis.hlines(y, LEAST_SHOWN, shown, color=colour, linewidth=1.6, alpha=0.5)
+            axis.plot(shown, y, "o" if ratio >= clear else "s", color=colour, markersize=4)
+        axis.set_xscale("log")
+        axis.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
         axis.set_yticks(range(len(ratios)), [column.label for column, _ in ratios])
         axis.set_ylim(len(ratios) - 0.5, -0.5)
         for level, style in ((1, ":"), (clear, "--")):

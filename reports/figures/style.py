@@ -96,10 +96,11 @@ def save(figure: Figure, stem: Path, vector: bool = True) -> list[Path]:
 
 def _settle(figure: Figure) -> None:
     """Lay out once: matplotlib would do it again for every file."""
-    if figure.get_layout_engine() is not None:
+    if (engine := figure.get_layout_engine()) is not None:
+        figure.dpi = DPI  # letters are hinted narrower at the screen's, and labels would be cut
         with matplotlib.rc_context(STYLE):
             for _ in range(2):  # the first pass does not know yet how wide the tick labels are
-                figure.draw_without_rendering()
+                engine.execute(figure)
         figure.set_layout_engine("none")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from evaluation.rundir import Method, RunDirectory, Score
 from reports.findings import doubts, people, verdict
 from reports.findings.ranking import ranking
+from reports.page.held import held_against_reference
 from reports.record import beside, facts, published
 from reports.record.classes import ClassTable, per_class_tables
 from reports.record.commands import commands, is_running
@@ -39,7 +40,7 @@ def context(run: RunDirectory) -> dict[str, Any]:
                           *doubts.smallest_p(record, differences), *doubts.mixed_precisions(rows)],
         "problems": [capitalised(line) for line in facts.problems(run, rows, scores, table)],
         "running": is_running(run),
-        "reference_note": "",
+        "held": held_against_reference(run),
         "people_sentence": people.sentence(studies),
         "agreement_sentences": people.agreement_sentences(scores),
         "methods": methods, "rows": rows, "duration": duration,

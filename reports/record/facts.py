@@ -31,7 +31,7 @@ def facts(run: RunDirectory, record: Mapping, methods: Sequence[Method],
         ("Budget", " / ".join(f"{n:,}" for n in budgets) + " images seen per method" if budgets else MISSING),
         ("Seed", str(config.get("seed", MISSING))),
         ("Trained in", ", ".join(sorted(trained_in(methods))) or MISSING),
-        ("Device", ", ".join(devices) or str(config.get("device") or MISSING)),
+        ("Device", ", ".join(devices) or MISSING),
     ]
     return [(label, text) for label, text in found if text != MISSING]
 

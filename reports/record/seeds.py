@@ -19,6 +19,11 @@ class Seeds:
     resolution: dict[tuple[str, str], float]
     n: int
 
+    def told(self) -> ScoreTable:
+        """The table without cost, which is no matter of the seed, and without photographs."""
+        return replace(self.table, columns=[column for column in self.table.columns if column.metric != "cost"],
+                       rows=[row for row in self.table.rows if not row.reference])
+
     def ratios(self) -> list[tuple[Column, float]]:
         """Scores with an order and their resolution, best first."""
         found = [(column, self.resolution[column.metric, column.name]) for column in self.table.columns
@@ -33,8 +38,7 @@ def read_seeds(run: RunDirectory) -> Seeds:
     try:
         entries = [entry for entry in entries if not expectation(entry["value"])]
         scores = [_score(entry) for entry in entries]
-        extras = {kind: {(e["method"], f"{e['metric']}/{e['value']}"): e[kind] for e in entries}
-                  for kind in ("spread", "n")}
+        extras = {"spread": {(e["method"], f"{e['metric']}/{e['value']}"): e["spread"] for e in entries}}
         ratios = {(e["metric"], e["value"]): found["ratio"] for e in entries if (found := e.get("resolution"))}
         number = min((entry["n"] for entry in entries), default=0)
     except (KeyError, TypeError) as error:

@@ -206,7 +206,6 @@ EXTRAS: dict[str, Callable[[Any, Column], str]] = {
     "p": lambda p, column: p_text(p),
     "random": lambda tau, column: f"random ±{column.format(tau)}",
     "spread": lambda spread, column: f"spread {column.format(spread)}",
-    "n": lambda n, column: f"{n} seeds",
     "rank": lambda places, column: f"rank {places[0]}" + (f"–{places[1]}" if places[1] > places[0] else ""),
 }
 

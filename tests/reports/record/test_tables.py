@@ -122,7 +122,7 @@ def test_spread_over_seeds_is_a_table(scored_run):
     write_json(scored_run.path / "scores" / "seeds.json", merge.summarise_seeds([table, other]))
     found = seeds_table(scored_run)
     assert [row.name for row in found.rows] == ["crn", "crn_diversity", "image_space", PHOTOS]
-    assert found.note(found.rows[0], found.columns[0]) == "spread 0.141, 2 seeds"
+    assert found.note(found.rows[0], found.columns[0]) == "spread 0.141"
     assert found.columns[0].higher_is_better
     files = {file.name: file for file in export.export(scored_run, scored_run.report / "tables")}
     assert "segmentation/mIoU spread" in pd.read_csv(files["seeds.csv"]).columns
