@@ -1,8 +1,12 @@
-"""What a preset may say of the data; the strict base class of all its sections."""
+"""What a preset may say of the data; the strict base class of its sections; how values come together or are refused."""
 
-from typing import Annotated
+from typing import Annotated, Any, get_args
 
-from pydantic import BaseModel, ConfigDict, Field
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from data.errors import InputError, nearest
+from data.plain_yaml import parse_yaml
 
 Seed = Annotated[int, Field(ge=0, lt=1 << 32)]  # what every random generator takes
 Side = Annotated[int, Field(ge=8, le=1 << 14)]
@@ -20,3 +24,47 @@ class DataConfig(Section):
     train: Images | None = 2000  # number of training pairs (None: all there are)
     val: Images | None = 500  # number of validation pairs (None: all); Cityscapes has 500
     seed: Seed = 0  # of scenes rendered in code; apart from the run's seed, so that seeds share their data
+
+
+def merge(base: dict, over: dict) -> dict:
+    """`base` with the values of `over`, section by section."""
+    merged = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
+        merged[key] = merge(merged[key], value) if both else value
+    return merged
+
+
+def apply_setting(values: dict, setting: str) -> None:
+    """Put one `key=value` (dotted key, YAML value) into nested values. Raises InputError for anything else."""
+    key, equals, text = setting.partition("=")
+    if not equals or not key:
+        raise InputError(f"--set {setting}: expected key=value, for example training.images_seen=5000")
+    *parents, last = key.split(".")
+    for parent in parents:
+        values = values.setdefault(parent, {})
+        if not isinstance(values, dict):
+            raise InputError(f"--set {setting}: '{parent}' is a value, not a section")
+    try:
+        values[last] = parse_yaml(text)
+    except yaml.YAMLError as error:
+        raise InputError(f"--set {setting}: '{text}' is not a YAML value ({' '.join(str(error).split())[:120]})"
+                         ) from None
+
+
+def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
+    """The first thing wrong with the values of `model`, in words."""
+    problem = error.errors()[0]
+    *parents, last = problem["loc"] or [""]
+    key = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        return f"unknown key '{key}': {nearest(str(last), _section_at(model, parents).model_fields)}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"key '{key}': {message}, got {problem['input']!r}" if key else message
+
+
+def _section_at(kind: Any, keys: list[str | int]) -> type[BaseModel]:
+    """The section that keys lead to, through lists and dictionaries of sections."""
+    for key in keys:
+        kind = kind.model_fields[key].annotation if hasattr(kind, "model_fields") else get_args(kind)[-1]
+    return kind

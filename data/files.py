@@ -1,13 +1,15 @@
 """Files that appear whole or not at all, and their hashes."""
 
+import csv
 import glob
 import hashlib
+import io
 import json
 import os
 import struct
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,13 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode("utf-8"))
+
+
+def write_rows(path: Path, rows: Iterable[Iterable[Any]]) -> None:
+    """CSV with \\n line ends, quoted only where a cell needs it."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    write_text(path, text.getvalue())
 
 
 def write_json(path: Path, value: Any) -> None:

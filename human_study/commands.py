@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import InputError
-from data.files import write_json, write_text
+from data.files import write_json, write_rows
 from evaluation.rundir import RunDirectory
 from human_study.batch.folder import (
     LINKS,
@@ -18,7 +18,6 @@ from human_study.batch.folder import (
     Batch,
     database_file,
     read_batch,
-    specification,
     study_folder,
 )
 from human_study.design.cast import Cast, choose_cast, fitted
@@ -180,13 +179,13 @@ def forget(args: Namespace) -> None:
 def collect(args: Namespace) -> None:
     from human_study.analysis.quality import apply_rules
     from human_study.analysis.results import identity_of
-    from human_study.platforms.collect import REPORT, collect_tables, refusal_table
+    from human_study.platforms.collect import REPORT, collect_tables, refusal_rows
     from human_study.platforms.submissions import Refused
     from human_study.server.export import export_responses, forgotten_in
     from human_study.table.forgotten import of_forgotten, remember
     from human_study.table.responses import write_responses
     folder = study_folder(RunDirectory.open(args.run), args.protocol)
-    batch, spec, out = read_batch(folder), specification(folder), args.out or folder
+    batch, out = read_batch(folder), args.out or folder
     earlier, answers = out / RESPONSES, [database_file(folder), folder / RESPONSES, out / RESPONSES]
     # a new key is made only where there are no answers yet: under another key everybody would be somebody else
     key = load_key(args.key_file or batch.key_file, Path(args.run),
@@ -204,8 +203,8 @@ def collect(args: Namespace) -> None:
                 for name in frame["session_id"][gone].unique()]
     frame = frame[~gone]
     frame = apply_rules(frame, batch.protocol.rules)
-    identity_of(frame, spec)
-    write_text(out / REPORT, refusal_table(refused))
+    identity_of(frame, batch.spec)
+    write_rows(out / REPORT, refusal_rows(refused))
     write_responses(frame, earlier)
     print(f"{frame['session_id'].nunique()} sessions, {len(frame)} rows, {int(frame['used'].sum())} used; "
           f"{len(refused)} entries not imported\nwrote {earlier} and {out / REPORT}")
@@ -241,7 +240,7 @@ def analyse_run(run: RunDirectory, protocol: str | None = None, responses: Seque
     from human_study.analysis.results import analyse, identity_of
     from human_study.server.export import all_responses
     folder = study_folder(run, protocol)
-    spec, rules = specification(folder), read_batch(folder).protocol.rules
+    batch = read_batch(folder)
     frame = all_responses(folder, responses, simulated)
     titles = {method.name: method.title for method in run.methods()}
-    return analyse(frame, spec["reference"], rules, ties, identity_of(frame, spec), titles)
+    return analyse(frame, batch.spec["reference"], batch.protocol.rules, ties, identity_of(frame, batch.spec), titles)

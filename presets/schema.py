@@ -4,16 +4,14 @@ A preset file names only what differs from these defaults; `extends: NAME` start
 """
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from data.configuration import DataConfig, Images, Section, Seed
+from data.configuration import DataConfig, Images, Section, Seed, apply_setting, first_problem, merge
 from data.errors import InputError, nearest
 from data.files import read_yaml
-from data.plain_yaml import parse_yaml
 
 PRESET_FOLDER = Path(__file__).parent
 
@@ -176,7 +174,7 @@ def load_preset(name_or_file: str, settings: list[str] = ()) -> Preset:
     """
     values = _read(name_or_file, Path(), seen=())
     for setting in settings:
-        _apply(values, setting)
+        apply_setting(values, setting)
     return validate(values, f"preset {name_or_file}")
 
 
@@ -184,7 +182,7 @@ def validate(values: dict, where: str) -> Preset:
     try:
         return Preset.model_validate(values)
     except ValidationError as error:
-        raise InputError(f"{where}: {_first_problem(error)}") from None
+        raise InputError(f"{where}: {first_problem(error, Preset)}") from None
 
 
 def _read(name_or_file: str, folder: Path, seen: tuple[Path, ...]) -> dict:
@@ -202,46 +200,5 @@ def _read(name_or_file: str, folder: Path, seen: tuple[Path, ...]) -> dict:
         if not isinstance(parent, str):
             raise InputError(f"{file}: key 'extends': the name of a preset or the path of a .yaml file is expected, "
                              f"got {parent!r}")
-        values = _merge(_read(parent, file.parent, (*seen, file.resolve())), values)
+        values = merge(_read(parent, file.parent, (*seen, file.resolve())), values)
     return values
-
-
-def _merge(base: dict, over: dict) -> dict:
-    merged = dict(base)
-    for key, value in over.items():
-        both = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merge(merged[key], value) if both else value
-    return merged
-
-
-def _apply(values: dict, setting: str) -> None:
-    key, equals, text = setting.partition("=")
-    if not equals or not key:
-        raise InputError(f"--set {setting}: expected key=value, for example training.images_seen=5000")
-    *parents, last = key.split(".")
-    for parent in parents:
-        values = values.setdefault(parent, {})
-        if not isinstance(values, dict):
-            raise InputError(f"--set {setting}: '{parent}' is a value, not a section")
-    try:
-        values[last] = parse_yaml(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"--set {setting}: '{text}' is not a YAML value ({' '.join(str(error).split())[:120]})"
-                         ) from None
-
-
-def _first_problem(error: ValidationError) -> str:
-    problem = error.errors()[0]
-    *parents, last = problem["loc"]
-    key = ".".join(str(part) for part in problem["loc"])
-    if problem["type"] == "extra_forbidden":
-        return f"unknown key '{key}': {nearest(str(last), _section_at(parents).model_fields)}"
-    return f"key '{key}': {problem['msg']}, got {problem['input']!r}"
-
-
-def _section_at(keys: list[str | int]) -> type[Section]:
-    """The section that keys lead to, through lists and dictionaries of sections."""
-    kind: Any = Preset
-    for key in keys:
-        kind = kind.model_fields[key].annotation if hasattr(kind, "model_fields") else get_args(kind)[-1]
-    return kind

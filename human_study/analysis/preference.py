@@ -1,7 +1,7 @@
 """How often one method is preferred to another: shares, intervals and tests by pair and exposure."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -23,7 +23,7 @@ from human_study.analysis.clustered import (
     clustered_test,
 )
 from human_study.analysis.published import Counts
-from human_study.analysis.quality import STRUCTURAL
+from human_study.analysis.quality import STRUCTURAL, by_reasons
 from human_study.table.columns import condition_name
 
 ALPHA = 0.05
@@ -87,7 +87,8 @@ def judgments(frame: pd.DataFrame, reference: str, all_answers: bool = False) ->
     """
     keep = frame["used"].fillna(False).to_numpy(bool)
     if all_answers:
-        keep = keep | ~_structural(frame["exclude_reasons"])
+        keep = keep | ~by_reasons(frame["exclude_reasons"], lambda own: any(  # reasons that no rules could lift
+            name in STRUCTURAL or name.startswith("import_") for name in own))
     needed = ["left_method", "right_method", "chosen", "worker_id", "image_id", "session_id", "exposure_req_ms",
               "exposure_ms", "trial_index"]
     frame = frame.loc[keep, needed]
@@ -118,13 +119,6 @@ def _conditions(a: np.ndarray, b: np.ndarray, names: list[str]) -> pd.Categorica
     codes, pairs = pd.factorize(a * len(names) + b, sort=True)
     return pd.Categorical.from_codes(codes, [condition_name(names[p // len(names)], names[p % len(names)])
                                              for p in pairs])
-
-
-def _structural(reasons: pd.Series) -> np.ndarray:
-    """bool [n]: whether a reason holds that no set of rules could lift."""
-    codes, texts = pd.factorize(reasons)
-    verdict = [any(name in STRUCTURAL or name.startswith("import_") for name in text.split(";")) for text in texts]
-    return np.array([*verdict, False], dtype=bool)[codes]  # code -1, no reason, is the last entry
 
 
 def preferences(frame: pd.DataFrame, ties: str = "half") -> list[Preference]:
@@ -197,12 +191,15 @@ def from_counts(counts: Counts, tied: int = 0, ties: str = "half") -> Preference
 
 def adjusted(rows: Sequence[Preference]) -> list[Preference]:
     """The rows with Holm-adjusted p values; the family is all rows that have the test."""
-    adjusted_rows = list(rows)
     for field in ("p_exact", "p_clustered", "p_equivalent"):
-        have = [i for i, row in enumerate(rows) if getattr(row, field) is not None]
-        for i, p in zip(have, holm([getattr(rows[i], field) for i in have]), strict=True):
-            adjusted_rows[i] = replace(adjusted_rows[i], **{f"{field}_holm": p})
-    return adjusted_rows
+        rows = _holm(rows, lambda row, field=field: getattr(row, field), f"{field}_holm")
+    return list(rows)
+
+
+def _holm(rows: Sequence, p_of: Callable[[Any], float | None], field: str) -> list:
+    """The rows with Holm's adjustment of the p values that they have, as `field`."""
+    adjusted_p = iter(holm([p for row in rows if (p := p_of(row)) is not None]))
+    return [row if p_of(row) is None else replace(row, **{field: next(adjusted_p)}) for row in rows]
 
 
 @dataclass(frozen=True)
@@ -226,7 +223,4 @@ def comparisons(frame: pd.DataFrame) -> list[Comparison]:
             difference = clustered_difference(both["outcome"].to_numpy(), both["b"].eq(second).to_numpy(),
                                               both["worker_id"].to_numpy(), both["image_id"].to_numpy())
             found.append(Comparison(a, first, second, None if math.isinf(exposure) else exposure, difference))
-    have = [i for i, row in enumerate(found) if row.difference.p is not None]
-    for i, p in zip(have, holm([found[i].difference.p for i in have]), strict=True):
-        found[i] = replace(found[i], p_holm=p)
-    return found
+    return _holm(found, lambda row: row.difference.p, "p_holm")

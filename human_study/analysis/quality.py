@@ -5,6 +5,8 @@ speed or side habits say about the care taken only decides what is analysed. Eve
 could not be judged (`excused`) never counts against anybody.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import pandas as pd
 
@@ -23,7 +25,9 @@ def apply_rules(frame: pd.DataFrame, rules: QualityRules) -> pd.DataFrame:
     """
     trial = _trial_reasons(frame, rules)
     sessions = session_checks(frame, rules)
-    reasons = [*_imported_reasons(frame), *trial.items()]
+    imported = [name for name in reason_names(frame["exclude_reasons"]) if name.startswith("import_")]  # they stay
+    reasons = [(name, by_reasons(frame["exclude_reasons"], lambda own, name=name: name in own)) for name in imported]
+    reasons += trial.items()
     for name, failed in sessions["reasons"].items():
         reasons.append((name, frame["session_id"].isin(failed).to_numpy()))
     joined = pd.Series(_join(reasons, len(frame)), frame.index)
@@ -35,12 +39,14 @@ def apply_rules(frame: pd.DataFrame, rules: QualityRules) -> pd.DataFrame:
                         exclude_reasons=text)
 
 
-def _imported_reasons(frame: pd.DataFrame) -> list[tuple[str, np.ndarray]]:
-    """Reasons that only the import can know (import_...), as they stand in the table."""
-    codes, texts = pd.factorize(frame["exclude_reasons"])
-    split = [text.split(";") for text in texts]
-    names = sorted({name for one in split for name in one if name.startswith("import_")})
-    return [(name, np.array([*(name in one for one in split), False])[codes]) for name in names]  # code -1: no reason
+def by_reasons(reasons: pd.Series, holds: Callable[[list[str]], bool]) -> np.ndarray:
+    """bool [n]: whether `holds` of the reasons of a row; False without any. Asked once per combination."""
+    codes, texts = pd.factorize(reasons)
+    return np.array([*(holds(text.split(";")) for text in texts), False], dtype=bool)[codes]  # code -1: no reason
+
+
+def reason_names(reasons: pd.Series) -> list[str]:
+    return sorted({name for text in reasons.dropna().unique() for name in text.split(";")})
 
 
 def _join(reasons: list[tuple[str, np.ndarray]], n: int) -> pd.Categorical:

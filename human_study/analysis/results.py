@@ -9,23 +9,13 @@ import pandas as pd
 
 from data.errors import InputError
 from data.files import fingerprint
-from human_study.analysis import bradley_terry, effects
+from human_study.analysis import bradley_terry, effects, preference
 from human_study.analysis.agreement import krippendorff_alpha, split_half
 from human_study.analysis.bradley_terry import Ranking
 from human_study.analysis.clustered import Estimate
-from human_study.analysis.preference import (
-    MARGIN,
-    Comparison,
-    Preference,
-    adjusted,
-    comparisons,
-    from_counts,
-    judgments,
-    preferences,
-    votes,
-)
+from human_study.analysis.preference import MARGIN, Comparison, Preference
 from human_study.analysis.published import Counts
-from human_study.analysis.quality import apply_rules, session_checks
+from human_study.analysis.quality import apply_rules, by_reasons, reason_names, session_checks
 from human_study.analysis.robustness import Flip, votes_to_flip
 from human_study.design.rules import QualityRules, pass_rate, sentinels_needed
 from human_study.table.responses import is_simulated
@@ -152,14 +142,14 @@ def analyse(frame: pd.DataFrame, reference: str, rules: QualityRules | None = No
     rules = rules or QualityRules()
     _check(frame, reference, ties)
     frame = apply_rules(lean(frame), rules)
-    used = judgments(frame, reference)
+    used, everything = (preference.judgments(frame, reference, all_answers=chosen) for chosen in (False, True))
     summary = session_checks(frame, rules)["summary"]
     return Analysis(
-        identity or identify(frame), reference, ties, rules, preferences(used, ties),
-        preferences(judgments(frame, reference, all_answers=True), ties), comparisons(used), _rankings(used),
+        identity or identify(frame), reference, ties, rules, preference.preferences(used, ties),
+        preference.preferences(everything, ties), preference.comparisons(used), _rankings(used),
         **_agreement(used), **_effects(used), exposures=_exposures(frame),
         participation=_participation(frame, summary, rules), workers=effects.worker_report(frame, summary),
-        votes=votes(frame, ties), notes=_notes(frame, used), titles=titles or {})
+        votes=preference.votes(frame, ties), notes=_notes(frame, used), titles=titles or {})
 
 
 def lean(frame: pd.DataFrame) -> pd.DataFrame:
@@ -171,7 +161,7 @@ def lean(frame: pd.DataFrame) -> pd.DataFrame:
 def analyse_counts(counts: Sequence[Counts], study_id: str, reference: str, titles: dict[str, str] | None = None
                    ) -> Analysis:
     """The part that counts alone allow (for example published ones): naive intervals, exact tests, Holm."""
-    rows = adjusted([from_counts(one) for one in counts])
+    rows = preference.adjusted([preference.from_counts(one) for one in counts])
     note = ("Counts only: the judgments of one worker or image cannot be told apart, so intervals are those of "
             "independent judgments and too narrow by an unknown factor.")
     return Analysis(Identity(study_id, ()), reference, "half", QualityRules(), rows, rows, notes=[note],
@@ -259,12 +249,9 @@ def _participation(frame: pd.DataFrame, summary: pd.DataFrame, rules: QualityRul
 
 def _reason_counts(frame: pd.DataFrame) -> dict[str, tuple[int, int]]:
     """Reason -> (rows, sessions)."""
-    codes, texts = pd.factorize(frame["exclude_reasons"])
-    session = pd.factorize(frame["session_id"])[0]
-    split = [text.split(";") for text in texts]
-    counts = {}
-    for name in sorted({name for one in split for name in one}):
-        rows = np.array([*(name in one for one in split), False])[codes]  # code -1: no reason
+    session, counts = pd.factorize(frame["session_id"])[0], {}
+    for name in reason_names(frame["exclude_reasons"]):
+        rows = by_reasons(frame["exclude_reasons"], lambda own, name=name: name in own)
         counts[name] = int(rows.sum()), len(np.unique(session[rows]))
     return counts
 

@@ -1,23 +1,8 @@
 """The analysis in words: the methods paragraph and the Markdown report."""
 
+from human_study.analysis import tables
 from human_study.analysis.preference import MARGIN
 from human_study.analysis.results import Analysis, ExposureRanking
-from human_study.analysis.tables import (
-    Table,
-    comparison_table,
-    exclusion_table,
-    exposure_table,
-    exposure_title,
-    like_figure_4,
-    like_table_1,
-    markdown,
-    number,
-    percent,
-    preference_table,
-    ranking_table,
-    title,
-    with_and_without,
-)
 
 
 def methods_paragraph(analysis: Analysis) -> str:
@@ -34,8 +19,8 @@ def methods_paragraph(analysis: Analysis) -> str:
         parts.append("From the first image to the last answer a session took "
                      f"{people.median_minutes:.1f} min (median).")
     parts.append(_checks(analysis))
-    parts += [f"Asked for {exposure_title(e.requested_ms)}, {e.median_ms:.1f} ms were shown (median; 95 % between "
-              f"{e.low_ms:.1f} and {e.high_ms:.1f}; {e.measured} of {e.trials} trials measured)."
+    parts += [f"Asked for {tables.exposure_title(e.requested_ms)}, {e.median_ms:.1f} ms were shown (median; 95 % "
+              f"between {e.low_ms:.1f} and {e.high_ms:.1f}; {e.measured} of {e.trials} trials measured)."
               for e in analysis.exposures if e.median_ms is not None]
     parts.append(_statistics(analysis))
     return " ".join(parts)
@@ -75,24 +60,25 @@ def report(analysis: Analysis, figures: dict[str, str] | None = None) -> str:
                      "methods.**")
     parts += [f"> {note}" for note in analysis.notes]
     parts += ["## Methods", methods_paragraph(analysis)]
-    parts += _section("Unlimited time, as in the paper's Table 1", like_table_1(analysis))
-    parts += _section("Limited time, as in the paper's Figure 4", like_figure_4(analysis))
+    parts += _section("Unlimited time, as in the paper's Table 1", tables.like_table_1(analysis))
+    parts += _section("Limited time, as in the paper's Figure 4", tables.like_figure_4(analysis))
     if any("paper" in part or "ICCV" in part for part in parts[-2:]):
         parts.append("The paper's values come from other images, other trained networks and other people.")
     parts += [f"![{caption}]({name})" for caption, name in (figures or {}).items()]
-    parts += _section("All pairs", preference_table(analysis))
-    parts += _section("With and without exclusions", with_and_without(analysis) if analysis.participation else None)
-    parts += _section("Differences between methods, on the same images", comparison_table(analysis))
-    parts += _section("Bradley-Terry", ranking_table(analysis))
+    parts += _section("All pairs", tables.preference_table(analysis))
+    parts += _section("With and without exclusions",
+                      tables.with_and_without(analysis) if analysis.participation else None)
+    parts += _section("Differences between methods, on the same images", tables.comparison_table(analysis))
+    parts += _section("Bradley-Terry", tables.ranking_table(analysis))
     parts += _robustness(analysis)
     parts += _behaviour(analysis)
-    parts += _section("Exposure shown", exposure_table(analysis))
-    parts += _section("Why rows were not used", exclusion_table(analysis))
+    parts += _section("Exposure shown", tables.exposure_table(analysis))
+    parts += _section("Why rows were not used", tables.exclusion_table(analysis))
     return "\n\n".join(parts) + "\n"
 
 
-def _section(heading: str, table: Table | None) -> list[str]:
-    return [f"## {heading}", markdown(table)] if table and table[1] else []
+def _section(heading: str, table: tables.Table | None) -> list[str]:
+    return [f"## {heading}", tables.markdown(table)] if table and table[1] else []
 
 
 def _robustness(analysis: Analysis) -> list[str]:
@@ -104,21 +90,21 @@ def _robustness(analysis: Analysis) -> list[str]:
 
 def robustness_line(analysis: Analysis, entry: ExposureRanking) -> str:
     flip = entry.flip
-    where = exposure_title(entry.exposure_ms)
+    where = tables.exposure_title(entry.exposure_ms)
     if flip.votes is None:
         return f"{where}: {flip.note}."
-    return (f"{where}: without {flip.votes} of {flip.total} judgments ({percent(flip.votes / flip.total)} %) "
-            f"{title(analysis, flip.rival)} would draw level with {title(analysis, flip.top)}.")
+    return (f"{where}: without {flip.votes} of {flip.total} judgments ({tables.percent(flip.votes / flip.total)} %) "
+            f"{tables.title(analysis, flip.rival)} would draw level with {tables.title(analysis, flip.top)}.")
 
 
 def _behaviour(analysis: Analysis) -> list[str]:
     """Agreement, side and order: numbers that should be high, near one half, near zero."""
     if analysis.side_bias is None:
         return []
-    lines = [f"- Share of answers for the left image: {number(analysis.side_bias, 3)}",
-             f"- Preference when the first method stands left minus right: {number(analysis.side_effect, 3)}",
-             f"- Preference in the second half of a session minus the first: {number(analysis.order_effect, 3)}"]
-    lines += [f"- Krippendorff's alpha, {name}: {number(value)}" for name, value in analysis.alpha.items()]
-    lines += [f"- Split-half correlation of the images' preferences, {name}: {number(value)}"
+    lines = [f"- Share of answers for the left image: {tables.number(analysis.side_bias, 3)}",
+             f"- Preference when the first method stands left minus right: {tables.number(analysis.side_effect, 3)}",
+             f"- Preference in the second half of a session minus the first: {tables.number(analysis.order_effect, 3)}"]
+    lines += [f"- Krippendorff's alpha, {name}: {tables.number(value)}" for name, value in analysis.alpha.items()]
+    lines += [f"- Split-half correlation of the images' preferences, {name}: {tables.number(value)}"
               for name, value in analysis.split_half.items()]
     return ["## Agreement, side and order", "\n".join(lines)]

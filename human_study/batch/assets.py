@@ -5,9 +5,7 @@ table, every file is a PNG of the same encoder, padded to the length of the long
 pictures have the same number of bytes.
 """
 
-import csv
 import hashlib
-import io
 import os
 import shutil
 import struct
@@ -21,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from data.errors import InputError
-from data.files import read_image, sha256, write_text
+from data.files import read_image, sha256, write_rows
 from evaluation.rundir import PHOTOS, RunDirectory
 from human_study.design.draw import INSTRUCTION
 from human_study.design.protocols import BLURRED, Protocol, Texts
@@ -59,8 +57,6 @@ class Asset:
     def name(self) -> Name:
         return self.table, self.method, self.image_id
 
-
-COLUMNS = tuple(column.name for column in fields(Asset))
 
 
 def source_file(run: RunDirectory, key: Key) -> Path | None:
@@ -123,9 +119,7 @@ def write_assets(run: RunDirectory, folder: Path, hashes: dict[Key, str], names:
 
 
 def write_table(assets: list[Asset], file: Path) -> None:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([COLUMNS, *map(astuple, assets)])
-    write_text(file, text.getvalue())
+    write_rows(file, [[column.name for column in fields(Asset)], *map(astuple, assets)])
 
 
 def asset_from_row(row: dict[str, str]) -> Asset:

@@ -12,7 +12,7 @@ Nothing of secret/ may reach a worker. `trial_index` counts from 0: field choice
 """
 
 import csv
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
@@ -27,9 +27,6 @@ SCHEMA = 2  # of a batch and its database; others are refused, never guessed at
 RESPONSES = "responses.csv"  # of a study folder: what is collected from platforms or exported from the server
 LINKS = "links.csv"  # in secret/: participants' names and links
 SIMULATED_RESPONSES = "simulated-responses.csv"  # of simulated workers, always apart
-PLAN_COLUMNS = ("study_id", "spec_sha256", "batch_id", "hit_id", "hit_index", "trial_index", "trial_id", "block",
-                "image_id", "condition", "left_method", "right_method", "left_asset", "right_asset",
-                "exposure_req_ms", "sentinel", "sentinel_answer")
 
 
 @dataclass(frozen=True)
@@ -59,6 +56,13 @@ class PlannedTrial:
         ms = row["exposure_req_ms"]
         return cls(**{**row, "hit_index": int(row["hit_index"]), "trial_index": int(row["trial_index"]),
                       "exposure_req_ms": int(ms) if ms else None})
+
+    def row(self) -> dict[str, str | int | None]:
+        """The trial's columns in the table of responses."""
+        return {**vars(self), "sentinel_answer": self.sentinel_answer or None}
+
+
+PLAN_COLUMNS = tuple(column.name for column in fields(PlannedTrial))
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ def database_file(folder: Path, simulated: bool = False) -> Path:
 
 
 def read_batch(folder: str | Path) -> Batch:
-    """Read study/<protocol>/. Raises InputError when there is no complete batch."""
+    """Read study/<protocol>/. Raises InputError when there is no complete batch, or its specification was changed."""
     folder = Path(folder)
     spec_file = folder / "secret" / "spec.json"
     if not spec_file.is_file():
@@ -120,7 +124,7 @@ def read_batch(folder: str | Path) -> Batch:
         trial = PlannedTrial.from_row(row)
         hits.setdefault(trial.hit_id, []).append(trial)
     assets = {asset.asset_id: asset for asset in read_assets(folder)}
-    return Batch(folder, spec, hits, assets)
+    return Batch(folder, _specification(folder), hits, assets)
 
 
 def read_assets(folder: Path) -> list[Asset]:
@@ -141,7 +145,7 @@ def study_folder(run: RunDirectory, protocol: str | None) -> Path:
     return found[0]
 
 
-def specification(folder: Path) -> dict:
+def _specification(folder: Path) -> dict:
     """secret/spec.json of a study. Raises InputError when its content does not match its own hash."""
     spec = read_json(folder / "secret" / "spec.json")
     rest = {key: value for key, value in spec.items() if key != "spec_sha256"}

@@ -15,6 +15,7 @@ from markupsafe import Markup
 from data.files import fingerprint
 from human_study.batch.folder import Batch, PlannedTrial
 from human_study.design.draw import seconds
+from human_study.design.matlab import table_columns
 from human_study.design.protocols import Protocol
 
 PAGES = Path(__file__).parent / "pages"
@@ -93,7 +94,6 @@ def render_document(config: dict, nonce: str) -> str:
 def table_template(batch: Batch) -> str:
     """The page for a HIT table, with placeholders ${image_A_url_1} ... that MTurk and Turkle fill in from each row."""
     longest = max(batch.hits.values(), key=len)
-    names = ("image_A_url_{}", "image_B_url_{}", "time_{}")[: 3 if batch.protocol.timed else 2]
-    trials = [["${" + name.format(n) + "}" for name in names] for n in range(1, len(longest) + 1)]
+    trials = [["${" + name + "}" for name in names] for names in table_columns(len(longest), batch.protocol.timed)]
     config = page_config(batch.protocol, longest, route="form", trials=trials)
     return render_fragment(config, fields=len(longest))

@@ -1,14 +1,12 @@
 """Write a batch: HIT tables in MTurk's format, the page, the pictures under opaque names, the secret plan apart."""
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
 
 from data.errors import InputError, nearest
-from data.files import fingerprint, read_json, write_bytes, write_json, write_text
+from data.files import fingerprint, read_json, write_bytes, write_json, write_rows, write_text
 from evaluation.rundir import RunDirectory
 from human_study.batch.assets import (
     Asset,
@@ -25,7 +23,7 @@ from human_study.batch.identity import Identity, make_identity, private_folder
 from human_study.batch.page import table_template
 from human_study.design.cast import Cast, choose_cast, fitted
 from human_study.design.draw import Hit, Trial, draw
-from human_study.design.matlab import PUBLISHED
+from human_study.design.matlab import PUBLISHED, table_text
 from human_study.design.protocols import Protocol, load_protocol, validate
 from human_study.table.keys import opaque
 
@@ -129,15 +127,10 @@ def _refuse_identical(hits: Sequence[Hit], pixels: dict[Key, str]) -> None:
 
 def _write_plan(folder: Path, spec: dict, hits: Sequence[Hit], assets: dict[Name, Asset],
                 names: dict[str, str]) -> None:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(PLAN_COLUMNS)
-    for hit in hits:
-        hit_id = opaque(spec["spec_sha256"].encode(), "hit", hit.table, hit.index)[:16]
-        for i, trial in enumerate(hit.trials):
-            writer.writerow([spec["study_id"], spec["spec_sha256"], names[hit.table], hit_id, hit.index, i,
-                             *_plan_cells(hit.table, trial, assets)])
-    write_text(folder / "secret" / "plan.csv", text.getvalue())
+    rows = [[spec["study_id"], spec["spec_sha256"], names[hit.table],
+             opaque(spec["spec_sha256"].encode(), "hit", hit.table, hit.index)[:16], hit.index, i,
+             *_plan_cells(hit.table, trial, assets)] for hit in hits for i, trial in enumerate(hit.trials)]
+    write_rows(folder / "secret" / "plan.csv", [PLAN_COLUMNS, *rows])
 
 
 def _plan_cells(table: str, trial: Trial, assets: dict[Name, Asset]) -> list:
@@ -159,24 +152,10 @@ def _write_tables(folder: Path, protocol: Protocol, hits: Sequence[Hit], assets:
         if old.stem not in names.values():
             old.unlink()
     for table, name in names.items():
-        own = [hit for hit in hits if hit.table == table]
-        write_text(folder / "public" / f"{name}.csv", hit_table(own, assets, url, protocol.timed))
-
-
-def hit_table(hits: Sequence[Hit], assets: dict[Name, Asset], url: str, timed: bool) -> str:
-    """MTurk's input table: one row per HIT; image_A_url_N, image_B_url_N[, time_N]; cells of shorter HITs are empty."""
-    widest = max(len(hit.trials) for hit in hits)
-    names = ("image_A_url_{}", "image_B_url_{}", "time_{}")[: 3 if timed else 2]
-    lines = [[name.format(n) for n in range(1, widest + 1) for name in names]]
-    for hit in hits:
-        cells = [cell for trial in hit.trials for cell in _table_cells(hit.table, trial, assets, url)[: len(names)]]
-        lines.append(cells + [""] * (widest * len(names) - len(cells)))
-    return "".join(",".join(line) + "\n" for line in lines)
-
-
-def _table_cells(table: str, trial: Trial, assets: dict[Name, Asset], url: str) -> list[str]:
-    ids = [assets[table, method, trial.image_id].asset_id for method in (trial.left, trial.right)]
-    return [*(f"{url}/{asset_id}.png" for asset_id in ids), str(trial.exposure_ms or "")]
+        cells = [[(*(f"{url}/{assets[table, method, trial.image_id].asset_id}.png"
+                     for method in (trial.left, trial.right)), trial.exposure_ms) for trial in hit.trials]
+                 for hit in hits if hit.table == table]
+        write_text(folder / "public" / f"{name}.csv", table_text(cells, protocol.timed))
 
 
 def _check_url(url: str) -> None:

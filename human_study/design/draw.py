@@ -39,10 +39,6 @@ class Trial:
     sentinel: Literal["none", "perceptual", "instruction", "repeat"] = "none"
     sentinel_answer: str = ""  # "left", "right" or empty
 
-    @property
-    def cell(self) -> tuple:
-        return self.condition, self.exposure_ms, self.sentinel, self.block
-
     def mirrored(self) -> "Trial":
         return replace(self, left=self.right, right=self.left)
 

@@ -4,7 +4,7 @@
 Used only to reproduce the published tables; new studies draw with numpy's generators (human_study.design.draw).
 """
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -100,13 +100,12 @@ def _row(a: str, b: str, a_left: bool, image: int, exposure_ms: int | None = Non
 
 def published_unlimited() -> bytes:
     """`data_GAN.csv`: CRN against the GAN baseline, no time limit."""
-    return table_bytes(unlimited_hits(), _published_url({"reference": "ours", "other": "GAN", "real": "cityscapes"}))
+    return _published(unlimited_hits(), {"reference": "ours", "other": "GAN", "real": "cityscapes"})
 
 
 def published_timed() -> bytes:
     """`data_timed_cityscapes_good.csv`: CRN, pix2pix and the photographs, seven exposures."""
-    folders = {"reference": "ours", "other": "L1cGAN", "real": "cityscapes", "anchor": "L1"}
-    return table_bytes(timed_hits(), _published_url(folders))
+    return _published(timed_hits(), {"reference": "ours", "other": "L1cGAN", "real": "cityscapes", "anchor": "L1"})
 
 
 PUBLISHED = {  # protocol -> file name and content
@@ -115,19 +114,29 @@ PUBLISHED = {  # protocol -> file name and content
 }
 
 
-def _published_url(folders: dict[str, str]) -> Callable[[str, int], str]:
+def _published(hits: list[list[Row]], folders: dict[str, str]) -> bytes:
     def url(role: str, image: int) -> str:
         folder = folders[role]
         return f"{HOST}{folder}/{image + FIRST_FILE.get(folder, 1) - 1:06d}.jpg"
-    return url
+
+    cells = [[(url(row.left, row.image), url(row.right, row.image), row.exposure_ms) for row in rows] for rows in hits]
+    return table_text(cells, hits[0][0].exposure_ms is not None).encode("ascii")
 
 
-def table_bytes(hits: list[list[Row]], url: Callable[[str, int], str]) -> bytes:
-    """A HIT table as the paper's authors wrote it: unquoted cells, one row per HIT, \\n line ends."""
-    timed = hits[0][0].exposure_ms is not None
+def table_columns(trials: int, timed: bool) -> list[tuple[str, ...]]:
+    """Names of a HIT table's columns, trial by trial: image_A_url_N, image_B_url_N[, time_N]."""
     names = ("image_A_url_{}", "image_B_url_{}", "time_{}")[: 3 if timed else 2]
-    lines = [[name.format(n) for n in range(1, len(hits[0]) + 1) for name in names]]
-    for rows in hits:
-        cells = [[url(row.left, row.image), url(row.right, row.image), str(row.exposure_ms)] for row in rows]
-        lines.append([cell for row in cells for cell in row[: len(names)]])
-    return "".join(",".join(line) + "\n" for line in lines).encode("ascii")
+    return [tuple(name.format(n) for name in names) for n in range(1, trials + 1)]
+
+
+def table_text(hits: Sequence[Sequence[tuple[str, str, int | None]]], timed: bool) -> str:
+    """MTurk's input table: unquoted cells, one row per HIT, \\n line ends; cells of shorter HITs are empty.
+
+    hits: per trial the addresses of the left and the right picture, and the exposure in milliseconds.
+    """
+    columns = table_columns(max(map(len, hits)), timed)
+    lines = [[name for names in columns for name in names]]
+    for trials in hits:
+        cells = [str(cell or "") for trial in trials for cell in trial[: len(columns[0])]]
+        lines.append(cells + [""] * (len(lines[0]) - len(cells)))
+    return "".join(",".join(line) + "\n" for line in lines)

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from data.configuration import apply_setting, first_problem, merge
 from data.errors import InputError, nearest
 from data.files import fingerprint, read_yaml
 from human_study.design.matlab import EXPOSURES_MS, SENTINEL_MS
@@ -206,9 +206,9 @@ def load_protocol(name_or_file: str, settings: Sequence[str] = ()) -> Protocol:
     base = values.get("extends")
     if base is not None and (not isinstance(base, str) or base not in PROTOCOLS):
         raise InputError(f"unknown protocol '{base}': {nearest(str(base), PROTOCOLS)} (or give a .yaml file)")
-    merged = _merge(PROTOCOLS[base].model_dump() if base else {}, values)
+    merged = merge(PROTOCOLS[base].model_dump() if base else {}, values)
     for setting in settings:
-        _apply(merged, setting)
+        apply_setting(merged, setting)
     return validate(merged, where)
 
 
@@ -223,41 +223,12 @@ def _read(file: Path) -> dict:
     return values
 
 
-def _merge(base: dict, over: dict) -> dict:
-    nested = {key: _merge(base[key], value) for key, value in over.items()
-              if isinstance(value, dict) and isinstance(base.get(key), dict)}
-    return {**base, **over, **nested}
-
-
-def _apply(values: dict, setting: str) -> None:
-    key, equals, text = setting.partition("=")
-    *parents, last = key.split(".")
-    for parent in parents:
-        values = values.get(parent)
-        if not isinstance(values, dict):
-            raise InputError(f"--set {setting}: '{parent}' is no section of a protocol; known: texts, rules")
-    if not equals or not last:
-        raise InputError(f"--set {setting}: expected key=value, for example hits=40")
-    try:
-        values[last] = yaml.safe_load(text)
-    except yaml.YAMLError:
-        raise InputError(f"--set {setting}: '{text}' is not a YAML value") from None
-
-
 def validate(values: dict, where: str) -> Protocol:
     """A protocol from plain values (lists for tuples). Raises InputError; `where` stands first in its message."""
     try:
         return Protocol.model_validate(_tuples(values))
     except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"])
-        if problem["type"] == "extra_forbidden":
-            model = {"texts": Texts, "rules": QualityRules}.get(str(problem["loc"][0]), Protocol)
-            known = nearest(str(problem["loc"][-1]), model.model_fields)
-            raise InputError(f"{where}: unknown key '{key}': {known}") from None
-        message = problem["msg"].removeprefix("Value error, ")
-        raise InputError(f"{where}: " + (f"key '{key}': {message}, got {problem['input']!r}" if key else message)
-                         ) from None
+        raise InputError(f"{where}: {first_problem(error, Protocol)}") from None
 
 
 def _tuples(value: Any) -> Any:

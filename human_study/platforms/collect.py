@@ -1,8 +1,8 @@
 """Result tables and tables of responses -> one table of responses, and what did not become a row, with the reason."""
 
 import csv
-import io
 from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 
 import pandas as pd
@@ -68,13 +68,9 @@ def _newest(frames: Sequence[pd.DataFrame]) -> tuple[list[pd.DataFrame], list[Re
     return [frame for frame in kept if len(frame)], replaced
 
 
-def refusal_table(refused: Sequence[Refused]) -> str:
-    """CSV text. Cells that a spreadsheet program would run as a formula are quoted with an apostrophe."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["source", "what", "reason"])
-    writer.writerows([_harmless(cell) for cell in (one.source, one.what, one.reason)] for one in refused)
-    return text.getvalue()
+def refusal_rows(refused: Sequence[Refused]) -> list[list[str]]:
+    """Rows for CSV. Cells that a spreadsheet program would run as a formula are quoted with an apostrophe."""
+    return [["source", "what", "reason"], *([_harmless(cell) for cell in astuple(one)] for one in refused)]
 
 
 def _harmless(cell: str) -> str:

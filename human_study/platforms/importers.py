@@ -121,13 +121,7 @@ def _planned(submission: Submission, plan: Plan) -> list[dict] | str:
         has_inputs = any(name.startswith("image_") for name in submission.inputs)
         return ("its pictures belong to no HIT of this study's plan" if has_inputs else
                 "no Input.* columns and no HIT key: what was shown is unknown")
-    return [_plan_row(trial) for trial in plan.hits[hit_id]]
-
-
-def _plan_row(trial: PlannedTrial) -> dict[str, Any]:
-    row = dict(vars(trial))
-    row["sentinel_answer"] = trial.sentinel_answer or None
-    return row
+    return [trial.row() for trial in plan.hits[hit_id]]
 
 
 def _answered(trial: dict, picked: dict[int, str], log: Log) -> dict[str, Any]:

@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import optimize, special, stats
+from scipy import special, stats
 
 from data.errors import InputError
 from human_study.analysis.clustered import clustered_interval, clustered_share, clustered_test, wilson
+from human_study.design.plan import latent
 
 ALPHA = 0.05
 
@@ -58,16 +59,6 @@ class Power:
         return math.sqrt(self.power * (1 - self.power) / self.rounds)
 
 
-def intercept(preference: float, sd: float) -> float:
-    """m with E[expit(m + sd z)] = preference, z standard normal, by Gauss-Hermite quadrature."""
-    nodes, weights = np.polynomial.hermite_e.hermegauss(60)
-
-    def off(m: float) -> float:
-        return float(special.expit(m + sd * nodes) @ weights / weights.sum()) - preference
-
-    return float(optimize.brentq(off, -30, 30))
-
-
 def draw(design: Design, rng: np.random.Generator, m: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One study: outcomes (0 or 1), workers and images, each [workers * trials]."""
     worker = np.repeat(np.arange(design.workers), design.trials)
@@ -82,7 +73,7 @@ def simulate(design: Design, rounds: int = 400, seed: int = 0) -> Power:
     """Repeat a study `rounds` times and analyse each as human_study.analysis.results does."""
     design.check()
     rng = np.random.default_rng(seed)
-    m = intercept(design.preference, math.hypot(design.worker_sd, design.image_sd))
+    m = latent(design.preference, math.hypot(design.worker_sd, design.image_sd))
     found, n = np.empty((rounds, 4)), design.workers * design.trials
     for i in range(rounds):
         outcomes, workers, images = draw(design, rng, m)
@@ -102,16 +93,6 @@ def binomial_power(preference: float, n: int, alpha: float = ALPHA) -> float:
     """Power of the exact two-sided binomial test of one half with n independent judgments."""
     low = int(stats.binom.ppf(alpha / 2, n, 0.5)) - 1  # the largest k with P(X <= k) < alpha / 2
     return float(stats.binom.cdf(low, n, preference) + stats.binom.sf(n - low - 1, n, preference))
-
-
-def independent_judgments(preference: float, power: float = 0.8, alpha: float = ALPHA) -> int:
-    """Judgments that a two-sided test of one half needs if all were independent (normal approximation).
-
-    >>> [independent_judgments(p) for p in (0.525, 0.55, 0.6, 0.65, 0.7, 0.75)]
-    [3138, 783, 194, 85, 47, 29]
-    """
-    spread = stats.norm.ppf(1 - alpha / 2) * 0.5 + stats.norm.ppf(power) * math.sqrt(preference * (1 - preference))
-    return math.ceil((spread / (preference - 0.5)) ** 2)
 
 
 def answer(results: Sequence[Power], wanted: float = 0.8) -> str:

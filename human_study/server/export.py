@@ -51,7 +51,7 @@ def export_responses(study: Path | Batch, simulated: bool = False, database: Pat
     if found.empty:
         raise InputError(f"{file}: no answers yet")
     records = found["record"].map(json.loads)
-    rows = [_row(batch, sessions[session_id], batch.hits[sessions[session_id].hit_id][index], record)
+    rows = [_row(sessions[session_id], batch.hits[sessions[session_id].hit_id][index], record)
             for session_id, index, record in zip(found["session_id"], found["trial_index"], records, strict=True)]
     return make_responses(rows)
 
@@ -105,19 +105,13 @@ def refuse_loss(frame: pd.DataFrame, file: Path, database: Path) -> None:
                          f"the server's to them with python -m human_study collect --add {database}, or give --out")
 
 
-def _row(batch: Batch, session: Session, trial: PlannedTrial, record: dict) -> dict:
+def _row(session: Session, trial: PlannedTrial, record: dict) -> dict:
     assignment = session.session_id if session.assignment_id in ("", KIOSK) else session.assignment_id
-    return {"study_id": batch.study_id, "spec_sha256": batch.spec_sha256, "platform": session.platform,
-            "batch_id": trial.batch_id, "hit_id": trial.hit_id, "hit_index": trial.hit_index,
-            "assignment_id": assignment, "session_id": session.session_id,
+    return {**trial.row(), "platform": session.platform, "assignment_id": assignment, "session_id": session.session_id,
             "session_started": datetime.fromtimestamp(session.started, UTC).isoformat(timespec="seconds"),
-            "worker_id": session.worker_id, "trial_index": trial.trial_index, "trial_id": trial.trial_id,
-            "block": trial.block, "image_id": trial.image_id, "condition": trial.condition, "layout": "side_by_side",
-            "left_method": trial.left_method, "right_method": trial.right_method, "left_asset": trial.left_asset,
-            "right_asset": trial.right_asset, "sentinel": trial.sentinel,
-            "sentinel_answer": trial.sentinel_answer or None, "exposure_req_ms": trial.exposure_req_ms,
-            "submit_status": STATUS[session.status], "user_agent_family": session.user_agent_family,
-            "asset_error": False, "client_version": session.client_version, **record}
+            "worker_id": session.worker_id, "layout": "side_by_side", "submit_status": STATUS[session.status],
+            "user_agent_family": session.user_agent_family, "asset_error": False,
+            "client_version": session.client_version, **record}
 
 
 def release(frame: pd.DataFrame) -> pd.DataFrame:

@@ -42,7 +42,8 @@ def sides(trials):
     """Per cell: how often the method named first stood left minus right."""
     surplus = Counter()
     for trial in trials:
-        surplus[trial.cell[:3]] += 1 if trial.condition.startswith(f"{trial.left}_vs_") else -1
+        first_left = trial.condition.startswith(f"{trial.left}_vs_")
+        surplus[trial.condition, trial.exposure_ms, trial.sentinel] += 1 if first_left else -1
     return surplus
 
 
@@ -131,7 +132,7 @@ def test_timed_500_layouts():
     assert len(hits) == 20
     total = Counter()
     for hit in hits:
-        cells = Counter(trial.cell for trial in hit.trials if trial.sentinel == "none")
+        cells = Counter((trial.condition, trial.exposure_ms) for trial in hit.trials if trial.sentinel == "none")
         assert len(hit.trials) == 110 and len(cells) == 21 and set(cells.values()) == {5}
         assert max(map(abs, sides(hit.trials).values())) <= 1
         assert len({trial.image_id for trial in hit.trials}) == 110  # no scene primes another trial
@@ -243,7 +244,7 @@ def test_balance_is_exact_for_odd_counts():
     ("lab", ["hit=3"], "unknown key 'hit': did you mean 'hits'"),
     ("lab", ["hits=0"], "key 'hits'.*got 0"),
     ("lab", ["texts.titel=x"], "did you mean 'title'"),
-    ("lab", ["rules.x.y=1"], "'x' is no section"),
+    ("lab", ["rules.x.y=1"], "unknown key 'rules.x'"),
     ("lab", ["hits"], "expected key=value"),
     ("lab", ["min_viewport=[500, 300]"], "min_viewport is smaller"),
     ("lab", ["exposures_ms=[125, 125]"], "different positive"),

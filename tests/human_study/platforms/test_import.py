@@ -11,7 +11,7 @@ from human_study.analysis.quality import apply_rules
 from human_study.batch.folder import PlannedTrial, read_batch
 from human_study.batch.write import write_batch
 from human_study.design.rules import QualityRules
-from human_study.platforms.collect import collect_tables, refusal_table
+from human_study.platforms.collect import collect_tables, refusal_rows
 from human_study.platforms.importers import asset_name, import_submissions, read_log
 from human_study.platforms.submissions import choices, parse_time, read_submissions
 from human_study.table.keys import pseudonym
@@ -290,7 +290,7 @@ def test_pseudonyms_depend_on_key_platform_and_person_and_the_raw_id_is_nowhere(
     write_csv(tmp_path / "r.csv", [result_row(hits, worker="A2SECRETWORKER"),
                                    result_row(hits, assignment="A9", worker="A2SECRETWORKER") | {"HITId": ""}])
     frame, refused = collect_tables([tmp_path / "r.csv"], KEY, hits)
-    text = frame.to_csv() + refusal_table(refused)
+    text = frame.to_csv() + str(refusal_rows(refused))
     assert "A2SECRETWORKER" not in text and "w_" in text
 
 
@@ -335,4 +335,4 @@ def test_collect_command_without_a_usable_row_says_why(tiny_run, written, tmp_pa
 def test_report_cells_are_harmless_in_a_spreadsheet(hits, tmp_path):
     write_csv(tmp_path / "r.csv", [result_row(hits), result_row(hits, assignment="=HYPERLINK(1)") | {"HITId": ""}])
     _, refused = collect_tables([tmp_path / "r.csv"], KEY, hits)
-    assert "'=HYPERLINK(1)" in refusal_table(refused)
+    assert "'=HYPERLINK(1)" in refusal_rows(refused)[-1]

@@ -5,7 +5,8 @@ from scipy import stats
 
 from data.errors import InputError
 from human_study.__main__ import main
-from human_study.rehearsal.power import Design, answer, binomial_power, independent_judgments, intercept, simulate
+from human_study.design.plan import latent
+from human_study.rehearsal.power import Design, answer, binomial_power, simulate
 
 # share of simulated studies whose nominal 95 % interval holds the truth: Wilson's naive one, the two-way clustered one
 COVERAGE = [((500, 5, 100), .53, .96), ((500, 10, 100), .52, .95), ((500, 25, 100), .52, .94), ((50, 50, 50), .46, .93)]
@@ -39,10 +40,6 @@ def test_binomial_power_by_hand():
     assert binomial_power(0.8, 10) == pytest.approx(expected)
 
 
-def test_judgments_needed_if_they_were_independent():
-    assert [independent_judgments(p) for p in (0.525, 0.55, 0.6, 0.65, 0.7, 0.75)] == [3138, 783, 194, 85, 47, 29]
-
-
 def test_no_effect_is_found_at_the_nominal_rate_only():
     found = simulate(Design(20, 30, 200, 0.5, 0.7, 0.8), rounds=300, seed=3)
     assert found.power < 0.09
@@ -55,9 +52,9 @@ def test_workers_help_where_trials_do_not():
 
 
 def test_the_preference_asked_for_is_that_over_all_workers_and_images():
-    assert intercept(0.5, 1.0) == pytest.approx(0, abs=1e-9)
-    assert intercept(0.7, 0.0) == pytest.approx(0.8473, abs=1e-4)
-    assert intercept(0.7, 1.0) > intercept(0.7, 0.0)
+    assert latent(0.5, 1.0) == pytest.approx(0, abs=1e-9)
+    assert latent(0.7, 0.0) == pytest.approx(0.8473, abs=1e-4)
+    assert latent(0.7, 1.0) > latent(0.7, 0.0)
 
 
 def test_studies_of_one_image_by_chance_find_nothing():
