@@ -32,15 +32,12 @@ def exposure_figure(analysis: Analysis) -> Figure | None:
     axes.set_xscale("log", base=2)
     axes.set_xticks(exposures, [f"{ms:g}" for ms in exposures])
     axes.minorticks_off()
-    axes.set(xlabel="exposure, ms", ylabel="preferred, %", ylim=(40 if _lowest(rows) > 42 else 0, 101))
+    lowest = min(100 * (row.clustered or row.naive or (0, 0))[0] for row in rows)
+    axes.set(xlabel="exposure, ms", ylabel="preferred, %", ylim=(40 if lowest > 42 else 0, 101))
     if any(paper_value(row) is not None for row in rows):
         axes.plot([], [], color="grey", linestyle="--", label=f"{SOURCE}, Cityscapes")
     axes.legend(frameon=False, fontsize=8)
     return _marked(figure, analysis)
-
-
-def _lowest(rows: list[Preference]) -> float:
-    return min(100 * (row.clustered or row.naive or (0, 0))[0] for row in rows)
 
 
 def _curve(axes: Axes, rows: list[Preference], label: str, i: int) -> None:

@@ -159,18 +159,14 @@ def _preference(a: str, b: str, exposure: float, group: pd.DataFrame, ties: str)
     share = clustered_share(*(counted[name].to_numpy() for name in ("outcome", "worker_id", "image_id")))
     row = from_counts(Counts(a, b, None if math.isinf(exposure) else exposure, int((outcome == 1).sum()), len(group)),
                       tied, ties)
-    notes = [row.note] if not row.n else [share.missing] if share.missing else _few(share)
+    few = [f"only {share.df + 1} workers or images: the interval is honest but wide"] if share.df + 1 <= FEW else []
+    notes = [row.note] if not row.n else [share.missing] if share.missing else few
     shown = group["exposure_ms"].median()
     return replace(
         row, workers=group["worker_id"].nunique(), images=group["image_id"].nunique(),
         clustered=clustered_interval(share), p_clustered=clustered_test(share), effective_n=share.effective_n,
         p_equivalent=clustered_equivalence(share, MARGIN), shown_ms=None if math.isnan(shown) else float(shown),
         note="; ".join(notes))
-
-
-def _few(share: Share) -> list[str]:
-    few = share.df + 1 <= FEW
-    return [f"only {share.df + 1} workers or images: the interval is honest but wide"] if few else []
 
 
 def from_counts(counts: Counts, tied: int = 0, ties: str = "half") -> Preference:

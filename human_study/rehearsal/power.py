@@ -53,11 +53,6 @@ class Power:
     width: float  # median width of the clustered 95 % interval
     rounds: int
 
-    @property
-    def error(self) -> float:
-        """Standard error of `power` from the number of rounds."""
-        return math.sqrt(self.power * (1 - self.power) / self.rounds)
-
 
 def draw(design: Design, rng: np.random.Generator, m: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """One study: outcomes (0 or 1), workers and images, each [workers * trials]."""

@@ -32,7 +32,7 @@ WORKER_LETTERS = 128  # longest id a panel may give
 async def api(request: Request) -> Response:
     site: Site = request.app.state.site
     action = ACTIONS.get(request.path_params["action"])
-    session = site.session_of(request.headers.get("x-session", ""))
+    session = site.session_of("api", request.headers.get("x-session", ""))
     if not action or not session:
         return JSONResponse({"error": "unknown"}, 404 if session else 403)
     if not site.limits.allows(session.session_id):
@@ -54,12 +54,12 @@ def study_page(request: Request, session: Session) -> Response:
     site: Site = request.app.state.site
     batch = site.store.batch
     config = page_config(batch.protocol, max(batch.hits.values(), key=len), route="server", withdraw=True,
-                         key=site.api_key(session.session_id), clean_url="/study",
+                         key=site.session_key("api", session.session_id), clean_url="/study",
                          after_ms=KIOSK_PAUSE_MS if session.assignment_id == KIOSK else REDIRECT_PAUSE_MS)
     response = HTMLResponse(render_document(config, request.state.nonce))
     # lax: reloading a page that was reached from a panel or from webmail counts as coming from there, and a strict
     # cookie would stay away; calls are safe without it, they carry a key of their own and their origin is checked
-    response.set_cookie(COOKIE, site.cookie(session.session_id), httponly=True, samesite="lax",
+    response.set_cookie(COOKIE, site.session_key("cookie", session.session_id), httponly=True, samesite="lax",
                         secure=site.secure, max_age=30 * 24 * 3600)
     return response
 
@@ -87,7 +87,7 @@ async def by_panel(request: Request) -> Response:
 
 async def by_cookie(request: Request) -> Response:
     site: Site = request.app.state.site
-    session = site.session_of_cookie(request.cookies.get(COOKIE, ""))
+    session = site.session_of("cookie", request.cookies.get(COOKIE, ""))
     return study_page(request, session) if session else no_such_page(request)
 
 

@@ -51,19 +51,13 @@ class Site:
         """A participant's own."""
         return f"{self.origins[0]}/s/{token}"
 
-    def api_key(self, session_id: str) -> str:
-        return f"{session_id}.{keyed(self.store.key, 'api', session_id)[:TOKEN_LETTERS]}"
+    def session_key(self, purpose: str, session_id: str) -> str:
+        """What a page proves its session with: "api" in a header, "cookie" in the browser."""
+        return f"{session_id}.{keyed(self.store.key, purpose, session_id)[:TOKEN_LETTERS]}"
 
-    def cookie(self, session_id: str) -> str:
-        return f"{session_id}.{keyed(self.store.key, 'cookie', session_id)[:TOKEN_LETTERS]}"
-
-    def session_of(self, api_key: str) -> Session | None:
-        session_id = api_key.partition(".")[0]
-        return self.store.session(session_id) if same(api_key, self.api_key(session_id)) else None
-
-    def session_of_cookie(self, cookie: str) -> Session | None:
-        session_id = cookie.partition(".")[0]
-        return self.store.session(session_id) if same(cookie, self.cookie(session_id)) else None
+    def session_of(self, purpose: str, key: str) -> Session | None:
+        session_id = key.partition(".")[0]
+        return self.store.session(session_id) if same(key, self.session_key(purpose, session_id)) else None
 
     def picture_name(self, session: Session, asset_id: str) -> str:
         """A name of the picture that holds for one session only, so that two participants cannot compare."""
