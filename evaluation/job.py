@@ -18,6 +18,7 @@ from data.errors import InputError, nearest
 from data.files import fingerprint, read_image, read_json, sha256, write_json
 from evaluation.measuring.context import Context, versions
 from evaluation.measuring.images import add_images
+from evaluation.measuring.named_protocols import named_protocol
 from evaluation.networks.judge import load_judge
 from evaluation.networks.label_judges import build_judge
 from evaluation.rundir import Method, RunDirectory
@@ -94,7 +95,19 @@ class Job:
         inputs = scored_inputs(self.run, context)
         if self._changed("score", inputs):
             self._done("score", inputs, score_run(self.run, context))
+        self._say_protocol()
         say(f"scores in {self.run.path / 'scores'}")
+
+    def _say_protocol(self) -> None:
+        """Which values keep the published protocol asked for, and why the others do not."""
+        if name := self.preset.score.protocol:
+            found = read_json(self.run.path / "scores" / "protocol.json")
+            say(f"protocol '{name}' ({found['table']}): kept by {', '.join(found['kept by']) or 'no value'}")
+            for column, problems in found["differs"].items():
+                if problems:
+                    say(f"  {column}: {'; '.join(problems)}")
+            if any(found["differs"].values()):
+                say(f"  needs {'; '.join(found['needs'])}")
 
     def study(self) -> None:
         """The A/B task batch for people."""
@@ -236,6 +249,9 @@ def make_preset(args: Namespace) -> Preset:
     if args.preset == IMAGES and args.images and not args.reference:
         settings.append(f"study.reference={json.dumps(args.images[0].partition('=')[0])}")
     preset = load_preset(args.preset, settings)
+    if preset.score.protocol:
+        wanted = named_protocol(preset.score.protocol, preset.data.dataset)
+        preset = load_preset(args.preset, [*wanted.settings(), *settings])
     check_preset_options(preset)
     for name in preset.methods:
         method_spec(name, preset)

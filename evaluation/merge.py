@@ -23,7 +23,7 @@ from evaluation.rundir import COMPARED, FLOOR, PHOTOS, Method, RunDirectory, Sco
 FORMAT = "semantic-image-synthesis scores 1"
 COMMON = ("dataset", "N", "image size")  # what a score is about: must be the same for every training seed
 OF_ONE_ROW = ("inputs", "images", "versions", "k", "interval", "independent layouts", "leaks",
-              "merged from")  # all else must agree
+              "published protocol", "merged from")  # all else must agree
 REFERENCES = (PHOTOS, FLOOR)
 RESOLUTION = ("standard deviation over methods (of their means over seeds, minus the seeds' share) / pooled standard "
               "deviation over the training seeds of one method; p: F test that no method differs")

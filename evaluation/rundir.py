@@ -16,6 +16,7 @@
     methods/<name>/log.csv                  step, images, seconds, loss terms
     scores/<metric>/<method>.json           see Score; the method may also be PHOTOS or FLOOR
     scores/methods.json                     {name: Method} of methods that other runs scored (evaluation.merge into)
+    scores/protocol.json                    what of a published table's protocol the run keeps (score.protocol)
     scores/trust.json                       which distances call a photograph nearer than a blur
     scores/seeds.json                       spread over training seeds (evaluation.merge seeds)
     study/                                  HIT tables, pages, responses, analysis

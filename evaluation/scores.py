@@ -11,6 +11,7 @@ from evaluation.measuring import leaks
 from evaluation.measuring.context import SCORING, Context, Work, check_block
 from evaluation.measuring.intervals import Statistic
 from evaluation.measuring.measurements import Consumer
+from evaluation.measuring.named_protocols import write_named_protocol
 from evaluation.measuring.perceptual_distance import lpips_trunk, perceptual_consumers
 from evaluation.measuring.preferences import preference_files
 from evaluation.metrics import agreement, cost, differences, diversity, effects, reference, segmentation, trust
@@ -123,6 +124,7 @@ def score_run(run: RunDirectory, context: Context, metrics: Sequence[str] = ()) 
     work = Work(run, context)
     plain = {name: METRICS[name] for name in chosen if name in METRICS}
     check_leaks(work, plain)
+    write_named_protocol(work)
     work.measurements.collect(work.measurements.rows(), _consumers(work, plain))
     for metric in plain.values():
         metric.score(work)

@@ -56,6 +56,7 @@ class Work:
     def __init__(self, run: RunDirectory, context: Context):
         self.run, self.context = run, context
         self.measurements = Measurements(run, context.device)
+        self.named: dict[str, str] = {}  # value -> the published protocol that it keeps
         self.leaks: dict[str, Any] = {}  # what a protocol says of the check for leaks
         self.current: set[str] = set()  # inputs of all scores that this run has as it is now
         self._made: dict[Any, Any] = {}
@@ -114,7 +115,8 @@ class Work:
     def inputs(self, metric: str, method: str, keys: Sequence[Any]) -> str:
         """Fingerprint of everything that a score of `method` is made from; `keys`: what is special to the metric."""
         content = self.measurements.content(method) if method in self.measurements.rows() else None
-        inputs = fingerprint(SCORING, metric, method, content, self.resampling, list(keys))
+        named = [self.named] if self.named else []
+        inputs = fingerprint(SCORING, metric, method, content, self.resampling, list(keys), *named)
         self.current.add(inputs)
         return inputs
 
@@ -160,7 +162,8 @@ class Work:
                  "independent layouts": self.dependence,
                  "dataset": self.measurements.dataset_hash(), "leaks": self.leaks,
                  "scored on": device_name(self.context.device), "versions": versions()}
-        return known | ({"scenes": scenes} if scenes else {})
+        known |= {"scenes": scenes} if scenes else {}
+        return known | ({"published protocol": self.named} if self.named else {})
 
 
 def as_json(numbers: np.ndarray) -> list[float | None]:

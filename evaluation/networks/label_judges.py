@@ -23,7 +23,7 @@ from evaluation.networks.resize import FILTERS
 from evaluation.networks.transformers_models import preprocessing, require_transformers
 from presets.schema import LabelJudgeConfig
 
-KEYS = ("mean", "std", "scale", "size", "resize", "labels")
+KEYS = ("network", "mean", "std", "scale", "size", "resize", "labels")
 RESIZES = [name for name in FILTERS if name != "none"]  # a judge without `size` sees images as they are
 OPTIONS = {"trained": (), "huggingface": ("path", "description", "size", "match", "batch"),
            "torchscript": ("path", "description", "batch"),
@@ -39,6 +39,7 @@ def _are_numbers(values: Any, length: int) -> bool:
 
 
 VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
+    "network": ("a name", lambda given: isinstance(given, str)),
     "mean": ("3 numbers", lambda given: _are_numbers(given, 3)),
     "std": ("3 numbers above 0", lambda given: _are_numbers(given, 3) and min(given) > 0),
     "scale": ("a number above 0", lambda given: _is_number(given) and given > 0),
@@ -84,6 +85,7 @@ def exported_judge(config: LabelJudgeConfig, labels: LabelSpace, device: str = "
         mean: [0.485, 0.456, 0.406]   std: [0.229, 0.224, 0.225]   scale: 255
         size: [512, 1024]             # height, width; leave out to judge images at their own size
         resize: antialias-bilinear    # a filter of evaluation.networks.resize
+        network: DRN-D-105            # its name, as papers call it
         labels: {0: road, 1: building, 13: car}   # the network's class -> the run's class name
     """
     description = _description_file(config)
@@ -91,7 +93,8 @@ def exported_judge(config: LabelJudgeConfig, labels: LabelSpace, device: str = "
     mapping = _mapping(values["labels"], labels, description)
     network, held = _load_exported(file, device)
     size = tuple(values["size"]) if values.get("size") else None
-    return MappedJudge(network, mapping, file.name, sha256(file), values.get("mean", (0.0, 0.0, 0.0)),
+    name = values.get("network", file.name)
+    return MappedJudge(network, mapping, name, sha256(file), values.get("mean", (0.0, 0.0, 0.0)),
                        values.get("std", (1.0, 1.0, 1.0)), float(values.get("scale", 255)), size,
                        values.get("resize", "antialias-bilinear"), device, held=held, batch=config.batch)
 

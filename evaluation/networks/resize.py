@@ -28,6 +28,11 @@ def torch_bilinear(images: torch.Tensor, size: Size) -> torch.Tensor:
     return functional.interpolate(images.float(), tuple(size), mode="bilinear", align_corners=False)
 
 
+def torch_bicubic(images: torch.Tensor, size: Size) -> torch.Tensor:
+    """PyTorch's bicubic without antialias and without clipping: CMMD's authors."""
+    return functional.interpolate(images.float(), tuple(size), mode="bicubic", align_corners=False)
+
+
 def antialias_bilinear(images: torch.Tensor, size: Size) -> torch.Tensor:
     """PyTorch's bilinear with antialias, as torchmetrics does by default."""
     return functional.interpolate(images.float(), tuple(size), mode="bilinear", align_corners=False, antialias=True)
@@ -42,7 +47,7 @@ def pil_bicubic(images: torch.Tensor, size: Size) -> torch.Tensor:
 
 
 FILTERS: dict[str, Callable[[torch.Tensor, Size], torch.Tensor]] = {
-    "none": none, "tf1-bilinear": tf1_bilinear, "torch-bilinear": torch_bilinear,
+    "none": none, "tf1-bilinear": tf1_bilinear, "torch-bilinear": torch_bilinear, "torch-bicubic": torch_bicubic,
     "antialias-bilinear": antialias_bilinear, "pil-bicubic": pil_bicubic,
 }
 

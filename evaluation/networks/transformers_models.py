@@ -15,6 +15,8 @@ from evaluation.networks.features import FEATURES, Extractor
 from presets.schema import ExtractorConfig
 
 LABELS = {"dinov2": "DINOv2", "clip": "CLIP", "clip_vision_model": "CLIP"}
+CLIP = ("clip", "clip_vision_model")
+CMMD_SIZE = (336, 336)  # Jayasumana et al. 2024: CLIP ViT-L/14 at 336 pixels
 # steps of a preprocessor that are taken here, or change no photograph: images are RGB, and labels come from the layouts
 STEPS = ("do_resize", "do_rescale", "do_normalize", "do_center_crop", "do_convert_rgb", "do_reduce_labels")
 
@@ -119,8 +121,17 @@ def build_extractor(config: ExtractorConfig, judge: Any, device: str) -> Extract
     protocol = {"model": kind, "weights sha256": digest, "mean": mean, "std": std, "crop": "none, all of the image"}
     chosen = config.resize or ("pil-bicubic" if size else "none")
     size = size if config.size or chosen != "none" else None
+    is_clip = kind in CLIP and getattr(model.config, "projection_dim", None) is not None
+    official = is_clip and _cmmd_network(model.config) and (chosen, size) == ("torch-bicubic", CMMD_SIZE)
     return Extractor(config.label or LABELS.get(kind, folder.name), features, protocol, chosen, size, device,
-                     module=model)
+                     module=model, is_clip=is_clip, official_cmmd=official and config.label is None)
+
+
+def _cmmd_network(config: Any) -> bool:
+    """Whether a CLIP model has the shape of ViT-L/14 at 336 pixels; its weights are named by their hash."""
+    vision = getattr(config, "vision_config", config)
+    shape = (config.projection_dim, vision.hidden_size, vision.num_hidden_layers, vision.patch_size, vision.image_size)
+    return shape == (768, 1024, 24, 14, CMMD_SIZE[0])
 
 
 def _pooled(model: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
@@ -130,5 +141,7 @@ def _pooled(model: nn.Module, pixels: torch.Tensor) -> torch.Tensor:
         output = model(pixel_values=pixels)
     if isinstance(output, torch.Tensor):
         return output
+    if getattr(output, "image_embeds", None) is not None:
+        return output.image_embeds
     pooled = getattr(output, "pooler_output", None)
     return pooled if pooled is not None else output.last_hidden_state[:, 0]

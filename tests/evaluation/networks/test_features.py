@@ -453,6 +453,32 @@ def test_transformers_extractor(tmp_path):
         EXTRACTORS["transformers"](config.model_copy(update={"sha256": "0" * 64}), None, "cpu")
 
 
+def test_cmmd_has_its_plain_name_on_its_own_clip_alone(tmp_path, monkeypatch, tiny_run):
+    """Tiny CLIP with random weights; the official shape is told by its numbers."""
+    transformers = pytest.importorskip("transformers")
+    vision = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "image_size": 28, "patch_size": 14,
+              "intermediate_size": 16}
+    text = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "vocab_size": 20,
+            "intermediate_size": 16}
+    torch.manual_seed(0)
+    config = transformers.CLIPConfig(text_config=text, vision_config=vision, projection_dim=8)
+    model = transformers.CLIPModel(config).eval()
+    model.save_pretrained(tmp_path)
+    write_json(tmp_path / "preprocessor_config.json", IMAGENET | {"size": {"height": 28, "width": 28}})
+    config = ExtractorConfig(kind="transformers", path=str(tmp_path), resize="torch-bicubic")
+    extractor = EXTRACTORS["transformers"](config, None, "cpu")
+    assert extractor.is_clip and extractor.name("CMMD") == "CMMD-CLIP"
+    assert extractor(IMAGES)[FEATURES].shape == (3, 8)
+    score_run(tiny_run, Context(bootstrap=200, options=ScoreConfig(extractors=[config])), ["distances"])
+    cmmd = tiny_run.scores("distances")[0].value("CMMD-CLIP")
+    assert cmmd.value > 0 and cmmd.higher_is_better is False
+    monkeypatch.setattr("evaluation.networks.transformers_models.CMMD_SIZE", (28, 28))
+    monkeypatch.setattr("evaluation.networks.transformers_models._cmmd_network", lambda config: True)
+    assert EXTRACTORS["transformers"](config, None, "cpu").name("CMMD") == "CMMD"
+    other = config.model_copy(update={"resize": "pil-bicubic"})
+    assert EXTRACTORS["transformers"](other, None, "cpu").name("CMMD") == "CMMD-CLIP"
+
+
 def test_preprocessing_is_read_and_never_guessed(tmp_path):
     def read(given=None, **values):
         write_json(tmp_path / "preprocessor_config.json", IMAGENET | {"size": 32} | values)
