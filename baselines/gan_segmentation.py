@@ -1,10 +1,9 @@
 """GAN + semantic segmentation (paper section 4): a DCGAN (Radford et al. 2016) whose generator gets the layout.
 
 Beside the adversarial term, the pixelwise cross-entropy of a segmentation network on the synthesized image against the
-layout. That network is trained on the train split and is never the judge.
+layout. That network is trained on photographs and is never the judge. Normalisation is per sample, as in pix2pix.py:
+batches are of one or two images here.
 """
-
-from typing import Literal
 
 import torch
 import torch.nn.functional as F
@@ -17,13 +16,10 @@ from models.losses import labelled_cross_entropy
 from models.objectives import Batch, Objective
 from models.options import Count, Weight
 
-NORMS = {"batch": nn.BatchNorm2d, "instance": lambda channels: nn.InstanceNorm2d(channels, affine=True)}
-Norm = Literal["batch", "instance"]
 
-
-def _strided(channels_in: int, channels_out: int, norm: Norm) -> nn.Sequential:
-    return nn.Sequential(nn.Conv2d(channels_in, channels_out, 4, 2, 1, bias=False), NORMS[norm](channels_out),
-                         nn.LeakyReLU(LEAKY_SLOPE))
+def _strided(channels_in: int, channels_out: int) -> nn.Sequential:
+    return nn.Sequential(nn.Conv2d(channels_in, channels_out, 4, 2, 1, bias=False),
+                         nn.InstanceNorm2d(channels_out, affine=True), nn.LeakyReLU(LEAKY_SLOPE))
 
 
 class DCGANGenerator(nn.Module):
@@ -37,11 +33,11 @@ class DCGANGenerator(nn.Module):
     """
 
     def __init__(self, classes: int, size: tuple[int, int], images: int = 1, width: Count = 64,
-                 max_width: Count = 1024, noise: Count = 16, norm: Norm = "batch"):
+                 max_width: Count = 1024, noise: Count = 16):
         super().__init__()
         self.grid, depth = base_grid(size)
         widths = [min(width << level, max_width) for level in range(depth)]
-        self.encoder = nn.Sequential(*(_strided(a, b, norm) for a, b in zip([classes, *widths], widths, strict=False)))
+        self.encoder = nn.Sequential(*(_strided(a, b) for a, b in zip([classes, *widths], widths, strict=False)))
         self.noise, self.images = noise, images
         ups = []
         channels = widths[-1] + noise
@@ -50,7 +46,7 @@ class DCGANGenerator(nn.Module):
             ups.append(nn.Conv2d(channels + classes, out, 3, padding=1, bias=level == 0))
             channels = out
         self.ups = nn.ModuleList(ups)
-        self.norms = nn.ModuleList(NORMS[norm](up.out_channels) for up in ups[:-1])
+        self.norms = nn.ModuleList(nn.InstanceNorm2d(up.out_channels, affine=True) for up in ups[:-1])
         gaussian_init(self)
 
     def forward(self, layout: Tensor) -> Tensor:
@@ -66,14 +62,14 @@ class DCGANGenerator(nn.Module):
 
 
 class DCGANDiscriminator(nn.Module):
-    """Picture [B, 3, H, W] -> one logit [B, 1]: strided convolutions with batch norm down to CRN's coarsest grid."""
+    """Picture [B, 3, H, W] -> one logit [B, 1]: strided convolutions with instance norm down to CRN's coarsest grid."""
 
-    def __init__(self, size: tuple[int, int], width: int = 64, max_width: int = 512, norm: Norm = "batch"):
+    def __init__(self, size: tuple[int, int], width: int = 64, max_width: int = 512):
         super().__init__()
         grid, depth = base_grid(size)
         widths = [min(width << level, max_width) for level in range(depth)]
         first = nn.Sequential(nn.Conv2d(3, widths[0], 4, 2, 1), nn.LeakyReLU(LEAKY_SLOPE))
-        rest = (_strided(a, b, norm) for a, b in zip(widths, widths[1:], strict=False))
+        rest = (_strided(a, b) for a, b in zip(widths, widths[1:], strict=False))
         self.net = nn.Sequential(first, *rest, nn.Conv2d(widths[-1], 1, grid), nn.Flatten())
         gaussian_init(self)
 
@@ -87,9 +83,9 @@ class GANSegmentation(Objective):
     optimiser = {"lr": 2e-4, "betas": [0.5, 0.999]}
 
     def __init__(self, classes: int, size: tuple[int, int], segmenter: nn.Module, width: Count = 64,
-                 segmentation_weight: Weight = 1.0, norm: Norm = "batch"):
+                 segmentation_weight: Weight = 1.0):
         super().__init__()
-        self.adversary = DCGANDiscriminator(size, width, norm=norm)
+        self.adversary = DCGANDiscriminator(size, width)
         self._segmenter = [segmenter]  # in a list: frozen and shared, so neither saved nor moved with this module
         self.void = classes - 1
         self.segmentation_weight = segmentation_weight
