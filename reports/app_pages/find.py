@@ -5,7 +5,7 @@ import pandas as pd
 import streamlit as st
 
 from evaluation.rundir import PHOTOS
-from reports.app_parts import navigation, numbers, selection
+from reports.app_parts import navigation, numbers, selection, viewer
 from reports.app_parts.sources import Source
 from reports.app_parts.text import plain
 
@@ -25,7 +25,8 @@ def show(source: Source) -> None:
                      + ". A click on a point or a row opens the layout."))
     clicked = _scatter(source, found) or _table(source, found)
     if clicked:
-        navigation.open_layout(clicked, **({"left": found.a, "right": found.b} if found.b else {}))
+        titles = viewer.titles(source)
+        navigation.open_layout(clicked, **({"left": titles[found.a], "right": titles[found.b]} if found.b else {}))
 
 
 def _scatter(source: Source, found: selection.Selection) -> str | None:

@@ -13,7 +13,9 @@ from reports.record.formatting import number_format
 PER_PAGE = (12, 24, 48)
 
 _component = st.components.v2.component(
-    "sis_grid", **{kind: (viewer.WEB / f"grid.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js")})
+    "sis_grid", html=(viewer.WEB / "grid.html").read_text(encoding="utf-8"),
+    css=(viewer.WEB / "grid.css").read_text(encoding="utf-8"),
+    js=navigation.SCRIPT + (viewer.WEB / "grid.js").read_text(encoding="utf-8"))
 
 
 def show(source: Source) -> None:
@@ -35,10 +37,7 @@ def show(source: Source) -> None:
     st.caption(plain(f"{len(found.layouts)} layouts" + (f", by {found.about}" if found.about else "")
                      + ". Pictures wider than 320 pixels are shown smaller here; a click opens them as they are."))
     chosen = [asdict(panes[name]) for name in panes if name in shown]
-    clicked = _component(key="grid", on_open_change=lambda: None, data={
-        "panes": chosen, "size": list(size), "most": 320, "rows": _rows(found, names)})
-    if clicked.open:
-        navigation.open_layout(clicked.open)
+    _component(key="grid", data={"panes": chosen, "size": list(size), "most": 320, "rows": _rows(found, names)})
 
 
 def _rows(found: selection.Selection, names: list[str]) -> list[dict[str, str]]:

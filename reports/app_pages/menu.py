@@ -3,7 +3,6 @@
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from functools import partial
 from pathlib import Path
 
 import streamlit as st
@@ -38,10 +37,12 @@ def main() -> None:
     except InputError as error:
         _stop(error)
     names = sources.names(paths)
-    pages = [st.Page(partial(_guarded, show, names, paths), title=title, default=number == 0,
-                     url_path=title.lower().replace(" ", "-")) for number, (title, show) in enumerate(PAGES.items())]
-    st.session_state["pages"] = {page.title: page for page in pages}
-    st.navigation(pages, position="top").run()
+    pages = {title: st.Page(lambda: None, title=title, default=number == 0, url_path=title.lower().replace(" ", "-"))
+             for number, title in enumerate(PAGES)}
+    chosen = st.navigation(list(pages.values()), position="top")
+    # Not run by Streamlit: choices made in a page would be its own, and leave the address when the reader goes on to
+    # another page, or back.
+    _guarded(PAGES[chosen.title], names, paths)
 
 
 def _guarded(show: Callable[[sources.Source], None], names: list[str], paths: list[Path]) -> None:

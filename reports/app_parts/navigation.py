@@ -1,9 +1,15 @@
-"""From one page of the app to another."""
+"""From one page of the app to the layout on the page Compare."""
 
 import streamlit as st
 
+from reports.app_parts.viewer import WEB
+
+SCRIPT = (WEB / "open.js").read_text(encoding="utf-8")  # defines openLayout, for other components too
+
+_component = st.components.v2.component(
+    "sis_open", js=SCRIPT + "\nexport default function ({ data }) { openLayout(data); }\n")
+
 
 def open_layout(layout: str, **choices: str) -> None:
-    """Go to the page Compare at this layout. choices: of that page's widgets, by their keys. Does not return."""
-    st.session_state.update(choices)
-    st.switch_page(st.session_state["pages"]["Compare"], query_params={"layout": layout})
+    """Open it in the browser. choices: further parts of the address, as its widgets write them."""
+    _component(data={"layout": layout, **choices}, key="open")

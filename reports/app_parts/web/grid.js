@@ -28,7 +28,7 @@ async function gap(button, url) {
   }
 }
 
-export default function ({ data, parentElement, setTriggerValue }) {
+export default function ({ data, parentElement }) {
   const grid = parentElement.querySelector('[data-part="grid"]');
   const state = JSON.stringify(data);
   if (grid.dataset.state === state) return;  // the same pictures as before: they need not be loaded again
@@ -38,7 +38,7 @@ export default function ({ data, parentElement, setTriggerValue }) {
     ? `repeat(${data.panes.length}, minmax(${least}px, ${data.most}px))` : `repeat(auto-fill, minmax(${least}px, 1fr))`;
   grid.style.setProperty("--aspect", `${data.size[1]} / ${data.size[0]}`);
   grid.replaceChildren(...data.rows.flatMap((row) => {
-    const cells = data.panes.map((pane) => cell(pane, row, () => setTriggerValue("open", row.layout)));
+    const cells = data.panes.map((pane) => cell(pane, row, () => openLayout({ layout: row.layout })));
     if (data.panes.length === 1) {
       cells[0].querySelector("figcaption").textContent = row.title;
       return cells;

@@ -210,8 +210,17 @@ def test_a_click_opens_what_was_found(read_only_run, served, browser_page):
     page.goto(f"{served}/grid?panes=Photograph")
     page.get_by_role("button", name="Photograph of layout 00004").click(timeout=30_000)
     at_layout(page, "00004")
+    scores = {score.method: score.per_image["mIoU"] for score in read_only_run.scores("segmentation")}
+    gaps = np.array(scores["crn"]) - np.array(scores["pix2pix"])
+    page.goto(f"{served}/find?order=Difference+of+two+methods&b=pix2pix")
+    page.locator("[data-testid=stVegaLiteChart] .mark-symbol path").nth(2).click(timeout=30_000)  # in the list's order
+    third = f"{np.argsort(-gaps, kind='stable')[2]:05d}"
+    at_layout(page, third)
+    address(page, layout=third, order="Difference of two methods", right="pix2pix")
+    assert page.locator("[data-part=heading]").inner_text() == f"Layout {third} · 3 of 12"
     page.go_back()
-    page.get_by_role("button", name="Photograph of layout 00004").wait_for(timeout=30_000)
+    page.get_by_text("12 layouts, by mIoU ↑: CRN minus pix2pix").wait_for(timeout=30_000)
+    assert urlsplit(page.url).path == "/find"
 
 
 def test_axe_finds_nothing_on_any_page(read_only_run, served, browser_page):

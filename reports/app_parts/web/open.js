@@ -1,0 +1,9 @@
+// Go to the page Compare, which is the app's first, keeping the choices of this page in the address. One entry in the
+// browser's history: Back returns to this page as it was. Streamlit follows the address as it does for Back.
+function openLayout(parts) {
+  const address = new URL(location.href);
+  address.pathname = address.pathname.replace(/[^/]*$/, "");
+  for (const [name, value] of Object.entries(parts)) address.searchParams.set(name, value);
+  history.pushState({}, "", address);
+  dispatchEvent(new PopStateEvent("popstate"));
+}
