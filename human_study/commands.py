@@ -153,10 +153,11 @@ def simulate(args: Namespace) -> None:
 # --- their answers ---------------------------------------------------------------------------------------------------
 
 def export(args: Namespace) -> None:
-    from human_study.server.export import export_responses, refuse_loss, release
+    from human_study.server.export import all_responses, export_responses, refuse_loss, release
     from human_study.table.responses import write_responses
     folder = study_folder(RunDirectory.open(args.run), args.protocol)
-    frame = export_responses(folder, args.simulated)
+    # what is published is what is analysed: with the rows collected from platforms
+    frame = all_responses(folder, (), args.simulated) if args.release else export_responses(folder, args.simulated)
     own = folder / (SIMULATED_RESPONSES if args.simulated else RESPONSES)
     file = args.out or own
     if args.release and file.resolve() == own.resolve():

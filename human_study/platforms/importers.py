@@ -30,6 +30,7 @@ class Log:
 
     records: dict[int, dict]
     user_agent_family: str | None = None
+    client_version: str | None = None  # of the page that was answered
     problem: str = ""
 
 
@@ -102,7 +103,8 @@ def _rows(submission: Submission, key: bytes, plan: Plan) -> tuple[list[dict], l
     if not picked and not log.records:
         problems.append(Refused(submission.source, submission.assignment_id, "no answers choice_N in the submission"))
         return [], problems
-    same = {**_of_submission(submission, key), "user_agent_family": log.user_agent_family}
+    same = {**_of_submission(submission, key), "user_agent_family": log.user_agent_family,
+            "client_version": log.client_version}
     return [{**same, **trial, **_answered(trial, picked, log)} for trial in trials], problems
 
 
@@ -142,7 +144,8 @@ def _answered(trial: dict, picked: dict[int, str], log: Log) -> dict[str, Any]:
 
 
 def read_log(text: str) -> Log:
-    """The page's hidden field log_json: {"columns": [...], "rows": [[...], ...], "user_agent_family": ...}."""
+    """The page's hidden field log_json: {"columns": [...], "rows": [[...], ...], "user_agent_family": ...,
+    "client_version": ...}."""
     if not text:
         return Log({})
     try:
@@ -151,8 +154,8 @@ def read_log(text: str) -> Log:
         records = {i: dict(zip(columns, row, strict=True)) for i, row in enumerate(rows)}
         for record in records.values():
             Measured.model_validate({name: record.get(name) for name in MEASURED})
-        family = content.get("user_agent_family")
-        return Log(records, str(family)[:40] if family else None)
+        family, version = (str(content.get(name) or "")[:40] or None for name in ("user_agent_family", "client_version"))
+        return Log(records, family, version)
     except ValidationError as error:
         wrong = error.errors()[0]
         problem = f"{wrong['loc'][0]} is {str(wrong['input'])[:40]!r}: {wrong['msg']}"

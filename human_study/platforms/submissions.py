@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from io import StringIO
 from pathlib import Path
 
 from data.errors import InputError
@@ -65,27 +66,36 @@ def read_submissions(file: Path, platform: str | None = None) -> tuple[list[Subm
     if platform is None:
         platform = "turkle" if any(name.startswith("Turkle.") for name in header) else "mturk"
     submissions, refused = [], []
-    for number, row in rows:
-        source = f"{file.name}:{number}"
-        if problem := _row_problem(row):
+    for number, cells in rows:
+        source, row = f"{file.name}:{number}", dict(zip(header, cells, strict=False))
+        if problem := _length_problem(header, cells) or _row_problem(row):
             refused.append(Refused(source, row.get("AssignmentId", ""), problem))
             continue
         submissions.append(_from_row(row, source, platform))
     return submissions, refused
 
 
-def _csv(file: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
+def _csv(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Header, and (line number, cells) of every row that is not empty."""
     try:
-        with open(file, newline="", encoding="utf-8-sig") as stream:
-            reader = csv.reader(stream)
-            header = next(reader, [])
-            rows = [(reader.line_num, dict(zip(header, cells, strict=False))) for cells in reader if any(cells)]
+        text = file.read_text(encoding="utf-8-sig")
+        reader = csv.reader(StringIO(text, newline=""))
+        header = next(reader, [])
+        rows = [(reader.line_num, cells) for cells in reader if any(cells)]
     except FileNotFoundError:
         raise InputError(f"{file}: no such file") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{file}: not a UTF-8 CSV file ({error})") from None
+    if rows and text.count('"') % 2:  # a quoted cell without its end: the last one, whatever it says
+        rows[-1] = rows[-1][0], rows[-1][1][:-1]
     return header, rows
+
+
+def _length_problem(header: list[str], cells: list[str]) -> str:
+    if len(cells) == len(header):
+        return ""
+    cut = ": the table was cut off here, download it again" if len(cells) < len(header) else ""
+    return f"{len(cells)} whole cells, the header has {len(header)}{cut}"
 
 
 def _row_problem(row: dict[str, str]) -> str:
@@ -95,14 +105,24 @@ def _row_problem(row: dict[str, str]) -> str:
             return f"{name} is empty"
         if SPOILED_ID.fullmatch(value):
             return f"{name} is '{value}': changed by a spreadsheet program, import the file as downloaded"
-    status = row.get("AssignmentStatus", "").strip().lower()
-    return "" if status in STATUS else f"unknown AssignmentStatus '{row['AssignmentStatus']}'"
+    if all(row.get(name, "").strip() for name in ("Approve", "Reject")):
+        return "both Approve and Reject are filled in"
+    return "" if _status(row) else f"unknown AssignmentStatus '{row['AssignmentStatus']}'"
+
+
+def _status(row: dict[str, str]) -> str | None:
+    """The experimenter's decision in a table filled in for upload (Approve: x, Reject: the reason), else the
+    platform's; None: unknown."""
+    for name, decided in (("Approve", "approved"), ("Reject", "rejected")):
+        if row.get(name, "").strip():
+            return decided
+    return STATUS.get(row.get("AssignmentStatus", "").strip().lower())
 
 
 def _from_row(row: dict[str, str], source: str, platform: str) -> Submission:
     return Submission(
         source, platform, row["HITId"].strip(), row["AssignmentId"].strip(), row["WorkerId"].strip(),
-        STATUS[row.get("AssignmentStatus", "").strip().lower()], parse_time(row.get("AcceptTime", "")),
+        _status(row), parse_time(row.get("AcceptTime", "")),
         row.get("RequesterAnnotation", ""), _prefixed(row, "Input."), _prefixed(row, "Answer."))
 
 

@@ -15,7 +15,7 @@ from human_study.platforms.collect import collect_tables, refusal_rows
 from human_study.platforms.importers import asset_name, import_submissions, read_log
 from human_study.platforms.submissions import choices, parse_time, read_submissions
 from human_study.table.keys import pseudonym
-from human_study.table.responses import read_responses
+from human_study.table.responses import read_responses, write_responses
 
 KEY = bytes(range(32))
 
@@ -178,6 +178,42 @@ def test_rejected_work_is_imported_but_not_used(hits, tmp_path):
     assert frame["exclude_reasons"].str.contains("rejected").all()
 
 
+@pytest.mark.parametrize("decision, status", [
+    ({"Reject": "all answers left"}, "rejected"), ({"Approve": "x"}, "approved"), ({"Approve": "", "Reject": " "},
+                                                                                  "submitted")])
+def test_decisions_filled_in_for_upload_are_honoured(hits, tmp_path, decision, status):
+    write_csv(tmp_path / "r.csv", [result_row(hits) | decision])
+    frame = apply_rules(collect_tables([tmp_path / "r.csv"], KEY, hits)[0], QualityRules())
+    assert (frame["submit_status"] == status).all()
+    assert frame["accepted"].all() == (status != "rejected") and (status != "rejected" or not frame["used"].any())
+
+
+def test_approved_and_rejected_at_once_is_refused(hits, tmp_path):
+    write_csv(tmp_path / "r.csv", [result_row(hits) | {"Approve": "x", "Reject": "haste"}])
+    frame, refused = imported(hits, tmp_path / "r.csv")
+    assert frame is None and "both Approve and Reject" in refused[0].reason
+
+
+@pytest.mark.parametrize("keep", [0.5, 0.97, 0.995, 1 - 1e-9])
+def test_the_abridged_last_row_of_a_cut_table_is_reported(hits, tmp_path, keep):
+    """Cut among its cells, inside a quoted cell and before the last quote: never taken for whole answers."""
+    rows = [result_row(hits, assignment=name, worker=name, **{"Answer.log_json": "x" * 40}) for name in ("A1", "A2")]
+    write_csv(tmp_path / "whole.csv", rows, lineterminator="\n")
+    text = (tmp_path / "whole.csv").read_text().removesuffix("\n")
+    start = text.rindex("\n") + 1
+    (tmp_path / "cut.csv").write_text(text[:start + int((len(text) - start) * keep)])
+    frame, refused = imported(hits, tmp_path / "cut.csv")
+    assert frame["assignment_id"].unique().tolist() == ["A1"]
+    assert [one.source for one in refused if "cut off" in one.reason] == ["cut.csv:3"]
+
+
+def test_a_row_longer_than_the_header_is_reported(hits, tmp_path):
+    write_csv(tmp_path / "r.csv", [result_row(hits)], lineterminator="\n")
+    (tmp_path / "r.csv").write_text((tmp_path / "r.csv").read_text().removesuffix("\n") + ",more\n")
+    frame, refused = imported(hits, tmp_path / "r.csv")
+    assert frame is None and "the header has" in refused[0].reason
+
+
 def test_answers_to_trials_the_hit_does_not_have_and_the_2017_show_field(hits, tmp_path):
     row = result_row(hits) | {"Answer.choice_999": "optionA", "Answer.show": "abc"}
     write_csv(tmp_path / "r.csv", [row])
@@ -229,7 +265,7 @@ def test_turkle_export(hits, tmp_path):
 def page_log(trials, **columns) -> str:
     names = ["chosen", "rt_ms", "focus_lost", *columns]
     rows = [["left", 700.5, False, *(values[i] for values in columns.values())] for i in range(len(trials))]
-    return json.dumps({"user_agent_family": "Firefox", "columns": names, "rows": rows})
+    return json.dumps({"user_agent_family": "Firefox", "client_version": "0123456789ab", "columns": names, "rows": rows})
 
 
 def test_measurements_of_the_page_are_taken_over_and_methods_are_not(hits, tmp_path):
@@ -240,6 +276,7 @@ def test_measurements_of_the_page_are_taken_over_and_methods_are_not(hits, tmp_p
     assert not refused and (frame["rt_ms"] == 700.5).all() and (frame["dpr"] == 1.25).all()
     assert frame["left_method"].tolist() == [trial.left_method for trial in trials]
     assert (frame["user_agent_family"] == "Firefox").all()
+    assert (frame["client_version"] == "0123456789ab").all()  # of the page, not of whoever collects
 
 
 def test_trials_the_page_never_showed_and_logs_that_disagree(hits, tmp_path):
@@ -322,6 +359,20 @@ def test_from_a_result_table_to_the_report(tiny_run, written, tmp_path, capsys):
     assert "6 sessions" in capsys.readouterr().out
     everything = json.loads((written.folder / "analysis" / "analysis.json").read_text())["preferences_all"]
     assert sorted(one["n"] for one in everything) == [36, 36]
+
+
+def test_a_platforms_answers_are_released_without_ids(tiny_run, written, tmp_path):
+    write_csv(tmp_path / "1.csv", [result_row(written.hits, 0, "A1", "W1"), result_row(written.hits, 1, "A2", "W2")])
+    run = ["--run", str(tiny_run.path)]
+    main(["collect", *run, "--key-file", str(tmp_path / "key"), str(tmp_path / "1.csv")])
+    own = read_responses(written.folder / "responses.csv")
+    own.loc[own["session_id"] == "mturk-A2", "submit_status"] = "withdrawn"
+    write_responses(own, written.folder / "responses.csv")
+    main(["export", *run, "--release", "--out", str(tmp_path / "public.csv")])
+    public = read_responses(tmp_path / "public.csv")
+    assert set(public["worker_id"]) == {"w0001"} and set(public["session_id"]) == {"s0001"}
+    text = (tmp_path / "public.csv").read_text()
+    assert "mturk-A1" not in text and own["worker_id"].iloc[0] not in text
 
 
 def test_collect_command_without_a_usable_row_says_why(tiny_run, written, tmp_path, capsys):
