@@ -52,13 +52,12 @@ def ordered(table: ScoreTable, column: Column) -> list[tuple[str, Value]]:
 def rank_ranges(table: ScoreTable, column: Column) -> dict[str, tuple[int, int]]:
     """Best and worst place of each method that the intervals allow: 1 + those surely better, M - those surely worse.
 
-    Of values without interval the numbers decide, and equal ones share their places.
+    Without intervals nothing is sure.
     """
     values = table.values(column)
 
     def surely_better(a: Value, b: Value) -> bool:
-        known = apart(a, b) or a.interval is None or b.interval is None
-        return known and better(a, b, bool(column.higher_is_better))
+        return apart(a, b) and better(a, b, bool(column.higher_is_better))
 
     return {name: (1 + sum(surely_better(other, value) for other in values.values()),
                    len(values) - sum(surely_better(value, other) for other in values.values()))

@@ -63,10 +63,10 @@ def _order(table: ScoreTable, column: Column, found: list[tuple[str, Value]],
                 f"overlaps with {'that' if len(lead) == 2 else 'those'} of {others}.{end}", False)
     second, runner_up = found[1]
     how = "above" if column.higher_is_better else "below"
-    certain = bool(value.interval and runner_up.interval)
-    hedge = "the intervals do not overlap" if certain else "without intervals, so chance is not ruled out"
-    return (f"{titles[best]} leads: {label} {_told(column, value)}, {column.text(abs(value.value - runner_up.value))} "
-            f"{how} {titles[second]}; {hedge}.{end}", certain)
+    gap = f"{_told(column, value)}, {column.text(abs(value.value - runner_up.value))} {how} {titles[second]}"
+    if not (value.interval and runner_up.interval):
+        return f"{titles[best]} has the best {label}, {gap}; without intervals the order is open.{end}", False
+    return f"{titles[best]} leads: {label} {gap}; the intervals do not overlap.{end}", True
 
 
 def _told(column: Column, value: Value) -> str:
