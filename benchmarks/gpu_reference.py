@@ -239,7 +239,7 @@ class Reference:
         work = self.work
         runs = [file for seed in self.seeds() for pattern in
                 ("run.json", "dataset/labels.json", "scores/**/*.json", "methods/*/*.json", "methods/*/log.csv",
-                 "report/tables/*", "report/figures/*") for file in self.run_folder(seed).glob(pattern)]
+                 "report/tables/*", "report/figures/*.svg") for file in self.run_folder(seed).glob(pattern)]
         archive(self.out / "runs.tar.gz", work, runs)
         archive(self.out / "measurements.tar.gz", work, [*work.glob("benchmarks/*.json"), *work.glob("*/memorise.json"),
                                                          *work.glob("precision/*.json"), *work.glob("plan.json"),

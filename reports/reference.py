@@ -125,8 +125,8 @@ def write_reference(runs: Sequence[RunDirectory], folder: Path, measurements: Pa
         write_json(folder / "seeds.json", summarise_seeds(tables))
     write_json(folder / "methods.json", tables[0]["methods"])
     write_json(folder / "cost.json", _cost(runs))
-    _copy(first.report / "tables", folder / "tables")
-    _copy(first.report / "figures", folder / "figures")
+    _copy(first.report / "tables", folder / "tables", "*")
+    _copy(first.report / "figures", folder / "figures", "*.svg")
     _previews(first, folder / "previews")
     for name, file in _measured(measurements).items():
         write_json(folder / "measurements" / name, _without_paths(read_json(file)))
@@ -173,9 +173,10 @@ def _devices(tables: Sequence[dict[str, Any]]) -> list[str]:
                    if "scored on" in score["protocol"]})
 
 
-def _copy(source: Path, target: Path) -> None:
-    if source.is_dir():
-        shutil.copytree(source, target)
+def _copy(source: Path, target: Path, pattern: str) -> None:
+    for file in sorted(source.glob(pattern)):
+        target.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(file, target / file.name)
 
 
 def _previews(run: RunDirectory, folder: Path) -> None:
