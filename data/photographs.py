@@ -1,7 +1,9 @@
 """What the datasets of photographs share: matching files into pairs, reading, checking and resizing them."""
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,8 @@ from data.files import check_label_map, read_image
 from data.labels import LabelSpace
 from data.pairs import Pair
 
+NEAR_MISSES = 20  # files for which a reason is looked for: each looks through a folder
+_collected: ContextVar[list[str] | None] = ContextVar("complaints", default=None)
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 
@@ -35,7 +39,7 @@ class PhotoPairs:
         self.files = list(files)
         self.labels = labels
         self.size = (int(size[0]), int(size[1]))
-        for number, file in enumerate(self.files):
+        for number, file in enumerate(self.files if _collected.get() is None else []):
             if number == 0 or file.layout.suffix.lower() != ".png":
                 check_label_map(file.layout)
 
@@ -102,7 +106,8 @@ def images_by_name(folder: Path, pattern: str = "*", ending: str = "",
         if name in found:
             form = "" if found[name].stem == file.stem or file.parent != found[name].parent else \
                 " but for its Unicode form"
-            raise InputError(f"{file} and {found[name]} have the same name '{name}'{form}; names are unique in a split")
+            _complain(f"{file} and {found[name]} have the same name '{name}'{form}; names are unique in a split")
+            continue
         found[name] = file
     return found
 
@@ -116,16 +121,35 @@ def match(photos: Mapping[str, Path], layouts: Mapping[str, Path], photo_folder:
                          f"that are read end in {', '.join(IMAGE_SUFFIXES)}")
     _check_partners(photos, layouts, "photograph", "layout", layout_folder)
     _check_partners(layouts, photos, "layout", "photograph", photo_folder)
-    return [FilePair(name, photos[name], layouts[name]) for name in sorted(photos)]
+    return [FilePair(name, photos[name], layouts[name]) for name in sorted(set(photos) & set(layouts))]
 
 
 def _check_partners(here: Mapping[str, Path], there: Mapping[str, Path], kind: str, partner: str,
                     partner_folder: Path) -> None:
     alone = sorted(set(here) - set(there))
-    if alone:
-        more = f" (and {len(alone) - 1} more)" if len(alone) > 1 else ""
-        raise InputError(f"{here[alone[0]]}: {kind} without {partner}; expected one for '{alone[0]}' "
-                         f"in {partner_folder}{more}{near_miss(alone[0], partner_folder)}")
+    collected = _collected.get()
+    for number, name in enumerate(alone):
+        more = f" (and {len(alone) - 1} more)" if len(alone) > 1 and collected is None else ""
+        near = near_miss(name, partner_folder) if number < NEAR_MISSES else ""
+        _complain(f"{here[name]}: {kind} without {partner}; expected one for '{name}' in {partner_folder}{more}{near}")
+
+
+@contextmanager
+def complaints() -> Iterator[list[str]]:
+    """Within it, what is wrong with single files of a dataset goes to the list, and opening goes on without them."""
+    found: list[str] = []
+    token = _collected.set(found)
+    try:
+        yield found
+    finally:
+        _collected.reset(token)
+
+
+def _complain(message: str) -> None:
+    found = _collected.get()
+    if found is None:
+        raise InputError(message)
+    found.append(message)
 
 
 def near_miss(name: str, folder: Path) -> str:

@@ -8,6 +8,7 @@ import sys
 import time
 from argparse import Namespace
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 import torch
@@ -17,7 +18,7 @@ from data import rendered
 from data.errors import InputError, nearest
 from data.files import fingerprint, read_image, read_json, sha256, write_json
 from evaluation.measuring.context import Context, versions
-from evaluation.measuring.images import add_images
+from evaluation.measuring.images import add_images, check_images
 from evaluation.measuring.named_protocols import named_protocol
 from evaluation.networks.judge import load_judge
 from evaluation.networks.label_judges import build_judge
@@ -35,13 +36,14 @@ from evaluation.stages import STAGES, parse_stages
 from evaluation.stages.configuration import claim_run
 from evaluation.stages.dataset import is_written, write_dataset
 from evaluation.stages.executor import make_executor
+from evaluation.stages.lock import sole_use
 from evaluation.stages.tasks import synthesize_method
 from human_study.batch.write import StudyInUse, write_batch
 from human_study.design.protocols import load_protocol
 from presets.schema import Preset, load_preset
 from reports.report import write_report
 from training.fabric import choose_precision
-from training.group import is_first_process, one_voice
+from training.group import is_first_process, one_voice, whole_number
 from training.harness import Interrupted
 from training.progress import Display
 from training.rehearsal import rehearse
@@ -64,9 +66,22 @@ class Job:
     def dataset(self) -> None:
         """Validation photos and layouts as files."""
         if self.suite.group.leads and not self.has_dataset():
-            write_dataset(self.run, self.preset.data, self.suite.train, self.suite.val)
+            for doubt in write_dataset(self.run, self.preset.data, self.suite.train, self.suite.val):
+                say(f"doubt: {doubt}; python -m data.check shows more")
             say(f"{len(self.run.layouts())} validation pairs in {self.run.dataset}")
         self.suite.group.barrier()
+        if self.suite.group.leads:
+            self.check_images()
+
+    def check_images(self) -> None:
+        """Folders that --images names, before hours of work and before anything of any is copied; and methods to be
+        trained where such folders were taken in before."""
+        given = {method.name for method in self.run.methods() if method.kind == "images"}
+        if taken := [name for name in self.preset.methods if name in given]:
+            raise InputError(f"{self.run.method_folder(taken[0])}: holds images that were given as '{taken[0]}', so "
+                             "this method cannot be trained in this run; give another --out, or --methods without it")
+        for name, folder in self.images:
+            check_images(self.run, name, folder)
 
     def train(self) -> None:
         """Every method of the preset, on the one harness, each with the same budget."""
@@ -215,13 +230,24 @@ def run_stages(job: Job, stages: list[str]) -> None:
         if is_first_process():
             print(f"[{name}] done in {time.perf_counter() - started:.1f} s", flush=True)
     if job.suite.leave_group() and (page := job.run.report / "index.html").exists():
-        print(f"\nReport:  {page}\nApp:     {interpreter()} -m streamlit run reports/app.py -- --run {job.run.path}")
+        print(f"\nReport:  {page}\nApp:     {interpreter()} -m streamlit run {app()} "
+              f"-- --run {shlex.quote(str(job.run.path))}")
 
 
 def interpreter() -> str:
     """This Python as one would type it here: nobody need have activated its environment."""
-    python, here = Path(sys.executable), Path.cwd()
-    return shlex.quote(str(python.relative_to(here) if python.is_relative_to(here) else python))
+    return typed(Path(sys.executable))
+
+
+def app() -> str:
+    """The app's script as one would type it here."""
+    return typed(Path(__file__).resolve().parents[1] / "reports" / "app.py")
+
+
+def typed(path: Path) -> str:
+    """A path for a shell in the directory in which the user stands."""
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def parse_images(items: list[str], methods: list[str]) -> list[tuple[str, str]]:
@@ -295,26 +321,34 @@ def run(args: Namespace, command: str) -> int:
                                  "another --preset")
             rehearse(preset)
         out = Path(args.out or Path("runs") / Path(args.preset).stem)
-        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", os.cpu_count() or 1)))
+        torch.set_num_threads(whole_number("OMP_NUM_THREADS", os.cpu_count() or 1, least=1))
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped like by Ctrl-C: what is running is saved
         job = Job(preset, out, images, args.executor, args.jobs)
-        job.has_dataset()  # a folder is claimed only for data that can be opened, and not for two
-        if "score" in stages:
-            check_number(preset.score, len(job.suite.val))
-        if job.suite.group.leads:
-            scenes = rendered(preset.data.dataset)
-            claim_run(out, preset, Path(args.preset).stem,
-                      versions() | ({"scenes": scenes.version} if scenes else {}), command,
-                      job.suite.fixed_networks())
-        job.suite.group.barrier()
-        try:
-            run_stages(job, stages)
-        except (Interrupted, KeyboardInterrupt):
-            if not is_first_process():
-                return 130
+        with sole_use(out) if is_first_process() else nullcontext():
+            if job.has_dataset():  # a folder is claimed only for data that can be opened, and not for two
+                job.check_images()
+            if "score" in stages:
+                check_number(preset.score, len(job.suite.val))
+            if job.suite.group.leads:
+                scenes = rendered(preset.data.dataset)
+                claim_run(out, preset, Path(args.preset).stem,
+                          versions() | ({"scenes": scenes.version} if scenes else {}), command,
+                          job.suite.fixed_networks())
+            job.suite.group.barrier()
+            return work(job, stages, command)
+
+
+def work(job: Job, stages: list[str], command: str) -> int:
+    """The stages; the exit code."""
+    try:
+        run_stages(job, stages)
+    except (Interrupted, KeyboardInterrupt):
+        if is_first_process():
             job.executor.close()
             job.display.close()
-            print(f"\nstopped; the state is saved in {out}. Go on with the same command:\n  {command}", file=sys.stderr)
-            return 130
-        job.executor.close()
+            again = command.replace("python", interpreter(), 1)
+            print(f"\nstopped; the state is saved in {job.run.path}. Go on with the same command:\n  {again}",
+                  file=sys.stderr)
+        return 130
+    job.executor.close()
     return 0

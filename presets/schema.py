@@ -49,7 +49,7 @@ class SegmenterConfig(Section):
     width: int = Field(24, ge=8, le=10**4)
     images_seen: Images = 2000
     batch: Parts = 8
-    lr: float = Field(2e-3, gt=0, le=1e3)
+    lr: float = Field(2e-3, gt=0)
 
 
 class TrainingConfig(Section):
@@ -57,7 +57,7 @@ class TrainingConfig(Section):
 
     images_seen: Images = 3000
     batch: Parts = 4
-    lr: float = Field(1e-3, gt=0, le=1e3)
+    lr: float = Field(1e-3, gt=0)
     betas: list[Beta] = Field([0.9, 0.999], min_length=2, max_length=2)
     lr_decay: float = Field(0.0, ge=0, le=1)  # last fraction of the budget over which lr falls linearly to 0
     average: float = Field(0.0, ge=0, lt=1)  # decay of the moving average of weights that images are made with; 0: none
@@ -85,7 +85,7 @@ class TrainingConfig(Section):
 
 
 class OptimiserOverride(Section):
-    lr: float | None = Field(None, gt=0, le=1e3)
+    lr: float | None = Field(None, gt=0)
     betas: list[Beta] | None = Field(None, min_length=2, max_length=2)
     lr_decay: float | None = Field(None, ge=0, le=1)
     average: float | None = Field(None, ge=0, lt=1)

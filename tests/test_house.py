@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 OUTER = ["reports", "human_study", "evaluation", "training", "baselines", "models", "presets", "data"]
 FRONT_DOOR = "evaluation/job.py"  # lists and starts the stages of every room
 INNER = {
-    "data": {"": ["datasets", "street"], "datasets": [""], "street": [""]},
+    "data": {"": ["datasets", "street"], "datasets": [""], "street": [""], "check": [""]},
     "evaluation": {
         "networks": [""],
         "measuring": ["networks", ""],

@@ -20,13 +20,25 @@ SIGNS_OF_LOSS = ("connection closed by peer", "connection reset", "connection re
                  "connection was likely closed", "socket")
 
 
+def whole_number(name: str, default: int, least: int = 0) -> int:
+    """The variable's value; `default` where it is not set or empty. Of a list (OMP_NUM_THREADS=4,2, one number for each
+    level of nesting) the first. Raises InputError for anything but a number from `least`."""
+    text = os.environ.get(name, "").strip()
+    if not text:
+        return default
+    first = text.partition(",")[0].strip()
+    if not first.isascii() or not first.isdigit() or int(first) < least:
+        raise InputError(f"the environment variable {name}={text!r}: expected a whole number from {least}")
+    return int(first)
+
+
 def group_size() -> int:
     """Number of processes that torchrun started, 1 without it."""
-    return int(os.environ.get("WORLD_SIZE", 1))
+    return whole_number("WORLD_SIZE", 1, least=1)
 
 
 def is_first_process() -> bool:
-    return int(os.environ.get("RANK", 0)) == 0
+    return whole_number("RANK", 0) == 0
 
 
 class LostProcess(InputError):
@@ -101,7 +113,7 @@ def first_to_speak() -> bool:
     """
     if group_size() == 1:
         return True
-    address, port = os.environ.get("MASTER_ADDR", "localhost"), int(os.environ.get("MASTER_PORT", 0))
+    address, port = os.environ.get("MASTER_ADDR", "localhost"), whole_number("MASTER_PORT", 0)
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     try:
         store = dist.TCPStore(address, port, is_master=False, wait_for_workers=False,

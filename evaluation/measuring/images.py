@@ -12,9 +12,11 @@ from PIL import Image
 
 from data.errors import InputError
 from data.files import png_bit_depth, read_image
+from data.photographs import same_name
 from evaluation.rundir import FLOOR, PHOTOS, Method, RunDirectory
 
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+ORIENTATION = 0x0112  # of EXIF
 OTHER_FORMATS = (".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm")
 HOW_TO = {
     "missing": "synthesize these layouts too, under the layout's own name",
@@ -22,6 +24,8 @@ HOW_TO = {
     "format": "save PNG (other formats change scores); convert from the system's raw output, not from a JPEG",
     "size": "resize in the system that made them, so that the filter is yours to choose and to state",
     "mode": "save 8-bit RGB without alpha or palette",
+    "turned": "save them upright and without EXIF",
+    "folders": "give the folder that holds the files themselves",
     "broken": "copy or synthesize them again",
 }
 
@@ -44,9 +48,18 @@ def _size(shape: Sequence[int]) -> str:
 def size_of(run: RunDirectory) -> tuple[int, int]:
     """Height and width of the run's layouts. Raises InputError when the run has none."""
     layouts = run.layouts()
+    check_layouts(run)
     if not layouts:
         raise InputError(f"{run.dataset / 'layouts'}: no layouts; run the stages before scoring first")
     return run.layout(layouts[0]).shape
+
+
+def check_layouts(run: RunDirectory) -> None:
+    """Raises InputError naming a layout that is gone: each photograph of the dataset has one."""
+    photos = {file.stem for file in (run.dataset / "photos").glob("*.png")}
+    if gone := sorted(photos - set(run.layouts())):
+        raise InputError(f"{run.dataset / 'layouts'}: {_some([f'{name}.png' for name in gone])} gone; any stage of the "
+                         "main job writes them again, where it can read the data")
 
 
 def variants_of(run: RunDirectory, method: str, k: int, layout: str) -> list[Path]:
@@ -58,6 +71,7 @@ def variants_of(run: RunDirectory, method: str, k: int, layout: str) -> list[Pat
 
 def check_complete(run: RunDirectory, method: Method) -> None:
     """Raises InputError when an image of the method is missing or stands under no layout's name."""
+    check_layouts(run)
     layouts = run.layouts()
     folder = run.method_folder(method.name) / "images"
     files = {file.stem for file in folder.glob("*.png")}
@@ -93,10 +107,9 @@ def pixel_hash(photo: np.ndarray) -> str:
     return hashlib.sha256(np.ascontiguousarray(photo).tobytes()).hexdigest()
 
 
-def add_images(run: RunDirectory, name: str, folder: str | Path) -> Method:
-    """Take a folder of PNG files named like the layouts into the run as method `name` (kind "images").
+def check_images(run: RunDirectory, name: str, folder: str | Path) -> tuple[Method, dict[str, list[Path]]]:
+    """What a folder of PNG files named like the layouts would be in the run, and its files by layout. Changes nothing.
 
-    The files are copied byte for byte; left alone when they are there already, replaced when they have changed.
     <layout>_1.png ... <layout>_k.png for every layout gives k images per layout. Raises InputError for a name that is
     taken by a trained method or is another method's title, and for every kind of unfit file at once, with what to do
     about each.
@@ -105,12 +118,22 @@ def add_images(run: RunDirectory, name: str, folder: str | Path) -> Method:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"--images {name}={folder}: no such folder")
+    size = size_of(run)
     k, files = _match(folder, run.layouts())
-    problems = _problems(folder, run.layouts(), size_of(run), k)
+    problems = _problems(folder, run.layouts(), size, k)
     if problems:
         listed = "; ".join(f"{what}: {_some(names)} -> {HOW_TO[kind]}" for kind, what, names in problems)
         raise InputError(f"--images {name}={folder}: {listed}")
-    method = Method(name, name, kind="images", images_per_layout=k, notes=[f"images given, folder {folder.name}"])
+    return Method(name, name, kind="images", images_per_layout=k, notes=[f"images given, folder {folder.name}"]), files
+
+
+def add_images(run: RunDirectory, name: str, folder: str | Path) -> Method:
+    """Take a folder of PNG files named like the layouts into the run as method `name` (kind "images").
+
+    The files are copied byte for byte; left alone when they are there already, replaced when they have changed. Raises
+    InputError as check_images does.
+    """
+    method, files = check_images(run, name, folder)
     if not _there_already(run, method, files):
         _copy(run, method, files)
     return method
@@ -130,50 +153,59 @@ def _check_name(run: RunDirectory, name: str) -> None:
 
 
 def _match(folder: Path, layouts: list[str]) -> tuple[int, dict[str, list[Path]]]:
-    """Images per layout, and the files of each layout."""
-    if not any((folder / f"{layout}.png").exists() for layout in layouts):
-        counts = [_count(folder, layout) for layout in layouts]
-        if k := max(counts, default=0):
-            return k, {name: [folder / f"{name}_{u}.png" for u in range(1, k + 1)] for name in layouts}
-    return 1, {name: [folder / f"{name}.png"] for name in layouts}
+    """Images per layout, and the files of each layout. The number is the one whose names are most nearly all names that
+    there are: with layouts a and a_1, the files a_1 and a_1_1 are one image of each or the first two of a.
+    """
+    present = _by_name(folder)
+    endings = {int(stem.rpartition("_")[2]) for stem in present if stem.rpartition("_")[2].isdecimal()}
+    counts = [1, *sorted(k for k in endings if 2 <= k <= len(present))]
+    k = min(counts, key=lambda k: len(set(present) ^ {stem for name in layouts for stem in _stems(name, k)}))
+    return k, {name: [present.get(stem, folder / f"{stem}.png") for stem in _stems(name, k)] for name in layouts}
 
 
-def _count(folder: Path, layout: str) -> int:
-    u = 0
-    while (folder / f"{layout}_{u + 1}.png").exists():
-        u += 1
-    return u
+def _by_name(folder: Path) -> dict[str, Path]:
+    """PNG files by name without ending, in one Unicode form."""
+    return {same_name(file.stem): file for file in sorted(folder.glob("*.png")) if not file.name.startswith(".")}
+
+
+def _stems(layout: str, k: int) -> list[str]:
+    return [layout] if k == 1 else [f"{layout}_{u}" for u in range(1, k + 1)]
 
 
 def _problems(folder: Path, layouts: list[str], size: tuple[int, int], k: int) -> list[tuple[str, str, list[str]]]:
-    expected = {f"{name}.png" if k == 1 else f"{name}_{u}.png" for name in layouts for u in range(1, k + 1)}
+    expected = {f"{stem}.png" for name in layouts for stem in _stems(name, k)}
     present = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
-    names = {file.name for file in present}
+    names = {same_name(file.name) for file in present}
     found: dict[str, list[str]] = {"missing": sorted(expected - names), "unknown": [], "format": [], "size": [],
-                                   "mode": [], "broken": []}
+                                   "mode": [], "turned": [], "broken": []}
     for file in present:
         kind = _kind_of(file, expected, size)
         if kind:
             found[kind].append(file.name)
+    if found["missing"]:
+        found["folders"] = sorted(f"{file.name}/" for file in folder.iterdir() if file.is_dir())
     what = {"missing": "layouts without an image", "unknown": "names that are no layout's", "format": "not PNG",
-            "size": f"not {_size(size)} (height x width)", "mode": "not 8-bit RGB", "broken": "broken or truncated"}
+            "size": f"not {_size(size)} (height x width)", "mode": "not 8-bit RGB", "broken": "broken or truncated",
+            "turned": "to be turned by their EXIF orientation", "folders": "folders, which are not looked into"}
     return [(kind, what[kind], names) for kind, names in found.items() if names]
 
 
 def _kind_of(file: Path, expected: set[str], size: tuple[int, int]) -> str | None:
     if file.suffix.lower() in OTHER_FORMATS:
         return "format"
-    if file.name not in expected:
+    if same_name(file.name) not in expected:
         return "unknown"
     try:
         with Image.open(file) as image:
-            image.load()
             if image.format != "PNG":
                 return "format"
             if image.mode != "RGB" or png_bit_depth(file) != 8:  # Pillow opens 16-bit RGB as if it had 8
                 return "mode"
-            return None if (image.height, image.width) == tuple(size) else "size"
-    except (OSError, SyntaxError, ValueError):
+            image.load()
+            if image.getexif().get(ORIENTATION, 1) != 1:  # some programs turn it, others do not
+                return "turned"
+        return None if read_image(file).shape[:2] == tuple(size) else "size"
+    except (OSError, SyntaxError, ValueError, InputError, Image.DecompressionBombError):
         return "broken"
 
 

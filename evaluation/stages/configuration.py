@@ -5,6 +5,7 @@ from typing import Any
 
 from data.errors import InputError
 from data.files import read_json, write_json
+from evaluation.stages import lock
 from presets.schema import Preset
 
 # What shapes datasets and trained networks. Everything else (methods, scores, study) may change between calls.
@@ -32,7 +33,7 @@ def claim_run(folder: Path, preset: Preset, name: str, versions: dict[str, str],
         config["methods"] = list(dict.fromkeys(methods))
         versions = before["versions"] | versions
         command = before.get("command", command)
-    elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    elif folder.exists() and (not folder.is_dir() or any(entry.name != lock.NAME for entry in folder.iterdir())):
         raise InputError(f"{folder}: not empty and not a run directory (no run.json); give another --out")
     content = {"preset": name, "command": command, "config": config, "versions": versions,
                "fixed_networks": networks or {}}

@@ -3,6 +3,7 @@
 import numpy as np
 
 from data import rendered
+from data.check.balance import check_balance, count_classes
 from data.errors import InputError
 from data.files import atomic_path, fingerprint, read_json, write_json, write_png
 from data.pairs import PairDataset, pairs_key
@@ -21,7 +22,8 @@ def _pairs(train: PairDataset, val: PairDataset) -> str:
 
 
 def is_written(run: RunDirectory, config: DataConfig, train: PairDataset, val: PairDataset) -> bool:
-    """Whether the run has its validation pairs as files. Raises InputError when they are those of other data."""
+    """Whether the run has its validation pairs as files, none of them lost. Raises InputError when they are those of
+    other data."""
     marker = run.dataset_marker
     written = read_json(marker) if marker.exists() else {}
     if written.get("fingerprint") != dataset_key(config):
@@ -29,38 +31,48 @@ def is_written(run: RunDirectory, config: DataConfig, train: PairDataset, val: P
     if written["pairs"] != _pairs(train, val):
         raise InputError(f"{run.dataset}: made of other pairs than {config.path or config.dataset} has; give another "
                          "--out, or the data that this run was begun with")
-    return run.train_thumbnails.exists()
+    return run.train_thumbnails.exists() and all(
+        file.exists() for name in map(val.name, range(len(val)))
+        for file in (run.photo_file(name), run.dataset / "layouts" / f"{name}.png"))
 
 
-def _write_training_photographs(run: RunDirectory, train: PairDataset) -> None:
-    """What tells them again, whole or changed a little."""
+def _write_training_photographs(run: RunDirectory, train: PairDataset) -> np.ndarray:
+    """What tells them again, whole or changed a little. Returns pixels of each class, int64 [C], of their layouts."""
     hashes, thumbnails = [], np.empty((len(train), *THUMBNAIL), np.uint8)
+    counts = np.zeros(len(train.labels), np.int64)
     for i in range(len(train)):
         photo = train[i].photo
+        counts += count_classes(train[i].layout, train.labels)
         hashes.append(pixel_hash(photo))
         thumbnails[i] = thumbnail(photo)
     with atomic_path(run.train_thumbnails) as temporary, open(temporary, "wb") as file:
         np.save(file, thumbnails)
     write_json(run.train_file, {"photo_sha256": hashes})
+    return counts
 
 
-def write_dataset(run: RunDirectory, config: DataConfig, train: PairDataset, val: PairDataset) -> None:
+def write_dataset(run: RunDirectory, config: DataConfig, train: PairDataset, val: PairDataset) -> list[str]:
     """Photos, layouts, and where known instances and modes of the validation pairs; hashes and thumbnails of
-    the training photos."""
+    the training photos.
+
+    Returns doubts about the layouts, one line each. Raises InputError where a split is void or one class as a whole.
+    """
     write_json(run.dataset / "labels.json", val.labels.to_json())
-    modes = {}
+    modes, counts = {}, np.zeros(len(val.labels), np.int64)
     for index in range(len(val)):
         pair = val[index]
         write_png(run.photo_file(pair.name), pair.photo.transpose(1, 2, 0).copy())
         write_png(run.dataset / "layouts" / f"{pair.name}.png", pair.layout)
+        counts += count_classes(pair.layout, val.labels)
         if pair.instances is not None:
             write_png(run.dataset / "instances" / f"{pair.name}.png", pair.instances)
         if pair.modes:
             modes[pair.name] = pair.modes
     if modes:
         write_json(run.dataset / "modes.json", modes)
-    _write_training_photographs(run, train)
+    doubts = check_balance(counts, val.labels, "val")
+    doubts += check_balance(_write_training_photographs(run, train), train.labels, "train")
     renderer = rendered(config.dataset)
     write_json(run.dataset_marker, {"fingerprint": dataset_key(config), "pairs": _pairs(train, val), "val": len(val),
                                     "train": len(train), "version": renderer.version if renderer else None})
-
+    return doubts

@@ -105,3 +105,24 @@ def test_photographs_have_no_version_of_scenes(folder, tmp_path):
     write_dataset(run, config(folder), *opened(folder))
     write_json(run.path / "run.json", {"config": {"methods": []}, "versions": {}})
     assert run.scenes() is None and "scenes" not in Work(run, Context()).protocol()
+
+
+def test_lost_files_are_written_again(folder, tmp_path):
+    run, pairs = RunDirectory(tmp_path / "run"), opened(folder)
+    write_dataset(run, config(folder), *pairs)
+    before = {file: file.read_bytes() for file in run.dataset.rglob("*.png")}
+    shutil.rmtree(run.dataset / "layouts")
+    run.photo_file("03").unlink()
+    assert not is_written(run, config(folder), *pairs)
+    write_dataset(run, config(folder), *pairs)
+    assert is_written(run, config(folder), *pairs)
+    assert {file: file.read_bytes() for file in run.dataset.rglob("*.png")} == before
+
+
+def test_a_split_of_nothing_is_refused_before_it_is_used(folder, tmp_path):
+    run = RunDirectory(tmp_path / "run")
+    for file in (folder / "layouts/val").iterdir():
+        write_png(file, np.full((32, 64), 2, np.uint8))
+    with pytest.raises(InputError, match="the val split: 100.0% of all pixels are void"):
+        write_dataset(run, config(folder), *opened(folder))
+    assert not is_written(run, config(folder), *opened(folder))

@@ -333,7 +333,7 @@ def test_what_a_process_left_that_was_killed_while_saving_goes(tmp_path):
 def test_a_full_disk_is_an_error_of_the_system_and_keeps_the_last_checkpoint(tmp_path, monkeypatch, capsys):
     """torch's own writer raises this on a full disk."""
     file = tmp_path / CHECKPOINT
-    checkpoint.save(file, {"step": 1})
+    checkpoint.save(file, content := dict.fromkeys(checkpoint.KEYS, 1))
 
     def full(content, path):
         path.write_bytes(b"half")
@@ -342,7 +342,26 @@ def test_a_full_disk_is_an_error_of_the_system_and_keeps_the_last_checkpoint(tmp
     with pytest.raises(SystemExit), one_line_errors("train"):
         checkpoint.save(file, {"step": 2})
     assert f"train: error: no space left on the disk while writing {file}" in capsys.readouterr().err
-    assert checkpoint.load(file) == {"step": 1} and list(tmp_path.iterdir()) == [file]
+    assert checkpoint.load(file) == content and list(tmp_path.iterdir()) == [file]
+
+
+@pytest.mark.parametrize("share", [0, 1e-4, 0.01, 0.3, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("mapped", [True, False])
+def test_a_checkpoint_of_which_a_part_was_copied_is_one_line(tmp_path, share, mapped):
+    file = tmp_path / CHECKPOINT
+    checkpoint.save(file, dict.fromkeys(checkpoint.KEYS, torch.zeros(20000)))
+    content = file.read_bytes()
+    file.write_bytes(content[: int(share * len(content))])
+    with pytest.raises(InputError, match=f"{file}: not a readable checkpoint .*copied in part") as error:
+        checkpoint.load(file, mapped)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_of_other_tensors_is_no_checkpoint(tmp_path):
+    for content in ({"weight": torch.zeros(3)}, [1, 2]):
+        torch.save(content, tmp_path / CHECKPOINT)
+        with pytest.raises(InputError, match="not a checkpoint of this suite"):
+            checkpoint.load(tmp_path / CHECKPOINT)
 
 
 def test_a_checkpoint_is_on_the_disk_before_it_takes_its_name(tmp_path, monkeypatch):

@@ -13,7 +13,7 @@ from data.errors import InputError
 from data.files import read_image, read_json, write_json
 from evaluation import merge
 from evaluation.measuring.context import Context
-from evaluation.measuring.images import add_images, check_complete, content_hash, read_images
+from evaluation.measuring.images import add_images, check_complete, check_images, content_hash, read_images
 from evaluation.scores import score_run
 
 
@@ -81,6 +81,72 @@ def test_every_unfit_file_is_listed_with_what_to_do(tiny_run, folder):
         assert part in message
     assert "\n" not in message
     assert not tiny_run.method_folder("theirs").exists()
+
+
+def test_a_refused_folder_leaves_the_run_as_it_was(tiny_run, folder):
+    before = sorted(tiny_run.path.rglob("*"))
+    check_images(tiny_run, "theirs", folder)
+    (folder / "00003.png").unlink()
+    for take in (check_images, add_images):
+        with pytest.raises(InputError):
+            take(tiny_run, "theirs", folder)
+    assert sorted(tiny_run.path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("orientation", [3, 6])
+def test_images_that_some_programs_turn_are_refused(tiny_run, folder, orientation):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.open(folder / "00002.png").save(folder / "00002.png", exif=exif)
+    with pytest.raises(InputError, match=r"EXIF orientation: 1 \(00002.png\) -> save them upright"):
+        add_images(tiny_run, "theirs", folder)
+
+
+def rename_layouts(run, names):
+    for old, new in zip(run.layouts(), names, strict=False):
+        for kind in ("layouts", "photos"):
+            (run.dataset / kind / f"{old}.png").rename(run.dataset / kind / f"{new}.png")
+    for old in set(run.layouts()) - set(names):
+        for kind in ("layouts", "photos"):
+            (run.dataset / kind / f"{old}.png").unlink()
+
+
+@pytest.mark.parametrize(("files", "k"), [
+    (["a", "a_1"], 1), (["a_1", "a_2", "a_1_1", "a_1_2"], 2), (["a_1", "a_2", "a_3", "a_1_1", "a_1_2", "a_1_3"], 3)])
+def test_the_number_of_images_is_told_by_all_names_together(tiny_run, tmp_path, files, k):
+    rename_layouts(tiny_run, ["a", "a_1"])
+    (tmp_path / "more").mkdir()
+    for number, name in enumerate(files):
+        Image.new("RGB", (64, 32), (number, 0, 0)).save(tmp_path / "more" / f"{name}.png")
+    method, found = check_images(tiny_run, "more", tmp_path / "more")
+    assert method.images_per_layout == k
+    assert [file.stem for layout in ("a", "a_1") for file in found[layout]] == files
+
+
+def test_images_with_names_in_another_unicode_form(tiny_run, tmp_path):
+    composed, decomposed = "caf\u00e9", "cafe\u0301"
+    rename_layouts(tiny_run, [composed])
+    (tmp_path / "mac").mkdir()
+    Image.new("RGB", (64, 32)).save(tmp_path / "mac" / f"{decomposed}.png")
+    add_images(tiny_run, "mac", tmp_path / "mac")
+    assert tiny_run.image_file("mac", composed).exists()
+
+
+def test_folders_in_a_folder_are_mentioned(tiny_run, folder):
+    (folder / "more").mkdir()
+    (folder / "00003.png").rename(folder / "more" / "00003.png")
+    with pytest.raises(InputError, match=r"folders, which are not looked into: 1 \(more/\) -> give the folder that"):
+        add_images(tiny_run, "theirs", folder)
+
+
+def test_a_lost_layout_is_named_rather_than_its_images(tiny_run):
+    method = next(m for m in tiny_run.methods() if m.name == "crn")
+    (tiny_run.dataset / "layouts" / "00004.png").unlink()
+    with pytest.raises(InputError, match=r"dataset/layouts: 1 \(00004.png\) gone; any stage"):
+        check_complete(tiny_run, method)
+    shutil.rmtree(tiny_run.dataset / "layouts")
+    with pytest.raises(InputError, match=r"dataset/layouts: 12 \(00000.png, .*\) gone; any stage"):
+        check_complete(tiny_run, method)
 
 
 def test_16_bit_png_is_refused_though_pillow_reads_it_as_8(tiny_run, folder):

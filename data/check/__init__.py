@@ -1,0 +1,1 @@
+"""A dataset looked at as a whole: its balance, everything that is wrong with it, a contact sheet."""
