@@ -71,8 +71,15 @@ def make_pair(name: str, photo: np.ndarray, layout: np.ndarray, size: tuple[int,
         height, width = size
         # Pillow widens the bicubic kernel with the reduction, which is what antialiased means
         photo = np.asarray(Image.fromarray(photo).resize((width, height), Image.Resampling.BICUBIC))
-        layout = np.asarray(Image.fromarray(layout).resize((width, height), Image.Resampling.NEAREST))
+    layout = at_size(layout, size)
     return Pair(name, np.ascontiguousarray(photo.transpose(2, 0, 1)), np.ascontiguousarray(layout))
+
+
+def at_size(layout: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """uint8 [h, w] class indices -> [H, W], by nearest neighbour."""
+    if layout.shape == tuple(size):
+        return layout
+    return np.asarray(Image.fromarray(layout).resize((size[1], size[0]), Image.Resampling.NEAREST))
 
 
 def require_folder(path: Path | str, contents: str) -> Path:

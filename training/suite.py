@@ -306,11 +306,15 @@ def _notes(networks: dict[str, nn.Module]) -> list[str]:
 def load_generator(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
     """Generator of a finished checkpoint, in eval mode on the CPU, and its description. Needs no configuration.
 
+    folder: that holds the checkpoint, or the file.
     The description's "order" lists a generator's images from the one that was the best on most of the training layouts'
     area, lately, to the least: the first stands for the method wherever one image is shown.
     Raises InputError when there is none or training has not finished.
     """
-    saved = checkpoint.load(Path(folder) / CHECKPOINT)
+    folder = Path(folder)
+    saved = checkpoint.load(folder if folder.is_file() else folder / CHECKPOINT)
+    if "spec" not in saved["description"]:
+        raise InputError(f"{folder}: the checkpoint of a network that judges or stands in a loss, not of a method")
     if saved["step"] < saved["steps"]:
         raise InputError(f"{folder}: training stopped at step {saved['step']} of {saved['steps']}; run the stage "
                          "`train` again to go on")
