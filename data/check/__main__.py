@@ -17,20 +17,18 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
-import yaml
 from PIL import Image
 from pydantic import ValidationError
 
 from data import DATASETS, SPLITS, open_dataset
 from data.check.balance import count_classes, doubts, nonsense
 from data.check.sheet import contact_sheet
-from data.configuration import DataConfig
+from data.configuration import DataConfig, apply_setting, first_problem
 from data.errors import InputError, one_line_errors
 from data.files import atomic_path
 from data.labels import LabelSpace
 from data.pairs import Pair, PairDataset
 from data.photographs import complaints
-from data.plain_yaml import parse_yaml
 from data.views import Subset
 
 SHOWN = 6  # pairs of each split on the contact sheet
@@ -142,18 +140,11 @@ def parser() -> argparse.ArgumentParser:
 def configuration(args: argparse.Namespace) -> DataConfig:
     values = {"dataset": args.dataset, "path": args.path, "train": None, "val": None}
     for setting in args.settings:
-        key, equals, text = setting.removeprefix("data.").partition("=")
-        if not equals:
-            raise InputError(f"--set {setting}: expected key=value, for example size=[256,512]")
-        try:
-            values[key] = parse_yaml(text)
-        except yaml.YAMLError:
-            raise InputError(f"--set {setting}: '{text}' is not a YAML value") from None
+        apply_setting(values, setting.removeprefix("data."))
     try:
         return DataConfig.model_validate(values)
     except ValidationError as error:
-        problem = error.errors()[0]
-        raise InputError(f"data.{'.'.join(map(str, problem['loc']))}: {problem['msg']}") from None
+        raise InputError(f"data: {first_problem(error, DataConfig)}") from None
 
 
 def main(argv: list[str] | None = None) -> int:

@@ -67,7 +67,7 @@ def test_what_cannot_be_opened_is_a_problem_of_one_line(tmp_path, capsys):
     assert code == 1 and text.count("no such folder") == 2
     with pytest.raises(SystemExit):
         main(["camvid", str(tmp_path), "--set", "size=[4,4]"])
-    assert "data.check: error: data.size.0: Input should be greater than" in capsys.readouterr().err
+    assert "data.check: error: data: key 'size.0': Input should be greater than" in capsys.readouterr().err
 
 
 def test_scenes_rendered_in_code(tmp_path, capsys):
