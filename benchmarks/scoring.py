@@ -1,4 +1,4 @@
-"""How long scoring takes: 500 street layouts x 7 methods (one of them with 4 images per layout), all metrics.
+"""How long scoring takes: 500 street layouts x 8 methods (one of them with 4 images per layout), all metrics.
 
     python -m benchmarks.scoring [--layouts 500] [--squeezenet FILE.safetensors]
 
@@ -27,7 +27,7 @@ from presets.schema import ExtractorConfig, ScoreConfig
 SIZE = (64, 128)
 VARIANTS = 4
 METHODS = {"crn": 1, "crn_diversity": VARIANTS, "pix2pix": 1, "gan_segmentation": 1, "encoder_decoder": 1,
-           "full_resolution": 1, "image_space": 1}
+           "recombinator": 1, "full_resolution": 1, "image_space": 1}
 
 
 def make_run(folder: Path, layouts: int) -> RunDirectory:
@@ -51,7 +51,8 @@ def make_run(folder: Path, layouts: int) -> RunDirectory:
     write_json(run.dataset / "modes.json", modes)
     for method, k in METHODS.items():
         run.write_method(Method(method, method, images_per_layout=k, parameters=1))
-    write_json(run.path / "run.json", {"config": {"methods": list(METHODS), "seed": 0}, "versions": {}})
+    config = {"methods": list(METHODS), "seed": 0, "data": {"dataset": "street", "seed": 0, "size": list(SIZE)}}
+    write_json(run.path / "run.json", {"config": config, "versions": {}})
     return run
 
 
