@@ -7,7 +7,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmarks import coverage, memory_growth, train_step
+from benchmarks import app_views, coverage, memory_growth, train_step
 from benchmarks.train_step import NAIVE, Row, build, compare, counted_work, variants
 from evaluation.metrics.cost import flops
 from presets.schema import load_preset
@@ -131,3 +131,20 @@ def test_coverage_of_intervals_with_known_truth(monkeypatch, capsys, tmp_path):
     assert rows["mean of images"]["covered"] > 0.85 and rows["mean of images"]["false positives"] < 0.12
     assert rows["mean over training seeds"]["covered"] == pytest.approx(0.95, abs=0.04)
     assert rows["mean of frames"]["without p"] == 1 and rows["mean of frames"]["without interval"] > 0
+
+
+def test_a_fabricated_run_takes_the_disk_of_a_few_pictures(tmp_path):
+    run = app_views.fabricate(tmp_path / "run", layouts=8, methods=2, size=(64, 128))
+    assert len(run.layouts()) == 8 and [m.name for m in run.methods()] == ["method_00", "method_01"]
+    assert len(run.scores("segmentation")[0].per_image["mIoU"]) == 8
+    files = [file.stat() for file in run.path.rglob("*.png")]
+    assert len(files) == 8 * 4 + 2 * app_views.DIFFERENT
+    assert len({file.st_ino for file in files}) == 2 * app_views.DIFFERENT
+    assert run.layout("00003").shape == (64, 128)
+
+
+def test_the_table_of_the_views_has_every_ratio():
+    found = {"first_ms": 900.0, "next_after_a_pause_ms": 30.0, "next_at_once_ms": 200.0, "websocket_kb_per_step": 37.0,
+             "plain_pictures_ms": 100.0, "streamlit_alone_ms": 600.0}
+    shown = app_views.text({"methods": {3: found}, "server_mb": {"before": 300.0}})
+    assert [line.split()[-1] for line in shown.splitlines()[1:4]] == ["1.50", "0.30", "2.00"]

@@ -16,6 +16,7 @@ from reports.app_parts.text import plain
 from reports.record import pictures, tables
 from reports.record.commands import finish
 from reports.record.formatting import MISSING, arrow, number_format
+from reports.record.names import score_title
 
 DEFAULT_METHODS = 3
 
@@ -149,7 +150,7 @@ def per_image(scores: list[Score], chosen: list[Method], position: int, count: i
         for value_name, numbers in score.per_image.items():
             if score.method in titles and len(numbers) == count:
                 value, share = score.value(value_name), ", share" if "per image" in score.details else ""
-                heading = f"{value_name}{share} {arrow(value.higher_is_better) if value else ''}".strip()
+                heading = f"{score_title(value_name)}{share} {arrow(value.higher_is_better) if value else ''}".strip()
                 rows.setdefault(score.method, {})[heading] = numbers[position]
     frame = pd.DataFrame.from_dict(rows, orient="index", dtype=float)
     return frame.reindex([name for name in titles if name in rows]).rename(index=titles).rename_axis("Method")

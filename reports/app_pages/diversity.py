@@ -8,6 +8,7 @@ from reports.app_parts.scoretables import show_table
 from reports.app_parts.sources import Source
 from reports.app_parts.text import plain
 from reports.record import tables
+from reports.record.names import metric_title
 
 METRICS = ("diversity", "modes")
 
@@ -24,7 +25,7 @@ def show(source: Source) -> None:
     table = tables.main_table(source.methods, source.scores)
     for metric in METRICS:
         if (part := table.of_metric(metric)).columns:
-            st.markdown(f"**{plain(tables.metric_title(metric))}**")
+            st.markdown(f"**{plain(metric_title(metric))}**")
             show_table(part, key=f"diversity {metric}")
 
 

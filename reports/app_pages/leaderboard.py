@@ -4,12 +4,13 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from evaluation.rundir import Score
 from reports.app_parts.scoretables import heading, show_table
 from reports.app_parts.sources import Source
 from reports.app_parts.text import plain
 from reports.findings import doubts
 from reports.record import published, tables
+from reports.record.names import metric_title, score_title
+from reports.record.protocol import protocols
 from reports.record.tables import Column, Row, ScoreTable
 
 
@@ -21,40 +22,28 @@ def show(source: Source) -> None:
         st.info("Not scored yet.")
         return
     names = [metric for metric in tables.metric_order(source.scores) if table.of_metric(metric).columns]
-    metric = st.pills("Scores", names, default=names[0], required=True, key="metric", format_func=tables.metric_title,
+    metric = st.pills("Scores", names, default=names[0], required=True, key="metric", format_func=metric_title,
                       bind="query-params", persist_state="session")
     part = table.of_metric(metric)
     show_table(part, key=f"scores {metric}")
-    st.caption(plain("Arrows point to the better side. " + " ".join(_warnings(source.scores, metric))))
+    for doubt in [*doubts.judge(part), *doubts.constant_scores(part), *doubts.warnings(source.scores).get(metric, [])]:
+        st.caption(plain(doubt))
     _protocol(source, metric)
     _chart(part)
     _significance(source, part)
     _published(source)
 
 
-def _warnings(scores: list[Score], metric: str) -> list[str]:
-    return doubts.warnings(scores).get(metric, [])
-
-
 def _protocol(source: Source, metric: str) -> None:
-    score = next(s for s in source.scores if s.metric == metric and s.method in source.titles)
+    """One sentence on how these numbers came about, and everything behind a click."""
+    about = next(found for found in protocols(source.methods, source.scores) if found["metric"] == metric)
+    st.caption(plain(f"{about['line']} Arrows point to the better side."))
     with st.popover("Protocol", icon=":material/fact_check:"):
-        lines = {name: plain(str(value)) for name, value in flat(score.protocol)}
-        st.table(pd.Series(lines, name="value").rename_axis("item"))
-
-
-def flat(content: dict, before: str = "") -> list[tuple[str, object]]:
-    """Nested mappings as one list of names and values; a short list is one value."""
-    found = []
-    for name, value in content.items():
-        title = f"{before}{name}"
-        if isinstance(value, dict):
-            found += flat(value, f"{title}: ") if value else []
-        elif isinstance(value, list):
-            found.append((title, " × ".join(map(str, value)) if len(value) == 2 else ", ".join(map(str, value))))
-        else:
-            found.append((title, value))
-    return found
+        st.table(pd.DataFrame([(plain(a), plain(b)) for a, b in about["shared"]], columns=["of all", "value"])
+                 .set_index("of all"))
+        if about["differing"]:
+            rows = [(title, *map(plain, texts)) for title, texts in about["rows"]]
+            st.table(pd.DataFrame(rows, columns=["Method", *about["differing"]]).set_index("Method"))
 
 
 def _chart(table: ScoreTable) -> None:
@@ -107,8 +96,9 @@ def _difference(source: Source, table: ScoreTable, row: Row, column: Column) -> 
     score, _, reference = column.name.partition(" minus ")
     cell, p = table.cell(row, column), table.extras.get("p", {}).get((row.name, column.key))
     low, high = cell.interval or (None, None)
-    return {"Score": score, "Method": row.title, "minus": source.titles.get(reference, reference), "value": cell.value,
-            "low": low, "high": high, "p, corrected": p, "resolution": None if low is None else (high - low) / 2,
+    return {"Score": score_title(score), "Method": row.title, "minus": source.titles.get(reference, reference),
+            "value": cell.value, "low": low, "high": high, "p, corrected": p,
+            "resolution": None if low is None else (high - low) / 2,
             "told apart": "yes" if p is not None and p < tables.SIGNIFICANT else "no"}
 
 

@@ -14,6 +14,7 @@ from evaluation.rundir import PHOTOS, RunDirectory
 from reports.app_parts.sources import Source
 from reports.record import tables
 from reports.record.formatting import arrow
+from reports.record.names import score_title
 
 
 def score_names(source: Source) -> dict[str, str]:
@@ -26,7 +27,8 @@ def score_names(source: Source) -> dict[str, str]:
                     if len(numbers) == len(source.layouts):
                         value = score.value(name)
                         share = ", share" if "per image" in score.details else ""
-                        found[f"{metric}/{name}"] = f"{name}{share} {arrow(value and value.higher_is_better)}".strip()
+                        title = f"{score_title(name)}{share} {arrow(value and value.higher_is_better)}"
+                        found[f"{metric}/{name}"] = title.strip()
     return found
 
 
