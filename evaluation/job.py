@@ -67,7 +67,8 @@ class Job:
         """Validation photos and layouts as files."""
         if self.suite.group.leads and not self.has_dataset():
             for doubt in write_dataset(self.run, self.preset.data, self.suite.train, self.suite.val):
-                say(f"doubt: {doubt}; python -m data.check shows more")
+                data = shlex.join(filter(None, (self.preset.data.dataset, self.preset.data.path)))
+                say(f"doubt: {doubt}; see {interpreter()} -m data.check {data}")
             say(f"{len(self.run.layouts())} validation pairs in {self.run.dataset}")
         self.suite.group.barrier()
         if self.suite.group.leads:

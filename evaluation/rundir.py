@@ -23,6 +23,7 @@
     report/                                 index.html, tables, figures
 """
 
+import shlex
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -108,7 +109,7 @@ class RunDirectory:
         run = cls(Path(path))
         if not run.path.is_dir():
             raise InputError(f"{path}: no such run directory; make one with "
-                             f"python -m evaluation.run --all --out {path}")
+                             f"python -m evaluation.run --all --out {shlex.quote(str(path))}")
         if not (run.path / "run.json").exists():
             raise InputError(f"{path}: not a run directory (no run.json in it)")
         return run
