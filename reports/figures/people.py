@@ -6,7 +6,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from evaluation.rundir import Score, Value
-from reports.figures.scores import point, whiskers, wrapped
+from reports.figures.scores import NBSP, point, whiskers, wrapped
 from reports.figures.style import INK, STYLE, WASH, WIDTH, looks, panels
 from reports.findings.axes import AXES, leading_column
 from reports.record.formatting import arrow
@@ -65,7 +65,7 @@ def against_people(table: ScoreTable, scores: Sequence[Score]) -> Figure | None:
                     point(axis, row, style, Value("people", human[row.name]), value)
             axis.set_xlabel("people: strength in log odds\n(right: more realistic)" if own else
                             "people: % of comparisons with CRN won\n(right: more realistic)")
-            axis.set_ylabel(wrapped(f"{column.label} {arrow(column.higher_is_better)}"))
+            axis.set_ylabel(wrapped(f"{column.label}{NBSP}{arrow(column.higher_is_better)}"))
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=7)
     return figure

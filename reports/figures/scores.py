@@ -17,6 +17,7 @@ from reports.findings.axes import AXES, leading_column
 from reports.record.formatting import arrow
 from reports.record.tables import Column, Row, ScoreTable
 
+NBSP = "\u00a0"  # an arrow stays in the line of its word
 LEAST_SHOWN = 0.1  # a ratio of 0 has no place on a logarithmic axis
 COSTS = ("parameters", "seconds per image", "training seconds")
 
@@ -62,7 +63,7 @@ def _score_panel(axis: Axes, table: ScoreTable, column: Column, methods: list[Ro
     for row in table.rows:
         if row.reference and (value := table.cell(row, column)):
             axis.axvline(value.value, color=INK, linestyle=LINES[row.name], linewidth=0.9)
-    axis.set_title("\n".join(textwrap.wrap(f"{column.heading} {arrow(column.higher_is_better)}", 30 if bars else 20)),
+    axis.set_title("\n".join(textwrap.wrap(f"{column.heading}{NBSP}{arrow(column.higher_is_better)}", 30 if bars else 20)),
                    fontsize=7)
     axis.set_yticks(range(len(methods)), [label(row.title) for row in methods], fontsize=6.5)
     axis.set_ylim(len(methods) - 0.5, -0.5)
@@ -143,7 +144,7 @@ def cost_quality(table: ScoreTable) -> Figure | None:
                     point(axis, row, style, x, y)
             _logarithmic(axis, [value.value for value in table.values(cost).values() if value.value > 0])
             axis.set_xlabel(cost.label + (f" ({cost.unit})" if cost.unit else ""))
-            axis.set_ylabel(wrapped(f"{score.label} {arrow(score.higher_is_better)}"))
+            axis.set_ylabel(wrapped(f"{score.label}{NBSP}{arrow(score.higher_is_better)}"))
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=7)
     return figure

@@ -99,8 +99,7 @@ def _settle(figure: Figure) -> None:
     if (engine := figure.get_layout_engine()) is not None:
         figure.dpi = DPI  # letters are hinted narrower at the screen's, and labels would be cut
         with matplotlib.rc_context(STYLE):
-            for _ in range(2):  # the first pass does not know yet how wide the tick labels are
-                engine.execute(figure)
+            engine.execute(figure)
         figure.set_layout_engine("none")
 
 
