@@ -109,17 +109,20 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
         option("--public-url", "address under which participants reach the server", default=""),
         flag("--i-know", "really listen beyond this computer"), KEY)),
     "export": ("Write the answers of the study server as a table of responses.", (
-        RUN, STUDY, option("--out", "CSV or Parquet file (default: responses.csv beside the batch)", type=Path,
+        RUN, STUDY, option("--out", "CSV, Parquet or JSON file (default: responses.csv beside the batch)", type=Path,
                            metavar="FILE"),
         flag("--release", "for publication: no ids, coarser times"), SIMULATED)),
     "forget": ("Delete everything stored of one participant; older tables cannot bring it back.", (
         option("worker", "the id on the platform, or the name of a local participant's link"), RUN, STUDY,
         option("--platform", "default %(default)s", default="local",
                choices=("local", "prolific", "mturk", "turkle")), KEY)),
-    "collect": ("Import what a platform handed back into a study's table of responses.", (
-        option("files", "result tables, tables of responses, the study server's database (.sqlite)", nargs="+",
-               type=Path, metavar="FILE"),
-        RUN, STUDY, KEY, option("--platform", "default: told by the columns", choices=("mturk", "turkle")), OUT,
+    "collect": ("Import what a platform handed back into a study's table of responses, or plain tables into one.", (
+        option("files", "result tables, tables of responses, the study server's database (.sqlite); with --plain any "
+               "tables of answers", nargs="+", type=Path, metavar="FILE"),
+        MAYBE_RUN,
+        flag("--plain", "tables with worker, image, left, right, chosen (CSV, TSV), or jsPsych's data (JSON)"),
+        option("--study", "with --plain: the study's name (default: that of the first file)", default=""), STUDY, KEY,
+        option("--platform", "default: told by the columns", choices=("mturk", "turkle")), OUT,
         flag("--add", "add to the responses collected before"))),
     "analyze": ("Analyse the responses of a study: tables, figures, report.", (
         MAYBE_RUN, STUDY, option("--responses", "tables of responses (CSV or Parquet); default: the study's "

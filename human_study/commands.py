@@ -154,6 +154,7 @@ def simulate(args: Namespace) -> None:
 
 def export(args: Namespace) -> None:
     from human_study.server.export import all_responses, export_responses, refuse_loss, release
+    from human_study.table.codebook import write_codebook
     from human_study.table.responses import write_responses
     folder = study_folder(RunDirectory.open(args.run), args.protocol)
     # what is published is what is analysed: with the rows collected from platforms
@@ -164,6 +165,7 @@ def export(args: Namespace) -> None:
         raise InputError(f"--release needs --out FILE: {own} is for the analysis, with ids and exact times")
     refuse_loss(frame, file, database_file(folder, args.simulated))
     write_responses(release(frame) if args.release else frame, file)
+    write_codebook(file.parent)
     print(f"wrote {file}: {len(frame)} trials of {frame['session_id'].nunique()} sessions")
 
 
@@ -178,6 +180,10 @@ def forget(args: Namespace) -> None:
 
 
 def collect(args: Namespace) -> None:
+    if args.plain:
+        return collect_plain(args)
+    if not args.run:
+        raise InputError("collect: --run is needed (only --plain works without a run)")
     from human_study.analysis.quality import apply_rules
     from human_study.analysis.results import identity_of
     from human_study.platforms.collect import REPORT, collect_tables, refusal_rows
@@ -209,6 +215,30 @@ def collect(args: Namespace) -> None:
     write_responses(frame, earlier)
     print(f"{frame['session_id'].nunique()} sessions, {len(frame)} rows, {int(frame['used'].sum())} used; "
           f"{len(refused)} entries not imported\nwrote {earlier} and {out / REPORT}")
+
+
+def collect_plain(args: Namespace) -> None:
+    from human_study.analysis.quality import apply_rules
+    from human_study.design.rules import QualityRules
+    from human_study.platforms.collect import REPORT, refusal_rows
+    from human_study.platforms.plain import read_plain
+    from human_study.table.codebook import write_codebook
+    from human_study.table.columns import NO_SPECIFICATION
+    from human_study.table.responses import read_responses, write_responses
+    if args.run or args.add or not args.out:
+        raise InputError("collect --plain: give all tables at once and --out DIR; --run and --add are for the answers "
+                         "of a run's own study")
+    frame, refused = read_plain(args.files, args.study or args.files[0].stem)
+    frame = apply_rules(frame, QualityRules())
+    file = args.out / RESPONSES
+    if file.exists() and set(read_responses(file)["spec_sha256"]) != {NO_SPECIFICATION}:
+        raise InputError(f"{file}: holds the answers of a study of this suite; give another --out")
+    write_responses(frame, file)
+    write_rows(args.out / REPORT, refusal_rows(refused))
+    write_codebook(args.out)
+    print(f"{frame['worker_id'].nunique()} workers, {len(frame)} answers, {int(frame['used'].sum())} used; "
+          f"{len(refused)} entries not imported\nwrote {file}, {REPORT} and a codebook; python -m human_study analyze "
+          f"--responses {file} --reference METHOD --out {args.out}")
 
 
 def analyze(args: Namespace) -> None:

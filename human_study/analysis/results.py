@@ -18,6 +18,7 @@ from human_study.analysis.published import Counts
 from human_study.analysis.quality import apply_rules, by_reasons, reason_names, session_checks
 from human_study.analysis.robustness import Flip, votes_to_flip
 from human_study.design.rules import QualityRules, pass_rate, sentinels_needed
+from human_study.table.columns import NO_SPECIFICATION
 from human_study.table.responses import is_simulated
 
 TIES = ("half", "drop")
@@ -170,7 +171,8 @@ def analyse_counts(counts: Sequence[Counts], study_id: str, reference: str, titl
 
 def identify(frame: pd.DataFrame) -> Identity:
     """Identity of a table that comes without its study's folder."""
-    return Identity(", ".join(sorted(frame["study_id"].unique())), tuple(sorted(frame["spec_sha256"].unique())),
+    specifications = tuple(sorted(set(frame["spec_sha256"]) - {NO_SPECIFICATION}))
+    return Identity(", ".join(sorted(frame["study_id"].unique())), specifications,
                     simulated=is_simulated(frame), platforms=tuple(sorted(frame["platform"].unique())))
 
 

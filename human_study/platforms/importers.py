@@ -154,8 +154,8 @@ def read_log(text: str) -> Log:
         records = {i: dict(zip(columns, row, strict=True)) for i, row in enumerate(rows)}
         for record in records.values():
             Measured.model_validate({name: record.get(name) for name in MEASURED})
-        family, version = (str(content.get(name) or "")[:40] or None for name in ("user_agent_family", "client_version"))
-        return Log(records, family, version)
+        about = (str(content.get(name) or "")[:40] or None for name in ("user_agent_family", "client_version"))
+        return Log(records, *about)
     except ValidationError as error:
         wrong = error.errors()[0]
         problem = f"{wrong['loc'][0]} is {str(wrong['input'])[:40]!r}: {wrong['msg']}"

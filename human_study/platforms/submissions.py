@@ -55,7 +55,7 @@ def read_submissions(file: Path, platform: str | None = None) -> tuple[list[Subm
     file = Path(file)
     if file.suffix.lower() != ".csv":
         raise InputError(f"{file}: expected a result table (.csv)")
-    header, rows = _csv(file)
+    header, rows = read_cells(file)
     if missing := [name for name in NEEDED if name not in header]:
         hint = " (separated by semicolons: saved by a spreadsheet program?)" if ";" in ",".join(header) else ""
         raise InputError(f"{file}: no column {missing[0]}{hint}; expected a result table of MTurk or Turkle")
@@ -68,18 +68,21 @@ def read_submissions(file: Path, platform: str | None = None) -> tuple[list[Subm
     submissions, refused = [], []
     for number, cells in rows:
         source, row = f"{file.name}:{number}", dict(zip(header, cells, strict=False))
-        if problem := _length_problem(header, cells) or _row_problem(row):
+        if problem := length_problem(header, cells) or _row_problem(row):
             refused.append(Refused(source, row.get("AssignmentId", ""), problem))
             continue
         submissions.append(_from_row(row, source, platform))
     return submissions, refused
 
 
-def _csv(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Header, and (line number, cells) of every row that is not empty."""
+def read_cells(file: Path, delimiter: str = ",") -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """Header, and (line number, cells) of every row that is not empty.
+
+    Raises InputError for a file that is no CSV in UTF-8.
+    """
     try:
         text = file.read_text(encoding="utf-8-sig")
-        reader = csv.reader(StringIO(text, newline=""))
+        reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter)
         header = next(reader, [])
         rows = [(reader.line_num, cells) for cells in reader if any(cells)]
     except FileNotFoundError:
@@ -91,7 +94,8 @@ def _csv(file: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     return header, rows
 
 
-def _length_problem(header: list[str], cells: list[str]) -> str:
+def length_problem(header: list[str], cells: list[str]) -> str:
+    """Why a row is no whole row, "" if it is one."""
     if len(cells) == len(header):
         return ""
     cut = ": the table was cut off here, download it again" if len(cells) < len(header) else ""

@@ -5,7 +5,9 @@ from typing import Literal
 
 SCHEMA_VERSION = "1"
 SIMULATED = "sim"
-PLATFORMS = ("local", "prolific", "mturk", "turkle", SIMULATED)
+PLAIN = "table"  # of a plain table of answers: whoever collected them
+PLATFORMS = ("local", "prolific", "mturk", "turkle", PLAIN, SIMULATED)
+NO_SPECIFICATION = "none"  # of answers to a study that was not fixed by this suite
 SENTINELS = ("none", "perceptual", "instruction", "repeat")
 CHOICES = ("left", "right", "tie", "none")
 SUBMIT_STATUS = ("submitted", "approved", "rejected", "incomplete", "returned", "withdrawn")

@@ -168,16 +168,27 @@ def merge_responses(frames: Sequence[pd.DataFrame], across_studies: bool = False
 
 
 def write_responses(frame: pd.DataFrame, file: Path) -> None:
-    """Validate and write as CSV (UTF-8, \\n, empty cell = missing, true/false) or, by suffix, Parquet."""
+    """Validate and write as CSV (UTF-8, \\n, empty cell = missing, true/false) or, by suffix, Parquet or JSON: a
+    list of trials, with jsPsych's names beside ours."""
     frame = validate_responses(frame)
     with atomic_path(Path(file)) as temporary:
         if Path(file).suffix == ".parquet":
             frame.to_parquet(temporary, index=False)
+        elif Path(file).suffix == ".json":
+            like_jspsych(frame).to_json(temporary, orient="records", force_ascii=False, indent=1)
         else:
             truth = {True: "true", False: "false"}
             as_text = {c.name: frame[c.name].astype(object).map(truth, na_action="ignore")
                        for c in COLUMNS if c.kind == "boolean"}
             frame.assign(**as_text).to_csv(temporary, index=False, encoding="utf-8", lineterminator="\n")
+
+
+def like_jspsych(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with the names that jsPsych gives to a trial's data: rt, response, stimulus, time_elapsed."""
+    stimulus = [[f"{method}/{image}" for method in pair] for *pair, image in
+                zip(frame["left_method"], frame["right_method"], frame["image_id"], strict=True)]
+    return frame.assign(rt=frame["rt_ms"], response=frame["chosen"], stimulus=stimulus,
+                        time_elapsed=frame["response_ts"])
 
 
 def read_responses(file: Path) -> pd.DataFrame:

@@ -265,7 +265,8 @@ def test_turkle_export(hits, tmp_path):
 def page_log(trials, **columns) -> str:
     names = ["chosen", "rt_ms", "focus_lost", *columns]
     rows = [["left", 700.5, False, *(values[i] for values in columns.values())] for i in range(len(trials))]
-    return json.dumps({"user_agent_family": "Firefox", "client_version": "0123456789ab", "columns": names, "rows": rows})
+    about = {"user_agent_family": "Firefox", "client_version": "0123456789ab"}
+    return json.dumps({**about, "columns": names, "rows": rows})
 
 
 def test_measurements_of_the_page_are_taken_over_and_methods_are_not(hits, tmp_path):
