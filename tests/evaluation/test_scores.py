@@ -20,7 +20,7 @@ from evaluation.metrics.cost import flops, measure, write_cost
 from evaluation.metrics.segmentation import confusion_matrices, statistics
 from evaluation.networks.extractors import EXTRACTORS
 from evaluation.rundir import FLOOR, PHOTOS, Score, Value
-from evaluation.scores import COMPARISONS, METRICS, score_run, scored_inputs
+from evaluation.scores import COMPARISONS, METRICS, check_number, score_run, scored_inputs
 from presets.schema import ExtractorConfig, ScoreConfig
 
 EVERYTHING = [*METRICS, *COMPARISONS]
@@ -222,12 +222,8 @@ def test_unknown_metric_missing_judge_and_too_few_images(tiny_run, context):
         score_run(tiny_run, context, ["segmentaton"])
     with pytest.raises(InputError, match="need a judge"):
         score_run(tiny_run, Context(), ["segmentation"])
-    for name in tiny_run.layouts()[4:]:
-        (tiny_run.dataset / "layouts" / f"{name}.png").unlink()
-        for method in tiny_run.methods():
-            tiny_run.image_file(method.name, name).unlink()
     with pytest.raises(InputError, match="at least 8 layouts, there are 4"):
-        score_run(tiny_run, context, ["distances"])
+        check_number(ScoreConfig(), 4)
 
 
 def test_defaults_are_scored_when_no_metric_is_named(tiny_run, context):
