@@ -22,7 +22,7 @@ from data.errors import InputError
 from data.files import read_image, sha256, write_rows
 from evaluation.rundir import PHOTOS, RunDirectory
 from human_study.design.draw import INSTRUCTION
-from human_study.design.protocols import BLURRED, Protocol, Texts
+from human_study.design.protocols import BLURRED, Protocol
 from human_study.table.keys import opaque
 
 BLUR_FACTOR = 16  # the anchor keeps one pixel of 16 x 16
@@ -30,6 +30,9 @@ COMPRESSION = 6  # of zlib; photographs come to about half of their raw size
 CHUNK_BYTES = 12  # of a PNG chunk without content: length, kind, checksum
 PADDING = b"paDd"  # ancillary, private: no viewer needs it
 SHARPNESS = 2  # stored pixels per point on the screen: what dense displays show; more only takes time to load
+
+LAYOUTS = "layout"  # the "method" of a layout in its colours, shown above the pictures
+FONT = Path(__file__).parent / "fonts" / "instructions.otf"  # Latin, and what the Chinese and Japanese checks need
 
 Key = tuple[str, str]  # (method, image_id)
 Name = tuple[str, str, str]  # (table, method, image_id): every table has names of its own
@@ -64,6 +67,8 @@ def source_file(run: RunDirectory, key: Key) -> Path | None:
     method, image_id = key
     if method in INSTRUCTION:
         return None
+    if method == LAYOUTS:
+        return run.dataset / "layouts" / f"{image_id}.png"
     return run.image_file(PHOTOS if method == BLURRED else method, image_id)
 
 
@@ -94,7 +99,7 @@ def write_assets(run: RunDirectory, folder: Path, hashes: dict[Key, str], names:
     size = read_image(run.photo_file(next(i for m, i in keys if m not in INSTRUCTION))).shape[:2]
 
     def encode(key: Key) -> tuple[tuple[int, int], str]:
-        image = reduced(_pixels(run, key, size, protocol.texts), SHARPNESS * protocol.width)
+        image = reduced(_pixels(run, key, size, protocol), SHARPNESS * protocol.width)
         Image.fromarray(image).save(files[key], "PNG", compress_level=COMPRESSION)
         return image.shape[:2], hashlib.sha256(image.tobytes()).hexdigest()
 
@@ -145,12 +150,14 @@ def _relative(run: RunDirectory, key: Key) -> str:
     return str(file.relative_to(run.path)) if file else ""
 
 
-def _pixels(run: RunDirectory, key: Key, size: tuple[int, int], texts: Texts) -> np.ndarray:
+def _pixels(run: RunDirectory, key: Key, size: tuple[int, int], protocol: Protocol) -> np.ndarray:
     """uint8 [H, W, 3]"""
     method, image_id = key
     if method in INSTRUCTION:
-        return instruction_picture(texts.choose_left if image_id == "choose-left" else texts.choose_right, size)
-    image = read_image(source_file(run, key))
+        side, _, language = image_id.partition(".")
+        texts = protocol.text(language)
+        return instruction_picture(texts.choose_left if side == "choose-left" else texts.choose_right, size)
+    image = _coloured(run, image_id) if method == LAYOUTS else read_image(source_file(run, key))
     if image.shape[:2] != size:
         raise InputError(f"{source_file(run, key)}: {image.shape[1]} x {image.shape[0]} pixels, but the photographs "
                          f"have {size[1]} x {size[0]}: another size would tell the method")
@@ -175,9 +182,30 @@ def blurred(photo: np.ndarray) -> np.ndarray:
 def instruction_picture(text: str, size: tuple[int, int]) -> np.ndarray:
     """uint8 [H, W, 3]: a picture that says which side to choose, in up to four lines."""
     image = Image.new("RGB", (size[1], size[0]), (236, 236, 236))
-    font = ImageFont.load_default(max(6, round(min(size[0] / 4.5, size[1] / 7))))
+    font = _font(text, max(6, round(min(size[0] / 4.5, size[1] / 7))))
     ImageDraw.Draw(image).multiline_text((size[1] / 2, size[0] / 2), text, (20, 20, 20), font, "mm", 1, "center")
     return np.asarray(image)
+
+
+def _font(text: str, size: int) -> ImageFont.FreeTypeFont:
+    """Raises InputError where the font lacks a sign of the text."""
+    font = ImageFont.truetype(str(FONT), size)
+    unknown = bytes(font.getmask("\uffff"))
+    if missing := [sign for sign in text if not sign.isspace() and bytes(font.getmask(sign)) == unknown]:
+        raise InputError(f"texts: choose_left, choose_right: no sign {missing[0]!r} in the font of instruction checks; "
+                         "write them in other letters or leave the checks out (instruction_checks: 0)")
+    return font
+
+
+def in_language(image_id: str, language: str, protocol: Protocol) -> str:
+    """image_id of an instruction check in a language; the first one's stands in the plan."""
+    return image_id if language == protocol.languages[0] else f"{image_id}.{language}"
+
+
+def _coloured(run: RunDirectory, image_id: str) -> np.ndarray:
+    """uint8 [H, W, 3]: a layout in the colours of its classes."""
+    colours = np.asarray(run.labels().colours, np.uint8)
+    return colours[run.layout(image_id)]
 
 
 def padded(png: bytes, length: int, name: str) -> bytes:

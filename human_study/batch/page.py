@@ -17,9 +17,13 @@ from human_study.batch.folder import Batch, PlannedTrial
 from human_study.design.draw import seconds
 from human_study.design.matlab import table_columns
 from human_study.design.protocols import Protocol
+from human_study.design.texts import Texts
 
 PAGES = Path(__file__).parent / "pages"
-PARTS = ("timing.js", "images.js", "transport.js", "trial.js", "study.js")  # one module, in this order
+SHOWN = ("timed", "delay_ms", "mask", "min_onset_gap_ms", "width", "height", "gap", "min_viewport", "allow_touch",
+         "stacked", "ties", "show_layout", "break_every", "screen_check", "colour_plates", "full_screen")
+SECRET_TEXTS = {"choose_left", "choose_right", "instructions"}  # in pictures, or filled in already
+PARTS = ("timing.js", "images.js", "transport.js", "trial.js", "asking.js", "study.js")  # one module, in this order
 
 
 @lru_cache
@@ -61,39 +65,60 @@ def script_json(value: Any) -> Markup:
 
 def consent_version(protocol: Protocol) -> str:
     """12 hex digits that change with any word of the consent screen."""
-    texts = protocol.texts
-    return fingerprint(texts.consent, texts.pay, texts.ethics, texts.contact, texts.agree, texts.vision)[:12]
+    words = [[texts.consent, texts.agree, texts.vision] for _, texts in sorted(protocol.texts.items())]
+    return fingerprint(words, protocol.pay, protocol.ethics, protocol.contact)[:12]
 
 
-def page_config(protocol: Protocol, hit: list[PlannedTrial], **route: Any) -> dict:
+def instructions(protocol: Protocol, texts: Texts) -> list[str]:
+    """What a participant is told before the first pair."""
+    if texts.instructions:
+        return list(texts.instructions)
+    task = texts.task_layout if protocol.show_layout else texts.task_timed if protocol.timed else texts.task
+    checks = texts.checks_instructed if protocol.instruction_checks else texts.checks
+    has_checks = protocol.sentinels or protocol.instruction_checks
+    return [task, texts.duration, *([checks] if has_checks else []), texts.keys_timed if protocol.timed else texts.keys]
+
+
+def about_the_study(protocol: Protocol, texts: Texts) -> list[str]:
+    """Pay, approval and contact, where the protocol names them."""
+    said = ((texts.pay_label, protocol.pay), (texts.ethics_label, protocol.ethics),
+            (texts.contact_label, protocol.contact))
+    return [f"{label} {value}" for label, value in said if value]
+
+
+def page_config(protocol: Protocol, hit: list[PlannedTrial], language: str = "", **route: Any) -> dict:
     """What the page needs to know, and nothing that tells a method. `hit`: the HIT, or the longest one of a study."""
     shown = [trial for trial in hit if trial.block == "test"]
     minutes = seconds(protocol, [trial.exposure_req_ms for trial in hit]) / 60
     checks = sum(trial.sentinel in ("perceptual", "instruction") for trial in shown)
-    texts = protocol.texts.model_dump(mode="json", exclude={"choose_left", "choose_right"})
-    return {"texts": texts, "timed": protocol.timed, "delay_ms": protocol.delay_ms,
-            "mask": protocol.mask, "min_onset_gap_ms": protocol.min_onset_gap_ms, "width": protocol.width,
-            "height": protocol.height, "gap": protocol.gap, "min_viewport": list(protocol.min_viewport),
-            "allow_touch": protocol.allow_touch, "consent_version": consent_version(protocol),
-            "client_version": client_version(),
+    language = language if language in protocol.texts else protocol.languages[0]
+    texts = protocol.text(language)
+    plain = {name: getattr(protocol, name) for name in SHOWN}
+    return {**plain, "language": language, "texts": texts.model_dump(mode="json", exclude=SECRET_TEXTS),
+            "languages": {code: own.name for code, own in protocol.texts.items()},
+            "instructions": instructions(protocol, texts), "about": about_the_study(protocol, texts),
+            "stages": list(protocol.stages), "questions": [one.model_dump(mode="json") for one in protocol.questions],
+            "consent_version": consent_version(protocol), "client_version": client_version(),
             "practice": sum(trial.block == "practice" for trial in hit),
             "numbers": {"trials": len(shown), "minutes": max(1, round(minutes)), "checks": checks}, **route}
 
 
 def render_fragment(config: dict, fields: int = 0, nonce: str = "") -> str:
     """Style, fields and script without <html>: what MTurk's editor and Turkle put into their own form."""
-    return fill("fragment.html.j2", texts=config["texts"], css=Markup(style()), script=Markup(script()),
-                config=script_json(config), fields=fields, nonce=nonce)
+    return fill("fragment.html.j2", texts=config["texts"], language=config["language"], css=Markup(style()),
+                script=Markup(script()), config=script_json(config), fields=fields, nonce=nonce)
 
 
 def render_document(config: dict, nonce: str) -> str:
     """A whole HTML document."""
-    return fill("document.html.j2", texts=config["texts"], fragment=Markup(render_fragment(config, nonce=nonce)))
+    return fill("document.html.j2", texts=config["texts"], language=config["language"],
+                fragment=Markup(render_fragment(config, nonce=nonce)))
 
 
 def table_template(batch: Batch) -> str:
     """The page for a HIT table, with placeholders ${image_A_url_1} ... that MTurk and Turkle fill in from each row."""
     longest = max(batch.hits.values(), key=len)
-    trials = [["${" + name + "}" for name in names] for names in table_columns(len(longest), batch.protocol.timed)]
+    names = table_columns(batch.protocol.timed, batch.protocol.show_layout)
+    trials = [{key: "${" + name.format(n) + "}" for key, name in names.items()} for n in range(1, len(longest) + 1)]
     config = page_config(batch.protocol, longest, route="form", trials=trials)
     return render_fragment(config, fields=len(longest))

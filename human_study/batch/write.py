@@ -9,10 +9,12 @@ from data.errors import InputError, nearest
 from data.files import fingerprint, read_json, write_bytes, write_json, write_rows, write_text
 from evaluation.rundir import RunDirectory
 from human_study.batch.assets import (
+    LAYOUTS,
     Asset,
     Key,
     Name,
     identical_everywhere,
+    in_language,
     intact,
     source_hashes,
     write_assets,
@@ -23,7 +25,7 @@ from human_study.batch.identity import Identity, make_identity, private_folder
 from human_study.batch.page import table_template
 from human_study.design.cast import Cast, choose_cast, fitted
 from human_study.design.draw import Hit, Trial, draw
-from human_study.design.matlab import PUBLISHED, table_text
+from human_study.design.matlab import PUBLISHED, table_columns, table_text
 from human_study.design.protocols import Protocol, load_protocol, validate
 from human_study.table.keys import opaque
 
@@ -50,7 +52,7 @@ def write_batch(run: RunDirectory, protocol: str | Protocol, methods: Sequence[s
     study_id = _study_id(run, protocol, cast, seed)
     _check_url(images_url)
     hits = draw(protocol, cast, run.layouts(), study_id, seed, rng)
-    names = pictures(hits)
+    names = pictures(hits, protocol)
     hashes = source_hashes(run, sorted({name[1:] for name in names}))
     spec = _spec(protocol, cast, study_id, seed, rng, hashes)
     folder = Path(out) if out else run.study / protocol.name
@@ -73,10 +75,18 @@ def _study_id(run: RunDirectory, protocol: Protocol, cast: Cast, seed: int) -> s
     return f"{dataset}-{protocol.name}-{content[:8]}"
 
 
-def pictures(hits: Sequence[Hit]) -> list[Name]:
-    """Every (table, method, image_id) shown, sorted."""
-    return sorted({(hit.table, method, trial.image_id) for hit in hits for trial in hit.trials
-                   for method in (trial.left, trial.right)})
+def pictures(hits: Sequence[Hit], protocol: Protocol) -> list[Name]:
+    """Every (table, method, image_id) shown, sorted: of both methods, of layouts where they are shown, and instruction
+    checks in every language."""
+    shown = set()
+    for hit in hits:
+        for trial in hit.trials:
+            check = trial.sentinel == "instruction"
+            images = [in_language(trial.image_id, code, protocol) for code in protocol.languages] if check else [
+                trial.image_id]
+            methods = [trial.left, trial.right, *([LAYOUTS] if protocol.show_layout and not check else [])]
+            shown |= {(hit.table, method, image) for method in methods for image in images}
+    return sorted(shown)
 
 
 def _spec(protocol: Protocol, cast: Cast, study_id: str, seed: int, rng: str, hashes: dict[Key, str]) -> dict:
@@ -113,7 +123,7 @@ def _pictures_on_disk(run: RunDirectory, folder: Path, spec: dict, identity: Ide
     protocol = validate(spec["protocol"], str(written))
     # names change with the pictures, because caches keep old ones
     secret = opaque(identity.secret.encode(), spec["spec_sha256"])
-    assets, pixels = write_assets(run, images, hashes, pictures(hits), secret, protocol)
+    assets, pixels = write_assets(run, images, hashes, pictures(hits, protocol), secret, protocol)
     _refuse_identical(hits, pixels)
     write_table(assets, folder / "secret" / "assets.csv")
     return {asset.name: asset for asset in assets}
@@ -152,10 +162,15 @@ def _write_tables(folder: Path, protocol: Protocol, hits: Sequence[Hit], assets:
         if old.stem not in names.values():
             old.unlink()
     for table, name in names.items():
-        cells = [[(*(f"{url}/{assets[table, method, trial.image_id].asset_id}.png"
-                     for method in (trial.left, trial.right)), trial.exposure_ms) for trial in hit.trials]
-                 for hit in hits if hit.table == table]
-        write_text(folder / "public" / f"{name}.csv", table_text(cells, protocol.timed))
+        cells = [[_table_cells(table, trial, assets, url) for trial in hit.trials] for hit in hits if hit.table == table]
+        write_text(folder / "public" / f"{name}.csv", table_text(cells, table_columns(protocol.timed, protocol.show_layout)))
+
+
+def _table_cells(table: str, trial: Trial, assets: dict[Name, Asset], url: str) -> dict[str, str]:
+    found = {side: assets.get((table, method, trial.image_id)) for side, method in
+             (("left", trial.left), ("right", trial.right), ("layout", LAYOUTS))}
+    return {side: f"{url}/{asset.asset_id}.png" if asset else "" for side, asset in found.items()} | {
+        "ms": str(trial.exposure_ms or "")}
 
 
 def _check_url(url: str) -> None:

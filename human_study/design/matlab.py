@@ -119,24 +119,25 @@ def _published(hits: list[list[Row]], folders: dict[str, str]) -> bytes:
         folder = folders[role]
         return f"{HOST}{folder}/{image + FIRST_FILE.get(folder, 1) - 1:06d}.jpg"
 
-    cells = [[(url(row.left, row.image), url(row.right, row.image), row.exposure_ms) for row in rows] for rows in hits]
-    return table_text(cells, hits[0][0].exposure_ms is not None).encode("ascii")
+    cells = [[{"left": url(row.left, row.image), "right": url(row.right, row.image), "ms": str(row.exposure_ms or "")}
+              for row in rows] for rows in hits]
+    return table_text(cells, table_columns(timed=hits[0][0].exposure_ms is not None)).encode("ascii")
 
 
-def table_columns(trials: int, timed: bool) -> list[tuple[str, ...]]:
-    """Names of a HIT table's columns, trial by trial: image_A_url_N, image_B_url_N[, time_N]."""
-    names = ("image_A_url_{}", "image_B_url_{}", "time_{}")[: 3 if timed else 2]
-    return [tuple(name.format(n) for name in names) for n in range(1, trials + 1)]
+def table_columns(timed: bool, layout: bool = False) -> dict[str, str]:
+    """Columns of a HIT table for trial {}, by what the page calls them."""
+    return {"left": "image_A_url_{}", "right": "image_B_url_{}", **({"ms": "time_{}"} if timed else {}),
+            **({"layout": "layout_url_{}"} if layout else {})}
 
 
-def table_text(hits: Sequence[Sequence[tuple[str, str, int | None]]], timed: bool) -> str:
+def table_text(hits: Sequence[Sequence[dict[str, str]]], columns: dict[str, str]) -> str:
     """MTurk's input table: unquoted cells, one row per HIT, \\n line ends; cells of shorter HITs are empty.
 
-    hits: per trial the addresses of the left and the right picture, and the exposure in milliseconds.
+    hits: cells of every trial. columns: of `table_columns`.
     """
-    columns = table_columns(max(map(len, hits)), timed)
-    lines = [[name for names in columns for name in names]]
+    widest = max(map(len, hits))
+    lines = [[name.format(n) for n in range(1, widest + 1) for name in columns.values()]]
     for trials in hits:
-        cells = [str(cell or "") for trial in trials for cell in trial[: len(columns[0])]]
+        cells = [trial[name] for trial in trials for name in columns]
         lines.append(cells + [""] * (len(lines[0]) - len(cells)))
     return "".join(",".join(line) + "\n" for line in lines)

@@ -11,6 +11,7 @@ from human_study.design.cast import Cast
 from human_study.design.draw import Hit, draw, seconds
 from human_study.design.protocols import Protocol
 from human_study.design.rules import QualityRules, pass_rate, sentinels_needed
+from human_study.design.texts import untranslated
 
 PREFERENCE = 0.657  # with the two spreads below the setting for which the interval's coverage was simulated
 WORKER_SD = 0.7  # of log-odds between workers
@@ -180,7 +181,7 @@ def warnings(plan: Plan, protocol: Protocol) -> list[str]:
         found.append(f"{plan.kinds_per_hit['test']} of {asked} test trials: the largest number with exact balance")
     if any(ms <= 64 for ms in protocol.exposures_ms):
         found.append("exposures of 64 ms and less are 4 frames or fewer at 60 Hz: expect an error of a frame")
-    return found
+    return found + untranslated(protocol.texts)
 
 
 def _sentinel_warning(n: int, rules: QualityRules) -> list[str]:

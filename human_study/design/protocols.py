@@ -1,5 +1,6 @@
 """Protocols as typed presets: everything a study does to its participants, in one frozen, hashed value.
 
+Texts are those of human_study/design/languages, in the protocol's languages, and whatever the protocol changes in them.
 Presets: `crn2017-unlimited` and `crn2017-timed` (the two experiments of Chen & Koltun 2017, section 5) and `lab` (our
 own default). A YAML file with `extends: NAME` changes only what differs.
 """
@@ -8,85 +9,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from data.configuration import apply_setting, first_problem, merge
 from data.errors import InputError, nearest
 from data.files import fingerprint, read_yaml
 from human_study.design.matlab import EXPOSURES_MS, SENTINEL_MS
+from human_study.design.questions import READY, Question
 from human_study.design.rules import QualityRules
+from human_study.design.texts import Frozen, Texts, completed
 
 BLURRED = "blurred-photos"  # anchor made from the photographs: always worse than they are, independent of any method
 UNDER_TEST = "under-test"  # sentinels show the photograph against the method under test, as in 2017
 DISTORTION = 0.02  # of the pictures' shape on the screen; less is not seen
+LAYOUT_SCALE = 0.6  # of a layout above the pictures, as in study.css
 AROUND = 180  # points that the page needs above and below the pictures
-
-
-class Frozen(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Texts(Frozen):
-    """Every word a participant reads. {trials}, {minutes}, {checks} and {pay} are filled in."""
-
-    language: str = "en"
-    title: str = "Which picture looks more realistic?"
-    question: str = "Which picture looks more realistic?"
-    instructions: tuple[str, ...] = (
-        "You will see {trials} pairs of pictures of the same scene, one pair at a time. "
-        "Choose the picture that looks more like a real photograph.",
-        "It takes about {minutes} minutes. You can pause between pairs.",
-        "In {checks} of the pairs the better picture is obvious; they show whether the answers were given with care.",
-        "Use the buttons, or the keys ← and → (or F and J).",
-    )
-    consent: tuple[str, ...] = (
-        "This study compares pictures made by computer programs. You will look at pairs of pictures and choose the "
-        "more realistic one. It needs eyesight (with glasses or lenses if you use them).",
-        "Your answers and their timing, the size of your window and the kind of browser are stored under a pseudonym. "
-        "Neither your name nor your network address is stored.",
-        "Taking part is voluntary. You can stop at any time with the button “Withdraw”; "
-        "your answers are then not analysed.",
-    )
-    contact: str = ""  # name and address for questions
-    ethics: str = ""  # number of the approval by an ethics board
-    pay: str = ""  # what participants get, in words
-    left: str = "Left"
-    right: str = "Right"
-    left_alt: str = "left picture"
-    right_alt: str = "right picture"
-    choose_left: str = "Choose the\nLEFT\npicture"  # written in the pictures of an instruction check
-    choose_right: str = "Choose the\nRIGHT\npicture"
-    agree: str = "I have read this and agree to take part"
-    vision: str = "I see well enough to compare pictures (with glasses or lenses if needed)"
-    withdraw: str = "Withdraw"
-    withdraw_sure: str = "Stop here and withdraw your answers?"
-    withdrawn: str = "You have withdrawn. Your answers will not be analysed. Thank you."
-    start: str = "Start"
-    show: str = "Show the pictures"
-    practice: str = "Practice"
-    progress: str = "Pair {n} of {trials}"
-    loading: str = "Loading …"
-    enlarge: str = "Please make the window larger or zoom out: at least {width} × {height} points are needed."
-    small_screen: str = ("This screen is too small for two pictures side by side. Please take part on a computer, or "
-                         "on a tablet with at least {width} × {height} points.")
-    pause: str = "Pause"
-    paused: str = "Pause. The pictures are covered; the time does not count."
-    resume: str = "Go on"
-    no_pictures: str = "The pictures cannot be fetched at the moment; trying again …"
-    no_touch: str = "Please use a computer with a mouse or a keyboard."
-    saving: str = "The connection is lost. Your answer is kept; trying again …"
-    elsewhere: str = "This study is open in another tab or window. Please go on there, or reload this page."
-    full: str = "All places of this study are taken. Thank you for your interest."
-    preview: str = "This is a preview. Accept the task to begin."
-    broken: str = "The study cannot go on: the server refused an answer. Please write to the contact address."
-    done: str = "Thank you! You have finished."
-    debrief: str = ("Some pictures were photographs, the others were made by programs from an outline of the scene. "
-                    "Your choices tell how realistic each program's pictures look.")
-    code: str = "Your completion code:"
-    submit: str = "Submit"
-    no_storage: str = ("This study needs the browser's local storage. Please allow it for this page, or use another "
-                       "browser, and reload the page.")
-    no_script: str = "This study needs JavaScript. Please switch it on and reload the page."
 
 
 class Protocol(Frozen):
@@ -114,10 +51,49 @@ class Protocol(Frozen):
     gap: int = Field(40, ge=0)
     min_viewport: tuple[int, int] = (900, 500)
     allow_touch: bool = True
+    stacked: bool = False  # on screens too narrow for two: one above the other, made smaller; marked in the table
+    ties: bool = False  # a third button: no difference
+    show_layout: bool = False  # the layout above the pictures; the question is then which fits it better
+    languages: tuple[str, ...] = ("en",)  # the first is that of tables and of everybody who says nothing else
+    contact: str = ""  # name and address for questions
+    ethics: str = ""  # number of the approval by an ethics board
+    pay: str = ""  # what participants get, in words
+    questions: tuple[Question, ...] = ()  # names of ready ones, or whole questions
+    feedback: bool = False  # after every practice pair: which one was the photograph
+    break_every: int | None = Field(None, ge=1)  # pairs between two breaks
+    screen_check: bool = False  # a bank card on the screen gives points per mm; distance of the eyes
+    colour_plates: int = Field(0, ge=0, le=20)  # digits to be read among coloured dots
+    full_screen: bool = False
     limit_minutes: int = Field(60, ge=1)  # for one HIT, on platforms that set a limit
     answer_seconds: float = Field(4.0, gt=0)  # per trial, to look and answer (timed: after the exposure); an estimate
-    texts: Texts = Texts()
+    texts: dict[str, Texts] = {}  # by language; what is not given is the ready text
     rules: QualityRules = QualityRules()  # whom to pay and whose answers to analyse, fixed before the study
+
+    @model_validator(mode="before")
+    @classmethod
+    def _complete(cls, values: dict) -> dict:
+        """Ready texts and questions in the place of their names, so that the whole protocol is in its hash."""
+        languages = values.get("languages", ("en",))
+        if not isinstance(languages, tuple) or not languages or not all(isinstance(one, str) for one in languages):
+            raise ValueError("languages is a list of codes such as [en, de], the most usual one first")
+        texts = {language: one.model_dump() if isinstance(one, Texts) else one
+                 for language, one in (values.get("texts") or {}).items()}
+        questions = tuple({"name": one, **READY[one]} if isinstance(one, str) and one in READY else one
+                          for one in values.get("questions") or ())
+        return {**values, "texts": completed(texts, languages), "questions": questions}
+
+    @model_validator(mode="after")
+    def _said_in_every_language(self) -> "Protocol":
+        names = [question.name for question in self.questions]
+        if len(set(names)) < len(names):
+            raise ValueError("questions: every question has a name of its own")
+        for language, texts in self.texts.items():
+            for question in self.questions:
+                if missing := question.without_words(texts):
+                    raise ValueError(f"texts.{language}.{missing} is missing: how question '{question.name}' is asked")
+        if self.feedback and not self.practice:
+            raise ValueError("feedback needs practice pairs: set practice")
+        return self
 
     @model_validator(mode="after")
     def _consistent(self) -> "Protocol":
@@ -142,6 +118,17 @@ class Protocol(Frozen):
             raise ValueError("min_viewport is smaller than two pictures and the gap between them")
         return self
 
+    def text(self, language: str | None = None) -> Texts:
+        """Of a language; the first one's for those that the protocol does not have."""
+        return self.texts.get(language or "", self.texts[self.languages[0]])
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """What a participant is asked beside the pairs, in this order; "after" comes behind them."""
+        asked = {question.when for question in self.questions}
+        return tuple(name for name, wanted in (("before", "before" in asked), ("screen", self.screen_check),
+                                               ("colour", self.colour_plates), ("after", "after" in asked)) if wanted)
+
     @property
     def timed(self) -> bool:
         return bool(self.exposures_ms)
@@ -156,27 +143,14 @@ class Protocol(Frozen):
         if abs(height / natural - 1) > DISTORTION:
             raise InputError(f"protocol {self.name}: pictures of {shape[1]} x {shape[0]} pixels would be distorted at "
                              f"{self.width} x {height}; leave height out, or set height={round(natural)}")
-        viewport = (self.min_viewport[0], max(self.min_viewport[1], height + AROUND))
-        return validate({**self.model_dump(), "height": height, "min_viewport": viewport}, f"protocol {self.name}")
+        rows = 1 + LAYOUT_SCALE * self.show_layout
+        viewport = (self.min_viewport[0], max(self.min_viewport[1], round(rows * height) + AROUND))
+        shape = {"height": height, "min_viewport": viewport}
+        return validate({**self.model_dump(), "texts": self.texts, **shape}, f"protocol {self.name}")
 
     def sha256(self) -> str:
         return fingerprint(self.model_dump(mode="json", exclude={"extends"}))
 
-
-_LAB_TEXTS = Texts(instructions=(
-    *Texts().instructions[:2],
-    "In {checks} of the pairs the better picture is obvious, or the pictures say which side to choose: please follow "
-    "them. They show whether the answers were given with care.",
-    *Texts().instructions[3:],
-))
-_TIMED_TEXTS = Texts(instructions=(
-    "You will see {trials} pairs of pictures of the same scene, one pair at a time, each for a short moment "
-    "between an eighth of a second and eight seconds. Look at the two frames, then show the pictures: "
-    "each pair can be seen only once. Then choose the picture that looked more like a real photograph.",
-    "It takes about {minutes} minutes. You can pause before each pair.",
-    "In {checks} of the pairs the better picture is obvious; they show whether the answers were given with care.",
-    "Use the buttons, or the keys: space shows the pictures, ← and → (or F and J) choose.",
-))
 
 PROTOCOLS = {protocol.name: protocol for protocol in (
     Protocol(name="crn2017-unlimited", design="unlimited-tables", test_trials=100, sentinels=10, anchor=UNDER_TEST,
@@ -184,12 +158,12 @@ PROTOCOLS = {protocol.name: protocol for protocol in (
     # 980 judgments per point of Fig. 4 and 50 trials per cell in the 10 HITs: about 20 workers per HIT
     Protocol(name="crn2017-timed", design="timed-tables", pairs="triangle", test_trials=105, sentinels=5,
              anchor="image_space", hits=10, assignments=20, exposures_ms=EXPOSURES_MS,
-             sentinel_exposure_ms=SENTINEL_MS, mask="grey", answer_seconds=2.0, limit_minutes=60, texts=_TIMED_TEXTS),
+             sentinel_exposure_ms=SENTINEL_MS, mask="grey", answer_seconds=2.0, limit_minutes=60),
     # More workers with fewer trials: the spread between workers, not the number of trials, limits what is known
     # 9 of 10 sentinels must be right: a guesser passes in 1 % of cases, somebody careful with 2 % slips in 98 %; of 4
     # sentinels all, which 6 % of guessers pass and 8 % of the careful fail
     Protocol(name="lab", design="per-worker", test_trials=48, sentinels=10, instruction_checks=2, practice=3, hits=30,
-             limit_minutes=30, texts=_LAB_TEXTS),
+             limit_minutes=30),
 )}
 
 
@@ -206,7 +180,8 @@ def load_protocol(name_or_file: str, settings: Sequence[str] = ()) -> Protocol:
     base = values.get("extends")
     if base is not None and (not isinstance(base, str) or base not in PROTOCOLS):
         raise InputError(f"unknown protocol '{base}': {nearest(str(base), PROTOCOLS)} (or give a .yaml file)")
-    merged = merge(PROTOCOLS[base].model_dump() if base else {}, values)
+    # texts stay with their language: only what the values say is laid over the ready ones
+    merged = merge(PROTOCOLS[base].model_dump(exclude={"texts"}) if base else {}, {"texts": {}, **values})
     for setting in settings:
         apply_setting(merged, setting)
     return validate(merged, where)

@@ -22,7 +22,7 @@ def is_response_table(file: Path) -> bool:
         return True
     try:
         with open(file, encoding="utf-8-sig", newline="") as stream:
-            return set(next(csv.reader(stream), [])) >= {column.name for column in COLUMNS if not column.measured}
+            return set(next(csv.reader(stream), [])) >= {column.name for column in COLUMNS if not column.optional}
     except (OSError, UnicodeDecodeError):
         return False
 

@@ -5,14 +5,18 @@ from typing import Literal
 
 from pydantic import Field
 
+from human_study.batch.folder import PlannedTrial
 from human_study.batch.page import consent_version
 from human_study.batch.record import Measured, Said
+from human_study.design.protocols import Protocol
 from human_study.server.site import KIOSK, Site
 from human_study.server.store import Refusal, Session
 
+MEASURED_ONCE = {"screen": {"px_per_mm": (0.5, 60), "viewing_distance_mm": (100, 5000)}, "colour": {}}
+
 
 class Record(Measured):
-    chosen: Literal["left", "right", "none"]
+    chosen: Literal["left", "right", "tie", "none"]
     asset_error: bool = False
 
 
@@ -34,8 +38,15 @@ class Consent(Said):
     agreed: Literal[True]
     vision: Literal[True]
     version: str = Field(max_length=64)
+    language: str = Field("", max_length=16)
     client_version: str | None = Field(None, pattern=r"^[0-9a-f]{12}$")
     user_agent_family: Literal["Edge", "Opera", "Firefox", "Chrome", "Safari", "other"]
+
+
+class About(Said):
+    tab: int | None = None
+    stage: Literal["before", "screen", "colour", "after"]
+    answers: dict[str, str | int | float | None] = Field(max_length=50)
 
 
 class Plain(Said):
@@ -51,11 +62,20 @@ def state_of(site: Site, session: Session) -> dict:
     if status == "withdrawn":
         return state | {"after": next_at_kiosk(site, session)}
     answered = site.store.answered(session.session_id)
-    trials = [{"left": f"/a/{site.picture_name(session, trial.left_asset)}",
-               "right": f"/a/{site.picture_name(session, trial.right_asset)}",
-               "ms": trial.exposure_req_ms, "practice": trial.block == "practice"}
-              for trial in site.store.trials(session)] if status == "running" else []
-    return state | {"trials": trials, "answered": answered, "shown": session.shown == answered}
+    trials = [shown_trial(site, session, trial) for trial in site.store.trials(session)] if status == "running" else []
+    return state | {"trials": trials, "answered": answered, "shown": session.shown == answered,
+                    "done": site.store.stages_done(session.session_id)}
+
+
+def shown_trial(site: Site, session: Session, trial: PlannedTrial) -> dict:
+    """A trial as the page gets it. Right answers stay here, but for practice pairs with feedback."""
+    feedback = site.store.batch.protocol.feedback and trial.block == "practice"
+    layout = site.layout_of(trial)
+    return {"left": f"/a/{site.picture_name(session, trial.left_asset)}",
+            "right": f"/a/{site.picture_name(session, trial.right_asset)}",
+            "ms": trial.exposure_req_ms, "practice": trial.block == "practice",
+            **({"layout": f"/a/{site.picture_name(session, layout)}"} if layout else {}),
+            **({"answer": trial.sentinel_answer} if feedback else {})}
 
 
 def next_at_kiosk(site: Site, session: Session) -> str:
@@ -78,7 +98,7 @@ def act_consent(site: Site, session: Session, body: Consent) -> dict:
     if body.version != consent_version(site.store.batch.protocol):
         raise Refusal("out_of_step")
     return state_of(site, site.store.consent(session.session_id, body.version, body.user_agent_family,
-                                                 body.client_version))
+                                                 body.client_version, body.language or None))
 
 
 def act_shown(site: Site, session: Session, body: Shown) -> dict:
@@ -90,11 +110,40 @@ def act_answer(site: Site, session: Session, body: Answer) -> dict:
     record = body.record.model_dump(exclude_none=True)
     if record["chosen"] == "none" and not (record["asset_error"] or record.get("focus_lost")):
         raise Refusal("refused")
+    protocol = site.store.batch.protocol
+    tie, stacked = record["chosen"] == "tie", record.get("layout") == "stacked"
+    if (tie and not protocol.ties) or (stacked and not protocol.stacked):
+        raise Refusal("refused")
     site.store.answer(session.session_id, body.tab, body.trial_index, body.client_id, record)
     return {}
 
 
+def act_about(site: Site, session: Session, body: About) -> dict:
+    protocol = site.store.batch.protocol
+    if body.stage not in protocol.stages:
+        raise Refusal("refused")
+    site.store.say(session.session_id, body.tab, body.stage, said(protocol, body.stage, body.answers))
+    return {}
+
+
+def said(protocol: Protocol, stage: str, answers: dict) -> dict:
+    """Answers by column of the table of responses. Raises Refusal for what was not asked or cannot be."""
+    if stage in ("before", "after"):
+        asked = {one.name: one for one in protocol.questions if one.when == stage}
+        if set(answers) - set(asked) or any(one.problem(answers.get(name)) for name, one in asked.items()):
+            raise Refusal("refused")
+        return {asked[name].column: value for name, value in answers.items() if value not in (None, "")}
+    limits = MEASURED_ONCE[stage] | ({"colour_right": (0, protocol.colour_plates)} if stage == "colour" else {})
+    for name, value in answers.items():
+        low, high = limits.get(name, (1, 0))
+        if value is not None and (isinstance(value, str) or not low <= value <= high):
+            raise Refusal("refused")
+    return {name: value for name, value in answers.items() if value is not None}
+
+
 def act_finish(site: Site, session: Session, body: Plain) -> dict:
+    if set(site.store.batch.protocol.stages) - set(site.store.stages_done(session.session_id)):
+        raise Refusal("out_of_step")
     site.store.finish(session.session_id, body.tab)
     return ending(site, session)
 
@@ -106,4 +155,5 @@ def act_withdraw(site: Site, session: Session, body: Plain) -> dict:
 
 ACTIONS: dict[str, tuple[type[Said], Callable]] = {
     "open": (Plain, act_open), "consent": (Consent, act_consent), "shown": (Shown, act_shown),
-    "answer": (Answer, act_answer), "finish": (Plain, act_finish), "withdraw": (Plain, act_withdraw)}
+    "answer": (Answer, act_answer), "about": (About, act_about), "finish": (Plain, act_finish),
+    "withdraw": (Plain, act_withdraw)}

@@ -17,7 +17,8 @@ from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainT
 from starlette.routing import Route
 
 from human_study.batch.page import page_config, render_document
-from human_study.server.actions import ACTIONS
+from human_study.design.texts import Texts
+from human_study.server.actions import ACTIONS, shown_trial
 from human_study.server.progress import admin_routes, message_page
 from human_study.server.security import SameOrigin, SecurityHeaders, json_body
 from human_study.server.site import KIOSK, Site
@@ -53,7 +54,8 @@ def study_page(request: Request, session: Session) -> Response:
     """The page for a session; its link is exchanged for a cookie and vanishes from the address bar."""
     site: Site = request.app.state.site
     batch = site.store.batch
-    config = page_config(batch.protocol, max(batch.hits.values(), key=len), route="server", withdraw=True,
+    config = page_config(batch.protocol, max(batch.hits.values(), key=len), session.language or language_of(request),
+                         route="server", withdraw=True,
                          key=site.session_key("api", session.session_id), clean_url="/study",
                          after_ms=KIOSK_PAUSE_MS if session.assignment_id == KIOSK else REDIRECT_PAUSE_MS)
     response = HTMLResponse(render_document(config, request.state.nonce))
@@ -62,6 +64,31 @@ def study_page(request: Request, session: Session) -> Response:
     response.set_cookie(COOKIE, site.session_key("cookie", session.session_id), httponly=True, samesite="lax",
                         secure=site.secure, max_age=30 * 24 * 3600)
     return response
+
+
+def language_of(request: Request) -> str:
+    """The protocol's language that the address asks for (?lang=de), else the first one that the browser prefers."""
+    protocol = request.app.state.site.store.batch.protocol
+    asked = [request.query_params.get("lang", ""), *(
+        part.partition(";")[0].strip() for part in request.headers.get("accept-language", "").split(","))]
+    codes = (code for tag in asked for code in (tag, tag.partition("-")[0]))
+    return next((code for code in codes if code in protocol.texts), protocol.languages[0])
+
+
+def words(request: Request) -> Texts:
+    return request.app.state.site.store.batch.protocol.text(language_of(request))
+
+
+async def preview(request: Request) -> Response:
+    """The page as a participant sees it; nothing is recorded and no place is taken."""
+    site: Site = request.app.state.site
+    if not same(request.path_params["token"], site.token("preview")):
+        return no_such_page(request)
+    session = site.preview(language_of(request))
+    hit = site.store.batch.hits[session.hit_id]
+    config = page_config(site.store.batch.protocol, hit, session.language, route="preview",
+                         trials=[shown_trial(site, session, trial) for trial in hit])
+    return HTMLResponse(render_document(config, request.state.nonce))
 
 
 async def by_link(request: Request) -> Response:
@@ -76,8 +103,8 @@ async def by_panel(request: Request) -> Response:
     if not same(request.path_params["token"], site.token("panel")):
         return no_such_page(request)
     if not worker or len(worker) > WORKER_LETTERS:
-        return message_page(request, f"The address lacks the parameter {site.panel.worker}. Please open the study "
-                            "from the platform again.", 400)
+        text = words(request).no_parameter.replace("{name}", site.panel.worker)
+        return message_page(request, text, 400, language=language_of(request))
     assignment = request.query_params.get(site.panel.assignment, "")[:WORKER_LETTERS]
     known = await run_in_threadpool(site.store.known, site.panel.platform, worker)
     if not known and not site.newcomers.allows(ANONYMOUS):
@@ -97,21 +124,21 @@ async def kiosk(request: Request) -> Response:
     if not same(request.path_params["token"], site.token("kiosk")):
         return no_such_page(request)
     if request.method == "GET":
-        texts = site.store.batch.protocol.texts
-        return message_page(request, texts.title, button=texts.start)
+        texts = words(request)
+        return message_page(request, texts.title, button=texts.start, language=language_of(request))
     session, _ = await run_in_threadpool(site.store.invite, "local", None, KIOSK)
     return study_page(request, session)
 
 
 def too_many(request: Request) -> Response:
-    return message_page(request, "Too many visitors at once. Please try again in a minute.", 429)
+    return message_page(request, words(request).too_many, 429, language=language_of(request))
 
 
 def no_such_page(request: Request) -> Response:
     """For links that are not ours: these alone are limited, because they cost time and may be guesses."""
     if not request.app.state.site.guesses.allows(ANONYMOUS):
         return too_many(request)
-    return message_page(request, "There is nothing here. Please check the link.", 404)
+    return message_page(request, words(request).not_found, 404, language=language_of(request))
 
 
 async def picture(request: Request) -> Response:
@@ -131,7 +158,8 @@ async def nothing(request: Request) -> Response:
 def create_app(site: Site) -> Starlette:
     """The application. Hosts and origins not in `site` are refused."""
     routes = [Route("/s/{token}", by_link), Route("/p/{token}", by_panel), Route("/study", by_cookie),
-              Route("/k/{token}", kiosk, methods=["GET", "POST"]), Route("/a/{name}", picture),
+              Route("/k/{token}", kiosk, methods=["GET", "POST"]), Route("/v/{token}", preview),
+              Route("/a/{name}", picture),
               Route("/api/{action}", api, methods=["POST"]), Route("/favicon.ico", nothing), *admin_routes()]
     middleware = [Middleware(SecurityHeaders),
                   Middleware(TrustedHostMiddleware, allowed_hosts=list(site.hosts)),

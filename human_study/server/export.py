@@ -20,7 +20,7 @@ from human_study.batch.folder import (
     read_batch,
 )
 from human_study.server.site import KIOSK
-from human_study.server.store import FIELDS, Session
+from human_study.server.store import FIELDS, Session, about_sessions
 from human_study.table.forgotten import refuse_forgotten
 from human_study.table.responses import make_responses, merge_responses, read_responses
 
@@ -39,11 +39,12 @@ def export_responses(study: Path | Batch, simulated: bool = False, database: Pat
     if not file.exists():
         raise InputError(f"{file}: no answers yet; collect some with python -m human_study serve")
     with _reading(file) as db:
-        about = dict(db.execute("SELECT name, value FROM meta"))
-        if about.get("schema") != str(SCHEMA):
+        meta = dict(db.execute("SELECT name, value FROM meta"))
+        if meta.get("schema") != str(SCHEMA):
             raise InputError(f"{file}: written by another version of this program; export it with that version")
-        answered = about["spec_sha256"]
+        answered = meta["spec_sha256"]
         sessions = {row[0]: Session(*row) for row in db.execute(f"SELECT {FIELDS} FROM session")}
+        about = about_sessions(db)
         found = pd.read_sql_query("SELECT session_id, trial_index, record FROM response "
                                   "ORDER BY session_id, trial_index", db)
     if answered != batch.spec_sha256:
@@ -51,7 +52,8 @@ def export_responses(study: Path | Batch, simulated: bool = False, database: Pat
     if found.empty:
         raise InputError(f"{file}: no answers yet")
     records = found["record"].map(json.loads)
-    rows = [_row(sessions[session_id], batch.hits[sessions[session_id].hit_id][index], record)
+    rows = [_row(sessions[session_id], batch.hits[sessions[session_id].hit_id][index], record,
+                 about.get(session_id, {}))
             for session_id, index, record in zip(found["session_id"], found["trial_index"], records, strict=True)]
     return make_responses(rows)
 
@@ -105,13 +107,13 @@ def refuse_loss(frame: pd.DataFrame, file: Path, database: Path) -> None:
                          f"the server's to them with python -m human_study collect --add {database}, or give --out")
 
 
-def _row(session: Session, trial: PlannedTrial, record: dict) -> dict:
+def _row(session: Session, trial: PlannedTrial, record: dict, about: dict) -> dict:
     assignment = session.session_id if session.assignment_id in ("", KIOSK) else session.assignment_id
     return {**trial.row(), "platform": session.platform, "assignment_id": assignment, "session_id": session.session_id,
             "session_started": datetime.fromtimestamp(session.started, UTC).isoformat(timespec="seconds"),
             "worker_id": session.worker_id, "layout": "side_by_side", "submit_status": STATUS[session.status],
-            "user_agent_family": session.user_agent_family, "asset_error": False,
-            "client_version": session.client_version, **record}
+            "user_agent_family": session.user_agent_family, "asset_error": False, "language": session.language,
+            "client_version": session.client_version, **about, **record}
 
 
 def release(frame: pd.DataFrame) -> pd.DataFrame:
@@ -122,5 +124,6 @@ def release(frame: pd.DataFrame) -> pd.DataFrame:
         sorted(frame[name].dropna().unique()), 1)}) for name, prefix in (("worker_id", "w"), ("session_id", "s"))}
     empty = dict.fromkeys(("assignment_id", "session_started", "onset_ts", "response_ts",
                            "user_agent_family"))
+    frame = frame.drop(columns=[name for name in frame if name.startswith("note_")])  # free text may name anybody
     coarse = {name: (frame[name] / RT_STEP_MS).round() * RT_STEP_MS for name in ("rt_ms", "rt_from_offset_ms")}
     return make_responses(frame.assign(**numbered, **empty, **coarse))

@@ -19,10 +19,11 @@ from human_study.table.keys import same
 COOKIE = "admin"
 
 
-def message_page(request: Request, message: str, status: int = 200, button: str = "") -> Response:
+def message_page(request: Request, message: str, status: int = 200, button: str = "", language: str = "en"
+                 ) -> Response:
     """A page with one sentence, and a button that posts to the same address if `button` is given."""
     page = fill("message.html.j2", message=message, button=button, nonce=request.state.nonce,
-                language=request.app.state.site.store.batch.protocol.texts.language)
+                language=language)
     return HTMLResponse(page, status)
 
 
@@ -62,8 +63,9 @@ def admin_page(request: Request) -> Response:
     site: Site = request.app.state.site
     batch = site.store.batch
     return HTMLResponse(fill(
-        "admin.html.j2", nonce=request.state.nonce, study=batch.study_id, title=batch.protocol.texts.title,
-        panel=site.panel, panel_token=site.token("panel"), kiosk_token=site.token("kiosk"), origin=site.origins[0]))
+        "admin.html.j2", nonce=request.state.nonce, study=batch.study_id, title=batch.protocol.text().title,
+        panel=site.panel, panel_token=site.token("panel"), kiosk_token=site.token("kiosk"),
+        preview_token=site.token("preview"), origin=site.origins[0]))
 
 
 async def admin(request: Request) -> Response:

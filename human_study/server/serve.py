@@ -17,6 +17,7 @@ from data.files import atomic_path
 from evaluation.rundir import RunDirectory
 from human_study.batch.folder import Batch, database_file
 from human_study.batch.identity import PRIVATE_FILE
+from human_study.design.texts import untranslated
 from human_study.server.application import create_app
 from human_study.server.patience import PatientProtocol
 from human_study.server.site import PANELS, Panel, Site
@@ -143,12 +144,15 @@ def announce(site: Site, links: list[tuple[str, str]], kiosk: bool) -> None:
     batch = site.store.batch
     print(f"study {batch.study_id}, specification {batch.spec_sha256}")
     print(f"progress (keep to yourself): {site.origins[0]}/admin/{site.token('admin')}")
+    print(f"preview (records nothing): {site.origins[0]}/v/{site.token('preview')}")
     if kiosk:
         print(f"kiosk: {site.origins[0]}/k/{site.token('kiosk')}")
     if site.panel != PANELS["local"]:
         print(f"address for the panel: {site.origins[0]}/p/{site.token('panel')}{_query(site.panel)}")
     for name, link in links:
         print(f"{name}: {link}")
+    for text in untranslated(batch.protocol.texts):
+        print(f"warning: {text}")
     sys.stdout.flush()
 
 

@@ -1,12 +1,16 @@
 """What the study server knows of itself: its addresses, its panel, and everything derived from the study's key."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from human_study.batch.assets import LAYOUTS, in_language
+from human_study.batch.folder import PlannedTrial
+from human_study.design.draw import INSTRUCTION
 from human_study.server.security import RateLimit
 from human_study.server.store import Session, Store
 from human_study.table.keys import keyed, opaque, same
 
 KIOSK = "kiosk"  # assignment_id of sessions begun at the kiosk
+PREVIEW = "preview"  # begins the id of a session that is not stored
 TOKEN_LETTERS = 43  # hex digits: 172 bits
 SESSIONS_AT_ONCE = 512  # whose picture names are kept in memory
 
@@ -42,6 +46,7 @@ class Site:
     guesses: RateLimit = field(default_factory=lambda: RateLimit(rate=20, burst=100))  # of invalid links together
     newcomers: RateLimit = field(default_factory=lambda: RateLimit(rate=20, burst=100))  # of a panel together
     _pictures: dict[tuple, dict[str, str]] = field(default_factory=dict)
+    _names: dict[tuple, str] = field(default_factory=dict)
 
     def token(self, purpose: str) -> str:
         """Token of a link that is not one participant's: "admin", "panel", "kiosk". The same after a restart."""
@@ -61,17 +66,46 @@ class Site:
 
     def picture_name(self, session: Session, asset_id: str) -> str:
         """A name of the picture that holds for one session only, so that two participants cannot compare."""
+        asset_id = self._in_language(asset_id, session.language)
         return f"{session.session_id}-{opaque(self.store.key, 'picture', session.session_id, asset_id)}"
+
+    def layout_of(self, trial: PlannedTrial) -> str | None:
+        """asset_id of the layout shown with a trial, if one is."""
+        return self._asset(self.store.batch.assets[trial.left_asset].table, LAYOUTS, trial.image_id)
+
+    def _in_language(self, asset_id: str, language: str | None) -> str:
+        """Instruction checks say in the participant's language which side to choose."""
+        asset, protocol = self.store.batch.assets[asset_id], self.store.batch.protocol
+        if asset.method not in INSTRUCTION or language not in protocol.languages:
+            return asset_id
+        return self._asset(asset.table, asset.method, in_language(asset.image_id, language, protocol)) or asset_id
+
+    def _asset(self, *name: str) -> str | None:
+        if not self._names:
+            self._names.update({asset.name: asset.asset_id for asset in self.store.batch.assets.values()})
+        return self._names.get(name)
+
+    def preview(self, language: str = "") -> Session | None:
+        """A session that is nobody's and stands in no database: the first HIT, for whoever has the preview's link."""
+        if language not in self.store.batch.protocol.languages:
+            return None
+        nobody = Session(**dict.fromkeys(Session.__dataclass_fields__))
+        return replace(nobody, session_id=f"{PREVIEW}_{language}", hit_id=next(iter(self.store.batch.hits)),
+                       language=language)
 
     def asset_of(self, name: str) -> str | None:
         """The asset of a picture name that was given out; None for anything else."""
-        session = self.store.session(name.partition("-")[0])
+        session_id = name.partition("-")[0]
+        kind, _, language = session_id.partition("_")
+        session = self.preview(language) if kind == PREVIEW else self.store.session(session_id)
         if session is None:
             return None
         kept = (session.session_id, session.hit_id)
         if kept not in self._pictures:
             if len(self._pictures) >= SESSIONS_AT_ONCE:
                 self._pictures.clear()
-            assets = {asset for trial in self.store.trials(session) for asset in (trial.left_asset, trial.right_asset)}
-            self._pictures[kept] = {self.picture_name(session, asset): asset for asset in assets}
+            assets = {asset for trial in self.store.trials(session)
+                      for asset in (trial.left_asset, trial.right_asset, self.layout_of(trial))}
+            self._pictures[kept] = {self.picture_name(session, asset): self._in_language(asset, session.language)
+                                    for asset in assets if asset}
         return self._pictures[kept].get(name)

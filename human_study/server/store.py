@@ -21,12 +21,14 @@ from human_study.table.keys import keyed, pseudonym
 
 ABANDONED_S = 2 * 3600.0  # an unfinished session not heard of for so long gives its place to somebody else
 CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that look alike
+STAGE = "stage:"  # before the name of a stage that a participant went through
 TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS session (
     session_id TEXT PRIMARY KEY, token_hash TEXT NOT NULL UNIQUE, platform TEXT NOT NULL, worker_id TEXT NOT NULL,
     assignment_id TEXT NOT NULL DEFAULT '', hit_id TEXT, status TEXT NOT NULL DEFAULT 'invited',
-    client_version TEXT, tab INTEGER NOT NULL DEFAULT 0, shown INTEGER NOT NULL DEFAULT -1, code TEXT NOT NULL,
+    client_version TEXT, language TEXT,
+    tab INTEGER NOT NULL DEFAULT 0, shown INTEGER NOT NULL DEFAULT -1, code TEXT NOT NULL,
     consent_version TEXT, user_agent_family TEXT, created REAL NOT NULL, started REAL, seen REAL NOT NULL, ended REAL,
     UNIQUE (platform, worker_id)) STRICT;
 CREATE TABLE IF NOT EXISTS response (
@@ -35,6 +37,9 @@ CREATE TABLE IF NOT EXISTS response (
 CREATE TABLE IF NOT EXISTS event (
     id INTEGER PRIMARY KEY, session_id TEXT NOT NULL, at REAL NOT NULL, kind TEXT NOT NULL,
     detail TEXT NOT NULL) STRICT;
+CREATE TABLE IF NOT EXISTS about (
+    session_id TEXT NOT NULL REFERENCES session, name TEXT NOT NULL, value TEXT NOT NULL,
+    PRIMARY KEY (session_id, name)) STRICT;
 CREATE TABLE IF NOT EXISTS forgotten (mark TEXT PRIMARY KEY) STRICT;
 """
 
@@ -60,11 +65,21 @@ class Session:
     code: str
     consent_version: str | None
     user_agent_family: str | None
+    language: str | None  # chosen with the consent
     client_version: str | None  # of the page that was answered, which need not be that of who exports
     created: float
     started: float | None
     seen: float
     ended: float | None
+
+
+def about_sessions(db: sqlite3.Connection) -> dict[str, dict[str, object]]:
+    """What participants said of themselves: session_id -> {column: value}."""
+    found: dict[str, dict[str, object]] = {}
+    for session_id, name, value in db.execute("SELECT session_id, name, value FROM about"):
+        if not name.startswith(STAGE):
+            found.setdefault(session_id, {})[name] = json.loads(value)
+    return found
 
 
 def _refuse_other_version(db: sqlite3.Connection, file: Path) -> None:
@@ -192,7 +207,8 @@ class Store:
             self._event(db, session_id, "open")
         return self.session(session_id)
 
-    def consent(self, session_id: str, version: str, agent: str, client_version: str | None = None) -> Session:
+    def consent(self, session_id: str, version: str, agent: str, client_version: str | None = None,
+                language: str | None = None) -> Session:
         """Give the session a HIT. Raises Refusal("full") when every HIT has its workers."""
         with self._write() as db:
             session = self._current(session_id)
@@ -200,8 +216,9 @@ class Store:
                 hit_id = self._free_hit(db)
                 now = time.time()
                 db.execute("UPDATE session SET status = 'running', hit_id = ?, consent_version = ?, "
-                           "user_agent_family = ?, client_version = ?, started = ?, seen = ? WHERE session_id = ?",
-                           (hit_id, version, agent, client_version, now, now, session_id))
+                           "user_agent_family = ?, client_version = ?, language = ?, started = ?, seen = ? "
+                           "WHERE session_id = ?",
+                           (hit_id, version, agent, client_version, language, now, now, session_id))
                 self._event(db, session_id, "consent", version)
         return self.session(session_id)
 
@@ -251,6 +268,18 @@ class Store:
             db.execute("INSERT INTO response VALUES (?, ?, ?, ?, ?)",
                        (session_id, trial_index, client_id, now, json.dumps(record)))
             db.execute("UPDATE session SET seen = ? WHERE session_id = ?", (now, session_id))
+
+    def say(self, session_id: str, tab: int, stage: str, answers: dict[str, object]) -> None:
+        """Store what a participant says of himself and of his screen, by column of the table of responses."""
+        rows = [(session_id, name, json.dumps(value)) for name, value in {**answers, STAGE + stage: True}.items()]
+        with self._write() as db:
+            self._running(session_id, tab)
+            db.executemany("INSERT INTO about VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET value = excluded.value", rows)
+            db.execute("UPDATE session SET seen = ? WHERE session_id = ?", (time.time(), session_id))
+
+    def stages_done(self, session_id: str) -> list[str]:
+        return [name.removeprefix(STAGE) for name, in self._read(
+            "SELECT name FROM about WHERE session_id = ? AND name LIKE ? || '%' ORDER BY rowid", session_id, STAGE)]
 
     def finish(self, session_id: str, tab: int) -> str:
         """The completion code: always the same for a session. Raises Refusal while answers are missing."""
@@ -315,7 +344,7 @@ class Store:
         with self._write() as db:
             found = [row[0] for row in db.execute("SELECT session_id FROM session WHERE platform = ? AND worker_id = ?",
                                                   (name, worker_id))]
-            for table in ("response", "event", "session"):
+            for table in ("response", "about", "event", "session"):
                 db.executemany(f"DELETE FROM {table} WHERE session_id = ?", [(one,) for one in found])
             if found:  # copies of the database carry it to where older tables may lie
                 db.execute("INSERT INTO forgotten VALUES (?) ON CONFLICT DO NOTHING", (mark(worker_id),))

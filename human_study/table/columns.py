@@ -25,11 +25,12 @@ class Column:
     minimum: float | None = None
     maximum: float | None = None
     measured: bool = False
+    optional: bool = False  # not in tables of older versions, which are read all the same
 
 
 def _measured(name: str, kind: str, minimum: float | None = None, maximum: float | None = None,
               values: tuple[str, ...] = ()) -> Column:
-    return Column(name, kind, False, values, minimum, maximum, measured=True)
+    return Column(name, kind, False, values, minimum, maximum, measured=True, optional=True)
 
 
 COLUMNS = (
@@ -49,7 +50,7 @@ COLUMNS = (
     Column("block", "text", True, ("practice", "test")),
     Column("image_id", "text", True),  # the scene (layout)
     Column("condition", "text", True),  # <a>_vs_<b>; `outcome` is 1 when a was chosen
-    Column("layout", "text", True, ("side_by_side", "sequential", "stacked")),
+    Column("layout", "text", True, ("side_by_side", "sequential", "stacked"), measured=True),
     Column("left_method", "text", True),
     Column("right_method", "text", True),
     Column("left_asset", "text"),
@@ -81,7 +82,12 @@ COLUMNS = (
     _measured("zoom_guess", "number", 0, 1000),
     _measured("visible_fraction", "number", 0, 1.001),
     _measured("focus_lost", "boolean"),
+    _measured("full_screen", "boolean"),
     Column("user_agent_family", "text"),
+    Column("language", "text", optional=True),
+    Column("px_per_mm", "number", minimum=0, optional=True),  # CSS pixels, by a bank card held against the screen
+    Column("viewing_distance_mm", "number", minimum=0, optional=True),  # as the participant says
+    Column("colour_right", "integer", minimum=0, optional=True),  # plates read rightly
     Column("submit_status", "text", True, SUBMIT_STATUS),
     Column("accepted", "boolean"),  # to be paid; empty: not decided
     Column("used", "boolean"),  # to be analysed; empty: rules not applied yet
@@ -89,6 +95,7 @@ COLUMNS = (
     _measured("asset_error", "boolean"),
     Column("client_version", "text"),
 )
+ANSWERS = ("q_", "note_")  # columns of a protocol's own questions begin so; they are text
 NAMES = tuple(column.name for column in COLUMNS)
 
 

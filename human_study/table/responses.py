@@ -10,7 +10,7 @@ import pandas as pd
 
 from data.errors import InputError, nearest
 from data.files import atomic_path
-from human_study.table.columns import COLUMNS, NAMES, SCHEMA_VERSION, SIMULATED, Column
+from human_study.table.columns import ANSWERS, COLUMNS, NAMES, SCHEMA_VERSION, SIMULATED, Column
 
 DTYPES = {"text": "str", "integer": "Int64", "number": "float64", "boolean": "boolean"}
 TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
@@ -61,6 +61,9 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     for column in COLUMNS:
         if column.name in frame:
             typed[column.name] = _cast(frame[column.name], column)
+    for name in frame.columns:
+        if name.startswith(ANSWERS):
+            typed[name] = _text(frame[name])
     return frame.assign(**typed)
 
 
@@ -101,12 +104,13 @@ def validate_responses(frame: pd.DataFrame) -> pd.DataFrame:
     cell, a trial twice in a session, a comparison of a method with itself, a condition that names other methods,
     sentinel_ok empty where it must not be or filled where it must be empty, simulated rows among people's.
     """
+    own = [name for name in frame.columns if name not in NAMES and name.startswith(ANSWERS)]
     for name in frame.columns:
-        if name not in NAMES:
+        if name not in NAMES and name not in own:
             raise InputError(f"responses: unknown column '{name}': {nearest(name, NAMES)}")
     if missing := [name for name in NAMES if name not in frame]:
         raise InputError(f"responses: column {missing[0]} is missing")
-    frame = _typed(frame)[list(NAMES)]
+    frame = _typed(frame)[[*NAMES, *own]]
     for column in COLUMNS:
         _check_values(frame, column)
     _check_rows(frame)
@@ -199,13 +203,15 @@ def read_responses(file: Path) -> pd.DataFrame:
             frame = pd.read_parquet(file)
         else:
             text = {column.name: "str" for column in COLUMNS if column.kind == "text"}
+            header = pd.read_csv(file, encoding="utf-8-sig", nrows=0).columns
+            text |= {name: "str" for name in header if name.startswith(ANSWERS)}
             frame = pd.read_csv(file, encoding="utf-8-sig", dtype=text, keep_default_na=False, na_values=[""],
                                 low_memory=False)
     except FileNotFoundError:
         raise InputError(f"{file}: no such file") from None
     except (ValueError, OSError) as error:
         raise InputError(f"{file}: not a readable table ({' '.join(str(error).split())})") from None
-    older = [column.name for column in COLUMNS if column.measured and column.name not in frame]
+    older = [column.name for column in COLUMNS if column.optional and column.name not in frame]
     try:
         return validate_responses(frame.reindex(columns=[*frame.columns, *older]))  # measured since: not known
     except InputError as error:

@@ -43,7 +43,7 @@ def _plan(source: Source, batch: Batch) -> None:
     trials = [trial for hit in batch.hits.values() for trial in hit]
     kinds = pd.Series([trial.sentinel if trial.block == "test" else trial.block for trial in trials]).value_counts()
     protocol = batch.protocol
-    rows = {"Question": protocol.texts.question, "Protocol": protocol.name, "Design": protocol.design,
+    rows = {"Question": protocol.text().question, "Protocol": protocol.name, "Design": protocol.design,
             "HITs": f"{len(batch.hits)}, each by {protocol.assignments} workers",
             "Trials": f"{len(trials)}: " + ", ".join(f"{count} {_kind(kind)}" for kind, count in kinds.items()),
             "Exposure": ", ".join(f"{ms} ms" for ms in protocol.exposures_ms) or "unlimited",

@@ -8,9 +8,11 @@ class Study {
     this.notice = element("p", { className: "notice", role: "status", hidden: true });
     this.viewport = new Viewport(config);
     const lost = (is) => this.say(is ? this.texts.saving : "");
-    this.transport = config.route === "server" ? new ServerTransport(config, lost) : new FormTransport(config);
+    const kinds = { server: ServerTransport, form: FormTransport, preview: PreviewTransport };
+    this.transport = new kinds[config.route](config, lost);
     const host = document.getElementById("study");
     host.append(this.root, this.notice, this.viewport.screen);
+    if (config.route === "preview") host.prepend(element("p", { className: "preview" }, this.texts.preview_note));
     for (const name of ["width", "height", "gap"]) host.style.setProperty("--" + name, config[name] + "px");
   }
 
@@ -43,10 +45,27 @@ class Study {
     if (state.status === "preview") return this.preview();
     if (state.status === "running") {
       this.trials = state.trials;
+      await this.ask(state.done || [], (stage) => stage !== "after");
       await this.instructions(state.answered > 0);
       await this.trialsFrom(state.answered, state.shown);
+      if (document.fullscreenElement) await document.exitFullscreen();
+      await this.ask(state.done || [], (stage) => stage === "after");
     }
     this.finish(state.status === "finished" ? state : await this.transport.finish());
+  }
+
+  // Questions and checks that were not answered yet.
+  async ask(done, now) {
+    for (const stage of this.config.stages.filter(now)) {
+      if (!done.includes(stage)) await this.transport.about(stage, await STAGES[stage](this));
+    }
+  }
+
+  languages() {
+    const others = Object.entries(this.config.languages).filter(([code]) => code !== this.config.language);
+    if (!others.length || this.config.route === "form") return "";
+    const links = others.map(([code, name]) => element("a", { href: "?lang=" + code, lang: code }, name));
+    return element("nav", { className: "languages" }, ...links);
   }
 
   screen(...children) {
@@ -69,24 +88,27 @@ class Study {
       element("label", { htmlFor: box.id }, box, " " + texts[i ? "vision" : "agree"]));
     const button = element("button", { type: "button", className: "primary", disabled: true }, texts.start);
     boxes.forEach((box) => box.addEventListener("change", () => (button.disabled = !boxes.every((b) => b.checked))));
-    this.screen(element("h1", { tabIndex: -1 }, texts.title), ...this.paragraphs(texts.consent),
-      ...this.paragraphs([texts.pay, texts.ethics, texts.contact]),
+    this.screen(this.languages(), element("h1", { tabIndex: -1 }, texts.title), ...this.paragraphs(texts.consent),
+      ...this.paragraphs(this.config.about),
       element("fieldset", {}, ...labels), element("p", {}, button));
     await this.pressed(button);
     button.disabled = true;
     return { agreed: true, vision: true, version: this.config.consent_version,
-      client_version: this.config.client_version };
+      client_version: this.config.client_version, language: this.config.language };
   }
 
   async instructions(again) {
     const button = element("button", { type: "button", className: "primary" }, this.texts.start);
     this.screen(element("h1", { tabIndex: -1 }, this.texts.title),
-      ...(again ? [] : this.paragraphs(this.texts.instructions)), element("p", {}, button), this.withdrawButton());
+      ...(again ? [] : this.paragraphs(this.config.instructions)),
+      ...this.paragraphs([this.config.full_screen && this.texts.full_screen]), element("p", {}, button),
+      this.withdrawButton());
     await this.pressed(button);
+    if (this.config.full_screen) await document.documentElement.requestFullscreen().catch(() => {}); // noted per pair
   }
 
   preview() {
-    this.screen(element("h1", { tabIndex: -1 }, this.texts.title), ...this.paragraphs(this.texts.instructions),
+    this.screen(element("h1", { tabIndex: -1 }, this.texts.title), ...this.paragraphs(this.config.instructions),
       element("p", {}, element("strong", {}, this.texts.preview)));
   }
 
@@ -106,16 +128,31 @@ class Study {
   async trialsFrom(first, seen) {
     const view = new TrialView(this.config, this.viewport);
     const pictures = new Pictures(this.trials, this.texts, (away) => this.say(away ? this.texts.no_pictures : ""));
-    this.screen(view.section, element("p", { className: "below" }, view.pause, this.withdrawButton()));
+    const below = element("p", { className: "below" }, view.pause, this.withdrawButton());
+    const practice = this.trials.filter((trial) => trial.practice).length;
+    this.screen(view.section, below);
     for (let i = first; i < this.trials.length && !this.over; i++) {
+      const every = this.config.break_every;
+      if (every && i > practice && i > first && (i - practice) % every === 0) {
+        await this.rest(i - practice);
+        this.screen(view.section, below);
+      }
       view.begin(i, this.label(i));
       const record = await this.trial(view, pictures, i, seen && i === first);
       // after a reload the clock has begun anew: its times cannot stand beside the earlier ones
       if (first) ["onset_ts", "response_ts"].forEach((name) => delete record[name]);
       await this.transport.answer(i, record);
+      if (this.trials[i].answer && record.chosen !== "none") await view.feedback(record.chosen === this.trials[i].answer);
       pictures.release(i);
     }
     if (this.over) await new Promise(() => {}); // withdrawn
+  }
+
+  async rest(done) {
+    const button = element("button", { type: "button", className: "primary" }, this.texts.resume);
+    const text = fill(this.texts.rest, { n: done, trials: this.config.numbers.trials });
+    this.screen(element("h1", { tabIndex: -1 }, text), element("p", {}, button), this.withdrawButton());
+    await this.pressed(button);
   }
 
   // A timed trial that was seen before a reload is never shown a second time.
@@ -125,6 +162,7 @@ class Study {
     view.status.textContent = this.texts.loading;
     const pair = await pictures.pair(i);
     view.status.textContent = "";
+    view.layout(trial.layout);
     if (!pair) return { chosen: "none", asset_error: true };
     if (!trial.ms) return view.untimed(pair);
     if (i % 20 === 0 || !this.hz) this.hz = await measureRefresh();

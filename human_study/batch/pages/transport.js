@@ -1,5 +1,6 @@
-// Part of the study page's module: where answers go. Two transports with the same methods:
-//   open() -> {status, trials, answered, shown, code, after}; consent(form); shown(i); answer(i, record);
+// Part of the study page's module: where answers go. Transports with the same methods:
+//   open() -> {status, trials, answered, shown, done, code, after}; consent(form); about(stage, answers); shown(i);
+//   answer(i, record);
 //   finish() -> {code, after}; withdraw() -> {after}
 // status: consent, running, finished, withdrawn, full, preview, no_storage. Trials are answered in order: `answered` is the
 // number of the next one; `shown` tells that its pictures were already seen. A record has the columns of the table of
@@ -77,6 +78,10 @@ class ServerTransport {
     storage.set(this.pendingName, null);
   }
 
+  about(stage, answers) {
+    return this.post("about", { stage, answers });
+  }
+
   finish() {
     return this.post("finish", {});
   }
@@ -116,6 +121,36 @@ class ServerTransport {
   }
 }
 
+// ---- a preview: everything is shown, nothing is sent ----
+
+class PreviewTransport {
+  constructor(config) {
+    this.trials = config.trials;
+  }
+
+  async open() {
+    return { status: "consent", trials: this.trials, answered: 0, shown: false };
+  }
+
+  async consent() {
+    return { status: "running" };
+  }
+
+  async about() {}
+
+  async shown() {}
+
+  async answer() {}
+
+  async finish() {
+    return { code: "", after: "" };
+  }
+
+  async withdraw() {
+    return { after: "" };
+  }
+}
+
 // ---- a form of MTurk or Turkle ----
 
 const isPreview = () => parameter("assignmentId") === "ASSIGNMENT_ID_NOT_AVAILABLE";
@@ -124,13 +159,14 @@ class FormTransport {
   constructor(config) {
     this.host = document.getElementById("study");
     this.trials = config.trials
-      .filter(([left]) => left) // cells of shorter tasks are empty
-      .map(([left, right, ms], i) => ({ left, right, ms: Number(ms) || null, practice: i < config.practice }));
+      .filter((trial) => trial.left) // cells of shorter tasks are empty
+      .map((trial, i) => ({ ...trial, ms: Number(trial.ms) || null, practice: i < config.practice }));
     const first = this.trials.length ? this.trials[0].left : "";
     this.name = ["study", location.pathname, parameter("assignmentId"), first].join(":");
     this.kept = storage.get(this.name) || { records: [], shown: -1 };
     this.tab = newId();
-    this.about = { client_version: config.client_version, consent_version: config.consent_version };
+    this.known = { client_version: config.client_version, consent_version: config.consent_version,
+      language: config.language };
   }
 
   async open() {
@@ -140,12 +176,20 @@ class FormTransport {
     if (!this.resumable && this.trials.some((trial) => trial.ms)) return { status: "no_storage" };
     const answered = this.kept.records.length;
     const status = this.kept.consent ? "running" : "consent";
-    return { status, trials: this.trials, answered, shown: this.kept.shown === answered };
+    return { status, trials: this.trials, answered, shown: this.kept.shown === answered, done: this.done() };
+  }
+
+  done() {
+    return Object.keys(this.kept.about || {});
   }
 
   async consent(form) {
     this.keep({ consent: form.version });
     return { status: "running" };
+  }
+
+  async about(stage, answers) {
+    this.keep({ about: { ...this.kept.about, [stage]: answers } });
   }
 
   keep(change) {
@@ -169,7 +213,8 @@ class FormTransport {
     records.forEach((record, i) => this.fill("choice_" + (i + 1), options[record.chosen] || ""));
     const columns = [...new Set(records.flatMap((record) => Object.keys(record)))].sort();
     const rows = records.map((record) => columns.map((name) => (name in record ? record[name] : null)));
-    const about = { ...this.about, user_agent_family: agentFamily(), resumable: this.resumable };
+    const about = { ...this.known, user_agent_family: agentFamily(), resumable: this.resumable,
+      about: Object.assign({}, ...Object.values(this.kept.about || {})) };
     this.fill("log_json", JSON.stringify({ ...about, columns, rows }));
     return { after: "form" };
   }

@@ -1,7 +1,9 @@
 // Part of the study page's module: one trial, from decoded pictures to an answer.
 
 const PRESS_GAP_MS = 300; // after a press nothing can be pressed: the second click of a double click answers nothing
-const KEYS = { ArrowLeft: "left", f: "left", F: "left", ArrowRight: "right", j: "right", J: "right" };
+const STACKED_MARGIN = 24;
+const KEYS = { ArrowLeft: "left", f: "left", F: "left", ArrowRight: "right", j: "right", J: "right",
+  ArrowDown: "tie", ArrowUp: "tie" };
 
 function element(name, properties = {}, ...children) {
   const made = document.createElement(name);
@@ -22,6 +24,14 @@ class Viewport {
   constructor(config) {
     this.texts = config.texts;
     [this.width, this.height] = config.min_viewport;
+    if (config.stacked && !this.possible()) {
+      // two pictures one above the other, as wide as the screen lets them be
+      config.layout = "stacked";
+      const width = Math.min(config.width, screen.width - STACKED_MARGIN);
+      config.height = Math.round((config.height * width) / config.width);
+      config.width = width;
+      [this.width, this.height] = [width, 2 * config.height];
+    }
     this.screen = element("div", { className: "cover", hidden: true, role: "alert" });
     addEventListener("resize", () => this.check());
     this.check();
@@ -80,14 +90,21 @@ class TrialView {
     this.masks = this.boxes.map(() => maskCanvas(config.mask, config.width, config.height));
     this.status = element("p", { className: "status", "aria-live": "polite" });
     this.show = element("button", { type: "button", className: "show", hidden: !config.timed, disabled: true }, texts.show);
-    this.choices = ["left", "right"].map((side) =>
-      element("button", { type: "button", className: "choice", value: side, disabled: true }, texts[side]));
+    const stacked = config.layout === "stacked";
+    const labels = { left: stacked ? texts.upper : texts.left, tie: texts.tie, right: stacked ? texts.lower : texts.right };
+    this.sides = ["left", ...(config.ties ? ["tie"] : []), "right"];
+    this.choices = this.sides.map((side) =>
+      element("button", { type: "button", className: "choice", value: side, disabled: true }, labels[side]));
+    this.above = element("div", { className: "layout", hidden: !config.show_layout });
+    const question = config.show_layout ? texts.question_layout : texts.question;
     this.pause = element("button", { type: "button", className: "quiet pause", hidden: config.timed, disabled: true }, texts.pause);
     this.pause.addEventListener("click", (event) => this.press("pause", event));
     document.addEventListener("visibilitychange", () => document.hidden && this.leave());
-    this.section = element("section", { className: "trial", tabIndex: -1, "aria-label": texts.question },
-      this.progress, element("h1", {}, texts.question), element("div", { className: "stage" }, ...this.boxes),
-      this.status, element("div", { className: "buttons" }, this.choices[0], this.show, this.choices[1]));
+    this.section = element("section", { className: "trial", tabIndex: -1, "aria-label": question },
+      this.progress, element("h1", {}, question), this.above, element("div", { className: "stage" }, ...this.boxes),
+      this.status, element("div", { className: "buttons" }, this.choices[0],
+        element("div", { className: "middle" }, this.show, ...this.choices.slice(1, -1)), this.choices.at(-1)));
+    if (stacked) this.section.classList.add("stacked");
     this.section.addEventListener("contextmenu", (event) => event.preventDefault());
     this.section.addEventListener("keydown", (event) => this.key(event));
     this.show.addEventListener("click", (event) => this.press("show", event));
@@ -99,6 +116,7 @@ class TrialView {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     const shows = (event.key === " " || event.key === "Enter") && event.target.tagName !== "BUTTON";
     const action = shows ? "show" : KEYS[event.key];
+    if (action === "tie" && !this.config.ties) return; // the key scrolls
     if (event.repeat && (action || event.target.tagName === "BUTTON")) return event.preventDefault();
     if (!action) return;
     event.preventDefault();
@@ -141,6 +159,20 @@ class TrialView {
     this.section.focus({ preventScroll: true });
   }
 
+  layout(url) {
+    this.above.replaceChildren(...(url ? [element("img", { src: url, alt: this.config.texts.layout_alt })] : []));
+  }
+
+  // After a practice pair.
+  async feedback(right) {
+    this.status.textContent = this.config.texts[right ? "feedback_right" : "feedback_wrong"];
+    this.show.textContent = this.config.texts.next;
+    this.show.hidden = false;
+    await this.wait("show");
+    this.show.hidden = !this.config.timed;
+    this.show.textContent = this.config.texts.show;
+  }
+
   place(pair) {
     this.boxes.forEach((box, i) => {
       pair[i].className = "picture hid";
@@ -164,10 +196,10 @@ class TrialView {
     pair.forEach((picture) => picture.classList.remove("hid"));
     this.lastOnset = onset;
     let paused = 0;
-    let pressed = await this.wait("left", "right", "pause");
+    let pressed = await this.wait(...this.sides, "pause");
     while (pressed.action === "pause") {
       paused += (await this.rest(pair)) - pressed.time;
-      pressed = await this.wait("left", "right", "pause");
+      pressed = await this.wait(...this.sides, "pause");
     }
     const answer = this.answered(pressed, onset);
     const record = { ...this.look(), ...answer, rt_ms: answer.rt_ms - paused, paused_ms: paused,
@@ -212,7 +244,7 @@ class TrialView {
       dropped_frames: shown.dropped_frames, refresh_hz: hz, mask_shown: true, onset_ts: shown.onset };
     pair.forEach((picture) => picture.remove());
     if (shown.stop) return { ...seen, chosen: "none", focus_lost: true };
-    const pressed = await this.wait("left", "right");
+    const pressed = await this.wait(...this.sides);
     const answer = this.answered(pressed, shown.onset);
     return { ...seen, ...answer, rt_from_offset_ms: pressed.time - shown.offset, focus_lost: false };
   }
@@ -232,6 +264,8 @@ class TrialView {
     });
     return { viewport_w: innerWidth, viewport_h: innerHeight, dpr: devicePixelRatio, img_css_w: boxes[0].width,
       img_css_h: boxes[0].height, zoom_guess: innerWidth ? outerWidth / innerWidth : 0,
+      ...(this.config.layout ? { layout: this.config.layout } : {}),
+      ...(this.config.full_screen ? { full_screen: Boolean(document.fullscreenElement) } : {}),
       visible_fraction: Math.min(...visible) };
   }
 }

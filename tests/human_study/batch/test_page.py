@@ -449,8 +449,8 @@ def test_placeholders_of_the_template_are_the_columns_of_the_table(small_batch):
 def test_nothing_can_break_out_of_the_page(tiny_run):
     nasty = 'x</script><img src=x onerror=alert(1)>]]>&"\u2028${image_A_url_1}'
     protocol = load_protocol("lab", SHORT).model_copy()
-    texts = protocol.texts.model_copy(update={"title": nasty, "no_script": nasty, "instructions": (nasty,)})
-    batch = write_batch(tiny_run, protocol.model_copy(update={"texts": texts}), ["pix2pix"], "crn")
+    texts = protocol.text().model_copy(update={"title": nasty, "no_script": nasty, "instructions": (nasty,)})
+    batch = write_batch(tiny_run, protocol.model_copy(update={"texts": {"en": texts}}), ["pix2pix"], "crn")
     document = pages.render_document(pages.page_config(batch.protocol, next(iter(batch.hits.values()))), "nonce")
     assert document.count("</script>") == 2 and "<img" not in document
     text = re.search(r'id="study-config">(.*?)</script>', document)[1]

@@ -243,7 +243,7 @@ def test_balance_is_exact_for_odd_counts():
     ("crn2017-timd", [], "did you mean 'crn2017-timed'"),
     ("lab", ["hit=3"], "unknown key 'hit': did you mean 'hits'"),
     ("lab", ["hits=0"], "key 'hits'.*got 0"),
-    ("lab", ["texts.titel=x"], "did you mean 'title'"),
+    ("lab", ["texts.en.titel=x"], "did you mean 'title'"),
     ("lab", ["rules.x.y=1"], "unknown key 'rules.x'"),
     ("lab", ["hits"], "expected key=value"),
     ("lab", ["min_viewport=[500, 300]"], "min_viewport is smaller"),
@@ -266,10 +266,10 @@ def test_wrong_protocols(name, settings, message):
 
 def test_protocol_file(tmp_path):
     file = tmp_path / "pilot.yaml"
-    file.write_text("extends: lab\nhits: 5\ntexts: {title: Pilot}\n")
+    file.write_text("extends: lab\nhits: 5\ntexts: {en: {title: Pilot}}\n")
     protocol = load_protocol(str(file))
-    assert (protocol.name, protocol.hits, protocol.texts.title) == ("pilot", 5, "Pilot")
-    assert protocol.texts.question == PROTOCOLS["lab"].texts.question
+    assert (protocol.name, protocol.hits, protocol.text().title) == ("pilot", 5, "Pilot")
+    assert protocol.text().question == PROTOCOLS["lab"].text().question
     assert protocol.sha256() != PROTOCOLS["lab"].sha256()
     with pytest.raises(Exception, match="frozen"):
         protocol.hits = 6
@@ -363,8 +363,8 @@ def test_an_edited_protocol_file_is_what_is_served(tiny_run, tmp_path):
     kept = first.folder / "secret" / "spec.json"
     before = kept.stat().st_mtime_ns
     assert batch_to_serve(tiny_run, args).spec == first.spec and kept.stat().st_mtime_ns == before
-    file.write_text("extends: crn2017-unlimited\ntexts: {title: Pilot}\n")
-    assert batch_to_serve(tiny_run, args).protocol.texts.title == "Pilot"
+    file.write_text("extends: crn2017-unlimited\ntexts: {en: {title: Pilot}}\n")
+    assert batch_to_serve(tiny_run, args).protocol.text().title == "Pilot"
 
 
 def test_hash_changes_with_one_byte_of_one_image(tiny_run):

@@ -1,0 +1,108 @@
+// Part of the study page's module: what is asked beside the pairs. Every function gives answers by name, for the table of
+// responses; what nobody wants to say is left out.
+
+const CARD_MM = 85.6; // ISO/IEC 7810 ID-1: bank cards, many identity cards
+
+function nextButton(texts) {
+  return element("button", { type: "submit", className: "primary" }, texts.next);
+}
+
+// Show a form until it is filled in and sent.
+function asked(study, heading, ...rows) {
+  const form = element("form", { className: "asking" }, ...rows, element("p", {}, nextButton(study.texts)));
+  study.screen(element("h1", { tabIndex: -1 }, heading), form, study.withdrawButton());
+  return new Promise((resolve) =>
+    form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      resolve(form);
+    }));
+}
+
+function field(texts, question) {
+  const { name, kind, required } = question;
+  const id = "question-" + name;
+  const words = texts.words[name];
+  let input;
+  if (kind === "choice") {
+    const choices = [["", texts.choose], ...question.values.map((value) => [value, words.options[value]])];
+    input = element("select", { id, required }, ...choices.map(([value, label]) => element("option", { value }, label)));
+  } else if (kind === "number") {
+    input = element("input", { id, required, type: "number", step: "any" });
+    if (question.minimum !== null) input.min = question.minimum;
+    if (question.maximum !== null) input.max = question.maximum;
+  } else input = element("textarea", { id, required, rows: 3, maxLength: 500 });
+  const note = required ? "" : element("span", { className: "optional" }, " (" + texts.optional + ")");
+  return element("p", {}, element("label", { htmlFor: id }, words.text, note), input);
+}
+
+async function askQuestions(study, when) {
+  const questions = study.config.questions.filter((question) => question.when === when);
+  const form = await asked(study, study.texts.questions, ...questions.map((one) => field(study.texts, one)));
+  const said = questions.map(({ name, kind }) => {
+    const { value } = form.querySelector("#question-" + name);
+    return [name, value === "" ? null : kind === "number" ? Number(value) : value];
+  });
+  return Object.fromEntries(said.filter(([, value]) => value !== null));
+}
+
+// A frame as wide as a bank card tells how many CSS pixels a millimetre has.
+async function askScreen(study) {
+  const texts = study.texts;
+  const frame = element("div", { className: "card" });
+  const slider = element("input", { type: "range", id: "card-width", min: 150, max: 1100, step: 1, value: 324 });
+  const none = element("input", { type: "checkbox", id: "card-none" });
+  const distance = element("input", { type: "number", id: "distance", min: 10, max: 500 });
+  const draw = () => {
+    frame.style.width = slider.value + "px";
+    frame.style.height = (slider.value * 53.98) / CARD_MM + "px";
+  };
+  slider.addEventListener("input", draw);
+  draw();
+  await asked(study, texts.title, element("p", {}, element("label", { htmlFor: slider.id }, texts.card), slider), frame,
+    element("label", { htmlFor: none.id }, none, " " + texts.card_none),
+    element("p", {}, element("label", { htmlFor: distance.id }, texts.distance), distance));
+  return { ...(none.checked ? {} : { px_per_mm: slider.value / CARD_MM }),
+    ...(distance.value ? { viewing_distance_mm: 10 * Number(distance.value) } : {}) };
+}
+
+// A digit among dots that differ from it in hue only; lightness is noise.
+function plateCanvas(digit, side = 300) {
+  const canvas = element("canvas", { width: side, height: side, className: "plate" });
+  canvas.setAttribute("role", "img");
+  const stencil = element("canvas", { width: side, height: side }).getContext("2d", { willReadFrequently: true });
+  stencil.font = "bold " + 0.75 * side + "px sans-serif";
+  stencil.textAlign = "center";
+  stencil.textBaseline = "middle";
+  stencil.fillText(digit, side / 2, side / 2 + 8);
+  const inside = stencil.getImageData(0, 0, side, side).data;
+  const paint = canvas.getContext("2d");
+  const dots = [];
+  for (let n = 0; n < 6000; n++) {
+    const [x, y, r] = [side * Math.random(), side * Math.random(), 3 + 5 * Math.random()];
+    if (Math.hypot(x - side / 2, y - side / 2) > side / 2 - r) continue;
+    if (dots.some((dot) => Math.hypot(x - dot[0], y - dot[1]) < r + dot[2] + 1)) continue;
+    dots.push([x, y, r]);
+    const figure = inside[4 * (Math.floor(y) * side + Math.floor(x)) + 3] > 128;
+    paint.fillStyle = "hsl(" + (figure ? 10 : 95) + " 45% " + (40 + 25 * Math.random()) + "%)";
+    paint.beginPath();
+    paint.arc(x, y, r, 0, 2 * Math.PI);
+    paint.fill();
+  }
+  return canvas;
+}
+
+async function askColour(study) {
+  let right = 0;
+  for (let n = 0; n < study.config.colour_plates; n++) {
+    const digit = String(Math.floor(10 * Math.random()));
+    const choices = ["", ...Array.from({ length: 10 }, (_, i) => String(i)), study.texts.plate_none];
+    const input = element("select", { id: "plate", required: true }, ...choices.map((value) => element("option", { value }, value)));
+    const form = await asked(study, study.texts.plate, plateCanvas(digit),
+      element("p", {}, element("label", { htmlFor: "plate" }, study.texts.plate), input));
+    right += form.querySelector("#plate").value === digit;
+  }
+  return { colour_right: right };
+}
+
+const STAGES = { before: (study) => askQuestions(study, "before"), screen: askScreen, colour: askColour,
+  after: (study) => askQuestions(study, "after") };

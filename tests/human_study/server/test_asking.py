@@ -1,0 +1,131 @@
+"""What is asked beside the pairs, in every language, as a preview, and with a tie: what the server takes and tells."""
+
+import json
+import re
+
+import pytest
+
+from human_study.design.texts import ready
+from human_study.server.export import export_responses, release
+from human_study.server.site import PANELS
+from human_study.table.responses import read_responses, write_responses
+from tests.human_study.server.participants import SECRET_WORDS, SMALL, Participant, config_of, join
+
+ASKING = [*SMALL, "languages=[en, de, ja]", "questions=[age, sex, comment]", "screen_check=true", "colour_plates=3",
+          "feedback=true"]
+BEFORE = {"age": 33, "sex": "other"}
+
+
+def test_from_questions_to_the_table(make, tmp_path):
+    client = make(settings=ASKING)
+    someone = join(client).consent()
+    assert someone.config["stages"] == ["before", "screen", "colour", "after"] and someone.state["done"] == []
+    said = {"before": BEFORE, "screen": {"px_per_mm": 3.78, "viewing_distance_mm": 600}, "colour": {"colour_right": 3}}
+    for stage, answers in said.items():
+        assert someone.ask("about", {"stage": stage, "answers": answers}).status_code == 200
+    assert Participant(client, "/study").state["done"] == ["before", "screen", "colour"]
+    someone = Participant(client, "/study")
+    for i in range(9):
+        assert someone.answer(i).status_code == 200
+    assert someone.ask("finish", {}).json() == {"error": "out_of_step"}  # the last questions come first
+    someone.ask("about", {"stage": "after", "answers": {"comment": "=1+1, says Ann"}})
+    assert someone.ask("finish", {}).status_code == 200
+    frame = export_responses(client.app.state.site.store.batch)
+    first = frame.iloc[0]
+    assert (first["q_age"], first["q_sex"], first["note_comment"]) == ("33", "other", "=1+1, says Ann")
+    assert (first["px_per_mm"], first["viewing_distance_mm"], first["colour_right"]) == (3.78, 600, 3)
+    write_responses(frame, tmp_path / "responses.csv")
+    again = read_responses(tmp_path / "responses.csv")
+    assert again["q_age"].eq("33").all() and list(again) == list(frame)
+    public = release(frame)
+    assert "note_comment" not in public and public["q_age"].eq("33").all()
+
+
+@pytest.mark.parametrize("stage, answers", [
+    ("before", {"age": 17}), ("before", {"age": "33"}), ("before", {"sex": "x"}), ("before", {"comment": "too early"}),
+    ("before", {"nothing": 1}), ("after", {"comment": "x" * 501}), ("screen", {"px_per_mm": 0}),
+    ("screen", {"px_per_mm": "4"}), ("screen", {"worker_id": 1}), ("colour", {"colour_right": 4})])
+def test_answers_that_cannot_be(make, stage, answers):
+    someone = join(make(settings=ASKING)).consent()
+    assert someone.ask("about", {"stage": stage, "answers": answers}).json() == {"error": "refused"}
+
+
+def test_nobody_must_say_anything(make):
+    client = make(settings=ASKING)
+    someone = join(client).consent()
+    for stage in someone.config["stages"]:
+        assert someone.ask("about", {"stage": stage, "answers": {}}).status_code == 200
+    someone.all()
+    frame = export_responses(client.app.state.site.store.batch)
+    assert "q_age" not in frame and frame["px_per_mm"].isna().all()
+
+
+def test_only_practice_tells_the_right_answer(make):
+    client = make(settings=ASKING)
+    someone = join(client).consent()
+    plan = client.app.state.site.store.batch.hits[next(iter(client.app.state.site.store.sessions())).hit_id]
+    assert [trial.get("answer") for trial in someone.state["trials"]] == [plan[0].sentinel_answer] + [None] * 8
+    others = join(make("crn2017-unlimited", [])).consent().state["trials"]
+    assert all("answer" not in trial for trial in others)
+
+
+def test_the_language_of_pages_and_of_instruction_checks(make):
+    client = make(settings=ASKING, panel=PANELS["prolific"])
+    site = client.app.state.site
+    german = {"Accept-Language": "de-CH, en;q=0.5"}
+    for path in ("/s/wrong", "/nothing/of/ours", f"/p/{site.token('panel')}"):
+        page = client.get(path, headers=german).text
+        assert "<html lang=\"de\">" in page or path.startswith("/nothing"), path
+    assert ready("de")["not_found"] in client.get("/s/wrong", headers=german).text
+    assert ready("ja")["not_found"] in client.get("/s/wrong?lang=ja").text
+    assert ready("en")["not_found"] in client.get("/s/wrong", headers={"Accept-Language": "ko"}).text
+    assert "PROLIFIC_PID" in client.get(f"/p/{site.token('panel')}", headers=german).text
+    assert ready("de")["start"] in client.get(f"/k/{site.token('kiosk')}", headers=german).text
+    store, seen = site.store, {}
+    for language in ("en", "ja"):
+        session, token = store.invite("local")
+        assert config_of(client.get(f"/s/{token}?lang={language}").text)["language"] == language
+        store.consent(session.session_id, "v", "other", None, language)
+        session = store.session(session.session_id)
+        check = next(t for t in store.trials(session) if t.sentinel == "instruction")
+        shown = site.asset_of(site.picture_name(session, check.left_asset))
+        seen[language] = store.batch.assets[shown].image_id
+    assert seen["en"].startswith("choose-") and re.fullmatch(r"choose-(left|right)\.ja", seen["ja"])
+
+
+def test_a_preview_records_nothing(make):
+    client = make(settings=ASKING)
+    site = client.app.state.site
+    page = client.get(f"/v/{site.token('preview')}?lang=de")
+    config = config_of(page.text)
+    assert config["route"] == "preview" and config["language"] == "de" and len(config["trials"]) == 9
+    assert "set-cookie" not in page.headers and not SECRET_WORDS.search(page.text)
+    assert {client.get(trial["left"]).status_code for trial in config["trials"]} == {200}
+    assert client.get(config["trials"][0]["left"][:-1] + "x").status_code == 404
+    assert client.get("/v/wrong").status_code == 404 and site.store.sessions() == []
+    assert site.store._read("SELECT count(*) FROM event") == [(0,)]
+
+
+def test_a_tie_only_where_the_protocol_has_one(make):
+    assert join(make()).consent().answer(0, "tie").json() == {"error": "refused"}
+    client = make("crn2017-unlimited", ["ties=true"])
+    someone = join(client).consent()
+    assert someone.answer(0, "tie").status_code == 200
+    assert someone.answer(1, layout="stacked").json() == {"error": "refused"}
+    frame = export_responses(client.app.state.site.store.batch)
+    assert frame["chosen"].tolist() == ["tie"] and frame["layout"].tolist() == ["side_by_side"]
+    assert frame["outcome"].tolist() == [0.5] or frame["sentinel"].tolist() != ["none"]
+
+
+def test_layouts_are_shown_under_opaque_names(make):
+    client = make(settings=[*SMALL, "show_layout=true"])
+    site = client.app.state.site
+    someone = join(client).consent()
+    trials = someone.state["trials"]
+    plan = site.store.batch.hits[site.store.sessions()[0].hit_id]
+    assert ["layout" in trial for trial in trials] == [one.sentinel != "instruction" for one in plan]
+    assert {len(client.get(trial[side]).content) for trial in trials for side in ("left", "layout") if side in trial
+            }.__len__() == 1
+    assert not SECRET_WORDS.search(json.dumps(someone.state))
+    header = (site.store.batch.public / "hits-01.csv").read_text().splitlines()[0]
+    assert "layout_url_1" in header
