@@ -23,7 +23,7 @@ INNER = {
         "table": [],
         "design": ["table"],
         "batch": ["table", "design"],
-        "server": ["table", "design", "batch"],
+        "server": ["table", "design", "batch", "analysis"],
         "platforms": ["table", "design", "batch"],
         "analysis": ["table", "design", "batch"],
         "rehearsal": ["table", "design", "batch", "server", "analysis"],

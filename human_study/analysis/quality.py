@@ -68,7 +68,7 @@ def _trial_reasons(frame: pd.DataFrame, rules: QualityRules) -> dict[str, np.nda
         "sentinel": frame["sentinel"].ne("none"),
         "no_answer": frame["chosen"].eq("none"),
         "asset_error": frame["asset_error"].fillna(False),
-        "stacked": frame["layout"].eq("stacked"),
+        "stacked": frame["layout"].eq("stacked") & (not rules.use_stacked),
         "withdrawn": status.eq("withdrawn"),
         "returned": status.eq("returned"),
         "incomplete": status.eq("incomplete") & (not rules.use_incomplete),

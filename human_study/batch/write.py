@@ -162,8 +162,10 @@ def _write_tables(folder: Path, protocol: Protocol, hits: Sequence[Hit], assets:
         if old.stem not in names.values():
             old.unlink()
     for table, name in names.items():
-        cells = [[_table_cells(table, trial, assets, url) for trial in hit.trials] for hit in hits if hit.table == table]
-        write_text(folder / "public" / f"{name}.csv", table_text(cells, table_columns(protocol.timed, protocol.show_layout)))
+        cells = [[_table_cells(table, trial, assets, url) for trial in hit.trials]
+                 for hit in hits if hit.table == table]
+        columns = table_columns(protocol.timed, protocol.show_layout)
+        write_text(folder / "public" / f"{name}.csv", table_text(cells, columns))
 
 
 def _table_cells(table: str, trial: Trial, assets: dict[Name, Asset], url: str) -> dict[str, str]:

@@ -80,7 +80,10 @@ class Protocol(Frozen):
                  for language, one in (values.get("texts") or {}).items()}
         questions = tuple({"name": one, **READY[one]} if isinstance(one, str) and one in READY else one
                           for one in values.get("questions") or ())
-        return {**values, "texts": completed(texts, languages), "questions": questions}
+        rules = values.get("rules", {})
+        if isinstance(rules, dict):  # pictures one above the other count where the protocol shows them so
+            rules = {**rules, "use_stacked": rules.get("use_stacked", values.get("stacked", False))}
+        return {**values, "texts": completed(texts, languages), "questions": questions, "rules": rules}
 
     @model_validator(mode="after")
     def _said_in_every_language(self) -> "Protocol":

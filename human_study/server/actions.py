@@ -9,8 +9,8 @@ from human_study.batch.folder import PlannedTrial
 from human_study.batch.page import consent_version
 from human_study.batch.record import Measured, Said
 from human_study.design.protocols import Protocol
-from human_study.server.site import KIOSK, Site
-from human_study.server.store import Refusal, Session
+from human_study.server.site import Site
+from human_study.server.store import KIOSK, Refusal, Session
 
 MEASURED_ONCE = {"screen": {"px_per_mm": (0.5, 60), "viewing_distance_mm": (100, 5000)}, "colour": {}}
 

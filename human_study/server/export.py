@@ -19,8 +19,7 @@ from human_study.batch.folder import (
     database_file,
     read_batch,
 )
-from human_study.server.site import KIOSK
-from human_study.server.store import FIELDS, Session, about_sessions
+from human_study.server.store import FIELDS, KIOSK, Session, about_sessions
 from human_study.table.forgotten import refuse_forgotten
 from human_study.table.responses import make_responses, merge_responses, read_responses
 

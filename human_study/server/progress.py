@@ -12,6 +12,7 @@ from starlette.routing import Route
 from data.errors import InputError
 from human_study.batch.page import fill
 from human_study.server.export import export_responses
+from human_study.server.live import course
 from human_study.server.site import Site
 from human_study.server.store import ABANDONED_S, Store
 from human_study.table.keys import same
@@ -41,6 +42,7 @@ def progress(store: Store) -> dict:
             "places": store.places, "finished": len(finished), "running": running,
             "invited": sum(session.status == "invited" for session in sessions),
             "withdrawn": sum(session.status == "withdrawn" for session in sessions), "answers": sum(done.values()),
+            **course(sessions, done, store.places, now),
             "median_minutes": round(statistics.median(minutes), 1) if minutes else None}
 
 
@@ -77,7 +79,9 @@ async def admin(request: Request) -> Response:
 async def admin_progress(request: Request) -> Response:
     if not allowed(request):
         return PlainTextResponse("forbidden", 403)
-    return JSONResponse(await run_in_threadpool(progress, request.app.state.site.store))
+    site: Site = request.app.state.site
+    now = await run_in_threadpool(progress, site.store)
+    return JSONResponse(now | {"flags": await run_in_threadpool(site.live.flags, site.store)})
 
 
 async def admin_link(request: Request) -> Response:

@@ -5,11 +5,11 @@ from dataclasses import dataclass, field, replace
 from human_study.batch.assets import LAYOUTS, in_language
 from human_study.batch.folder import PlannedTrial
 from human_study.design.draw import INSTRUCTION
+from human_study.server.live import Live
 from human_study.server.security import RateLimit
 from human_study.server.store import Session, Store
 from human_study.table.keys import keyed, opaque, same
 
-KIOSK = "kiosk"  # assignment_id of sessions begun at the kiosk
 PREVIEW = "preview"  # begins the id of a session that is not stored
 TOKEN_LETTERS = 43  # hex digits: 172 bits
 SESSIONS_AT_ONCE = 512  # whose picture names are kept in memory
@@ -45,6 +45,7 @@ class Site:
     limits: RateLimit = field(default_factory=lambda: RateLimit(rate=20, burst=60))  # of one session
     guesses: RateLimit = field(default_factory=lambda: RateLimit(rate=20, burst=100))  # of invalid links together
     newcomers: RateLimit = field(default_factory=lambda: RateLimit(rate=20, burst=100))  # of a panel together
+    live: Live = field(default_factory=Live)
     _pictures: dict[tuple, dict[str, str]] = field(default_factory=dict)
     _names: dict[tuple, str] = field(default_factory=dict)
 

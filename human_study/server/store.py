@@ -19,6 +19,7 @@ from human_study.table.columns import SIMULATED
 from human_study.table.forgotten import mark
 from human_study.table.keys import keyed, pseudonym
 
+KIOSK = "kiosk"  # assignment_id of sessions begun at the kiosk
 ABANDONED_S = 2 * 3600.0  # an unfinished session not heard of for so long gives its place to somebody else
 CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that look alike
 STAGE = "stage:"  # before the name of a stage that a participant went through
@@ -100,7 +101,7 @@ class Store:
     def __init__(self, file: Path, batch: Batch, key: bytes, simulated: bool = False, assignments: int | None = None):
         """assignments: workers per HIT (default: the protocol's). Raises InputError when the file belongs to another
         specification, another key, or to simulated workers where people are expected (or the other way round)."""
-        self.batch, self.key, self.simulated = batch, key, simulated
+        self.file, self.batch, self.key, self.simulated = Path(file), batch, key, simulated
         self.assignments = assignments or batch.protocol.assignments
         self._lock = threading.RLock()
         Path(file).parent.mkdir(parents=True, exist_ok=True)

@@ -258,7 +258,8 @@ def test_admin_is_apart(make):
     someone.answer(0)
     progress = client.get("/admin/progress.json").json()
     assert progress["answers"] == 1 and progress["places"] == 4 and progress["running"][0]["trials"] == 9
-    assert not SECRET_WORDS.search(json.dumps(progress))
+    assert not SECRET_WORDS.search(json.dumps(progress)) and progress["flags"] == {}
+    assert progress["dropouts"] == {"withdrawn": 0, "gone": 0, "of": 1, "after": []} and progress["end"] is None
     link = client.post("/admin/link").json()["link"]
     assert join_by(client, link).state["status"] == "consent"
     assert "left_method" in client.get("/admin/responses.csv").text
