@@ -63,8 +63,8 @@ def _score_panel(axis: Axes, table: ScoreTable, column: Column, methods: list[Ro
     for row in table.rows:
         if row.reference and (value := table.cell(row, column)):
             axis.axvline(value.value, color=INK, linestyle=LINES[row.name], linewidth=0.9)
-    axis.set_title("\n".join(textwrap.wrap(f"{column.heading}{NBSP}{arrow(column.higher_is_better)}", 30 if bars else 20)),
-                   fontsize=7)
+    title = f"{column.heading}{NBSP}{arrow(column.higher_is_better)}"
+    axis.set_title("\n".join(textwrap.wrap(title, 30 if bars else 20)), fontsize=7)
     axis.set_yticks(range(len(methods)), [label(row.title) for row in methods], fontsize=6.5)
     axis.set_ylim(len(methods) - 0.5, -0.5)
     axis.grid(axis="y", visible=False)
