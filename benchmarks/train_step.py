@@ -197,7 +197,9 @@ def counted_work(preset: Preset, method: str, batch: int, trainable: str | int =
         with FlopCounterMode(display=False) as counter:
             images = built.objective.synthesize(built.generator, Batch(layout, photo, None))
             image_features = built.objective.features(images.flatten(0, 1))
-            sum((photo_features[key] - image_features[key]).abs().mean() for key in photo_features).backward()
+            k = images.shape[1]
+            sum((photo_features[key].repeat_interleave(k, 0) - image_features[key]).abs().mean()
+                for key in photo_features).backward()
     return (counter.get_total_flops() + (0 if cached_photo else looking.get_total_flops())) / 1e12
 
 

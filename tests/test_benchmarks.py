@@ -70,6 +70,12 @@ def test_cached_features_are_no_work():
     assert whole - cached == pytest.approx(looking) and looking > 0
 
 
+def test_the_work_of_several_images_per_layout_is_counted():
+    one, two = (counted_work(load_preset("street", [*TINY, f"objectives.diversity.k={k}"]), "crn_diversity", 2)
+                for k in (1, 2))
+    assert one == pytest.approx(counted_work(load_preset("street", TINY), "crn", 2)) and two > one
+
+
 def test_memory_is_measured_while_no_other_row_is_there(monkeypatch):
     alive, measured = weakref.WeakSet(), []
 
