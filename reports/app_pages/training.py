@@ -66,7 +66,7 @@ def _curves(frames: dict[str, pd.DataFrame], term: str, axis: str, logarithmic: 
     scale = alt.Scale(type="log") if logarithmic else alt.Scale(zero=False)
     chart = alt.Chart(data).mark_line(strokeWidth=1.5).encode(
         alt.X("x:Q", title=axis), alt.Y("y:Q", title=term, scale=scale),
-        alt.Color("method:N", title=None, legend=alt.Legend(orient="bottom", labelLimit=300, columns=3)),
+        alt.Color("method:N", title=None, legend=alt.Legend(orient="bottom", labelLimit=300, columns=1)),
         tooltip=["method", "x", alt.Tooltip("y:Q", format=".4g")])
     st.altair_chart(chart.properties(height=340), alt=f"{term} of each method over {axis}")
     st.caption("A loss weighted by its calibration jumps where the calibration ends. Losses of different objectives "
