@@ -28,14 +28,17 @@ class Pictures {
     const image = new Image();
     image.alt = alt;
     image.draggable = false;
+    const loaded = new Promise((done) => {
+      image.onload = () => done(true);
+      image.onerror = () => done(false);
+    });
     image.src = url;
-    try {
-      await image.decode();
+    if (await loaded) {
+      await image.decode().catch(() => {});  // ahead of drawing; a browser short of memory refuses, and still draws
       return { image };
-    } catch {
-      this.kept.delete(url);  // it may be there at the next look
-      return { problem: await reason(url) };
     }
+    this.kept.delete(url);  // it may be there at the next look
+    return { problem: await reason(url) };
   }
 }
 

@@ -70,6 +70,7 @@ def address(page, **wanted: str | None) -> None:
 
 def settled(page) -> None:
     """The script has run to its end, and nothing is faded any more."""
+    page.locator("[data-testid=stApp][data-test-script-state=notRunning]").wait_for(timeout=30_000)
     page.wait_for_function(f"!document.querySelector('{BUSY}')")
     page.wait_for_timeout(500)
 
@@ -114,12 +115,13 @@ def test_pixels_keys_zoom_and_back(read_only_run, served, browser_page):
     panned = boxes(page)
     assert all(box == panned[0] for box in panned)
     assert (zoomed[0][0] - panned[0][0], zoomed[0][1] - panned[0][1]) == (40, 10)
-    page.wait_for_function("new URLSearchParams(location.search).get('zoom')?.split(',').length === 3")
+    page.wait_for_function("(new URLSearchParams(location.search).get('zoom') ?? ',0.5').split(',')[1] !== '0.5'")
     link = page.url
 
     page.keyboard.press("ArrowRight")
     at_layout(page, "00003")
     assert page.locator("[data-part=heading]").inner_text().startswith("Layout 00003")
+    assert page.locator(".gap").all_inner_texts() == []
     assert boxes(page) == panned  # the same part of the next layout
     address(page, layout="00003")
     page.keyboard.press("ArrowRight")
