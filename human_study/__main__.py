@@ -67,13 +67,10 @@ BATCH = (
 )
 
 
-def spreads(preference: float, worker_sd: float, image_sd: float) -> tuple[Option, ...]:
-    """What a study is expected to find."""
-    return (option("--preference", "true share (default %(default)s)", type=float, default=preference),
-            option("--worker-sd", "spread of log-odds between workers (default %(default)s)", type=float,
-                   default=worker_sd),
-            option("--image-sd", "spread of log-odds between images (default %(default)s)", type=float,
-                   default=image_sd))
+SPREADS = (  # what a study is expected to find: the same for plan and power
+    option("--preference", "true share (default %(default)s)", type=float, default=PREFERENCE),
+    option("--worker-sd", "spread of log-odds between workers (default %(default)s)", type=float, default=WORKER_SD),
+    option("--image-sd", "spread of log-odds between images (default %(default)s)", type=float, default=IMAGE_SD))
 
 
 COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
@@ -81,9 +78,10 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
         MAYBE_RUN, option("--layouts", "number of layouts, where there is no run yet", type=int), *BATCH,
         option("--pay", "per HIT", type=float), option("--pay-per-hour", "instead of --pay", type=float),
         option("--fee", "the platform's share on top of the pay, such as 0.33 (default 0)", type=float, default=0.0),
-        *spreads(PREFERENCE, WORKER_SD, IMAGE_SD), flag("--json", "numbers as JSON"))),
+        *SPREADS, option("--rounds", "simulated studies for the power (default %(default)s); 0: no power",
+                         type=whole(0), default=200), flag("--json", "numbers as JSON"))),
     "power": ("How many workers and trials a study needs: power by simulation.", (
-        *spreads(0.55, 0.5, 0.8), option("--workers", "numbers to try", type=numbers, default=[10, 20, 30, 50]),
+        *SPREADS, option("--workers", "numbers to try", type=numbers, default=[10, 20, 30, 50]),
         option("--trials", "per worker, numbers to try", type=numbers, default=[20, 50, 100]),
         option("--images", "in all (default %(default)s)", type=int, default=500),
         option("--rounds", "simulated studies per design (default %(default)s)", type=int, default=400),

@@ -37,6 +37,9 @@ def plan(args: Namespace) -> None:
     protocol, cast, layouts, seed = _planned(args)
     made = make_plan(protocol, cast, layouts, seed, args.pay, args.pay_per_hour, args.fee, args.preference,
                      args.worker_sd, args.image_sd)
+    if args.rounds:
+        from human_study.rehearsal.power import with_power
+        made = with_power(made, protocol, cast, layouts, seed, args.rounds)
     print(json.dumps(asdict(made), indent=2) if args.json else plan_text(made, protocol).rstrip("\n"))
 
 

@@ -32,7 +32,8 @@ def _protocol(analysis: Analysis) -> str:
 
 def _checks(analysis: Analysis) -> str:
     people = analysis.participation
-    text = (f"Of these, {people.used} judgments of {people.workers_used} workers met the rules fixed before the study; "
+    fixed = "fixed before the study" if analysis.identity.spec_sha256 else "that this suite has for every study"
+    text = (f"Of these, {people.used} judgments of {people.workers_used} workers met the rules {fixed}; "
             "results with and without exclusions are given.")
     if people.sentinels_per_session:
         text += (f" A session had {people.sentinels_per_session} sentinels, of which {people.sentinels_needed} had to "

@@ -8,16 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 
 from human_study.design.cast import Cast
-from human_study.design.draw import Hit, draw, seconds
+from human_study.design.draw import Hit, Trial, draw, seconds
 from human_study.design.protocols import Protocol
 from human_study.design.rules import QualityRules, pass_rate, sentinels_needed
 from human_study.design.texts import untranslated
 
-PREFERENCE = 0.657  # with the two spreads below the setting for which the interval's coverage was simulated
+# what plan and power assume where nobody says otherwise; the spreads are those for which coverage was simulated
+PREFERENCE = 0.6
 WORKER_SD = 0.7  # of log-odds between workers
 IMAGE_SD = 0.8  # between images
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(41)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
+ENOUGH_POWER = 0.8  # the usual aim
 SMALL_HOURLY = 8.0  # US$; below it Prolific allows no study
 
 
@@ -33,6 +35,7 @@ class Cell:
     left_surplus: int  # times the first method stands left minus right, over all HITs
     naive_width: float
     width: float
+    power: float | None = None  # of the clustered test with Holm's adjustment over all cells, by simulation
 
 
 @dataclass(frozen=True)
@@ -50,6 +53,9 @@ class Plan:
     pay_per_hour: float | None
     fee: float
     total_cost: float | None
+    preference: float
+    worker_sd: float
+    image_sd: float
     cells: tuple[Cell, ...]
 
 
@@ -109,7 +115,7 @@ def make_plan(protocol: Protocol, cast: Cast, layouts: Sequence[str], seed: int 
         {"test" if kind == "none" else kind: n for kind, n in sorted(kinds.items())},
         max(_repeated(hit) for hit in hits), minutes, pay,
         pay / minutes * 60 if pay is not None else None, fee,
-        pay * (1 + fee) * count if pay is not None else None,
+        pay * (1 + fee) * count if pay is not None else None, preference, worker_sd, image_sd,
         tuple(_cells(protocol, hits, preference, worker_sd, image_sd)))
 
 
@@ -119,14 +125,19 @@ def _repeated(hit: Hit) -> int:
     return len(scenes) - len(set(scenes))
 
 
-def _cells(protocol: Protocol, hits: list[Hit], preference: float, worker_sd: float, image_sd: float) -> list[Cell]:
-    found: dict[tuple, list] = {}
+def shown_in_cells(hits: Sequence[Hit]) -> dict[tuple[str, int | None], list[tuple[int, Trial]]]:
+    """(comparison, exposure) -> (number of the HIT, trial) of every judgment that counts; sorted."""
+    found: dict[tuple[str, int | None], list] = {}
     for number, hit in enumerate(hits):
         for trial in hit.trials:
             if trial.sentinel == "none":
                 found.setdefault((trial.condition, trial.exposure_ms), []).append((number, trial))
+    return dict(sorted(found.items(), key=lambda cell: (cell[0][0], cell[0][1] or 0)))
+
+
+def _cells(protocol: Protocol, hits: list[Hit], preference: float, worker_sd: float, image_sd: float) -> list[Cell]:
     cells = []
-    for (condition, ms), shown in found.items():
+    for (condition, ms), shown in shown_in_cells(hits).items():
         judgments = len(shown) * protocol.assignments
         workers = len({number for number, _ in shown}) * protocol.assignments
         images = len({trial.image_id for _, trial in shown})
@@ -134,7 +145,7 @@ def _cells(protocol: Protocol, hits: list[Hit], preference: float, worker_sd: fl
         cells.append(Cell(condition, ms, judgments, workers, images, 2 * first - len(shown),
                           naive_width(preference, judgments),
                           expected_width(preference, judgments, workers, images, worker_sd, image_sd)))
-    return sorted(cells, key=lambda cell: (cell.condition, cell.exposure_ms or 0))
+    return cells
 
 
 def plan_text(plan: Plan, protocol: Protocol) -> str:
@@ -148,11 +159,16 @@ def plan_text(plan: Plan, protocol: Protocol) -> str:
         f"about {plan.minutes_per_hit:.1f} minutes per HIT ({protocol.answer_seconds:g} s per answer"
         + (" after exposure and delay)" if protocol.timed else ")"),
         _cost_line(plan), "",
-        f"{'comparison':<40} {'ms':>6} {'judgments':>9} {'workers':>7} {'images':>6} {'naive':>7} {'clustered':>9}"]
+        f"{'comparison':<40} {'ms':>6} {'judgments':>9} {'workers':>7} {'images':>6} "
+        f"{'naive':>7} {'clustered':>9} {'power':>6}"]
     for cell in plan.cells:
         lines.append(f"{cell.condition:<40} {cell.exposure_ms or '-':>6} {cell.judgments:>9} {cell.workers:>7} "
-                     f"{cell.images:>6} {100 * cell.naive_width:>6.1f}% {100 * cell.width:>8.1f}%")
-    lines += ["", "naive: width of Wilson's 95 % interval; clustered: of the two-way (worker, image) interval expected"]
+                     f"{cell.images:>6} {100 * cell.naive_width:>6.1f}% {100 * cell.width:>8.1f}% "
+                     f"{'-' if cell.power is None else f'{cell.power:.2f}':>6}")
+    lines += ["", "naive: width of Wilson's 95 % interval; clustered: of the two-way (worker, image) interval expected",
+              f"power: share of studies whose clustered test, Holm-adjusted over {len(plan.cells)} rows, finds it",
+              f"assumed: true preference {plan.preference:g}, spread (log odds) {plan.worker_sd:g} between workers and "
+              f"{plan.image_sd:g} between images"]
     return "\n".join([*lines, *(f"warning: {text}" for text in warnings(plan, protocol))]) + "\n"
 
 
@@ -174,6 +190,10 @@ def warnings(plan: Plan, protocol: Protocol) -> list[str]:
     if fewest < 10:
         found.append(f"{fewest} workers per comparison give an honest but very wide interval; more workers help, more "
                      "trials per worker hardly do (--set assignments=N or hits=N)")
+    weakest = min((cell.power for cell in plan.cells if cell.power is not None), default=1.0)
+    if weakest < ENOUGH_POWER:
+        found.append(f"a true preference of {plan.preference:g} is found in only {weakest:.0%} of such studies (the "
+                     "weakest comparison); more workers help (--set assignments=N or hits=N)")
     if plan.repeated_scenes_per_hit:
         found.append(f"{plan.repeated_scenes_per_hit} trials of a HIT show a scene that was shown before in it")
     found += _sentinel_warning(plan.kinds_per_hit.get("perceptual", 0), protocol.rules)

@@ -5,15 +5,20 @@ logit P = m + worker + image, both normal; m is set so that the preference over 
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from scipy import special, stats
 
 from data.errors import InputError
+from evaluation.measuring.intervals import holm
 from human_study.analysis.clustered import clustered_interval, clustered_share, clustered_test, wilson
-from human_study.design.plan import latent
+from human_study.design.cast import Cast
+from human_study.design.draw import Trial
+from human_study.design.draw import draw as draw_design
+from human_study.design.plan import IMAGE_SD, PREFERENCE, WORKER_SD, Plan, latent, shown_in_cells
+from human_study.design.protocols import Protocol
 
 ALPHA = 0.05
 
@@ -25,9 +30,9 @@ class Design:
     workers: int
     trials: int
     images: int = 500
-    preference: float = 0.55
-    worker_sd: float = 0.5
-    image_sd: float = 0.8
+    preference: float = PREFERENCE
+    worker_sd: float = WORKER_SD
+    image_sd: float = IMAGE_SD
 
     def check(self) -> "Design":
         """Raises InputError for a design that cannot be."""
@@ -82,6 +87,45 @@ def simulate(design: Design, rounds: int = 400, seed: int = 0) -> Power:
     power, coverage, naive_coverage = (float(value) for value in found[:, :3].mean(axis=0))
     return Power(design, power, binomial_power(design.preference, n), coverage, naive_coverage,
                  float(np.median(found[:, 3])), rounds)
+
+
+def with_power(plan: Plan, protocol: Protocol, cast: Cast, layouts: Sequence[str], seed: int = 0, rounds: int = 200
+               ) -> Plan:
+    """The plan with the power of every cell: the very trials of the design are answered `rounds` times under the plan's
+    assumptions, and every study is analysed as human_study.analysis.results does, Holm's adjustment over all cells too.
+
+    Every cell has the plan's true preference; how far a worker or an image departs from it is drawn anew for every
+    comparison and is the same at all of its exposures. Nobody is excluded.
+    """
+    rng = np.random.default_rng(seed)
+    m = latent(plan.preference, math.hypot(plan.worker_sd, plan.image_sd))
+    place = {name: i for i, name in enumerate(layouts)}
+    cells = [_judged(condition, shown, protocol.assignments, place) for (condition, _), shown in
+             shown_in_cells(draw_design(protocol, cast, layouts, "plan", seed)).items()]
+    conditions = sorted({condition for condition, _, _ in cells})
+    found = np.zeros(len(cells))
+    for _ in range(rounds):
+        departs = {name: (rng.normal(0, plan.worker_sd, plan.workers), rng.normal(0, plan.image_sd, len(layouts)))
+                   for name in conditions}
+        p_values = []
+        for condition, workers, images in cells:
+            by_worker, by_image = departs[condition]
+            likely = special.expit(m + by_worker[workers] + by_image[images])
+            outcomes = (rng.random(len(workers)) < likely).astype(float)
+            p = clustered_test(clustered_share(outcomes, workers, images))
+            p_values.append(1.0 if p is None else p)  # one worker or one image: never found
+        found += np.array(holm(p_values)) < ALPHA
+    return replace(plan, cells=tuple(replace(cell, power=float(share)) for cell, share in
+                                     zip(plan.cells, found / rounds, strict=True)))
+
+
+def _judged(condition: str, shown: Sequence[tuple[int, Trial]], assignments: int, place: Mapping[str, int]
+            ) -> tuple[str, np.ndarray, np.ndarray]:
+    """Comparison, worker and image (both as numbers) of every judgment: a HIT is judged by `assignments` workers."""
+    hits = np.array([number for number, _ in shown])
+    images = np.array([place[trial.image_id] for _, trial in shown])
+    workers = hits * assignments + np.arange(assignments)[:, None]  # [assignments, trials]
+    return condition, workers.ravel(), np.tile(images, assignments)
 
 
 def binomial_power(preference: float, n: int, alpha: float = ALPHA) -> float:

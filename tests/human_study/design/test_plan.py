@@ -58,6 +58,7 @@ def test_lab():
     assert plan.pay_per_hit == pytest.approx(12 * plan.minutes_per_hit / 60)
     assert [cell.judgments for cell in plan.cells] == [480, 480, 480] and plan.repeated_scenes_per_hit == 0
     assert "48 of 50 test trials" in " ".join(warnings(plan, protocol))
+    assert "-\n" in plan_text(plan, protocol)  # no power without a simulation
     assert "crn_vs_b" in plan_text(plan, protocol) and "guessing" not in plan_text(plan, protocol)
     few = load_protocol("lab", ["sentinels=4"])
     text = plan_text(make_plan(few, Cast("crn", ("a",), BLURRED), LAYOUTS), few)
@@ -65,11 +66,14 @@ def test_lab():
 
 
 def test_command(tiny_run, capsys):
-    main(["plan", "--run", str(tiny_run.path), "--protocol", "crn2017-timed", "--pay", "1"])
+    main(["plan", "--run", str(tiny_run.path), "--protocol", "crn2017-timed", "--pay", "1", "--rounds", "2"])
     text = capsys.readouterr().out
+    assert "warning: a true preference of 0.6 is found in only" in text  # 12 images
     assert "warning: 10 trials of a HIT show a scene that was shown before" in text  # 22 trials, 12 layouts
-    main(["plan", "--layouts", "100", "--methods", "a,b", "--json"])
-    assert json.loads(capsys.readouterr().out)["hits"] == 30
+    main(["plan", "--layouts", "100", "--methods", "a,b", "--rounds", "20", "--json"])
+    planned = json.loads(capsys.readouterr().out)
+    assert planned["hits"] == 30 and planned["preference"] == 0.6
+    assert [0 <= cell["power"] <= 1 for cell in planned["cells"]] == [True, True]
     for arguments, message in ((["--layouts", "9"], "--methods"), (["--run", "nowhere"], "no such run"),
                                (["--layouts", "9", "--methods", "a", "--preference", "1"], "between 0 and 1")):
         with pytest.raises(SystemExit) as stopped:

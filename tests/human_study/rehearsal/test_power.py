@@ -5,8 +5,10 @@ from scipy import stats
 
 from data.errors import InputError
 from human_study.__main__ import main
-from human_study.design.plan import latent
-from human_study.rehearsal.power import Design, answer, binomial_power, simulate
+from human_study.design.cast import Cast
+from human_study.design.plan import latent, make_plan
+from human_study.design.protocols import BLURRED, load_protocol
+from human_study.rehearsal.power import Design, answer, binomial_power, simulate, with_power
 
 # share of simulated studies whose nominal 95 % interval holds the truth: Wilson's naive one, the two-way clustered one
 COVERAGE = [((500, 5, 100), .53, .96), ((500, 10, 100), .52, .95), ((500, 25, 100), .52, .94), ((50, 50, 50), .46, .93)]
@@ -25,7 +27,7 @@ def test_coverage_of_the_intervals(design, naive, clustered):
 
 @pytest.mark.parametrize("preference, workers, trials, power", POWER)
 def test_power_table(preference, workers, trials, power):
-    found = simulate(Design(workers, trials, 500, preference), rounds=250, seed=2)
+    found = simulate(Design(workers, trials, 500, preference, 0.5), rounds=250, seed=2)
     assert found.power == pytest.approx(power, abs=0.09)
 
 
@@ -46,8 +48,8 @@ def test_no_effect_is_found_at_the_nominal_rate_only():
 
 
 def test_workers_help_where_trials_do_not():
-    few_workers = simulate(Design(10, 100), 200).power
-    many_workers = simulate(Design(50, 20), 200).power
+    few_workers = simulate(Design(10, 100, 500, 0.55, 0.5), 200).power
+    many_workers = simulate(Design(50, 20, 500, 0.55, 0.5), 200).power
     assert many_workers > few_workers + 0.2
 
 
@@ -60,6 +62,38 @@ def test_the_preference_asked_for_is_that_over_all_workers_and_images():
 def test_studies_of_one_image_by_chance_find_nothing():
     found = simulate(Design(2, 1, 2, 0.9), rounds=20)
     assert 0 <= found.power <= 1 and found.coverage > 0.5
+
+
+LAYOUTS = [f"{i:05d}" for i in range(500)]
+
+
+def planned_power(preference, methods=("a",), worker_sd=0.5, rounds=200, settings=("test_trials=50", "hits=50")):
+    protocol, cast = load_protocol("lab", settings), Cast("crn", methods, BLURRED)
+    plan = make_plan(protocol, cast, LAYOUTS, preference=preference, worker_sd=worker_sd)
+    return with_power(plan, protocol, cast, LAYOUTS, 0, rounds).cells
+
+
+def test_power_of_a_plan_is_that_of_its_own_design():
+    """50 workers x 50 trials of 500 images at 0.55: 0.72, as in the table of single designs."""
+    cell, = planned_power(0.55)
+    assert (cell.workers, cell.judgments) == (50, 2500)
+    assert cell.power == pytest.approx(.72, abs=.1)
+
+
+def test_a_plan_with_more_comparisons_pays_for_them():
+    one, = planned_power(0.55)
+    four = planned_power(0.55, ("a", "b", "c", "d"), settings=("test_trials=200", "hits=50"))
+    assert {cell.judgments for cell in four} == {2500}  # as many of each, and Holm's adjustment over four
+    assert sum(cell.power for cell in four) / 4 < one.power - 0.02
+    assert all(cell.power < 0.08 for cell in planned_power(0.5, ("a", "b"), rounds=100))  # nothing there: nothing found
+
+
+def test_assigned_workers_are_people_of_their_own():
+    once, = planned_power(0.6, settings=("test_trials=40", "hits=8"))
+    many, = planned_power(0.6, settings=("test_trials=40", "hits=8", "assignments=4"))
+    assert (once.workers, many.workers) == (8, 32) and many.power > once.power + 0.15
+    lonely, = planned_power(0.9, settings=("test_trials=40", "hits=1"), rounds=5)
+    assert lonely.power == 0  # one worker: no test
 
 
 def test_designs_that_cannot_be():
