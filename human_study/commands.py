@@ -2,6 +2,7 @@
 no web server and an analysis no browser; options are declared in __main__.py."""
 
 import json
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -35,6 +36,12 @@ def plan(args: Namespace) -> None:
     if not 0 < args.preference < 1:
         raise InputError(f"--preference {args.preference}: expected a share between 0 and 1")
     protocol, cast, layouts, seed = _planned(args)
+    if args.pilot:
+        from human_study.rehearsal.pilot import spreads
+        from human_study.table.responses import read_responses
+        found = spreads(read_responses(args.pilot), cast.reference, protocol.rules)
+        args.worker_sd, args.image_sd = found.worker_sd, found.image_sd
+        print(found.line(), file=sys.stderr if args.json else sys.stdout)
     made = make_plan(protocol, cast, layouts, seed, args.pay, args.pay_per_hour, args.fee, args.preference,
                      args.worker_sd, args.image_sd)
     if args.rounds:

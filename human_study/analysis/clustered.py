@@ -45,6 +45,8 @@ class Sandwich:
         return max(worker + image - both, worker, image)
 
 
+# not statsmodels' cov_type="cluster": the same numbers, but its two-way variance has no floor and can be negative, and
+# its 15 times the time counts for power and for a million judgments
 def sandwich(scores: np.ndarray, workers: np.ndarray, images: np.ndarray) -> Sandwich:
     """Two-way covariance of sum(scores), where scores are the judgments' influences on k estimates.
 

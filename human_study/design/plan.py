@@ -66,6 +66,14 @@ def latent(preference: float, spread: float) -> float:
     return brentq(lambda mu: WEIGHTS @ expit(mu + spread * NODES) - preference, -40, 40)
 
 
+def variances(preference: float, worker_sd: float, image_sd: float) -> tuple[float, float]:
+    """Variance of the probability of a choice between workers and between images, of spreads in log odds."""
+    from scipy.special import expit
+    mu = latent(preference, math.hypot(worker_sd, image_sd))
+    grid = expit(mu + worker_sd * NODES[:, None] + image_sd * NODES[None, :])  # [worker, image]
+    return float(WEIGHTS @ (grid @ WEIGHTS - preference) ** 2), float(WEIGHTS @ (WEIGHTS @ grid - preference) ** 2)
+
+
 def expected_width(preference: float, judgments: int, workers: int, images: int,
                    worker_sd: float = WORKER_SD, image_sd: float = IMAGE_SD) -> float:
     """Width of the two-way clustered 95 % interval of a preference, 0..1.
@@ -74,15 +82,11 @@ def expected_width(preference: float, judgments: int, workers: int, images: int,
     share is V_worker/workers + V_image/images + the rest/judgments, the quantile Student's t with min(workers, images)
     - 1 degrees of freedom. One worker or one image: no interval, so the width is 1.
     """
-    from scipy.special import expit
     from scipy.stats import t as student
     freedom = min(workers, images) - 1
     if freedom < 1:
         return 1.0
-    mu = latent(preference, math.hypot(worker_sd, image_sd))
-    grid = expit(mu + worker_sd * NODES[:, None] + image_sd * NODES[None, :])  # [worker, image]
-    by_worker = WEIGHTS @ (grid @ WEIGHTS - preference) ** 2
-    by_image = WEIGHTS @ (WEIGHTS @ grid - preference) ** 2
+    by_worker, by_image = variances(preference, worker_sd, image_sd)
     rest = preference * (1 - preference) - by_worker - by_image
     variance = by_worker / workers + by_image / images + rest / judgments
     return float(min(1.0, 2 * student.ppf(0.975, freedom) * math.sqrt(variance)))

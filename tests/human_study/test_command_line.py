@@ -27,8 +27,9 @@ def test_help_and_reading_a_batch_load_nothing_heavy():
     assert loaded(code) == "[]"
 
 
-def test_a_plan_loads_neither_tables_nor_a_web_server(tiny_run):
-    assert loaded(LOADED, "plan", "--run", str(tiny_run.path), "--protocol", "crn2017-unlimited") == "['scipy']"
+def test_a_plan_without_power_loads_neither_tables_nor_a_web_server(tiny_run):
+    assert loaded(LOADED, "plan", "--run", str(tiny_run.path), "--protocol", "crn2017-unlimited",
+                  "--rounds", "0") == "['scipy']"
 
 
 def test_a_batch_is_written_without_torch_and_pandas(tiny_run):

@@ -1,0 +1,85 @@
+"""What a pilot says about people and images: the spreads that a plan assumes, from a table of responses."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy import optimize
+
+from data.errors import InputError
+from human_study.analysis.preference import judgments
+from human_study.analysis.quality import apply_rules
+from human_study.design.plan import variances
+from human_study.design.rules import QualityRules
+
+LARGEST_SD = 5.0  # of log odds; beyond it every worker, or image, has one answer only
+
+
+@dataclass(frozen=True)
+class Spreads:
+    """Spreads in log odds, as Plan has them, and what they rest on. seconds: median of the response times."""
+
+    worker_sd: float
+    image_sd: float
+    workers: int
+    images: int
+    judgments: int
+    seconds: float | None
+
+    def line(self) -> str:
+        time = f", {self.seconds:.1f} s per answer (median)" if self.seconds is not None else ""
+        return (f"pilot: {self.judgments} judgments of {self.workers} workers and {self.images} images say spreads of "
+                f"{self.worker_sd:.2f} between workers and {self.image_sd:.2f} between images{time}")
+
+
+def spreads(frame: pd.DataFrame, reference: str, rules: QualityRules | None = None) -> Spreads:
+    """Spreads by the method of moments.
+
+    The covariance of two judgments of one worker of different images is the variance between workers, that of two
+    judgments of one image by different workers the variance between images; pairs that share neither say what is
+    expected without. Both are then those of logit P = m + worker + image, the model of the plan.
+    Raises InputError where no worker judged two images, or no image was judged by two workers.
+    """
+    used = judgments(apply_rules(frame, rules or QualityRules()), reference)
+    cells = [_moments(cell) for _, cell in used.groupby(["condition", used["exposure_req_ms"].fillna(np.inf)],
+                                                        observed=True)]
+    by_worker, by_image = (_pooled([cell[i] for cell in cells], what) for i, what in
+                           enumerate(("worker judged two images", "image was judged by two workers")))
+    share = np.average([max(cell[2], 1 - cell[2]) for cell in cells], weights=[cell[3] for cell in cells])
+    likely = float(np.clip(share, 0.5, 0.99))
+    wanted = np.clip([by_worker, by_image], 0, 0.9 * likely * (1 - likely))
+    fit = optimize.least_squares(lambda sd: (np.array(variances(likely, *sd)) - wanted) * 10, (0.5, 0.5),
+                                 bounds=(0, LARGEST_SD))
+    times = frame["rt_ms"].dropna()
+    return Spreads(*map(float, fit.x), used["worker_id"].nunique(), used["image_id"].nunique(), len(used),
+                   float(times.median() / 1000) if len(times) else None)
+
+
+def _moments(cell: pd.DataFrame) -> tuple[tuple[float, float], tuple[float, float], float, int]:
+    """(variance between workers, pairs it rests on), the same of images, share, judgments of one cell."""
+    share = float(cell["outcome"].mean())
+    sums = [_squares(cell.assign(outcome=cell["outcome"] - share), keys) for keys in
+            (["worker_id", "image_id"], ["worker_id"], ["image_id"], [])]
+    both, worker, image, everything = (np.array(one) for one in sums)  # each: sum of products, number of pairs
+    neither = everything - worker - image + both
+    found = []
+    for product, pairs in (worker - both, image - both):
+        known = pairs > 0 and neither[1] > 0
+        found.append((product / pairs - neither[0] / neither[1] if known else 0.0, float(pairs if known else 0)))
+    return found[0], found[1], share, len(cell)
+
+
+def _squares(cell: pd.DataFrame, keys: list[str]) -> tuple[float, float]:
+    """Sum of the products, and number, of all ordered pairs (also of one with itself) within a group of `keys`."""
+    if not keys:
+        return float(cell["outcome"].sum() ** 2), float(len(cell) ** 2)
+    groups = cell.groupby(keys)["outcome"].agg(["sum", "size"])
+    return float((groups["sum"] ** 2).sum()), float((groups["size"] ** 2).sum())
+
+
+def _pooled(found: list[tuple[float, float]], what: str) -> float:
+    """Mean over the cells, by their pairs."""
+    pairs = [count for _, count in found]
+    if not sum(pairs):
+        raise InputError(f"the pilot says nothing about spreads: no {what} in one comparison")
+    return float(np.average([value for value, _ in found], weights=pairs))
