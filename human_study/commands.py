@@ -174,8 +174,9 @@ def export(args: Namespace) -> None:
     if args.release and file.resolve() == own.resolve():
         raise InputError(f"--release needs --out FILE: {own} is for the analysis, with ids and exact times")
     refuse_loss(frame, file, database_file(folder, args.simulated))
-    write_responses(release(frame) if args.release else frame, file)
-    write_codebook(file.parent)
+    frame = release(frame) if args.release else frame
+    write_responses(frame, file)
+    write_codebook(frame, file.parent)
     print(f"wrote {file}: {len(frame)} trials of {frame['session_id'].nunique()} sessions")
 
 
@@ -245,7 +246,7 @@ def collect_plain(args: Namespace) -> None:
         raise InputError(f"{file}: holds the answers of a study of this suite; give another --out")
     write_responses(frame, file)
     write_rows(args.out / REPORT, refusal_rows(refused))
-    write_codebook(args.out)
+    write_codebook(frame, args.out)
     print(f"{frame['worker_id'].nunique()} workers, {len(frame)} answers, {int(frame['used'].sum())} used; "
           f"{len(refused)} entries not imported\nwrote {file}, {REPORT} and a codebook; python -m human_study analyze "
           f"--responses {file} --reference METHOD --out {args.out}")

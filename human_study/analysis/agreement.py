@@ -28,7 +28,7 @@ def value_counts(units: np.ndarray, values: np.ndarray) -> np.ndarray:
     return np.bincount(units * shape[1] + values, minlength=shape[0] * shape[1]).reshape(shape).astype(float)
 
 
-# not package krippendorff: the same numbers, but NaN where only one value occurs, an error where no unit was judged twice
+# not package krippendorff: the same numbers, but NaN where only one value occurs and an error without a second opinion
 def nominal_alpha(counts: np.ndarray) -> float:
     """Krippendorff's alpha for nominal values; NaN without a unit judged twice, 1 where only one value occurs.
 

@@ -14,7 +14,7 @@ import pandas as pd
 from data.errors import InputError
 from data.files import read_json
 from human_study.platforms.submissions import Refused, length_problem, read_cells
-from human_study.table.columns import COLUMNS, NO_SPECIFICATION, PLAIN, PLATFORMS, condition_name
+from human_study.table.columns import ANSWERS, COLUMNS, NO_SPECIFICATION, PLAIN, PLATFORMS, condition_name
 from human_study.table.responses import make_responses
 
 # what others call our columns; the first name found is read
@@ -111,7 +111,7 @@ def _named(frame: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, list[str]]:
     if "worker_id" not in renamed.values() and file.suffix.lower() == ".json":
         frame["worker_id"] = file.stem
     kept = frame.rename(columns=renamed)
-    kept = kept[[name for name in kept if name in (*known, "tie", SOURCE)]]
+    kept = kept[[name for name in kept if name in (*known, "tie", SOURCE) or name.startswith(ANSWERS)]]
     if missing := [short for name, short in NEEDED.items() if name not in kept]:
         hint = " (separated by semicolons?)" if any(";" in name for name in frame) else ""
         raise InputError(f"{file}: no column '{missing[0]}'{hint}; a plain table has {', '.join(NEEDED.values())}")

@@ -1,11 +1,12 @@
 """What every column of the table of responses means, as a table: for R, JASP or pandas, without this suite."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
 
 from data.files import write_text
-from human_study.table.columns import COLUMNS
+from human_study.table.columns import COLUMNS, Column
 
 FILE = "codebook.csv"
 MEANINGS = {
@@ -72,12 +73,18 @@ MEANINGS = {
 }
 
 
-def codebook() -> pd.DataFrame:
-    """One row per column: name, type, values allowed (joined by "; "), range, whether it is never empty, meaning."""
-    return pd.DataFrame([{"column": column.name, "type": column.kind, "values": "; ".join(column.values),
-                          "minimum": column.minimum, "maximum": column.maximum, "never_empty": column.required,
-                          "meaning": MEANINGS[column.name]} for column in COLUMNS])
+def codebook(columns: Iterable[str]) -> pd.DataFrame:
+    """One row per column of a table: name, type, values allowed (joined by "; "), range, whether it is never empty,
+    meaning. Columns beyond COLUMNS are answers to the protocol's own questions."""
+    known = {column.name: column for column in COLUMNS}
+    rows = []
+    for name in columns:
+        column = known.get(name, Column(name, "text"))
+        rows.append({"column": name, "type": column.kind, "values": "; ".join(column.values),
+                     "minimum": column.minimum, "maximum": column.maximum, "never_empty": column.required,
+                     "meaning": MEANINGS.get(name) or f"answer to the protocol's question '{name.partition('_')[2]}'"})
+    return pd.DataFrame(rows)
 
 
-def write_codebook(folder: Path) -> None:
-    write_text(folder / FILE, codebook().to_csv(index=False))
+def write_codebook(frame: pd.DataFrame, folder: Path) -> None:
+    write_text(folder / FILE, codebook(frame.columns).to_csv(index=False))

@@ -167,7 +167,7 @@ def test_a_third_button_is_not_guessed(tmp_path):
 
 
 def test_the_tidy_table_goes_out_with_jspsychs_names_and_comes_back(written, tmp_path):
-    table = answers().assign(exposure="125", time="700", sentinel="none", sentinel_answer="")
+    table = answers().assign(exposure="125", time="700", sentinel="none", sentinel_answer="", q_age="31")
     table.loc[:4, ["sentinel", "sentinel_answer"]] = ["perceptual", "left"]
     frame, _ = read_plain([written(table)], "mine")
     write_responses(frame, tmp_path / "tidy.json")
@@ -185,5 +185,6 @@ def test_the_tidy_table_goes_out_with_jspsychs_names_and_comes_back(written, tmp
 
 def test_every_column_has_a_meaning():
     assert set(MEANINGS) == set(NAMES)
-    book = codebook().set_index("column")
+    book = codebook([*NAMES, "q_age"]).set_index("column")
+    assert book.loc["q_age", "meaning"] == "answer to the protocol's question 'age'"
     assert book.loc["chosen", "values"] == "left; right; tie; none" and book.loc["rt_ms", "type"] == "number"
