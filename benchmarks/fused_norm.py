@@ -53,8 +53,9 @@ def measure(shape: tuple[int, ...], dtype: torch.dtype) -> dict:
     x = torch.randn(shape, device="cuda", dtype=dtype).contiguous(memory_format=torch.channels_last) * 2 + 0.5
     weight, bias = torch.rand(shape[1], device="cuda") + 0.5, torch.randn(shape[1], device="cuda")
     inputs = x, weight, bias, torch.randn_like(x)
-    differences = [float((a.float() - b.float()).norm() / a.float().norm())
-                   for a, b in zip(step(plain, *inputs), step(fused, *inputs), strict=True)]
+    exact = step(plain, *(value.double() for value in inputs))  # float32 sums of 67 million numbers are off by 1e-3
+    differences = [float((a - b.double()).norm() / a.norm())
+                   for a, b in zip(exact, step(fused, *inputs), strict=True)]
     return {"shape": list(shape), "dtype": str(dtype).removeprefix("torch."), "difference": max(differences),
             "same": max(differences) <= TOLERANCE[dtype], "torch ms": milliseconds(plain, *inputs),
             "triton ms": milliseconds(fused, *inputs)}

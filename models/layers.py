@@ -23,6 +23,20 @@ class LayerNorm(nn.GroupNorm):
     def __init__(self, channels: int):
         super().__init__(1, channels, eps=1e-12)
 
+    def forward(self, x: Tensor) -> Tensor:
+        return plain_layer_norm(x, self.weight, self.bias, self.eps) if x.is_cuda else super().forward(x)
+
+
+def plain_layer_norm(x: Tensor, weight: Tensor, bias: Tensor, eps: float) -> Tensor:
+    """Layer norm of [N, C, H, W] over all but N, affine per channel, in plain operations, float32 at least.
+
+    PyTorch's own gives every group one block of threads: with one group of 67 million numbers 56 ms on an H100, where
+    plain operations make the whole training step of CRN 2.6 times as fast.
+    """
+    variance, mean = torch.var_mean(x.to(torch.promote_types(x.dtype, torch.float32)), (1, 2, 3), correction=0,
+                                    keepdim=True)
+    return (x - mean) * torch.rsqrt(variance + eps) * weight.view(1, -1, 1, 1) + bias.view(1, -1, 1, 1)
+
 
 class DilatedConv2d(nn.Conv2d):
     """3x3 convolution, zero padding as wide as its dilation, no bias: [B, in, H, W] -> [B, out, H, W].
