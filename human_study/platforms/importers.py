@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import pandas as pd
@@ -17,6 +17,8 @@ from human_study.table.keys import pseudonym
 from human_study.table.responses import make_responses
 
 Hits = Mapping[str, Sequence[PlannedTrial]]
+ONCE = ("px_per_mm", "viewing_distance_mm", "colour_right")  # measured once per session
+LONGEST_SAID = 500  # letters
 
 
 def asset_name(address: str) -> str:
@@ -31,6 +33,7 @@ class Log:
     records: dict[int, dict]
     user_agent_family: str | None = None
     client_version: str | None = None  # of the page that was answered
+    said: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
 
 
@@ -104,7 +107,7 @@ def _rows(submission: Submission, key: bytes, plan: Plan) -> tuple[list[dict], l
         problems.append(Refused(submission.source, submission.assignment_id, "no answers choice_N in the submission"))
         return [], problems
     same = {**_of_submission(submission, key), "user_agent_family": log.user_agent_family,
-            "client_version": log.client_version}
+            "client_version": log.client_version, **log.said}
     return [{**same, **trial, **_answered(trial, picked, log)} for trial in trials], problems
 
 
@@ -143,6 +146,15 @@ def _answered(trial: dict, picked: dict[int, str], log: Log) -> dict[str, Any]:
     return {**measured, "chosen": chosen, "exclude_reasons": found or None}
 
 
+def _said(content: dict) -> dict[str, Any]:
+    """Language, answers to questions, screen and colours, by column; what cannot be one is left out."""
+    found = {"language": content.get("language"), **content.get("said", {})}
+    return {name: value for name, value in found.items()
+            if (name in ONCE and isinstance(value, int | float) and 0 <= value <= 1e5)
+            or (re.fullmatch(r"language|(q|note)_[a-z][a-z0-9_]{0,30}", name) and isinstance(value, str | int | float)
+                and len(str(value)) <= LONGEST_SAID)}
+
+
 def read_log(text: str) -> Log:
     """The page's hidden field log_json: {"columns": [...], "rows": [[...], ...], "user_agent_family": ...,
     "client_version": ...}."""
@@ -155,7 +167,7 @@ def read_log(text: str) -> Log:
         for record in records.values():
             Measured.model_validate({name: record.get(name) for name in MEASURED})
         about = (str(content.get(name) or "")[:40] or None for name in ("user_agent_family", "client_version"))
-        return Log(records, *about)
+        return Log(records, *about, said=_said(content))
     except ValidationError as error:
         wrong = error.errors()[0]
         problem = f"{wrong['loc'][0]} is {str(wrong['input'])[:40]!r}: {wrong['msg']}"

@@ -165,6 +165,7 @@ class FormTransport {
     this.name = ["study", location.pathname, parameter("assignmentId"), first].join(":");
     this.kept = storage.get(this.name) || { records: [], shown: -1 };
     this.tab = newId();
+    this.questions = config.questions;
     this.known = { client_version: config.client_version, consent_version: config.consent_version,
       language: config.language };
   }
@@ -177,6 +178,13 @@ class FormTransport {
     const answered = this.kept.records.length;
     const status = this.kept.consent ? "running" : "consent";
     return { status, trials: this.trials, answered, shown: this.kept.shown === answered, done: this.done() };
+  }
+
+  // Answers to questions and checks by column of the table of responses.
+  said() {
+    const kinds = Object.fromEntries(this.questions.map(({ name, kind }) => [name, kind === "text" ? "note_" : "q_"]));
+    const all = Object.assign({}, ...Object.values(this.kept.about || {}));
+    return Object.fromEntries(Object.entries(all).map(([name, value]) => [(kinds[name] || "") + name, value]));
   }
 
   done() {
@@ -214,7 +222,7 @@ class FormTransport {
     const columns = [...new Set(records.flatMap((record) => Object.keys(record)))].sort();
     const rows = records.map((record) => columns.map((name) => (name in record ? record[name] : null)));
     const about = { ...this.known, user_agent_family: agentFamily(), resumable: this.resumable,
-      about: Object.assign({}, ...Object.values(this.kept.about || {})) };
+      said: this.said() };
     this.fill("log_json", JSON.stringify({ ...about, columns, rows }));
     return { after: "form" };
   }

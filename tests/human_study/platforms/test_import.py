@@ -388,3 +388,11 @@ def test_report_cells_are_harmless_in_a_spreadsheet(hits, tmp_path):
     write_csv(tmp_path / "r.csv", [result_row(hits), result_row(hits, assignment="=HYPERLINK(1)") | {"HITId": ""}])
     _, refused = collect_tables([tmp_path / "r.csv"], KEY, hits)
     assert "'=HYPERLINK(1)" in refusal_rows(refused)[-1]
+
+
+def test_what_was_said_of_language_screen_and_questions():
+    said = {"q_age": 33, "note_comment": "fine", "px_per_mm": 3.8, "colour_right": -1, "worker_id": "x", "q_": "y",
+            "q_long": "z" * 501}
+    log = read_log(json.dumps({"columns": [], "rows": [], "language": "de", "said": said}))
+    assert log.said == {"language": "de", "q_age": 33, "note_comment": "fine", "px_per_mm": 3.8}
+    assert read_log(json.dumps({"columns": [], "rows": []})).said == {}
