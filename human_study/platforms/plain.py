@@ -28,8 +28,8 @@ NEEDED = {"worker_id": "worker", "image_id": "image", "left_method": "left", "ri
 OURS = {"schema_version", "study_id", "spec_sha256", "assignment_id", "choice_method", "outcome", "sentinel_ok",
         "accepted", "used", "exclude_reasons"}
 # what jsPsych adds to every trial; `stimulus` is markup or a file's name, the methods stand in left and right
-OF_JSPSYCH = {"trial_type", "time_elapsed", "internal_node_id", "plugin_version", "stimulus", "success", "timeout",
-              "failed_images", "failed_audio", "failed_video", "view_history"}
+OF_JSPSYCH = {"trial_type", "time_elapsed", "internal_node_id", "plugin_version", "rt_key_duration", "stimulus", "success",
+              "timeout", "failed_images", "failed_audio", "failed_video", "view_history"}
 SIDES = {"left": "left", "right": "right", "tie": "tie", "none": "none", "": "none"}
 # of jsPsych's buttons the first two, of its keys those of two hands; a third button may be anything: it is not guessed
 BUTTONS = {"0": "left", "0.0": "left", "1": "right", "1.0": "right", "arrowleft": "left", "arrowright": "right",
@@ -72,7 +72,7 @@ def _read(file: Path) -> tuple[pd.DataFrame, list[Refused]]:
         header, lines = read_cells(file, "\t" if file.suffix.lower() == ".tsv" else ",")
         found = [(f"{file.name}:{line}", cells, length_problem(header, cells)) for line, cells in lines]
         refused = [Refused(source, "row", problem) for source, _, problem in found if problem]
-        whole = [(source, [cell.strip() for cell in cells]) for source, cells, problem in found if not problem]
+        whole = [(source, [_cell(cell) for cell in cells]) for source, cells, problem in found if not problem]
         rows, sources = [dict(zip(header, cells, strict=True)) for _, cells in whole], [source for source, _ in whole]
     else:
         raise InputError(f"{file}: expected a table of answers (.csv, .tsv) or jsPsych's data (.json)")
@@ -89,6 +89,11 @@ def _trials(file: Path) -> list[dict]:
     if not isinstance(content, list) or not all(isinstance(trial, dict) for trial in content):
         raise InputError(f"{file}: expected a list of trials, as jsPsych.data.get().json() gives it")
     return content
+
+
+def _cell(text: str) -> str:
+    """jsPsych's CSV says null where nobody answered."""
+    return "" if text.strip() == "null" else text.strip()
 
 
 def _text(value: object) -> str:

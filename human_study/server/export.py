@@ -83,6 +83,16 @@ def missing_answers(frame: pd.DataFrame, folder: Path, simulated: bool = False) 
         return sum((session_id, index, STATUS[status]) not in held for session_id, index, status in stored)
 
 
+def withdrawn_since(frame: pd.DataFrame, folder: Path, simulated: bool = False) -> int:
+    """Sessions that a table holds as they were before their participants withdrew from the study server."""
+    file = database_file(folder, simulated)
+    if not file.exists():
+        return 0
+    with _reading(file) as db:
+        withdrawn = {name for name, in db.execute("SELECT session_id FROM session WHERE status = 'withdrawn'")}
+    return frame.loc[frame["submit_status"].ne("withdrawn"), "session_id"].drop_duplicates().isin(withdrawn).sum()
+
+
 def all_responses(folder: Path, files: Sequence[Path], simulated: bool) -> pd.DataFrame:
     """The tables given, else what was collected, else what the study server holds. Raises InputError where what was
     collected is behind the server."""
@@ -90,7 +100,11 @@ def all_responses(folder: Path, files: Sequence[Path], simulated: bool) -> pd.Da
     if not files and not collected.exists():
         return export_responses(folder, simulated)
     frame = merge_responses([read_responses(file) for file in files or [collected]])
-    refuse_forgotten(frame, folder, ", ".join(map(str, files or [collected])))
+    names = ", ".join(map(str, files or [collected]))
+    refuse_forgotten(frame, folder, names)
+    if files and (sessions := withdrawn_since(frame, folder, simulated)):
+        raise InputError(f"{names}: holds {sessions} session(s) withdrawn after it was written; export again, and "
+                         "delete this table")
     if not files and (count := missing_answers(frame, folder, simulated)):
         raise InputError(f"{collected}: behind the study server by {count} answers; take them in with python -m "
                          "human_study export (where other platforms' answers stand in it: human_study collect --add "

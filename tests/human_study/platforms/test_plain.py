@@ -1,5 +1,6 @@
 """Plain tables and jsPsych's data are enough for the whole analysis; the tidy table is read by others."""
 
+import csv
 import json
 
 import numpy as np
@@ -128,13 +129,14 @@ def test_a_studys_own_answers_are_never_overwritten(written, tmp_path, capsys):
 
 
 def jspsych(table: pd.DataFrame, worker: str) -> list[dict]:
-    """What jsPsych 8 keeps of one participant: an instruction, then pairs with two buttons."""
+    """What jsPsych 8.3 keeps of one person: an instruction, then pairs with two buttons; the last got no answer."""
     trials = [{"rt": 2100, "response": 0, "stimulus": "<p>Hello</p>", "trial_type": "html-button-response",
                "trial_index": 0, "plugin_version": "2.0.0", "time_elapsed": 2101}]
     for i, row in enumerate(table[table["worker"] == worker].to_dict("records"), 1):
         trials.append({"rt": 900 + i, "response": int(row["chosen"] == "right"), "stimulus": "<img><img>",
                        "trial_type": "html-button-response", "trial_index": i, "plugin_version": "2.0.0",
                        "time_elapsed": 2101 + 1000 * i, **{name: row[name] for name in ("image", "left", "right")}})
+    trials[-1] |= {"rt": None, "response": None, "rt_key_duration": None}
     return trials
 
 
@@ -146,15 +148,19 @@ def test_jspsychs_own_data(written, tmp_path):
         files[-1].write_text(json.dumps(jspsych(table, worker)))
     frame, refused = read_plain(files, "mine")
     plain, _ = read_plain([written(table)], "mine")
+    last = frame["trial_index"].eq(12)
+    assert (frame.loc[last, "chosen"] == "none").all() and frame.loc[last, "rt_ms"].isna().all()
+    frame, plain, whole = frame[~last], plain[~last], frame
     same = ["worker_id", "image_id", "condition", "left_method", "chosen", "outcome"]
     pd.testing.assert_frame_equal(frame[same], plain[same])
     assert frame["rt_ms"].tolist()[:2] == [901, 902] and frame["trial_index"].tolist()[:2] == [1, 2]
     assert [one.what for one in refused] == ["3 rows"]  # the instructions
     together = [trial | {"subject": f.stem} for f in files for trial in json.loads(f.read_text())]
     (tmp_path / "all.json").write_text(json.dumps(together))
-    pd.testing.assert_frame_equal(read_plain([tmp_path / "all.json"], "mine")[0], frame)
-    as_csv, _ = read_plain([written(pd.DataFrame(together), "all.csv")], "mine")  # jsPsych.data.get().csv()
-    pd.testing.assert_frame_equal(as_csv, frame)
+    pd.testing.assert_frame_equal(read_plain([tmp_path / "all.json"], "mine")[0], whole)
+    table = pd.DataFrame(together).astype(object)
+    as_csv, _ = read_plain([written(table, "all.csv", na_rep="null", quoting=csv.QUOTE_ALL)], "mine")  # data.get().csv()
+    pd.testing.assert_frame_equal(as_csv, whole)
 
 
 def test_a_third_button_is_not_guessed(tmp_path):

@@ -203,6 +203,8 @@ def test_answers_given_after_the_export_are_not_left_out(make, tiny_run):
     first.ask("withdraw", {})
     with pytest.raises(InputError, match="behind the study server by 9 answers"):
         analyse_run(tiny_run, "lab")
+    with pytest.raises(InputError, match="responses.csv: holds 1 session.* withdrawn after it was written"):
+        analyse_run(tiny_run, "lab", [folder / "responses.csv"])
 
 
 def test_collect_reads_the_database_it_is_given(make, tiny_run, key_file, tmp_path, capsys):
