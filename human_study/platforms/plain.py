@@ -28,8 +28,8 @@ NEEDED = {"worker_id": "worker", "image_id": "image", "left_method": "left", "ri
 OURS = {"schema_version", "study_id", "spec_sha256", "assignment_id", "choice_method", "outcome", "sentinel_ok",
         "accepted", "used", "exclude_reasons"}
 # what jsPsych adds to every trial; `stimulus` is markup or a file's name, the methods stand in left and right
-OF_JSPSYCH = {"trial_type", "time_elapsed", "internal_node_id", "plugin_version", "rt_key_duration", "stimulus", "success",
-              "timeout", "failed_images", "failed_audio", "failed_video", "view_history"}
+OF_JSPSYCH = {"trial_type", "time_elapsed", "internal_node_id", "plugin_version", "rt_key_duration", "stimulus",
+              "success", "timeout", "failed_images", "failed_audio", "failed_video", "view_history"}
 SIDES = {"left": "left", "right": "right", "tie": "tie", "none": "none", "": "none"}
 # of jsPsych's buttons the first two, of its keys those of two hands; a third button may be anything: it is not guessed
 BUTTONS = {"0": "left", "0.0": "left", "1": "right", "1.0": "right", "arrowleft": "left", "arrowright": "right",

@@ -159,7 +159,7 @@ def test_jspsychs_own_data(written, tmp_path):
     (tmp_path / "all.json").write_text(json.dumps(together))
     pd.testing.assert_frame_equal(read_plain([tmp_path / "all.json"], "mine")[0], whole)
     table = pd.DataFrame(together).astype(object)
-    as_csv, _ = read_plain([written(table, "all.csv", na_rep="null", quoting=csv.QUOTE_ALL)], "mine")  # data.get().csv()
+    as_csv, _ = read_plain([written(table, "all.csv", na_rep="null", quoting=csv.QUOTE_ALL)], "mine")  # data.csv()
     pd.testing.assert_frame_equal(as_csv, whole)
 
 
