@@ -187,12 +187,15 @@ def write_responses(frame: pd.DataFrame, file: Path) -> None:
             frame.assign(**as_text).to_csv(temporary, index=False, encoding="utf-8", lineterminator="\n")
 
 
+JSPSYCH = ("rt", "response", "stimulus", "time_elapsed")
+
+
 def like_jspsych(frame: pd.DataFrame) -> pd.DataFrame:
-    """The table with the names that jsPsych gives to a trial's data: rt, response, stimulus, time_elapsed."""
+    """The table with the names that jsPsych gives to a trial's data, JSPSYCH, beside its own."""
     stimulus = [[f"{method}/{image}" for method in pair] for *pair, image in
                 zip(frame["left_method"], frame["right_method"], frame["image_id"], strict=True)]
-    return frame.assign(rt=frame["rt_ms"], response=frame["chosen"], stimulus=stimulus,
-                        time_elapsed=frame["response_ts"])
+    values = (frame["rt_ms"], frame["chosen"], stimulus, frame["response_ts"])
+    return frame.assign(**dict(zip(JSPSYCH, values, strict=True)))
 
 
 def read_responses(file: Path) -> pd.DataFrame:
@@ -201,6 +204,9 @@ def read_responses(file: Path) -> pd.DataFrame:
     try:
         if file.suffix == ".parquet":
             frame = pd.read_parquet(file)
+        elif file.suffix == ".json":
+            trials = pd.read_json(file, dtype=False)
+            frame = trials.drop(columns=[name for name in JSPSYCH if name in trials])
         else:
             text = {column.name: "str" for column in COLUMNS if column.kind == "text"}
             header = pd.read_csv(file, encoding="utf-8-sig", nrows=0).columns

@@ -186,7 +186,11 @@ def test_the_tidy_table_goes_out_with_jspsychs_names_and_comes_back(written, tmp
     assert not refused
     pd.testing.assert_frame_equal(again, frame)
     write_responses(frame, tmp_path / "tidy.csv")
-    pd.testing.assert_frame_equal(read_responses(tmp_path / "tidy.csv"), frame)
+    for name in ("tidy.csv", "tidy.json"):
+        pd.testing.assert_frame_equal(read_responses(tmp_path / name), frame)
+    (tmp_path / "tidy.json").write_text("{")
+    with pytest.raises(InputError, match="tidy.json: not a readable table"):
+        read_responses(tmp_path / "tidy.json")
 
 
 def test_every_column_has_a_meaning():

@@ -180,6 +180,9 @@ def test_the_table_for_the_analysis_is_never_lost(make, tiny_run, tmp_path, caps
     assert "--release needs --out" in refused([*arguments, "--release"], capsys)
     assert "--release needs --out" in refused([*arguments, "--release", "--out", str(own)], capsys)
     main([*arguments, "--release", "--out", str(tmp_path / "public.csv")])
+    for _ in range(2):
+        main([*arguments, "--out", str(tmp_path / "answers.json")])
+    assert read_responses(tmp_path / "answers.json").equals(export_responses(folder))
     main(arguments)
     main(arguments)  # its own rows may be written again
     frame = read_responses(own)
