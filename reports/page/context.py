@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evaluation.rundir import Method, RunDirectory, Score
-from reports.findings import doubts, people, verdict
+from reports.findings import doubts, people, trust, verdict
 from reports.findings.ranking import ranking
 from reports.page.held import held_against_reference
 from reports.record import beside, facts, published
@@ -46,6 +46,7 @@ def context(run: RunDirectory) -> dict[str, Any]:
         "methods": methods, "rows": rows, "duration": duration,
         "ranking": ranking(table),
         "metrics": _metrics(rows, scores, table, classes),
+        "trust": trust.sentences(run),
         "differences": differences, "reference": _reference(differences, rows),
         "seeds": seeds, "clear": verdict.CLEAR,
         "per_class": classes, "class_doubts": doubts.classes_above_photographs(classes),

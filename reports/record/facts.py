@@ -12,7 +12,7 @@ from reports.record.names import counted, dataset_title, expectation, listed, me
 from reports.record.tables import ScoreTable, missing, stale_scores
 
 _WORTH = re.compile(r"worth about (\d+) independent")
-CONDITIONAL = ("modes", *COMPARED)  # metrics that many a run can have no score of
+CONDITIONAL = ("modes", "trust", *COMPARED)  # metrics that many a run can have no score of
 
 
 def facts(run: RunDirectory, record: Mapping, methods: Sequence[Method],
