@@ -300,7 +300,9 @@ def test_scores_on_squeezenet_have_their_own_name_and_the_engine_agrees(squeezen
     options = ScoreConfig(extractors=[squeezenet])
     score_run(tiny_run, Context(bootstrap=200, options=options), ["distances"])
     score = next(s for s in tiny_run.scores("distances") if s.method == "pix2pix")
-    assert {v.name for v in score.values} == {f"{name}-SqueezeNet" for name in ("FD", "KD", "precision", "recall")}
+    names = ("FD", "KD", "precision", "recall", "density", "coverage")
+    assert {v.name for v in score.values} == {*(f"{name}-SqueezeNet" for name in names),
+                                              "KD-SqueezeNet, own photograph left out"}
     assert score.protocol["extractors"]["SqueezeNet"]["resize"] == "none"
     extractor = EXTRACTORS["squeezenet"](squeezenet, None, "cpu")
     theirs = torch_fidelity.calculate_metrics(
