@@ -202,7 +202,8 @@ class Reference:
             if seed and (took is None or left < took * self.share()):
                 return
             began = self.clock.now()
-            jobs = ["--executor", "processes", "--jobs", str(self.scale.jobs)] if self.scale.jobs else []
+            jobs = ["--executor", "processes", "--jobs", str(self.scale.jobs)] \
+                if self.scale.jobs else ["--executor", "local"]
             done = self.call(f"train-seed-{seed}", "evaluation.run", "--stages", "train", *jobs,
                              *self.run_arguments(seed, images, methods), limit=left)
             if trained := self.trained(seed):
