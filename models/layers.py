@@ -115,16 +115,15 @@ def xavier_init(network: nn.Module) -> None:
 
 @torch.no_grad()
 def smooth_start(network: nn.Module) -> None:
-    """Make every transposed convolution of stride 2 start as an interpolation followed by a random 1x1 convolution.
+    """Make every 4x4 transposed convolution of stride 2 start as bilinear doubling and a random 1x1 convolution.
 
-    Kernels 2x2: nearest neighbour (Aitken et al. 2017); 4x4: bilinear (Long et al. 2015). With independent weights per
-    tap, each of the four output phases starts as another random map: stripes and checks that a short training must
-    first unlearn. The variance of the outputs stays what it was. Call it after the weights are drawn.
+    After Long et al. 2015. With independent weights per tap, each of the four output phases starts as another random
+    map: checks that a short training must first unlearn. The variance of the outputs stays what it was. Call it after
+    the weights are drawn.
     """
-    ramps = {2: torch.ones(2), 4: torch.tensor([0.25, 0.75, 0.75, 0.25]) * 2**0.5}
+    ramp = torch.tensor([0.25, 0.75, 0.75, 0.25]) * 2**0.5
     for module in network.modules():
         if isinstance(module, nn.ConvTranspose2d):
-            ramp = ramps[module.kernel_size[0]]
             module.weight.copy_(module.weight[:, :, :1, :1] * torch.outer(ramp, ramp))
 
 
