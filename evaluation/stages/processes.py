@@ -8,9 +8,11 @@ of cores.
 import multiprocessing
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
+import types
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -144,18 +146,25 @@ def _end(code: int) -> str:
     if code < 0:
         fault = ", a fault of this machine or of torch's kernels" if -code in FAULTS else ""
         return f"was ended by {signal.Signals(-code).name}{fault}; {kept}: start the same command again to go on"
-    return f"ended with exit code {code}; {kept}: start the same command again to go on"
+    return f"ended with exit code {code}, see its own words above; {kept}: start the same command again to go on"
 
 
 @contextmanager
 def _inherited(threads: int) -> Iterator[None]:
-    """What workers take over at their start: threads of torch, and Ctrl-C left to the parent, who stops them."""
+    """What workers take over at their start: threads of torch, and Ctrl-C left to the parent, who stops them.
+
+    Not the parent's main module, which multiprocessing runs in every child: that may be a notebook, the app's script or
+    a script without `if __name__ == "__main__"`, and tasks are never of it.
+    """
     before, on_interrupt = os.environ.get("OMP_NUM_THREADS"), signal.getsignal(signal.SIGINT)
+    main = sys.modules["__main__"]
     os.environ["OMP_NUM_THREADS"] = str(threads)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.modules["__main__"] = types.ModuleType("__main__")
     try:
         yield
     finally:
+        sys.modules["__main__"] = main
         signal.signal(signal.SIGINT, on_interrupt)
         del os.environ["OMP_NUM_THREADS"]
         if before is not None:
@@ -163,21 +172,35 @@ def _inherited(threads: int) -> Iterator[None]:
 
 
 def _work(connection: Connection, preset: dict[str, Any], folder: str, threads: int) -> None:
-    """A worker: tasks until it is stopped. Exceptions travel to the parent; a stopped worker takes no other task."""
+    """A worker: tasks until it is stopped. Whatever it fails on travels to the parent."""
     torch.set_num_threads(threads)
     threading.Thread(target=_end_with_parent, daemon=True).start()
-    suite = Suite(Preset.model_validate(preset), Path(folder), connection.send)
-    while True:
-        task, name = connection.recv()
-        try:
-            connection.send((None, task(suite, name)))
-        except Interrupted as stopped:
-            connection.send((stopped, None))
-            return
-        except (InputError, OSError) as error:
-            connection.send((error, None))
-        except Exception:
-            connection.send((RuntimeError(f"{name}: {traceback.format_exc()}"), None))
+    try:
+        suite = Suite(Preset.model_validate(preset), Path(folder), connection.send)
+        while _answered(connection, suite):
+            pass
+    except EOFError:  # the parent has let go of it
+        return
+    except (Exception, SystemExit) as error:
+        connection.send((_told(error, "a worker process"), None))
+
+
+def _answered(connection: Connection, suite: Suite) -> bool:
+    """Do the next task. A stopped worker takes no other one."""
+    task, name = connection.recv()
+    try:
+        connection.send((None, task(suite, name)))
+    except (Exception, SystemExit) as error:
+        connection.send((_told(error, name), None))
+        return not isinstance(error, Interrupted)
+    return True
+
+
+def _told(error: BaseException, name: str) -> BaseException:
+    """What is meant for people as it is; anything else with its traceback, which a connection does not carry."""
+    if isinstance(error, (Interrupted, InputError, OSError)):
+        return error
+    return RuntimeError(f"{name}: {traceback.format_exc()}")
 
 
 def _end_with_parent() -> None:

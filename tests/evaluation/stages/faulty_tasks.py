@@ -33,3 +33,7 @@ def train_on_bad_kernels(suite, name):
 
 def end_by_a_fault(suite, name):
     os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def leave(suite, name):
+    raise SystemExit("no more of this")

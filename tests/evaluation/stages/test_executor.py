@@ -5,6 +5,7 @@ import signal
 import sys
 import threading
 import time
+import types
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from training.suite import Suite
 
 sys.path.append(str(Path(__file__).parent))  # also of the processes that are started here
 
-from faulty_tasks import ENDS, end_by_a_fault, train_on_bad_kernels  # noqa: E402
+from faulty_tasks import ENDS, end_by_a_fault, leave, train_on_bad_kernels  # noqa: E402
 
 METHODS = ["crn", "image_space"]
 
@@ -138,7 +139,7 @@ def test_what_bf16_kernels_end_on_a_cluster_is_trained_in_float32(tmp_path, loca
     check_trained_in_float32(dict(RayExecutor(suite).map(train_on_bad_kernels, names)), names, suite)
 
 
-@pytest.mark.parametrize(("code", "text"), [(3, "ended with exit code 3; the last"), (
+@pytest.mark.parametrize(("code", "text"), [(3, "ended with exit code 3, see its own words above; the last"), (
     -signal.SIGABRT, "was ended by SIGABRT; the last"), (
     -signal.SIGSEGV, "was ended by SIGSEGV, a fault of this machine or of torch's kernels; the last")])
 def test_how_a_process_ended_is_told_as_what_it_is(code, text):
@@ -151,6 +152,17 @@ def test_a_killed_process_is_not_tried_again(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"image_space: its process was killed \(SIGKILL\), perhaps .* --jobs 1"):
         dict(executor.map(train_on_bad_kernels, ["image_space"]))
     assert executor.workers == []
+
+
+def test_why_a_process_ended_arrives_whatever_the_main_module_is(tmp_path, monkeypatch):
+    script = types.ModuleType("__main__")  # as Streamlit leaves it: multiprocessing runs its file in every child
+    script.__file__ = str(tmp_path / "script.py")
+    Path(script.__file__).write_text("raise SystemExit('the main module ran')")
+    monkeypatch.setitem(sys.modules, "__main__", script)
+    executor = ProcessExecutor(on_a_cpu_with_bad_kernels(tmp_path), 1)
+    with pytest.raises(RuntimeError, match="(?s)image_space: Traceback.*SystemExit: no more of this"):
+        dict(executor.map(leave, ["image_space"]))
+    assert sys.modules["__main__"] is script
 
 
 def test_a_fault_in_float32_has_no_other_precision_to_go_to(tmp_path):

@@ -53,6 +53,7 @@ def app(monkeypatch):
         if not arguments or not arguments[0].startswith("--"):
             arguments = ["--run", *arguments]
         monkeypatch.setattr(sys, "argv", ["app.py", *arguments])
+        monkeypatch.setitem(sys.modules, "__main__", sys.modules["__main__"])  # Streamlit leaves the script there
         test = AppTest.from_file(str(SCRIPT), default_timeout=30)
         test.query_params.update(query)
         test._page_hash = calc_hash(page.lower().replace(" ", "-")) if page else ""  # as a click in the menu does
