@@ -58,7 +58,7 @@ def parser() -> argparse.ArgumentParser:
     usage.add_argument("--images", type=int, default=6000, help="seen in training, of those photographs; default: 6000")
     usage.add_argument("--name", default="", help="before the methods' names in memorise.json, e.g. the loss network")
     usage.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    usage.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="settings")
+    usage.add_argument("--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE", dest="settings")
     usage.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     return usage
 

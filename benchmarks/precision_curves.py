@@ -46,7 +46,7 @@ def parser() -> argparse.ArgumentParser:
     usage.add_argument("--method", default="crn")
     usage.add_argument("--images", type=int, default=1600, help="seen in each training; default: 1600")
     usage.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    usage.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="settings")
+    usage.add_argument("--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE", dest="settings")
     usage.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     return usage
 

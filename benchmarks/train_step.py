@@ -341,7 +341,7 @@ def parser() -> argparse.ArgumentParser:
     usage.add_argument("--compile", choices=["default", "reduce-overhead", "max-autotune"], nargs="+", default=[],
                        help="one more row each with torch.compile (reduce-overhead: CUDA graphs)")
     usage.add_argument("--rows", nargs="+", default=[], metavar="TEXT", help="only rows with one of these in the name")
-    usage.add_argument("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="settings",
+    usage.add_argument("--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE", dest="settings",
                        help="any keys of the preset, for example training.activation_checkpointing=true")
     usage.add_argument("--out", type=Path, metavar="FILE.json")
     return usage

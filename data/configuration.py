@@ -1,5 +1,6 @@
 """What a preset may say of the data; the strict base class of its sections; how values come together or are refused."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any, get_args
 
 import yaml
@@ -35,8 +36,24 @@ def merge(base: dict, over: dict) -> dict:
     return merged
 
 
-def apply_setting(values: dict, setting: str) -> None:
-    """Put one `key=value` (dotted key, YAML value) into nested values. Raises InputError for anything else."""
+def apply_settings(values: dict, settings: Iterable[str]) -> None:
+    """Put each `key=value` (dotted key, YAML value) into nested values.
+
+    Raises InputError for anything else, and for a key that stands twice, alone or within a section given as a whole:
+    what holds would depend on the order.
+    """
+    given: dict[str, str] = {}
+    for setting in settings:
+        key = setting.partition("=")[0]
+        for other, before in given.items():
+            if f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}."):
+                raise InputError(f"--set {setting}: '{min(key, other, key=len)}' stands twice, before in {before}; "
+                                 "give every key once")
+        _apply(values, setting)
+        given[key] = setting
+
+
+def _apply(values: dict, setting: str) -> None:
     key, equals, text = setting.partition("=")
     if not equals or not key:
         raise InputError(f"--set {setting}: expected key=value, for example training.images_seen=5000")

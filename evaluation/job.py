@@ -273,12 +273,12 @@ def make_preset(args: Namespace) -> Preset:
     settings += [f"methods=[{args.methods}]"] if args.methods else []
     settings += [f"study.reference={json.dumps(args.reference)}"] if args.reference else []
     args.preset = args.preset or chosen_preset(args)
-    if args.preset == IMAGES and args.images and not args.reference:
-        settings.append(f"study.reference={json.dumps(args.images[0].partition('=')[0])}")
-    preset = load_preset(args.preset, settings)
+    first = [f"study.reference={json.dumps(args.images[0].partition('=')[0])}"] if args.images else []
+    defaults = first if args.preset == IMAGES else []
+    preset = load_preset(args.preset, settings, defaults)
     if preset.score.protocol:
         wanted = named_protocol(preset.score.protocol, preset.data.dataset)
-        preset = load_preset(args.preset, [*wanted.settings(), *settings])
+        preset = load_preset(args.preset, settings, [*defaults, *wanted.settings()])
     check_preset_options(preset)
     for name in preset.methods:
         method_spec(name, preset)
@@ -314,7 +314,7 @@ def run(args: Namespace, command: str) -> int:
         stages = list(STAGES) if args.all else parse_stages(args.stages)
         preset = make_preset(args)
         images = parse_images(args.images, preset.methods)
-        if args.preset == IMAGES and images and not any(setting.startswith("data.size=") for setting in args.settings):
+        if args.preset == IMAGES and images and "size" not in preset.data.model_fields_set:
             take_size(preset, images[0][1])
         if "train" in stages:
             if not preset.methods:

@@ -3,13 +3,14 @@
 A preset file names only what differs from these defaults; `extends: NAME` starts from another preset.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from data.configuration import DataConfig, Images, Section, Seed, apply_setting, first_problem, merge
+from data.configuration import DataConfig, Images, Section, Seed, apply_settings, first_problem, merge
 from data.errors import InputError, nearest
 from data.files import read_yaml
 
@@ -168,14 +169,15 @@ def preset_names() -> list[str]:
     return sorted(file.stem for file in PRESET_FOLDER.glob("*.yaml"))
 
 
-def load_preset(name_or_file: str, settings: list[str] = ()) -> Preset:
+def load_preset(name_or_file: str, settings: Sequence[str] = (), defaults: Sequence[str] = ()) -> Preset:
     """Read a preset by name or from a YAML file, apply `key=value` settings (dotted keys), and validate.
 
-    Raises InputError for an unknown preset (with the nearest known name), broken YAML, an unknown key, a wrong type.
+    defaults: settings that hold unless `settings` say otherwise. Raises InputError for an unknown preset (with the
+    nearest known name), broken YAML, an unknown key, a wrong type, a setting given twice.
     """
     values = _read(name_or_file, Path(), seen=())
-    for setting in settings:
-        apply_setting(values, setting)
+    apply_settings(values, defaults)
+    apply_settings(values, settings)
     return validate(values, f"preset {name_or_file}")
 
 

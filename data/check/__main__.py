@@ -10,6 +10,7 @@ Writes a contact sheet of pairs with a legend. The exit code is 1 where there ar
 
 import argparse
 import hashlib
+import json
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from pydantic import ValidationError
 from data import DATASETS, SPLITS, open_dataset
 from data.check.balance import count_classes, doubts, nonsense
 from data.check.sheet import contact_sheet
-from data.configuration import DataConfig, apply_setting, first_problem
+from data.configuration import DataConfig, apply_settings, first_problem
 from data.errors import InputError, one_line_errors
 from data.files import atomic_path
 from data.labels import LabelSpace
@@ -138,9 +139,9 @@ def parser() -> argparse.ArgumentParser:
 
 
 def configuration(args: argparse.Namespace) -> DataConfig:
-    values = {"dataset": args.dataset, "path": args.path, "train": None, "val": None}
-    for setting in args.settings:
-        apply_setting(values, setting.removeprefix("data."))
+    values = {"train": None, "val": None}
+    given = [f"dataset={json.dumps(args.dataset)}", *([f"path={json.dumps(args.path)}"] if args.path else [])]
+    apply_settings(values, [*given, *(setting.removeprefix("data.") for setting in args.settings)])
     try:
         return DataConfig.model_validate(values)
     except ValidationError as error:

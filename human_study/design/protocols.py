@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from pydantic import Field, ValidationError, model_validator
 
-from data.configuration import apply_setting, first_problem, merge
+from data.configuration import apply_settings, first_problem, merge
 from data.errors import InputError, nearest
 from data.files import fingerprint, read_yaml
 from human_study.design.matlab import EXPOSURES_MS, SENTINEL_MS
@@ -185,8 +185,7 @@ def load_protocol(name_or_file: str, settings: Sequence[str] = ()) -> Protocol:
         raise InputError(f"unknown protocol '{base}': {nearest(str(base), PROTOCOLS)} (or give a .yaml file)")
     # texts stay with their language: only what the values say is laid over the ready ones
     merged = merge(PROTOCOLS[base].model_dump(exclude={"texts"}) if base else {}, {"texts": {}, **values})
-    for setting in settings:
-        apply_setting(merged, setting)
+    apply_settings(merged, settings)
     return validate(merged, where)
 
 

@@ -58,3 +58,19 @@ def test_presets_in_a_circle(tmp_path):
     (tmp_path / "inner" / "other.yaml").write_text("extends: ../own.yaml")
     with pytest.raises(InputError, match="in a circle"):
         load_preset(str(tmp_path / "own.yaml"))
+
+
+@pytest.mark.parametrize("settings, message", [
+    (["seed=1", "training.lr=1", "seed=1"], "--set seed=1: 'seed' stands twice, before in seed=1"),
+    (["data.val=5", "data={train: 3}"], "--set data={train: 3}: 'data' stands twice, before in data.val=5"),
+    (["data={train: 3}", "data.val=5"], "--set data.val=5: 'data' stands twice, before in data={train: 3}"),
+    (["overrides.gan={lr: 1}", "overrides.gan.lr=2"], "'overrides.gan' stands twice")])
+def test_a_setting_stands_once(settings, message):
+    with pytest.raises(InputError) as error:
+        load_preset("street", settings)
+    assert message in str(error.value) and "\n" not in str(error.value)
+
+
+def test_settings_beside_each_other_and_over_the_defaults_of_a_command():
+    preset = load_preset("street", ["data.val=5", "data.train=7", "seed=3"], ["seed=1", "data.val=1", "data.seed=2"])
+    assert (preset.data.val, preset.data.train, preset.data.seed, preset.seed) == (5, 7, 2, 3)
