@@ -13,7 +13,7 @@ app: $(VENV)/.installed
 	$(BIN)/streamlit run reports/app.py -- --run $(OUT)
 
 test: $(VENV)/.installed-test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --durations 40
 
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .

@@ -107,7 +107,7 @@ def test_slow_connections_are_closed(make, monkeypatch, sent):
             trickle.start()
             while slow.recv(4096):
                 pass
-            assert 0.3 < time.monotonic() - started < 3
+            assert 0.3 < time.monotonic() - started < 8
             trickle.cancel()
         for _ in range(2):  # others are served, on one connection
             assert httpx.get(f"{site.origins[0]}/favicon.ico").status_code == 204
