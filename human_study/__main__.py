@@ -78,8 +78,8 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
         MAYBE_RUN, option("--layouts", "number of layouts, where there is no run yet", type=int), *BATCH,
         option("--pay", "per HIT", type=float), option("--pay-per-hour", "instead of --pay", type=float),
         option("--fee", "the platform's share on top of the pay, such as 0.33 (default 0)", type=float, default=0.0),
-        *SPREADS, option("--pilot", "a pilot's table of responses: the spreads are taken from it", type=Path,
-                         metavar="FILE"),
+        *SPREADS, option("--pilot", "a pilot's table of responses: spreads and time per answer come from it",
+                         type=Path, metavar="FILE"),
         option("--rounds", "simulated studies for the power (default %(default)s); 0: no power",
                type=whole(0), default=200), flag("--json", "numbers as JSON"))),
     "power": ("How many workers and trials a study needs: power by simulation.", (

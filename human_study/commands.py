@@ -36,14 +36,15 @@ def plan(args: Namespace) -> None:
     if not 0 < args.preference < 1:
         raise InputError(f"--preference {args.preference}: expected a share between 0 and 1")
     protocol, cast, layouts, seed = _planned(args)
+    answer_seconds = None
     if args.pilot:
         from human_study.rehearsal.pilot import spreads
         from human_study.table.responses import read_responses
-        found = spreads(read_responses(args.pilot), cast.reference, protocol.rules)
-        args.worker_sd, args.image_sd = found.worker_sd, found.image_sd
+        found = spreads(read_responses(args.pilot), cast.reference, protocol.rules, protocol.delay_ms)
+        args.worker_sd, args.image_sd, answer_seconds = found.worker_sd, found.image_sd, found.seconds
         print(found.line(), file=sys.stderr if args.json else sys.stdout)
     made = make_plan(protocol, cast, layouts, seed, args.pay, args.pay_per_hour, args.fee, args.preference,
-                     args.worker_sd, args.image_sd)
+                     args.worker_sd, args.image_sd, answer_seconds)
     if args.rounds:
         from human_study.rehearsal.power import with_power
         made = with_power(made, protocol, cast, layouts, seed, args.rounds)

@@ -93,10 +93,11 @@ def comparisons(protocol: Protocol, cast: Cast) -> list[Pair]:
     return [(cast.reference, other) for other in cast.others]
 
 
-def seconds(protocol: Protocol, exposures_ms: Sequence[int | None]) -> float:
-    """Estimated duration of trials: exposure and the delay before it where there is one, and the time to answer."""
+def seconds(protocol: Protocol, exposures_ms: Sequence[int | None], answer_seconds: float | None = None) -> float:
+    """Estimated duration of trials: exposure and the delay before it where there is one, and the time to answer (the
+    protocol's estimate unless another is given)."""
     waits = sum((ms + protocol.delay_ms) / 1000 for ms in exposures_ms if ms)
-    return waits + len(exposures_ms) * protocol.answer_seconds
+    return waits + len(exposures_ms) * (answer_seconds or protocol.answer_seconds)
 
 
 # --- the study without time limit: one table per baseline, every image exactly once ---------------------------------

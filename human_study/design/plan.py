@@ -20,6 +20,7 @@ IMAGE_SD = 0.8  # between images
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(41)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
 ENOUGH_POWER = 0.8  # the usual aim
+OTHER_TIME = 0.25  # share by which a pilot's time differs so much that participants should be told
 SMALL_HOURLY = 8.0  # US$; below it Prolific allows no study
 
 
@@ -49,6 +50,7 @@ class Plan:
     kinds_per_hit: dict[str, int]  # of the largest HIT
     repeated_scenes_per_hit: int
     minutes_per_hit: float
+    answer_seconds: float  # per trial, which the minutes rest on
     pay_per_hit: float | None
     pay_per_hour: float | None
     fee: float
@@ -101,14 +103,16 @@ def naive_width(preference: float, judgments: int) -> float:
 
 def make_plan(protocol: Protocol, cast: Cast, layouts: Sequence[str], seed: int = 0, pay: float | None = None,
               pay_per_hour: float | None = None, fee: float = 0.0, preference: float = PREFERENCE,
-              worker_sd: float = WORKER_SD, image_sd: float = IMAGE_SD) -> Plan:
-    """Draw the design and sum it up. pay: per HIT, or pay_per_hour; fee: the platform's share on top.
+              worker_sd: float = WORKER_SD, image_sd: float = IMAGE_SD, answer_seconds: float | None = None) -> Plan:
+    """Draw the design and sum it up. pay: per HIT, or pay_per_hour; fee: the platform's share on top; answer_seconds:
+    a pilot's, instead of the protocol's estimate.
 
     Raises InputError as `draw` does.
     """
     hits = draw(protocol, cast, layouts, "plan", seed)
     longest = max(hits, key=lambda hit: len(hit.trials))
-    minutes = seconds(protocol, [trial.exposure_ms for trial in longest.trials]) / 60
+    answer_seconds = answer_seconds or protocol.answer_seconds
+    minutes = seconds(protocol, [trial.exposure_ms for trial in longest.trials], answer_seconds) / 60
     if pay_per_hour is not None:
         pay = pay_per_hour * minutes / 60
     count = len(hits) * protocol.assignments
@@ -117,7 +121,7 @@ def make_plan(protocol: Protocol, cast: Cast, layouts: Sequence[str], seed: int 
         protocol.name, protocol.sha256(), len(hits), protocol.assignments, count,
         (min(len(hit.trials) for hit in hits), len(longest.trials)),
         {"test" if kind == "none" else kind: n for kind, n in sorted(kinds.items())},
-        max(_repeated(hit) for hit in hits), minutes, pay,
+        max(_repeated(hit) for hit in hits), minutes, answer_seconds, pay,
         pay / minutes * 60 if pay is not None else None, fee,
         pay * (1 + fee) * count if pay is not None else None, preference, worker_sd, image_sd,
         tuple(_cells(protocol, hits, preference, worker_sd, image_sd)))
@@ -160,7 +164,7 @@ def plan_text(plan: Plan, protocol: Protocol) -> str:
         f"protocol {plan.protocol}, specification of the protocol {plan.protocol_sha256}",
         f"{plan.hits} HITs x {plan.assignments} workers = {plan.workers} workers",
         f"{high if low == high else f'{low} to {high}'} trials per HIT ({kinds})",
-        f"about {plan.minutes_per_hit:.1f} minutes per HIT ({protocol.answer_seconds:g} s per answer"
+        f"about {plan.minutes_per_hit:.1f} minutes per HIT ({plan.answer_seconds:.3g} s per answer"
         + (" after exposure and delay)" if protocol.timed else ")"),
         _cost_line(plan), "",
         f"{'comparison':<40} {'ms':>6} {'judgments':>9} {'workers':>7} {'images':>6} "
@@ -190,6 +194,9 @@ def warnings(plan: Plan, protocol: Protocol) -> list[str]:
         found.append(f"{plan.pay_per_hour:.2f} per hour is below {SMALL_HOURLY:.2f}; pay by the pilot's median time")
     if plan.minutes_per_hit > protocol.limit_minutes:
         found.append(f"a HIT takes about {plan.minutes_per_hit:.0f} minutes, the limit is {protocol.limit_minutes}")
+    if abs(plan.answer_seconds / protocol.answer_seconds - 1) > OTHER_TIME:
+        found.append(f"participants are told a duration for {protocol.answer_seconds:g} s per answer, the pilot took "
+                     f"{plan.answer_seconds:.2g}: --set answer_seconds={plan.answer_seconds:.2g}")
     fewest = min(cell.workers for cell in plan.cells)
     if fewest < 10:
         found.append(f"{fewest} workers per comparison give an honest but very wide interval; more workers help, more "

@@ -1,4 +1,4 @@
-"""What a pilot says about people and images: the spreads that a plan assumes, from a table of responses."""
+"""What a pilot says about people and images: the spreads and the time that a plan assumes, from its responses."""
 
 from dataclasses import dataclass
 
@@ -17,7 +17,7 @@ LARGEST_SD = 5.0  # of log odds; beyond it every worker, or image, has one answe
 
 @dataclass(frozen=True)
 class Spreads:
-    """Spreads in log odds, as Plan has them, and what they rest on. seconds: median of the response times."""
+    """Spreads in log odds, as Plan has them, and what they rest on. seconds: per trial, see `seconds_per_trial`."""
 
     worker_sd: float
     image_sd: float
@@ -27,13 +27,13 @@ class Spreads:
     seconds: float | None
 
     def line(self) -> str:
-        time = f", {self.seconds:.1f} s per answer (median)" if self.seconds is not None else ""
+        time = f" and {self.seconds:.1f} s per answer" if self.seconds is not None else ""
         return (f"pilot: {self.judgments} judgments of {self.workers} workers and {self.images} images say spreads of "
                 f"{self.worker_sd:.2f} between workers and {self.image_sd:.2f} between images{time}")
 
 
-def spreads(frame: pd.DataFrame, reference: str, rules: QualityRules | None = None) -> Spreads:
-    """Spreads by the method of moments.
+def spreads(frame: pd.DataFrame, reference: str, rules: QualityRules | None = None, delay_ms: float = 0) -> Spreads:
+    """Spreads by the method of moments. delay_ms: the protocol's, before pictures with limited time.
 
     The covariance of two judgments of one worker of different images is the variance between workers, that of two
     judgments of one image by different workers the variance between images; pairs that share neither say what is
@@ -50,9 +50,25 @@ def spreads(frame: pd.DataFrame, reference: str, rules: QualityRules | None = No
     wanted = np.clip([by_worker, by_image], 0, 0.9 * likely * (1 - likely))
     fit = optimize.least_squares(lambda sd: (np.array(variances(likely, *sd)) - wanted) * 10, (0.5, 0.5),
                                  bounds=(0, LARGEST_SD))
-    times = frame["rt_ms"].dropna()
     return Spreads(*map(float, fit.x), used["worker_id"].nunique(), used["image_id"].nunique(), len(used),
-                   float(times.median() / 1000) if len(times) else None)
+                   seconds_per_trial(frame, delay_ms))
+
+
+def seconds_per_trial(frame: pd.DataFrame, delay_ms: float = 0) -> float | None:
+    """What Protocol.answer_seconds estimates: the median participant's mean time from one pair to the next, without
+    pauses, exposure and the delay before it. Tables without the page's clock (published ones, other tools') have only
+    the time of the answer itself; None where they have not even that.
+    """
+    rows = frame.sort_values(["session_id", "trial_index"])
+    later = rows.groupby("session_id", observed=True)[["trial_index", "onset_ts"]].shift(-1)
+    step = (later["onset_ts"] - rows["onset_ts"]).where(later["trial_index"] == rows["trial_index"] + 1)
+    waits = (rows["exposure_req_ms"] + delay_ms).fillna(0)
+    pauses = rows["paused_ms"].fillna(0) if "paused_ms" in rows else 0
+    spent = step - waits - pauses
+    if spent.isna().all():
+        spent = rows["rt_from_offset_ms"].fillna(rows["rt_ms"])
+    by_session = spent.groupby(rows["session_id"], observed=True).mean().dropna()
+    return float(by_session.median() / 1000) if len(by_session) else None
 
 
 def _moments(cell: pd.DataFrame) -> tuple[tuple[float, float], tuple[float, float], float, int]:

@@ -5,6 +5,7 @@ Participants come by a link of their own (/s/...), from a panel (/p/... with the
 that hold for one session only, and the right answers of sentinels stay here.
 """
 
+import logging
 import sqlite3
 
 from pydantic import ValidationError
@@ -13,7 +14,7 @@ from starlette.concurrency import run_in_threadpool
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from human_study.batch.page import page_config, render_document
@@ -27,6 +28,7 @@ from human_study.table.keys import same
 
 COOKIE, KIOSK_PAUSE_MS, REDIRECT_PAUSE_MS = "study", 8000, 2500
 ANONYMOUS = "anonymous"
+LOG = logging.getLogger("uvicorn.error")  # what the server prints for the experimenter
 WORKER_LETTERS = 128  # longest id a panel may give
 
 
@@ -142,13 +144,19 @@ def no_such_page(request: Request) -> Response:
 
 
 async def picture(request: Request) -> Response:
-    """Only names that this server gave out lead to a file: no path ever comes from a client."""
+    """Only names that this server gave out lead to a file: no path ever comes from a client. While the file cannot be
+    read (a drive that is gone for a moment) the page tries again."""
     site: Site = request.app.state.site
     asset_id = await run_in_threadpool(site.asset_of, request.path_params["name"])
     if asset_id is None:
         return PlainTextResponse("not found", 404)
-    return FileResponse(site.store.batch.image(asset_id), media_type="image/png",
-                        headers={"Cache-Control": "private, max-age=3600"})
+    try:
+        content = await run_in_threadpool(site.store.batch.image(asset_id).read_bytes)
+    except OSError as error:
+        if site.complaints.allows("pictures"):
+            LOG.error("participants wait for a picture: %s", error)
+        return PlainTextResponse("away", 503)
+    return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
 
 
 async def nothing(request: Request) -> Response:

@@ -45,6 +45,7 @@ class Site:
     limits: RateLimit = field(default_factory=lambda: RateLimit(rate=20, burst=60))  # of one session
     guesses: RateLimit = field(default_factory=lambda: RateLimit(rate=20, burst=100))  # of invalid links together
     newcomers: RateLimit = field(default_factory=lambda: RateLimit(rate=20, burst=100))  # of a panel together
+    complaints: RateLimit = field(default_factory=lambda: RateLimit(rate=0.1, burst=1))  # lines for the experimenter
     live: Live = field(default_factory=Live)
     _pictures: dict[tuple, dict[str, str]] = field(default_factory=dict)
     _names: dict[tuple, str] = field(default_factory=dict)

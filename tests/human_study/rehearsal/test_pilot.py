@@ -1,5 +1,7 @@
 """The spreads a pilot says, against those that its answers were drawn with."""
 
+import json
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,7 +9,7 @@ import pytest
 from data.errors import InputError
 from human_study.__main__ import main
 from human_study.design.plan import latent
-from human_study.rehearsal.pilot import spreads
+from human_study.rehearsal.pilot import seconds_per_trial, spreads
 from human_study.rehearsal.power import Design, draw
 from human_study.table.responses import make_responses, read_responses, write_responses
 
@@ -65,3 +67,37 @@ def test_a_pilot_is_apart_and_feeds_the_plan(tiny_run, tmp_path, capsys):
     text = capsys.readouterr().out
     assert f"spread (log odds) {expected.worker_sd:g} between workers" in text
     assert "2400 judgments of 60 workers" in text and "2.5 s per answer" in text
+
+
+def on_the_page(onsets, **more) -> pd.DataFrame:
+    """Two sessions on clocks of their own."""
+    frame = answered(np.ones(2 * len(onsets)), np.repeat([0, 1], len(onsets)), np.arange(2 * len(onsets)))
+    trials = np.tile(np.arange(len(onsets)), 2)
+    return make_responses(frame.assign(trial_index=trials, onset_ts=np.r_[onsets, np.add(onsets, 7e6)], **more))
+
+
+def test_time_per_answer_by_hand():
+    """From one pair to the next: 4 s and 6 s, of which 2 s were a pause; a reload begins another clock."""
+    assert seconds_per_trial(on_the_page([1000, 5000, 11000])) == 5
+    assert seconds_per_trial(on_the_page([1000, 5000, 11000], paused_ms=[0, 2000, 0] * 2)) == 4
+    assert seconds_per_trial(on_the_page([1000, 5000, np.nan, 11000])) == 4
+    timed = on_the_page([1000, 5000, 11000], exposure_req_ms=500)
+    assert seconds_per_trial(timed, delay_ms=500) == 4  # the plan adds exposure and delay itself
+    assert seconds_per_trial(on_the_page([np.nan] * 3, rt_ms=2000)) == 2  # another tool's table: the answer alone
+    assert seconds_per_trial(on_the_page([np.nan] * 3, rt_ms=np.nan)) is None
+
+
+def test_minutes_and_pay_follow_the_pilot(tmp_path, capsys):
+    file = tmp_path / "pilot.csv"
+    write_responses(pilot(.6, 1.0, .2, 0).assign(rt_ms=9000.0), file)
+    words = ["plan", "--layouts", "100", "--methods", "a", "--rounds", "0", "--pay-per-hour", "12", "--json"]
+    plans = []
+    for more in ([], ["--pilot", str(file)]):
+        main([*words, *more])
+        plans.append(json.loads(capsys.readouterr().out))
+    assert [one["answer_seconds"] for one in plans] == [4, 9]
+    assert plans[1]["minutes_per_hit"] == pytest.approx(plans[0]["minutes_per_hit"] * 9 / 4)
+    assert plans[1]["total_cost"] == pytest.approx(plans[0]["total_cost"] * 9 / 4)
+    assert plans[0]["protocol_sha256"] == plans[1]["protocol_sha256"]
+    main([*words[:-1], "--pilot", str(file)])
+    assert "(9 s per answer)" in (text := capsys.readouterr().out) and "--set answer_seconds=9" in text
