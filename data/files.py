@@ -95,6 +95,24 @@ def read_json(path: Path) -> Any:
         raise InputError(f"{path}: not valid JSON ({error})") from None
 
 
+def read_mapping(path: Path) -> dict[str, Any]:
+    """A JSON file that holds one object. Raises InputError for another one, and as read_json does."""
+    values = read_json(path)
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: a JSON object is expected, got {type(values).__name__}")
+    return values
+
+
+def read_made(path: Path) -> dict[str, Any]:
+    """What a JSON file says that can be made again: empty where there is none. A damaged one is said and removed."""
+    try:
+        return read_mapping(path) if Path(path).exists() else {}
+    except InputError:
+        print(f"  {path}: damaged, is made again", flush=True)
+        Path(path).unlink(missing_ok=True)
+        return {}
+
+
 class _Twice(Exception):
     """A key that an object has twice."""
 

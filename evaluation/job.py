@@ -16,7 +16,7 @@ import torch
 from baselines.methods import METHODS, OBJECTIVES, check_preset_options, method_spec
 from data import rendered
 from data.errors import InputError, nearest
-from data.files import fingerprint, read_image, read_json, sha256, write_json
+from data.files import fingerprint, read_image, read_json, read_made, sha256, write_json
 from evaluation.measuring.context import Context, versions
 from evaluation.measuring.images import add_images, check_images
 from evaluation.measuring.named_protocols import named_protocol
@@ -194,15 +194,16 @@ class Job:
         return [file for pattern in patterns for file in self.run.path.glob(pattern)]
 
     def _changed(self, stage: str, inputs: str) -> bool:
-        """Whether a stage has not been done with these inputs, or a file that it made is gone."""
-        marker = self.run.path / "stages" / f"{stage}.json"
-        if not marker.exists() or (done := read_json(marker))["inputs"] != inputs:
+        """Whether a stage has not been done with these inputs, or a file that it made is gone or has changed."""
+        done = read_made(self.run.path / "stages" / f"{stage}.json")
+        if done.get("inputs") != inputs or not isinstance(done.get("files"), dict):
             return True
-        return not all((self.run.path / file).exists() for file in done["files"])
+        return any(not (self.run.path / file).exists() or sha256(self.run.path / file) != digest
+                   for file, digest in done["files"].items())
 
     def _done(self, stage: str, inputs: str, files: Sequence[Path]) -> None:
-        listed = [str(file.relative_to(self.run.path)) for file in files]
-        write_json(self.run.path / "stages" / f"{stage}.json", {"inputs": inputs, "files": listed})
+        made = {str(file.relative_to(self.run.path)): sha256(file) for file in files}
+        write_json(self.run.path / "stages" / f"{stage}.json", {"inputs": inputs, "files": made})
 
 
 IMAGES = "images"  # the preset of pictures made elsewhere, for photographs and layouts in a folder

@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from data.errors import InputError
-from data.files import read_image, read_json, write_json
+from data.files import read_image, read_json, read_mapping, write_json
 from data.labels import LabelSpace
 
 PHOTOS = "photos"  # the real photographs scored as if synthesized: the oracle row
@@ -93,6 +93,20 @@ class Score:
         return next((value for value in self.values if value.name == name), None)
 
     @classmethod
+    def read(cls, file: Path) -> "Score":
+        """Raises InputError for a file that is no score."""
+        again = "delete it, and score or merge again"
+        try:
+            score = cls.from_json(read_json(file))
+            if not isinstance(score.protocol, dict):
+                raise TypeError("its protocol is not a mapping")
+        except InputError as error:
+            raise InputError(f"{error}; {again}") from None
+        except (KeyError, TypeError, AttributeError) as error:
+            raise InputError(f"{file}: not a score file ({error!r}); {again}") from None
+        return score
+
+    @classmethod
     def from_json(cls, content: dict) -> "Score":
         values = [Value(**{**v, "interval": tuple(v["interval"]) if v.get("interval") else None})
                   for v in content["values"]]
@@ -151,10 +165,18 @@ class RunDirectory:
         return self.path / "methods" / name
 
     def config(self) -> dict:
-        return read_json(self.path / "run.json")
+        """Raises InputError where it cannot be read, or is of something else."""
+        record = read_mapping(file := self.path / "run.json")
+        if not isinstance(record.get("config"), dict):
+            raise InputError(f"{file}: not the record of a run (no configuration in it)")
+        return record
 
     def labels(self) -> LabelSpace:
-        return LabelSpace.from_json(read_json(self.dataset / "labels.json"))
+        file = self.dataset / "labels.json"
+        try:
+            return LabelSpace.from_json(read_json(file))
+        except (KeyError, TypeError, ValueError) as error:
+            raise InputError(f"{file}: not the labels of a run ({error!r})") from None
 
     def layouts(self) -> list[str]:
         """Names of the validation layouts, sorted."""
@@ -178,9 +200,9 @@ class RunDirectory:
         return self.method_folder(method) / "variants" / f"{layout}_{u}.png"
 
     def modes(self) -> dict[str, dict]:
-        """Known appearance by layout; empty where the dataset has none."""
+        """Known appearance by layout; empty where the dataset has none. Raises InputError for a damaged file."""
         file = self.dataset / "modes.json"
-        return read_json(file) if file.exists() else {}
+        return read_mapping(file) if file.exists() else {}
 
     def method_names(self) -> list[str]:
         """Methods of this run that have images, in the order of the configuration, then by name."""
@@ -226,4 +248,4 @@ class RunDirectory:
     def scores(self, metric: str | None = None) -> list[Score]:
         """All scores, or those of one metric, sorted by metric and method."""
         pattern = f"{metric or '*'}/*.json"
-        return [Score.from_json(read_json(file)) for file in sorted((self.path / "scores").glob(pattern))]
+        return [Score.read(file) for file in sorted((self.path / "scores").glob(pattern))]

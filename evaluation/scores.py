@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import InputError, nearest
-from data.files import fingerprint, read_json, sha256
+from data.files import fingerprint, sha256
 from evaluation.measuring import leaks
 from evaluation.measuring.context import SCORING, Context, Work, check_block
 from evaluation.measuring.intervals import Statistic
@@ -19,7 +19,7 @@ from evaluation.metrics import distances as set_distances
 from evaluation.metrics import modes as mode_coverage
 from evaluation.networks.extractors import EXTRACTORS, check_extractor, check_weights
 from evaluation.networks.label_judges import check_judge, check_judge_files
-from evaluation.rundir import RunDirectory
+from evaluation.rundir import RunDirectory, Score
 from presets.schema import ScoreConfig
 
 
@@ -143,7 +143,7 @@ def _standing(work: Work, metric: str, scored: bool) -> Iterator[Path]:
     """The files that this call found or made, where the metric was scored. Deletes those that no longer hold: of a
     metric that was scored all others, of another metric those of images that have changed. Merged rows stay."""
     for file in sorted((work.run.path / "scores" / metric).glob("*.json")):
-        protocol = read_json(file)["protocol"]
+        protocol = Score.read(file).protocol
         if scored and protocol.get("inputs") in work.current:
             yield file
         elif "merged from" not in protocol and (scored or not _same_images(work, protocol.get("images"))):

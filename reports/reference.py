@@ -71,7 +71,7 @@ def load_reference(name: str | Path) -> Reference:
     if about.get("format") != FORMAT:
         raise InputError(f"{file}: format {about.get('format')!r}, expected {FORMAT!r}")
     seeds = folder / "seeds.json"
-    scores = [Score.from_json(read_json(file)) for file in sorted(folder.glob("scores/*/*.json"))]
+    scores = [Score.read(file) for file in sorted(folder.glob("scores/*/*.json"))]
     return Reference(folder, about, [Method(**m) for m in read_json(folder / "methods.json").values()], scores,
                      [read_json(file) for file in sorted(folder.glob("seeds/*.json"))],
                      read_json(seeds) if seeds.exists() else [])

@@ -38,10 +38,9 @@ def load(path: Path, mapped: bool = False) -> dict[str, Any]:
         raise InputError(f"{path}: no such checkpoint") from None
     except (PermissionError, IsADirectoryError):
         raise
-    except Exception as error:  # of half a file torch raises nearly anything, by where it ends
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(f"{path}: not a readable checkpoint ({reason}); damaged or copied in part: copy it again, or "
-                         "delete it to train again") from None
+    except Exception:  # of half a file torch raises nearly anything, by where it ends
+        raise InputError(f"{path}: not a readable checkpoint ({Path(path).stat().st_size:,} bytes); damaged or copied "
+                         "in part: copy it again, or delete it to train again") from None
     if not isinstance(saved, dict) or not saved.keys() >= KEYS:
         raise InputError(f"{path}: not a checkpoint of this suite")
     return saved

@@ -22,10 +22,16 @@ class TrainingLog:
         self.events = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
 
     def _keep_until(self, step: int) -> None:
-        rows = list(csv.reader(self.file.read_text().splitlines())) if self.file.exists() and step else []
+        text = self.file.read_text(errors="replace") if self.file.exists() and step else ""
+        whole = text[: text.rfind("\n") + 1].replace("\0", "")  # a line without its end is half a line
+        rows = list(csv.reader(whole.splitlines()))
+        if rows and rows[0][:1] != ["step"]:  # damaged: the rest goes on under columns of its own
+            print(f"  {self.file}: damaged, goes on from step {step}", flush=True)
+            rows = []
         if rows:
             self.columns = rows[0]
-        kept = rows[:1] + [row for row in rows[1:] if len(row) == len(rows[0]) and int(row[0]) <= step]
+        kept = rows[:1] + [row for row in rows[1:] if len(row) == len(rows[0]) and row[0].isdecimal()
+                           and int(row[0]) <= step]
         write_text(self.file, "".join(",".join(row) + "\n" for row in kept))
 
     def add(self, step: int, images: int, seconds: float, terms: dict[str, float]) -> None:

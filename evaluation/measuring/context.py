@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from data.errors import InputError
-from data.files import fingerprint, read_json
+from data.files import fingerprint
 from evaluation.measuring.consumers import FeatureConsumer
 from evaluation.measuring.dependence import LEAST_FOR_INTERVAL, LEAST_FOR_TEST
 from evaluation.measuring.intervals import Resampled, Statistic, resample, resample_counts
@@ -129,7 +129,7 @@ class Work:
     def stored(self, metric: str, method: str, inputs: str) -> bool:
         """Whether this very score stands in the run directory already."""
         file = self.run.score_file(metric, method)
-        return file.exists() and read_json(file)["protocol"].get("inputs") == inputs
+        return file.exists() and Score.read(file).protocol.get("inputs") == inputs
 
     @property
     def block(self) -> int:

@@ -86,19 +86,36 @@ def _standard(thumbnails: np.ndarray) -> np.ndarray:
     return np.divide(flat, length, out=np.zeros_like(flat), where=length > 0)
 
 
+def training_photographs(run: RunDirectory) -> tuple[set[str] | None, np.ndarray | None]:
+    """Hashes of the training photographs' pixels and their thumbnails, uint8 [M, 16, 32], as far as the run has them.
+    Raises InputError for damaged files."""
+    trained = thumbnails = None
+    if run.train_file.exists():
+        try:
+            trained = set(read_json(run.train_file)["photo_sha256"])
+        except (KeyError, TypeError):
+            raise InputError(f"{run.train_file}: not the hashes of training photographs") from None
+    if run.train_thumbnails.exists():
+        try:
+            thumbnails = np.load(run.train_thumbnails)
+        except (OSError, ValueError, EOFError):
+            raise InputError(f"{run.train_thumbnails}: damaged") from None
+    return trained, thumbnails
+
+
 def check_photographs(run: RunDirectory, alike: float = ALIKE) -> dict[str, Any]:
     """What a protocol says of the check. Raises InputError when a photograph of the scored set was trained on: by its
     pixels (dataset/train.json), or changed a little or mirrored (thumbnails that correlate by more than `alike`)."""
-    if not run.train_file.exists():
+    trained, thumbnails = training_photographs(run)
+    if trained is None:
         return {"photographs": "no training photographs are known"}
     photos = {name: read_image(run.photo_file(name)) for name in run.layouts()}
-    trained = set(read_json(run.train_file)["photo_sha256"])
     _refuse(run, [name for name, photo in photos.items() if _pixels(photo) & trained], "were trained on")
-    if not run.train_thumbnails.exists() or not trained:
+    if thumbnails is None or not trained:
         return {"photographs": "no training photograph by its pixels; near duplicates were not looked for: no "
                                "thumbnails of the training photographs"}
     own = np.stack([thumbnail(photo.transpose(2, 0, 1)) for photo in photos.values()])
-    found = likeness(own, np.load(run.train_thumbnails))
+    found = likeness(own, thumbnails)
     _refuse(run, [name for name, like in zip(photos, found, strict=True) if like > alike],
             f"look like training photographs (correlation of thumbnails above {alike}, mirrored or not)",
             "; where they are right as they are, raise score.alike, which stands in every protocol")

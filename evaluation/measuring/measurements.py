@@ -151,7 +151,10 @@ class Measurements:
                     return False
                 self._loaded[method, consumer.key] = {name: stored[name] for name in stored.files if name != "key"}
                 return True
-        except (OSError, ValueError, KeyError, EOFError, BadZipFile, zlib.error):  # none yet, or damaged: measure again
+        except FileNotFoundError:
+            return False
+        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error):
+            print(f"  {file}: damaged, is measured again", flush=True)
             return False
 
     def _key(self, method: str, consumer: Consumer) -> str:

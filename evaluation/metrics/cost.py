@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from data.files import read_json, write_json
+from data.files import read_mapping, write_json
 from evaluation.measuring.context import Work
 from evaluation.rundir import RunDirectory, Value
 
@@ -75,7 +75,7 @@ def score(work: Work) -> None:
     """Write the cost of every method from cost.json; methods that are only images have none."""
     for method in work.measurements.methods.values():
         file = work.run.method_folder(method.name) / "cost.json"
-        cost = read_json(file) if file.exists() else {}
+        cost = read_mapping(file) if file.exists() else {}
         inputs = work.inputs(METRIC, method.name, [cost, method.parameters, method.training_seconds])
         if not work.stored(METRIC, method.name, inputs):
             work.write(METRIC, method.name, inputs, _values(cost, method), _protocol(cost))

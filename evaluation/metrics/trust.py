@@ -11,7 +11,7 @@ rewards blur, whatever it says of methods. One entry for each score of the table
 
 from typing import Any
 
-from data.files import read_json, write_json
+from data.files import read_mapping, write_json
 from evaluation.measuring.context import Work
 from evaluation.measuring.perceptual_distance import perceptual_consumers
 from evaluation.metrics.known_truth import Triples, known_truth
@@ -35,7 +35,7 @@ def score(work: Work) -> None:
                 "extractors": {c.extractor.label: c.extractor.full for c in work.extractors},
                 "LPIPS": {c.label: c.protocol for c in lpips}}
     inputs = work.inputs(METRIC, "", [protocol, work.measurements.dataset_hash()])
-    if file.exists() and read_json(file).get("protocol", {}).get("inputs") == inputs:
+    if file.exists() and read_mapping(file).get("protocol", {}).get("inputs") == inputs:
         return
     others = {c.label: lambda a, b, c=c: {"maps": c.compare(c.pictures(a), c.pictures(b))} for c in lpips}
     table = known_truth(Triples(street, LAYOUTS), None, [c.extractor for c in work.extractors], others)

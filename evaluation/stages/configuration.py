@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import InputError
-from data.files import read_json, write_json
+from data.files import write_json
+from evaluation.rundir import RunDirectory
 from evaluation.stages import lock
 from presets.schema import Preset
 
@@ -27,11 +28,11 @@ def claim_run(folder: Path, preset: Preset, name: str, versions: dict[str, str],
     file = folder / "run.json"
     config = preset.model_dump()
     if file.exists():
-        before = read_json(file)
+        before = RunDirectory(folder).config()
         _refuse_difference(folder, before["config"], config)
         methods = [*before["config"]["methods"], *config["methods"]]
         config["methods"] = list(dict.fromkeys(methods))
-        versions = before["versions"] | versions
+        versions = before.get("versions", {}) | versions
         command = before.get("command", command)
     elif folder.exists() and (not folder.is_dir() or any(entry.name != lock.NAME for entry in folder.iterdir())):
         raise InputError(f"{folder}: not empty and not a run directory (no run.json); give another --out")

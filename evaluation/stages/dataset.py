@@ -5,10 +5,10 @@ import numpy as np
 from data import rendered
 from data.check.balance import check_balance, count_classes
 from data.errors import InputError
-from data.files import atomic_path, fingerprint, read_json, write_json, write_png
+from data.files import atomic_path, fingerprint, read_made, write_json, write_png
 from data.pairs import PairDataset, pairs_key
 from evaluation.measuring.images import pixel_hash
-from evaluation.measuring.leaks import THUMBNAIL, thumbnail
+from evaluation.measuring.leaks import THUMBNAIL, thumbnail, training_photographs
 from evaluation.rundir import RunDirectory
 from presets.schema import DataConfig
 
@@ -24,16 +24,27 @@ def _pairs(train: PairDataset, val: PairDataset) -> str:
 def is_written(run: RunDirectory, config: DataConfig, train: PairDataset, val: PairDataset) -> bool:
     """Whether the run has its validation pairs as files, none of them lost. Raises InputError when they are those of
     other data."""
-    marker = run.dataset_marker
-    written = read_json(marker) if marker.exists() else {}
+    written = read_made(run.dataset_marker)
     if written.get("fingerprint") != dataset_key(config):
         return False
     if written["pairs"] != _pairs(train, val):
         raise InputError(f"{run.dataset}: made of other pairs than {config.path or config.dataset} has; give another "
                          "--out, or the data that this run was begun with")
-    return run.train_thumbnails.exists() and all(
+    return _is_readable(run) and all(
         file.exists() for name in map(val.name, range(len(val)))
         for file in (run.photo_file(name), run.dataset / "layouts" / f"{name}.png"))
+
+
+def _is_readable(run: RunDirectory) -> bool:
+    """Whether what stands beside the pictures can be read. What is damaged is said, once: the dataset is no longer
+    complete."""
+    try:
+        run.labels(), run.modes()
+        return training_photographs(run)[1] is not None
+    except InputError as error:
+        print(f"  {error}; the dataset is written again", flush=True)
+        run.dataset_marker.unlink(missing_ok=True)
+        return False
 
 
 def _write_training_photographs(run: RunDirectory, train: PairDataset) -> np.ndarray:

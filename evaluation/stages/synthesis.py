@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor, nn
 
-from data.files import fingerprint, read_json, sha256, write_json, write_png
+from data.files import fingerprint, read_json, read_made, sha256, write_json, write_png
 from evaluation.measuring.images import variants_of
 from evaluation.metrics.cost import measure, write_cost
 from evaluation.rundir import RunDirectory
@@ -26,8 +26,8 @@ def synthesis_key(run: RunDirectory, method: str, seed: int) -> str:
 
 def is_synthesized(run: RunDirectory, method: str, seed: int) -> bool:
     """Whether every image is there and was made from this checkpoint and these layouts."""
-    marker = run.method_folder(method) / MARKER
-    if not marker.exists() or (made := read_json(marker))["fingerprint"] != synthesis_key(run, method, seed):
+    made = read_made(run.method_folder(method) / MARKER)
+    if not made or made.get("fingerprint") != synthesis_key(run, method, seed):
         return False
     return all(file.exists() for name in run.layouts()
                for file in [run.image_file(method, name), *variants_of(run, method, made["images_per_layout"], name)])

@@ -194,14 +194,10 @@ def _newest(run: RunDirectory) -> tuple[int, float]:
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _scores(path: str, changed: tuple[int, float]) -> tuple[list[Score], list[str]]:
     """All scores and a line per file that is none; `changed` makes a new entry when a file does."""
-    from data.files import read_json
-
     found, problems = [], []
     for file in sorted((Path(path) / "scores").glob("*/*.json")):
         try:
-            found.append(Score.from_json(read_json(file)))
+            found.append(Score.read(file))
         except InputError as error:
             problems.append(str(error))
-        except (KeyError, TypeError, AttributeError) as error:
-            problems.append(f"{file}: not a score file ({error!r})")
     return found, problems
