@@ -2,6 +2,7 @@
 no web server and an analysis no browser; options are declared in __main__.py."""
 
 import json
+import shlex
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -248,9 +249,9 @@ def collect_plain(args: Namespace) -> None:
     write_responses(frame, file)
     write_rows(args.out / REPORT, refusal_rows(refused))
     write_codebook(frame, args.out)
-    print(f"{frame['worker_id'].nunique()} workers, {len(frame)} answers, {int(frame['used'].sum())} used; "
+    print(f"{frame['worker_id'].nunique()} participants, {len(frame)} answers, {int(frame['used'].sum())} used; "
           f"{len(refused)} entries not imported\nwrote {file}, {REPORT} and a codebook; python -m human_study analyze "
-          f"--responses {file} --reference METHOD --out {args.out}")
+          f"--responses {shlex.quote(str(file))} --reference METHOD --out {shlex.quote(str(args.out))}")
 
 
 def analyze(args: Namespace) -> None:

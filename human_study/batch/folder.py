@@ -12,6 +12,7 @@ Nothing of secret/ may reach a worker. `trial_index` counts from 0: field choice
 """
 
 import csv
+import shlex
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
@@ -106,6 +107,12 @@ class Batch:
 def database_file(folder: Path, simulated: bool = False) -> Path:
     """Where the answers to a batch lie. Simulated workers have a file of their own."""
     return folder / "secret" / ("simulated.sqlite" if simulated else "study.sqlite")
+
+
+def command(name: str, folder: Path, *words: object) -> str:
+    """A command for a study's folder in a run, to be copied into a shell."""
+    study = ("--run", folder.parent.parent, "--protocol", folder.name)
+    return shlex.join(map(str, ("python", "-m", "human_study", name, *study, *words)))
 
 
 def read_batch(folder: str | Path) -> Batch:

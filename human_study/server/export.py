@@ -16,6 +16,7 @@ from human_study.batch.folder import (
     SIMULATED_RESPONSES,
     Batch,
     PlannedTrial,
+    command,
     database_file,
     read_batch,
 )
@@ -106,9 +107,11 @@ def all_responses(folder: Path, files: Sequence[Path], simulated: bool) -> pd.Da
         raise InputError(f"{names}: holds {sessions} session(s) withdrawn after it was written; export again, and "
                          "delete this table")
     if not files and (count := missing_answers(frame, folder, simulated)):
-        raise InputError(f"{collected}: behind the study server by {count} answers; take them in with python -m "
-                         "human_study export (where other platforms' answers stand in it: human_study collect --add "
-                         f"{database_file(folder, simulated)}), or name the tables with --responses")
+        ways = command("export", folder, "--simulated") if simulated else (
+            f"{command('export', folder)} (where other platforms' answers stand in it: "
+            f"{command('collect', folder, '--add', database_file(folder))})")
+        raise InputError(f"{collected}: behind the study server by {count} answers; take them in with {ways}, or name "
+                         "the tables with --responses")
     return frame
 
 
@@ -117,7 +120,8 @@ def refuse_loss(frame: pd.DataFrame, file: Path, database: Path) -> None:
     others = set(read_responses(file)["platform"]) - set(frame["platform"]) if file.exists() else set()
     if others:
         raise InputError(f"{file}: holds answers collected from {', '.join(sorted(others))}, which would be lost; add "
-                         f"the server's to them with python -m human_study collect --add {database}, or give --out")
+                         f"the server's to them with {command('collect', database.parent.parent, '--add', database)}, "
+                         "or give --out")
 
 
 def _row(session: Session, trial: PlannedTrial, record: dict, about: dict) -> dict:

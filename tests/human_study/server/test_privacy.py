@@ -1,5 +1,6 @@
 """Pseudonyms, keys, forgetting, release; answers are never lost on the way to the analysis."""
 
+import shlex
 import shutil
 import sqlite3
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from data.errors import InputError
+from evaluation.rundir import RunDirectory
 from human_study.__main__ import main
 from human_study.batch.folder import database_file
 from human_study.batch.write import write_batch
@@ -271,3 +273,21 @@ def test_a_table_from_before_a_measurement_was_added_is_read(make, tmp_path):
     frame.drop(columns="paused_ms").to_csv(tmp_path / "older.csv", index=False)
     assert read_responses(tmp_path / "older.csv")["paused_ms"].isna().all()
     assert is_response_table(tmp_path / "older.csv")
+
+
+def test_printed_commands_can_be_copied_from_any_folder(make, tiny_run):
+    client = make()
+    join(client).consent().all()
+    folder = client.app.state.site.store.batch.folder
+    responses = export_responses(folder)
+    odd = tiny_run.path.with_name("Anna's run & more")
+    tiny_run.path.rename(odd)
+    folder = odd / folder.relative_to(tiny_run.path)
+    write_responses(responses.iloc[:-1], folder / "responses.csv")
+    with pytest.raises(InputError) as error:
+        analyse_run(RunDirectory.open(odd), "lab")
+    text = str(error.value)
+    printed = shlex.split(text[text.index("python -m"):text.index(" (where")])
+    main(printed[3:])
+    assert len(analyse_run(RunDirectory.open(odd), "lab").preferences) == 3
+    assert shlex.split(text[text.index("human_study collect"):text.index("), or name")])[3] == str(odd)
