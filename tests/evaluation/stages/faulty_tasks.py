@@ -1,9 +1,12 @@
 """Tasks that end their own process, in a module that other processes can import."""
 
+import multiprocessing
 import os
 import signal
 
 import torch
+
+from evaluation.stages.executor import _run_task
 
 ENDS = {"image_space": signal.SIGSEGV, "unet+image_space": signal.SIGILL, "full_resolution+image_space": signal.SIGBUS,
         "recombinator+image_space": signal.SIGFPE}
@@ -37,3 +40,28 @@ def end_by_a_fault(suite, name):
 
 def leave(suite, name):
     raise SystemExit("no more of this")
+
+
+def end_in_bf16(suite, name):
+    """No training: a process that is ended in bf16 by the signal of its name, and says its precision otherwise."""
+    precision, _ = suite.precision(name)
+    if precision == "bf16":
+        os.kill(os.getpid(), ENDS[name])
+    return precision
+
+
+def forked():
+    """Processes that are forked from one that has imported everything, where the suite itself starts fresh ones."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["evaluation.stages.processes"])
+    return context
+
+
+def run_task_forked(*task):
+    """_run_task of the Ray executor, its processes forked."""
+    context, fresh = forked(), multiprocessing.get_context
+    multiprocessing.get_context = lambda method: context
+    try:
+        return _run_task(*task)
+    finally:
+        multiprocessing.get_context = fresh

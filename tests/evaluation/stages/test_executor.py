@@ -14,8 +14,8 @@ import torch
 from data.errors import InputError
 from evaluation.rundir import RunDirectory
 from evaluation.stages.dataset import write_dataset
-from evaluation.stages.executor import LocalExecutor, RayExecutor, make_executor
-from evaluation.stages.processes import ProcessExecutor, _end
+from evaluation.stages.executor import EXECUTORS, LocalExecutor, RayExecutor, make_executor
+from evaluation.stages.processes import FAULTS, ProcessExecutor, _end
 from evaluation.stages.tasks import synthesize_method
 from presets.schema import Preset
 from training import checkpoint
@@ -24,7 +24,15 @@ from training.suite import Suite
 
 sys.path.append(str(Path(__file__).parent))  # also of the processes that are started here
 
-from faulty_tasks import ENDS, end_by_a_fault, leave, train_on_bad_kernels  # noqa: E402
+from faulty_tasks import (  # noqa: E402
+    ENDS,
+    end_by_a_fault,
+    end_in_bf16,
+    forked,
+    leave,
+    run_task_forked,
+    train_on_bad_kernels,
+)
 
 METHODS = ["crn", "image_space"]
 
@@ -119,24 +127,39 @@ def check_trained_in_float32(done, names, suite):
         assert saved["place"]["precision"] == "float32" and saved["step"] == 2
 
 
-@pytest.mark.parametrize(("executor", "names"), [
-    ("processes", ["image_space", "unet+image_space"]), ("local", ["full_resolution+image_space"])])
-def test_what_bf16_kernels_end_is_trained_in_float32(tmp_path, capsys, executor, names):
-    suite = on_a_cpu_with_bad_kernels(tmp_path)
-    executor = make_executor(executor, suite)
+def test_what_bf16_kernels_end_is_trained_in_float32(tmp_path, capsys):
+    suite, names = on_a_cpu_with_bad_kernels(tmp_path), ["full_resolution+image_space"]
+    executor = make_executor("local", suite)
     done = dict(executor.map(train_on_bad_kernels, names))
     executor.close()
     check_trained_in_float32(done, names, suite)
-    said = capsys.readouterr().out.splitlines()
-    assert sorted(said) == sorted(f"  {name}: this CPU's bf16 kernels ended the process ({end.name}); trains again in "
-                                  "float32" for name, end in ENDS.items() if name in names)
+    assert capsys.readouterr().out.splitlines() == [_said(names[0])]
     assert suite.train_method(names[0]) == done[names[0]]  # a later call has the training done, and says the same of it
 
 
-def test_what_bf16_kernels_end_on_a_cluster_is_trained_in_float32(tmp_path, local_ray):
+def _said(name):
+    return f"  {name}: this CPU's bf16 kernels ended the process ({ENDS[name].name}); trains again in float32"
+
+
+@pytest.mark.parametrize("kind", EXECUTORS)
+def test_every_fault_in_every_executor_leads_to_float32(tmp_path, capfd, monkeypatch, request, kind):
+    """Each signal of FAULTS, by tasks that train nothing."""
+    assert set(ENDS.values()) == set(FAULTS)
+    if kind == "ray":
+        request.getfixturevalue("local_ray")
+    monkeypatch.setattr("evaluation.stages.executor._run_task", run_task_forked)
     suite = on_a_cpu_with_bad_kernels(tmp_path)
-    names = ["recombinator+image_space"]
-    check_trained_in_float32(dict(RayExecutor(suite).map(train_on_bad_kernels, names)), names, suite)
+    executor = make_executor(kind, suite, 2 if kind == "processes" else None)
+    if kind != "ray":
+        getattr(executor, "apart", executor).context = forked()
+    try:
+        assert dict(executor.map(end_in_bf16, list(ENDS))) == dict.fromkeys(ENDS, "float32")
+    finally:
+        executor.close()
+    for name, number in ENDS.items():
+        assert number.name in suite.precision(name)[1]
+    if kind != "ray":  # whose workers' lines stay with them
+        assert sorted(capfd.readouterr().out.splitlines()) == sorted(map(_said, ENDS))
 
 
 @pytest.mark.parametrize(("code", "text"), [(3, "ended with exit code 3, see its own words above; the last"), (
