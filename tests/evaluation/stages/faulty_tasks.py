@@ -6,8 +6,6 @@ import signal
 
 import torch
 
-from evaluation.stages.executor import _run_task
-
 ENDS = {"image_space": signal.SIGSEGV, "unet+image_space": signal.SIGILL, "full_resolution+image_space": signal.SIGBUS,
         "recombinator+image_space": signal.SIGFPE}
 
@@ -55,13 +53,3 @@ def forked():
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["evaluation.stages.processes"])
     return context
-
-
-def run_task_forked(*task):
-    """_run_task of the Ray executor, its processes forked."""
-    context, fresh = forked(), multiprocessing.get_context
-    multiprocessing.get_context = lambda method: context
-    try:
-        return _run_task(*task)
-    finally:
-        multiprocessing.get_context = fresh

@@ -30,7 +30,6 @@ from faulty_tasks import (  # noqa: E402
     end_in_bf16,
     forked,
     leave,
-    run_task_forked,
     train_on_bad_kernels,
 )
 
@@ -142,12 +141,11 @@ def _said(name):
 
 
 @pytest.mark.parametrize("kind", EXECUTORS)
-def test_every_fault_in_every_executor_leads_to_float32(tmp_path, capfd, monkeypatch, request, kind):
+def test_every_fault_in_every_executor_leads_to_float32(tmp_path, capfd, request, kind):
     """Each signal of FAULTS, by tasks that train nothing."""
     assert set(ENDS.values()) == set(FAULTS)
     if kind == "ray":
         request.getfixturevalue("local_ray")
-    monkeypatch.setattr("evaluation.stages.executor._run_task", run_task_forked)
     suite = on_a_cpu_with_bad_kernels(tmp_path)
     executor = make_executor(kind, suite, 2 if kind == "processes" else None)
     if kind != "ray":
