@@ -33,7 +33,7 @@ def context(run: RunDirectory) -> dict[str, Any]:
     table, classes, seeds = main_table(rows, scores), per_class_tables(rows, scores), read_seeds(run)
     differences, whole_run = differences_table(methods, scores), whole_run_tables(rows, scores)
     dataset = record["config"]["data"]["dataset"]
-    studies = people.studies(run, methods)
+    studies, named = people.studies(run, methods), beside.named_protocol(run)
     return _headline(run, record, rows, scores, table, seeds) | {
         "facts": facts.facts(run, record, methods, scores),
         "doubts_of_run": [*doubts.judge(table), *doubts.unseen_classes(classes),
@@ -55,7 +55,8 @@ def context(run: RunDirectory) -> dict[str, Any]:
         "legend": facts.legend(run),
         "protocols": protocols(rows, scores),
         "versions": ", ".join(f"{name} {version}" for name, version in record.get("versions", {}).items()),
-        "published": beside.published_table(dataset, rows, scores), "caution": published.CAUTION,
+        "published": beside.published_table(dataset, rows, scores, named), "caution": published.CAUTION,
+        "named_protocol": named,
         "preferences": people.preferences(), "studies": studies,
         "commands": commands(run),
         "config_text": json.dumps(record, indent=2, ensure_ascii=False),

@@ -64,10 +64,12 @@ CAUTION = (
     "with one judge and 34.83 with another. Compare numbers only under equal protocols.")
 
 
-def for_dataset(dataset: str) -> list[PublishedRow]:
-    """Published rows, those on `dataset` (any spelling of case and hyphens) first, then Cityscapes, then the rest."""
-    def order(row: PublishedRow) -> tuple[bool, bool, str, str]:
-        return not same_dataset(row, dataset), row.dataset != "Cityscapes", row.dataset, row.protocol
+def for_dataset(dataset: str, table: str = "") -> list[PublishedRow]:
+    """Published rows, those on `dataset` (any spelling of case and hyphens) first, then Cityscapes, then the rest; of a
+    dataset those of `table` first, where one is named."""
+    def order(row: PublishedRow) -> tuple[bool, bool, str, bool, str]:
+        return (not same_dataset(row, dataset), row.dataset != "Cityscapes", row.dataset,
+                not row.source.startswith(table), row.protocol)
 
     return sorted(PUBLISHED, key=order)  # stable: the order above within one protocol
 

@@ -46,6 +46,9 @@ def test_settings_of_a_protocol_and_ones_own_before_them():
     assert preset.data.size == [128, 256]
     with pytest.raises(InputError, match="unknown protocol 'spad': did you mean 'spade'"):
         make_preset(parser().parse_args([*call[:-1], "score.protocol=spad"]))
+    for name in ("pix2pix-fcn", "freestyle"):
+        with pytest.raises(InputError, match=f"'{name}' cannot be checked here: .*; known: oasis, pix2pixhd, spade$"):
+            make_preset(parser().parse_args([*call[:-1], f"score.protocol={name}"]))
     with pytest.raises(InputError, match="'spade' has no table on dataset 'street'; it has one on cityscapes, ade20k"):
         named_protocol("spade", "street")
 

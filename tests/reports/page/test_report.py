@@ -195,7 +195,13 @@ def test_a_metric_that_nobody_scored_is_named(scored_run, no_figures):
     record = scored_run.config()
     record["config"]["score"] = {"metrics": ["segmentation", "diversity", "modes"]}
     write_json(scored_run.path / "run.json", record)
-    assert "Not scored: Diversity and best of k (diversity in score.metrics)" in page_of(write_report(scored_run)).text
+    write_json(scored_run.path / "scores" / "protocol.json", {
+        "asked for": "spade", "table": "SPADE, Table 1", "kept by": [], "differs": {"FID": ["N is 12, not 500"]},
+        "needs": ["FID: the official weights"], "left open by the paper": ["the filter"]})
+    text = page_of(write_report(scored_run)).text
+    assert "Not scored: Diversity and best of k (diversity in score.metrics)" in text
+    assert "No value of this run bears the name of the protocol spade (SPADE, Table 1)" in text
+    assert all(part in text for part in ("FID: N is 12, not 500", "FID: the official weights", "the filter"))
 
 
 def test_the_renderers_row_is_not_called_photographs(scored_run, no_figures):

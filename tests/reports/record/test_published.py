@@ -1,8 +1,12 @@
 """Values of publications, and this run's beside them."""
 
+import pytest
+
+from data.errors import InputError
+from data.files import write_json
 from evaluation.rundir import Method, Score, Value
 from reports.record import published
-from reports.record.beside import published_table
+from reports.record.beside import named_protocol, published_table
 
 
 def test_published_values_spot_checks():
@@ -28,3 +32,23 @@ def test_this_runs_row_bears_the_protocol_of_its_segmentation():
     ours = published_table("street", [Method("crn", "CRN")], scores)["groups"][0]
     assert ours["rows"] == [{"title": "CRN", "values": ["50.0", "–", "–"]}]
     assert ours["protocol"] == "Judged by a judge at 32×64; 20 layouts at 32×64; void: ignored."
+
+
+def test_the_published_protocol_asked_for_and_why_its_name_is_refused(tiny_run):
+    assert named_protocol(tiny_run) is None
+    found = {"asked for": "spade", "dataset": "cityscapes", "table": "SPADE, Table 1", "values": {"mIoU": "mIoU"},
+             "kept by": ["FID"], "differs": {"mIoU": ["N is 12, not 500", "the judge is a, not b"], "FID": []},
+             "needs": ["judge b"], "left open by the paper": ["the filter"]}
+    write_json(file := tiny_run.path / "scores" / "protocol.json", found)
+    said = named_protocol(tiny_run)
+    assert said["verdict"] == "This run’s FID is measured as in SPADE, Table 1 (protocol spade)"
+    assert said["refused"] == ["mIoU: N is 12, not 500; the judge is a, not b"] and said["needs"] == ["judge b"]
+    groups = published_table("cityscapes", [], [], said | {"table": "Wang et al. 2018"})["groups"]
+    assert [(group["source"][:4], group["same"]) for group in groups[:2]] == [("Wang", "FID"), ("Park", "")]
+    write_json(file, found | {"kept by": [], "differs": {"FID": ["N is 12, not 500"]}})
+    assert named_protocol(tiny_run)["verdict"].startswith("No value of this run bears the name of the protocol spade")
+    write_json(file, found | {"kept by": ["FID", "mIoU"], "differs": {"FID": [], "mIoU": []}})
+    assert named_protocol(tiny_run)["refused"] == named_protocol(tiny_run)["needs"] == []
+    file.write_text("{}")
+    with pytest.raises(InputError, match="protocol.json: not a record of a published protocol"):
+        named_protocol(tiny_run)
