@@ -5,6 +5,7 @@ bytes of the method's images and of the dataset, the weights, the resize, the de
 """
 
 import os
+import threading
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -24,7 +25,22 @@ from evaluation.rundir import PHOTOS, RunDirectory
 
 BATCH_PIXELS = 1 << 18  # pixels decoded and passed through a network at once: what a processor's cache likes
 CUDA_BATCH_PIXELS = 1 << 22
+MOST_THREADS = 8  # batches measured at once on a processor: each holds its feature maps
 FORMAT = 2  # raise when what consumers store changes its meaning
+
+
+class Shared:
+    """What several consumers need, made once by the first that asks, in whatever thread."""
+
+    def __init__(self):
+        self._made: dict[str, Any] = {}
+        self._lock = threading.RLock()
+
+    def get(self, key: str, make: Callable[[], Any]) -> Any:
+        with self._lock:
+            if key not in self._made:
+                self._made[key] = make()
+            return self._made[key]
 
 
 @dataclass(frozen=True)
@@ -39,20 +55,16 @@ class Batch:
     layouts: np.ndarray
     photos: torch.Tensor
     images: torch.Tensor
-    shared: dict[str, Any] = field(default_factory=dict)
-    of_photos: dict[str, Any] = field(default_factory=dict)
+    shared: Shared = field(default_factory=Shared)
+    of_photos: Shared = field(default_factory=Shared)
 
     def share(self, key: str, make: Callable[[], Any]) -> Any:
         """What `make` gives, made once for this batch."""
-        if key not in self.shared:
-            self.shared[key] = make()
-        return self.shared[key]
+        return self.shared.get(key, make)
 
     def share_of_photos(self, key: str, make: Callable[[], Any]) -> Any:
         """What `make` gives, made once for these photographs."""
-        if key not in self.of_photos:
-            self.of_photos[key] = make()
-        return self.of_photos[key]
+        return self.of_photos.get(key, make)
 
 
 class Consumer(Protocol):
@@ -68,6 +80,10 @@ class Consumer(Protocol):
     def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
         """Named arrays, one row per layout of the batch."""
         ...
+
+
+def _measure(batch: Batch, consumers: Sequence[Consumer]) -> list[dict[str, np.ndarray]]:
+    return [consumer(batch) for consumer in consumers]
 
 
 class Measurements:
@@ -124,14 +140,32 @@ class Measurements:
         missing = {method: found for method, found in missing.items() if found}
         if not missing:
             return
-        parts: dict[str, list[list[dict[str, np.ndarray]]]] = {m: [[] for _ in found] for m, found in missing.items()}
+        parts: dict[str, list[list[dict[str, np.ndarray]]]] = {method: [] for method in missing}
         with full_float32():
-            for method, batch in self.batches(list(missing)):
-                for part, consumer in zip(parts[method], missing[method], strict=True):
-                    part.append(consumer(batch))
+            for method, measured in self._measured(missing):
+                parts[method].append(measured)
         for method, found in missing.items():
-            for part, consumer in zip(parts[method], found, strict=True):
+            for consumer, part in zip(found, zip(*parts[method], strict=True), strict=True):
                 self._keep(method, consumer, {name: np.concatenate([p[name] for p in part]) for name in part[0]})
+
+    def _measured(self, wanted: dict[str, list[Consumer]]) -> Iterator[tuple[str, list[dict[str, np.ndarray]]]]:
+        """What the consumers of each method measure, batch by batch. A processor has a batch for each of torch's
+        threads: they do not wait for each other at every operation, and no core idles while another is in Python."""
+        threads = torch.get_num_threads()
+        at_once = 1 if self.device == "cuda" else min(threads, MOST_THREADS)
+        pool = ThreadPoolExecutor(at_once, initializer=torch.set_num_threads, initargs=(threads // at_once,))
+        try:
+            waiting: deque = deque()
+            for method, batch in self.batches(list(wanted)):
+                waiting.append((method, pool.submit(_measure, batch, wanted[method])))
+                if len(waiting) > at_once:
+                    method, measured = waiting.popleft()
+                    yield method, measured.result()
+            for method, measured in waiting:
+                yield method, measured.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(threads)  # new threads take over what was set last anywhere
 
     def _keep(self, method: str, consumer: Consumer, arrays: dict[str, np.ndarray]) -> None:
         with atomic_path(self._file(method, consumer)) as temporary, open(temporary, "wb") as file:
@@ -179,7 +213,7 @@ class Measurements:
     def _chunk(self, names: Sequence[str]) -> Batch:
         """The photographs as a batch of their own."""
         photos = torch.from_numpy(read_images([self.run.photo_file(name) for name in names], self.size))
-        shared: dict[str, Any] = {}  # its images are the photographs, so that what is known of either is one
+        shared = Shared()  # its images are the photographs, so that what is known of either is one
         layouts = np.stack([self._layout(name) for name in names])
         return Batch(names, layouts, photos, photos[:, None], shared, shared)
 
@@ -188,7 +222,7 @@ class Measurements:
             return chunk
         files = [file for name in chunk.names for file in self._files(method, name)]
         images = read_images(files, self.size).reshape(len(chunk.names), -1, 3, *self.size)
-        return replace(chunk, images=torch.from_numpy(images), shared={})
+        return replace(chunk, images=torch.from_numpy(images), shared=Shared())
 
     def _layout(self, name: str) -> np.ndarray:
         layout = self.run.layout(name)

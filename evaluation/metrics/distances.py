@@ -12,7 +12,7 @@ import torch
 
 from data.errors import InputError
 from data.files import read_json
-from evaluation.measuring.consumers import FeatureConsumer
+from evaluation.measuring.consumers import FeatureConsumer, ahead
 from evaluation.measuring.context import Work, scored_rows
 from evaluation.measuring.intervals import Statistic, percentile_interval
 from evaluation.metrics import manifolds
@@ -225,7 +225,7 @@ def _parts(indices: np.ndarray) -> list[np.ndarray]:
 def _features_of(work: Work, batches: Iterable[np.ndarray]) -> list[np.ndarray]:
     """float64 [N, D] on each extractor of photographs uint8 [n, 3, H, W], a few of them in memory."""
     found: list[list[np.ndarray]] = [[] for _ in work.extractors]
-    for photos in batches:
+    for photos in ahead(batches):
         for part, consumer in zip(found, work.extractors, strict=True):
             part.append(consumer.extractor(torch.from_numpy(photos))[FEATURES].numpy())
     return [np.concatenate(part).astype(np.float64) for part in found]

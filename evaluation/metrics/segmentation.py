@@ -146,7 +146,7 @@ class JudgeConsumer:
 
     def _predict(self, batch: Batch) -> torch.Tensor:
         if hasattr(self.judge, "predict_with_features"):
-            return judge_pass(batch, self.judge)[0].unflatten(0, batch.images.shape[:2])[:, 0]
+            return judge_pass(batch, self.judge)[0]
         return self.judge.predict(batch.images[:, 0])
 
 

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from data.errors import InputError
 from data.labels import LabelSpace
 from models.perceptual import weights_sha256
-from models.segmentation import ResidualUNet
+from models.segmentation import ResidualUNet, folded
 
 BATCH = 50
 
@@ -23,7 +23,7 @@ class TrainedJudge(nn.Module):
 
     def __init__(self, network: ResidualUNet, labels: LabelSpace, size: tuple[int, int], origin: dict[str, Any]):
         super().__init__()
-        self.network, self.void = network, labels.void
+        self.network, self.quick, self.void = network, folded(network), labels.void
         self.protocol = {
             "name": f"ResidualUNet {_made(origin)}",
             "sha256": weights_sha256(network.state_dict()),
@@ -36,7 +36,7 @@ class TrainedJudge(nn.Module):
 
     @torch.no_grad()
     def predict(self, images: Tensor) -> Tensor:
-        return torch.cat([self._classes(self.network(self._pictures(batch))) for batch in images.split(BATCH)])
+        return torch.cat([self._classes(self.quick(self._pictures(batch))) for batch in images.split(BATCH)])
 
     def _classes(self, logits: Tensor) -> Tensor:
         logits[:, self.void] = -torch.inf
@@ -45,12 +45,12 @@ class TrainedJudge(nn.Module):
     @torch.no_grad()
     def predict_with_features(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """What `predict` and `features` give, in one pass."""
-        found = [self.network.with_features(self._pictures(batch)) for batch in images.split(BATCH)]
+        found = [self.quick.with_features(self._pictures(batch)) for batch in images.split(BATCH)]
         return torch.cat([self._classes(logits) for logits, _ in found]), torch.cat([f.float() for _, f in found])
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
-        return torch.cat([self.network.features(self._pictures(batch)).float() for batch in images.split(BATCH)])
+        return torch.cat([self.quick.features(self._pictures(batch)).float() for batch in images.split(BATCH)])
 
 
 def _made(origin: dict[str, Any]) -> str:

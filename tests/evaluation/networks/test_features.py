@@ -15,7 +15,7 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from data.errors import InputError
 from data.files import sha256, write_json
 from data.labels import LabelSpace
-from evaluation.measuring.consumers import FeatureConsumer
+from evaluation.measuring.consumers import FeatureConsumer, image_maps
 from evaluation.measuring.context import Context, Work
 from evaluation.measuring.measurements import Batch
 from evaluation.metrics import diversity, reference
@@ -232,7 +232,7 @@ def test_one_pass_gives_features_of_all_images_of_a_batch(vgg_file):
     extractor = EXTRACTORS["vgg19"](ExtractorConfig(kind="vgg19", path=str(vgg_file[0])), None, "cpu")
     batch = Batch(["a"], np.zeros((1, 40, 56), np.uint8), IMAGES[:1], IMAGES[None])
     found = FeatureConsumer(extractor)(batch)["features"]
-    assert found.shape == (1, 3, 128) and len(batch.shared) == 1
+    assert found.shape == (1, 3, 128) and image_maps(batch, extractor) is image_maps(batch, extractor)
     assert np.allclose(found[0], extractor(IMAGES)[FEATURES].numpy(), rtol=1e-5, atol=1e-4)
 
 
