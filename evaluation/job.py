@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from argparse import Namespace
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -16,9 +17,9 @@ import torch
 from baselines.methods import METHODS, OBJECTIVES, check_preset_options, method_spec
 from data import rendered
 from data.errors import InputError, nearest
-from data.files import fingerprint, read_image, read_json, read_made, sha256, write_json
+from data.files import fingerprint, read_json, read_made, sha256, write_json
 from evaluation.measuring.context import Context, versions
-from evaluation.measuring.images import add_images, check_images
+from evaluation.measuring.images import add_images, check_images, sizes_in
 from evaluation.measuring.named_protocols import named_protocol
 from evaluation.networks.judge import load_judge
 from evaluation.networks.label_judges import build_judge
@@ -299,12 +300,17 @@ def chosen_preset(args: Namespace) -> str:
     return IMAGES if args.images and args.data and not training else "street"
 
 
-def take_size(preset: Preset, folder: str) -> None:
-    """Score at the size of the first picture in a folder. Raises InputError for one without a PNG file."""
-    first = next(iter(sorted(Path(folder).glob("*.png"))), None)
-    if first is None:
-        raise InputError(f"--images: {folder} holds no PNG file")
-    preset.data.size = list(read_image(first).shape[:2])
+def take_size(preset: Preset, images: list[tuple[str, str]]) -> None:
+    """Score at the size that the pictures have. Raises InputError for a folder without a PNG file and for several
+    sizes, before a run directory is made for one of them."""
+    found = {name: sizes_in(Path(folder)) for name, folder in images}
+    if len(sizes := sum(found.values(), Counter())) > 1:
+        each = "; ".join(f"{name} {', '.join(f'{h}x{w} ({n})' for (h, w), n in of.most_common(4))}"
+                         for name, of in found.items())
+        raise InputError(f"--images: pictures of {len(sizes)} sizes, height x width: {each}. All are scored at one "
+                         "size: resize them in the system that made them, so that the filter is yours to choose; "
+                         "photographs and layouts are resized here")
+    preset.data.size = list(next(iter(sizes)))
 
 
 def run(args: Namespace, command: str) -> int:
@@ -316,7 +322,7 @@ def run(args: Namespace, command: str) -> int:
         preset = make_preset(args)
         images = parse_images(args.images, preset.methods)
         if args.preset == IMAGES and images and "size" not in preset.data.model_fields_set:
-            take_size(preset, images[0][1])
+            take_size(preset, images)
         if "train" in stages:
             if not preset.methods:
                 raise InputError(f"nothing to train: preset '{args.preset}' names no method; give --methods, or "

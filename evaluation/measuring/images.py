@@ -4,7 +4,9 @@ import hashlib
 import re
 import shutil
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -43,6 +45,21 @@ def read_images(files: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
 
 def _size(shape: Sequence[int]) -> str:
     return f"{shape[0]}x{shape[1]}"
+
+
+def sizes_in(folder: Path) -> Counter:
+    """How many PNG files of each (height, width) lie in a folder, by what they say of themselves. Raises InputError
+    where there is none that can be read."""
+    sizes: Counter = Counter()
+    for file in folder.glob("*.png"):
+        with suppress(OSError, SyntaxError, ValueError, Image.DecompressionBombError), Image.open(file) as image:
+            sizes[image.height, image.width] += 1
+    if not sizes:
+        broken = len(list(folder.glob("*.png")))
+        others = sum(file.suffix.lower() in OTHER_FORMATS for file in folder.iterdir())
+        why = f" that can be read ({broken} broken)" if broken else f" ({others} of other formats)" if others else ""
+        raise InputError(f"--images: {folder} holds no PNG file{why}; {HOW_TO['format']}")
+    return sizes
 
 
 def size_of(run: RunDirectory) -> tuple[int, int]:

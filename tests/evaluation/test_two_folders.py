@@ -54,10 +54,11 @@ def test_a_preset_without_methods_trains_nothing(folders, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("images, message", [
+    ("sharp={0}/data/photos", "pictures of 2 sizes, height x width: sharp 64x128 (12); blurred 32x64 (12). All are"),
     ("sharp", "expected NAME=FOLDER"), ("sharp={0}/data", "holds no PNG file"),
     ("sharp={0}/nowhere", "no such folder")])
 def test_wrong_folders_are_named(folders, tmp_path, capsys, images, message):
     with pytest.raises(SystemExit):
-        main(["--stages", "score", "--data", str(folders / "data"), "--images", images.format(folders), "--out",
-              str(tmp_path / "run")])
-    assert message in capsys.readouterr().err
+        main(["--stages", "score", "--data", str(folders / "data"), "--images", images.format(folders),
+              f"blurred={folders}/blurred", "--out", str(tmp_path / "run")])
+    assert message in capsys.readouterr().err and not (tmp_path / "run").exists()
