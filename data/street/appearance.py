@@ -11,6 +11,7 @@ from data.street.world import Dice, World
 
 CAR_COLOURS = {"white": (238, 238, 236), "black": (24, 24, 28), "silver": (150, 155, 162), "red": (196, 22, 30),
                "blue": (28, 66, 176), "green": (24, 122, 60), "yellow": (240, 204, 30), "orange": (232, 108, 16)}
+LEAVES = ((62, 100, 42), (80, 112, 46), (50, 88, 50), (102, 118, 50), (160, 112, 44))  # the last in autumn only
 CLOTHES = ((40, 44, 60), (150, 40, 44), (60, 90, 140), (200, 196, 186), (70, 100, 70), (190, 150, 60), (90, 60, 100),
            (30, 30, 34), (120, 120, 124), (200, 110, 120))
 SKIN = ((232, 190, 160), (200, 150, 116), (140, 96, 70), (90, 60, 46))
@@ -36,15 +37,15 @@ class Appearance:
         dice = Dice(seed)
         self.light = draw_light(dice, times)
         self.cars = [dice.pick(tuple(CAR_COLOURS)) for _ in world.cars]
+        self.paints = [CAR_COLOURS[c] for c in self.cars]
         self.walls = Walls(dice, world)
         asphalt = dice.between(78, 112)
         self.road = asphalt, asphalt, asphalt + dice.between(-5, 6)
         paving = dice.between(.85, 1.15)
         self.pavement = 158 * paving + dice.between(-6, 12), 152 * paving, 144 * paving
         self.grass = dice.pick(((92, 128, 56), (112, 136, 66), (140, 138, 80)))
-        leaves = ((62, 100, 42), (80, 112, 46), (50, 88, 50), (102, 118, 50), (160, 112, 44))
-        season = dice.whole(0, len(leaves) - 1)
-        self.leaves = [dice.pick(leaves[:4] if season < 4 else leaves) for _ in world.trees]
+        season = dice.whole(0, len(LEAVES) - 1)
+        self.leaves = [dice.pick(LEAVES[:4] if season < 4 else LEAVES) for _ in world.trees]
         self.ground_noise = dice.between(.03, .07)
         self.slab = dice.pick((.6, 1., 1.4))
         people = range(len(world.people))
@@ -55,7 +56,7 @@ class Appearance:
 
     def albedo(self, material: np.ndarray, owner: np.ndarray) -> np.ndarray:
         """Colour float32 [3, P] of parts under white light of strength 1."""
-        owned = {Material.PAINT: [CAR_COLOURS[c] for c in self.cars], Material.WALL: self.walls.colours,
+        owned = {Material.PAINT: self.paints, Material.WALL: self.walls.colours,
                  Material.ROOF: self.walls.roofs, Material.FOLIAGE: self.leaves, Material.UPPER: self.upper,
                  Material.LOWER: self.lower, Material.SKIN: self.skin, Material.SIGN: SIGN_COLOURS}
         single = {**FIXED, Material.ROAD: self.road, Material.PAVEMENT: self.pavement, Material.GRASS: self.grass}

@@ -8,6 +8,7 @@ Two datasets of the same worlds: `Street`, by day and under clouds, its layouts 
 and `StreetHard`, at all times of day, its layouts of wholes.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
@@ -25,6 +26,8 @@ from data.street.photo import photograph
 from data.street.surface import Surfaces
 from data.street.walls import WALL_MATERIALS
 from data.street.world import draw_world
+
+RGB = tuple[int, int, int]  # 0..255
 
 VERSION = "street-2"  # raise when the same seeds give another layout or photograph
 DEFAULT_TIMES = ("day", "overcast")
@@ -126,6 +129,16 @@ class Street:
         """The layout of scene `index` in an independent draw of its appearance; draw counts from 0 and none of them
         repeats the scene's own."""
         return self._render(index, 1 + _valid_seed(draw))
+
+    def repaint(self, index: int, draw: int, paints: Sequence[RGB], leaves: Sequence[RGB]) -> np.ndarray:
+        """The photograph of redraw `draw`, uint8 [3, H, W], its cars and trees in the colours given, which may be ones
+        that none has. They take turns where there are more cars than colours."""
+        index = self._valid_index(index)
+        surfaces, _ = _drawn(self._seed(index, 0), self.size)
+        look = Appearance(self._seed(index, 1, 1 + _valid_seed(draw)), surfaces.drawing.world, self.times)
+        look.paints = [paints[car % len(paints)] for car in range(len(look.cars))]
+        look.leaves = [leaves[tree % len(leaves)] for tree in range(len(look.leaves))]
+        return photograph(surfaces, look)
 
     def truth(self, index: int, draw: int | None = None) -> Truth:
         """Paints and wall materials of scene `index`, or of its redraw `draw`."""

@@ -7,7 +7,7 @@ import yaml
 
 from data import FIXED_NETWORKS
 from data.errors import InputError
-from data.street import STREET
+from data.street import CAR_COLOURS, SHADES, STREET
 from evaluation.networks.judge import load_judge
 from models.fixed import misfit, read_network, weights_file
 from models.perceptual import tensor_hashes, weights_sha256
@@ -16,7 +16,8 @@ from training.fixed_networks.__main__ import main
 from training.fixed_networks.degrade import RECIPES, average, degrade
 from training.fixed_networks.labelling import dice_loss
 from training.fixed_networks.roles import CLASSES, ROLES
-from training.fixed_networks.scenes import VERSION, Request, render
+from training.fixed_networks.perceiving import Perceiver
+from training.fixed_networks.scenes import UNKNOWN, VERSION, Request, render, unknown
 from training.suite import Suite
 
 
@@ -138,3 +139,43 @@ def test_own_networks_on_demand_and_where_none_ships(made, tmp_path, monkeypatch
     assert all(hard.trains(role) for role in ROLES) and hard.fixed_networks() == {}
     with pytest.raises(InputError, match="judge: no fixed network for dataset 'street-hard': none ships with it"):
         Suite(preset("street-hard", judge={"kind": "fixed"}), tmp_path).trains("judge")
+
+
+def test_a_network_goes_on_from_another_whose_card_it_repeats(made, tmp_path):
+    arguments = ["--share", ".0001", "--steps", "1", "--batch", "4", "--workers", "1", "--device", "cpu"]
+    assert main(["judge", "--out", str(tmp_path), "--start", str(made), "--lr", "1e-9", *arguments]) == 0
+    (before, old), (after, new) = read_network(made, "judge"), read_network(tmp_path, "judge")
+    assert torch.allclose(before.classify.weight, after.classify.weight, atol=1e-4)
+    assert new["earlier"]["weights_sha256"] == old["weights_sha256"] != new["weights_sha256"]
+    with pytest.raises(SystemExit):
+        main(["segmenter", "--out", str(tmp_path), "--start", str(tmp_path / "nowhere"), *arguments])
+
+
+def test_a_pyramid_with_norms_put_back_computes_what_it_did(made):
+    core = read_network(made, "perceptual")[0]
+    again = ROLES["perceptual"].network()
+    again.load_state_dict(core.state_dict())
+    pictures = torch.rand(8, 3, 64, 128) * 2 - 1
+    trainee = Perceiver(again, CLASSES)
+    trainee.match_norms(pictures)
+    for tap, features in trainee(pictures).items():
+        assert torch.allclose(features, core(pictures)[tap], atol=2e-3 * core(pictures)[tap].std().item())
+
+
+def test_unknown_colours_are_of_no_paint_in_any_light():
+    known = np.array(list(CAR_COLOURS.values()), float)
+    found = np.array(unknown(np.random.default_rng(0), list(CAR_COLOURS.values()), SHADES, 200))
+    gaps = np.linalg.norm(found[:, None, None] - known[None, :, None] * np.array(SHADES)[:, None], axis=-1)
+    assert gaps.min() > UNKNOWN - 1 and found.min() >= 0 and found.max() <= 255
+    assert (found.max(1) < 110).mean() > .2  # dark ones, which an undecided generator prefers
+
+
+def test_a_repainted_draw_differs_on_cars_and_trees_only():
+    scenes = render(Request("val", (64, 128), 2, 0, 2, repainted=True), 1)
+    plain = render(Request("val", (64, 128), 2, 0, 4), 1)
+    assert scenes.photos.shape == (2, 3, 3, 64, 128)
+    changed = (scenes.photos[:, 2] != plain.photos[:, 3]).any(1)
+    names = [STREET.names[i] for i in np.unique(scenes.layouts[changed])]
+    assert {"car", "tree"} <= set(names) and changed.mean() < .6
+    parts = np.isin(scenes.layouts, [STREET.names.index(name) for name in ("car", "tree")])
+    assert changed[parts].mean() > .9 and changed[~parts].mean() < .1

@@ -3,7 +3,8 @@
     python -m training.fixed_networks judge --out data/street/networks
 
 Writes NAME.safetensors (float16) and NAME.yaml, its card. The defaults are what the shipped files were made with, up to
---minutes; --share and --steps make a rehearsal of it.
+--minutes; --share and --steps make a rehearsal of it. --start goes on from a network made before, whose card the new
+one repeats under `earlier`.
 """
 
 import argparse
@@ -20,27 +21,40 @@ from typing import Any
 import numpy
 import torch
 import yaml
+from torch import nn
 
 from data.errors import InputError, one_line_errors
 from data.files import atomic_path
-from models.fixed import card_file, write_weights
+from models.fixed import card_file, read_network, write_weights
 from models.perceptual import weights_sha256
 from training.fixed_networks.learning import Pool, learn
-from training.fixed_networks.perceiving import Perceiving
+from training.fixed_networks.perceiving import Perceiver
 from training.fixed_networks.roles import ROLES, Role
 from training.fixed_networks.scenes import LABELS, VERSION, render
 
+EARLIER = ("command", "weights_sha256", "trained_on", "training", "versions", "earlier")  # of the card gone on from
 
-def make(name: str, role: Role, out: Path, device: str, seed: int, workers: int, command: str) -> dict[str, Any]:
-    """Render, train, score, write; gives the card."""
+
+def make(name: str, role: Role, out: Path, device: str, seed: int, workers: int, command: str,
+         bf16: bool | None = None, start: Path | None = None) -> dict[str, Any]:
+    """Render, train, score, write; gives the card.
+
+    bf16: autocast; None: on a GPU. start: folder of the network to go on from."""
+    bf16 = device != "cpu" if bf16 is None else bf16
+    earlier = _read_start(start, name, role) if start else None
     started = time.perf_counter()
     say = partial(_say, name, started)
     rendered = [render(request, workers) for request in (role.small, role.large, *role.check)]
     say(f"{sum(scenes.photos[:, :, 0, 0, 0].size for scenes in rendered)} photographs rendered")
     torch.manual_seed(seed)
-    trainee = role.wrap(role.network()).to(device, memory_format=torch.channels_last)
+    network = role.network()
+    if earlier:
+        network.load_state_dict(earlier[0].state_dict())
+    trainee = role.wrap(network).to(device, memory_format=torch.channels_last)
     pools = [Pool(scenes, device) for scenes in rendered[:2]]
-    averaged, took = learn(trainee, role.loss(trainee, pools, batch=role.budget.batch), role.budget, device, say)
+    if earlier and isinstance(trainee, Perceiver):
+        trainee.match_norms(pools[0].batch(role.budget.batch)[0][:, 0])
+    averaged, took = learn(trainee, role.loss(trainee, pools, batch=role.budget.batch), role.budget, device, bf16, say)
     network = role.core(averaged).requires_grad_(False).eval()
     digest = write_weights(out, name, network)
     scores = {"x".join(map(str, scenes.layouts.shape[1:])): role.score(network, Pool(scenes, device))
@@ -50,7 +64,9 @@ def make(name: str, role: Role, out: Path, device: str, seed: int, workers: int,
             "scenes": VERSION, "labels": list(LABELS.names), **_data(role),
             "training": {**asdict(role.budget), "seed": seed, **took,
                          "wall_seconds": round(time.perf_counter() - started, 1)},
-            "versions": _versions(device), "scores": scores}
+            "versions": _versions(device, bf16), "scores": scores}
+    if earlier:
+        card["earlier"] = {key: earlier[1][key] for key in EARLIER if key in earlier[1]}
     with atomic_path(card_file(out, name)) as file:
         file.write_text(yaml.safe_dump(card, sort_keys=False, width=120))
     return card
@@ -67,10 +83,18 @@ def _data(role: Role) -> dict[str, Any]:
             for key, requests in listed.items()}
 
 
-def _versions(device: str) -> dict[str, str]:
+def _read_start(folder: Path, name: str, role: Role) -> tuple[nn.Module, dict[str, Any]]:
+    network, card = read_network(folder, name)
+    if card["architecture"] != role.architecture or card["scenes"] != VERSION:
+        raise InputError(f"--start {folder}: its {name} is {card['architecture']} of {card['scenes']}, expected "
+                         f"{role.architecture} of {VERSION}")
+    return network.requires_grad_(True), card
+
+
+def _versions(device: str, bf16: bool) -> dict[str, str]:
     where = torch.cuda.get_device_name() if device == "cuda" else platform.machine()
     return {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": numpy.__version__,
-            "device": f"{device}: {where}", "precision": "float32" if device == "cpu" else "bf16 autocast"}
+            "device": f"{device}: {where}", "precision": "bf16 autocast" if bf16 else "float32"}
 
 
 def table(card: dict[str, Any]) -> str:
@@ -96,6 +120,9 @@ def parser() -> argparse.ArgumentParser:
     usage.add_argument("--minutes", type=float, help="wall-clock limit of the training, rendering not counted")
     usage.add_argument("--batch", type=int, help="pictures at 64x128 in a step; default: the role's")
     usage.add_argument("--margin", type=float, help="perceptual: factor of the ranking's margins; default: 1")
+    usage.add_argument("--lr", type=float, help="the highest learning rate; default: the role's")
+    usage.add_argument("--bf16", action="store_true", default=None, help="autocast on a CPU too; on a GPU always")
+    usage.add_argument("--start", type=Path, metavar="DIR", help="go on from the network of this folder")
     usage.add_argument("--share", type=float, default=1., help="share of the scenes, for a rehearsal")
     return usage
 
@@ -105,15 +132,16 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     with one_line_errors("training.fixed_networks"):
         role = ROLES[args.role].scaled(args.share) if args.share != 1 else ROLES[args.role]
-        changes = {key: getattr(args, key) for key in ("steps", "minutes", "batch") if getattr(args, key) is not None}
+        changes = {key: getattr(args, key) for key in ("steps", "minutes", "batch", "lr") if getattr(args, key) is not None}
         role = replace(role, budget=replace(role.budget, **changes))
         if args.margin is not None:
             if args.role != "perceptual":
                 raise InputError(f"--margin: of the perceptual network, not of the {args.role}")
-            role = replace(role, loss=partial(Perceiving, classes=len(LABELS), margin=args.margin))
+            role = replace(role, loss=partial(role.loss, margin=args.margin))
         device = ("cuda" if torch.cuda.is_available() else "cpu") if args.device == "auto" else args.device
         command = "python -m training.fixed_networks " + shlex.join(argv)
-        print(table(make(args.role, role, args.out, device, args.seed, args.workers, command)))
+        print(table(make(args.role, role, args.out, device, args.seed, args.workers, command, args.bf16,
+                         args.start)))
         return 0
     return 1
 

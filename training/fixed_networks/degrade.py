@@ -80,8 +80,9 @@ def _pattern(photo: Tensor, draws: Tensor, labels: Tensor, classes: int) -> Tens
 def _recolour(photo: Tensor, draws: Tensor, labels: Tensor, classes: int) -> Tensor:
     """A wrong hue per class: channels scaled and shifted, on a photograph or on the average of draws."""
     source = torch.where(_uniform(photo, 0, 1) < .6, photo, average(draws))
-    gain = torch.empty(len(photo), classes, 3, device=photo.device).uniform_(-.6, .6).exp()
-    shift = torch.empty(len(photo), classes, 3, device=photo.device).uniform_(-.3, .3)
+    strength = _uniform(photo, .25, 1).flatten(1, 2)
+    gain = (torch.empty(len(photo), classes, 3, device=photo.device).uniform_(-.6, .6) * strength).exp()
+    shift = torch.empty(len(photo), classes, 3, device=photo.device).uniform_(-.3, .3) * strength
     gain, shift = (_by_class(table, labels) for table in (gain, shift))
     return (source + 1) * gain - 1 + shift
 

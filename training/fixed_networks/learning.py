@@ -43,10 +43,10 @@ class Pool:
 
 
 def learn(network: nn.Module, loss: Callable[[int], dict[str, Tensor]], budget: Budget, device: str,
-          say: Callable[[str], None]) -> tuple[nn.Module, dict[str, float]]:
+          bf16: bool, say: Callable[[str], None]) -> tuple[nn.Module, dict[str, float]]:
     """Minimise the sum of loss(step); gives the averaged network and what the training took.
 
-    loss: step -> named scalars, computed on `network`.
+    loss: step -> named scalars, computed on `network`. bf16: autocast.
     """
     optimiser = torch.optim.AdamW(network.parameters(), lr=budget.lr, weight_decay=1e-3)
     averaged = AveragedModel(network, multi_avg_fn=_average, use_buffers=True)
@@ -54,7 +54,7 @@ def learn(network: nn.Module, loss: Callable[[int], dict[str, Tensor]], budget: 
     step, progress = 0, 0.
     while progress < 1:
         optimiser.param_groups[0]["lr"] = budget.lr * _rate(progress)
-        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=device != "cpu"):
+        with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=bf16):
             terms = loss(step)
         optimiser.zero_grad(set_to_none=True)
         sum(terms.values()).backward()

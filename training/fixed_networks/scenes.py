@@ -1,18 +1,22 @@
 """Scenes rendered in parallel processes into memory. Free of torch, so that the processes are light."""
 
 import multiprocessing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
-from data.street import STREET, Street
+from data.street import CAR_COLOURS, SHADES, STREET, Street
+from data.street.appearance import LEAVES
+from data.street.dataset import RGB
 
 CHUNK = 8  # layouts per task of a process
 LABELS = STREET
 VERSION = Street.version
+LEAF_SHADES = (.7, .85, 1., 1.15, 1.3)
+UNKNOWN = 24  # of 255: colours nearer than this to a known one might be it
 
 
 @dataclass(frozen=True)
@@ -28,11 +32,12 @@ class Request:
     count: int
     seed: int
     draws: int = 1
+    repainted: bool = False  # and one more, the last: a draw whose cars and trees have colours that none has
 
 
 @dataclass(frozen=True)
 class Scenes:
-    """photos: uint8 [n, draws, 3, H, W]. layouts: uint8 [n, H, W] class indices."""
+    """photos: uint8 [n, draws, 3, H, W], the repainted one included. layouts: uint8 [n, H, W] class indices."""
 
     photos: np.ndarray
     layouts: np.ndarray
@@ -40,7 +45,7 @@ class Scenes:
 
 def render(request: Request, workers: int) -> Scenes:
     """All scenes of a request, in their order, whatever the number of processes."""
-    shape = request.count, request.draws, 3, *request.size
+    shape = request.count, request.draws + request.repainted, 3, *request.size
     photos, layouts = np.empty(shape, np.uint8), np.empty((request.count, *request.size), np.uint8)
     done = 0
     for part, labels in _parts(request, workers):
@@ -65,5 +70,28 @@ def _render_chunk(request: Request, start: int) -> tuple[np.ndarray, np.ndarray]
     for i in range(start, min(start + CHUNK, request.count)):
         own = dataset[i]
         photos.append([own.photo, *(dataset.redraw(i, d).photo for d in range(request.draws - 1))])
+        if request.repainted:
+            rng = np.random.default_rng([request.seed, i])
+            paints, leaves = unknown(rng, list(CAR_COLOURS.values()), SHADES), unknown(rng, LEAVES, LEAF_SHADES)
+            photos[-1].append(dataset.repaint(i, request.draws, paints, leaves))
         layouts.append(own.layout)
     return np.array(photos), np.array(layouts)
+
+
+def unknown(rng: np.random.Generator, known: Sequence[RGB], shades: Sequence[float], count: int = 12) -> list[RGB]:
+    """Colours that none of the known ones is in any light: darkened or bleached ones, mixtures, dark ones, and any.
+
+    What an undecided generator paints lies among the first four.
+    """
+    base = np.array(known, float)
+    there = np.concatenate([base * shade for shade in shades])
+    found: list[RGB] = []
+    while len(found) < count:
+        a, b = base[rng.choice(len(base), 2, replace=False)]
+        share = rng.uniform(.2, .8)
+        colour = (a * rng.uniform(.3, .8), a + (255 - a) * rng.uniform(.15, .6), share * a + (1 - share) * b,
+                  (share * a + (1 - share) * b) * rng.uniform(.2, .8), rng.uniform(0, 110, 3),
+                  rng.uniform(0, 255, 3))[rng.integers(6)]
+        if np.linalg.norm(there - colour, axis=1).min() > UNKNOWN:
+            found.append(tuple(np.rint(colour).astype(int).tolist()))
+    return found
