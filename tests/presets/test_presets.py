@@ -42,7 +42,7 @@ def test_a_file_extends_the_one_beside_it(tmp_path, monkeypatch):
     for folder, name in ((tmp_path, "inner/own.yaml"), (tmp_path / "inner", "own.yaml")):
         monkeypatch.chdir(folder)
         preset = load_preset(name)
-        assert (preset.seed, preset.data.val, preset.training.batch) == (3, 7, 2)
+        assert (preset.seed, preset.data.val, preset.training.batch) == (3, 7, 1)
 
 
 @pytest.mark.parametrize("text", ["5", "[street]", "{street: 1}", "true"])

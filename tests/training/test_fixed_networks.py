@@ -15,8 +15,8 @@ from presets.schema import Preset
 from training.fixed_networks.__main__ import main
 from training.fixed_networks.degrade import RECIPES, average, degrade
 from training.fixed_networks.labelling import dice_loss
-from training.fixed_networks.roles import CLASSES, ROLES
 from training.fixed_networks.perceiving import Perceiver
+from training.fixed_networks.roles import CLASSES, ROLES
 from training.fixed_networks.scenes import UNKNOWN, VERSION, Request, render, unknown
 from training.suite import Suite
 

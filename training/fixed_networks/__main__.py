@@ -132,7 +132,8 @@ def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     with one_line_errors("training.fixed_networks"):
         role = ROLES[args.role].scaled(args.share) if args.share != 1 else ROLES[args.role]
-        changes = {key: getattr(args, key) for key in ("steps", "minutes", "batch", "lr") if getattr(args, key) is not None}
+        given = {key: getattr(args, key) for key in ("steps", "minutes", "batch", "lr")}
+        changes = {key: value for key, value in given.items() if value is not None}
         role = replace(role, budget=replace(role.budget, **changes))
         if args.margin is not None:
             if args.role != "perceptual":

@@ -2,8 +2,8 @@
 
 On every tap, per cell: which classes are there (presence, not position), and whether the cell is a piece of one
 photograph or something else (see `degrade`). And the property a content loss needs, directly: another draw of the same
-layout is nearer in the features than an average of draws, and than another layout; on cars and trees, another paint than a colour that none has. Nothing regresses colours:
-features that reproduce them prefer averages.
+layout is nearer in the features than an average of draws, and than another layout; on cars and trees, another paint
+than a colour that none has. Nothing regresses colours: features that reproduce them prefer averages.
 """
 
 import torch

@@ -65,7 +65,9 @@ ROLES: dict[str, Role] = {
                             6_000, 600, Budget(6_000, None, 96, 3e-3)),
     "perceptual": Role(
         {"kind": "PerceptualNet", "widths": [8, 16, 24, 24, 48, 48, 96, 96, 128, 128], "network": "vgg13"},
-        Request("train", SMALL, 4_000, 72_001, 8, True), Request("train", LARGE, 240, 72_002, 8, True), _checks(200, 30, 13),
-        Budget(10_000, None, 64, 2e-3), lambda network: Perceiver(network, CLASSES), Perceiver.core,
-        partial(Perceiving, classes=CLASSES, repainted=[LABELS.names.index(name) for name in ("car", "tree")]), known_truth),
+        Request("train", SMALL, 4_000, 72_001, 8, True), Request("train", LARGE, 240, 72_002, 8, True),
+        _checks(200, 30, 13), Budget(10_000, None, 64, 2e-3), lambda network: Perceiver(network, CLASSES),
+        Perceiver.core,
+        partial(Perceiving, classes=CLASSES, repainted=[LABELS.names.index(name) for name in ("car", "tree")]),
+        known_truth),
 }
