@@ -5,7 +5,7 @@
 Each row draws many data sets from a known distribution and treats them with the code that scores a run. "Covered" is
 the share of 95 % intervals that hold the true number (for what is biased at this N, the mean of all repetitions: the
 interval is about sampling, not bias). "False positives" is the share of p-values up to 0.05 between two methods of one
-distribution. A share of 95 % over 400 repetitions is known to 1.1 points. Takes under 15 minutes on two quiet cores.
+distribution. A share of 95 % over 400 repetitions is known to 1.1 points. Takes two minutes of one core.
 """
 
 import argparse

@@ -26,6 +26,10 @@ class FeatureConsumer:
     def key(self) -> str:
         return self.extractor.key
 
+    @property
+    def alone(self) -> bool:
+        return self.extractor.alone
+
     def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
         b, k = batch.images.shape[:2]
         if self.extractor.judge is not None:

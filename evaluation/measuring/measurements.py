@@ -71,7 +71,8 @@ class Consumer(Protocol):
     """Something that measures images. `name`: its folder in the cache. `key`: hash of all its result depends on.
 
     With an attribute `against_photos` that is true it compares images with the photographs, and the photographs, which
-    would be compared with themselves, are not measured.
+    would be compared with themselves, are not measured. With an attribute `alone` that is true it is called by one
+    thread at a time.
     """
 
     name: str
@@ -152,7 +153,8 @@ class Measurements:
         """What the consumers of each method measure, batch by batch. A processor has a batch for each of torch's
         threads: they do not wait for each other at every operation, and no core idles while another is in Python."""
         threads = torch.get_num_threads()
-        at_once = 1 if self.device == "cuda" else min(threads, MOST_THREADS)
+        alone = self.device == "cuda" or any(getattr(c, "alone", False) for found in wanted.values() for c in found)
+        at_once = 1 if alone else min(threads, MOST_THREADS)
         pool = ThreadPoolExecutor(at_once, initializer=torch.set_num_threads, initargs=(threads // at_once,))
         try:
             waiting: deque = deque()

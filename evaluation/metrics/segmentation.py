@@ -140,6 +140,10 @@ class JudgeConsumer:
     def key(self) -> str:
         return fingerprint("confusion", self.judge.protocol, self.classes)
 
+    @property
+    def alone(self) -> bool:
+        return getattr(self.judge, "alone", False)
+
     def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
         prediction = self._predict(batch).cpu().numpy()
         return {"confusion": confusion_matrices(prediction, batch.layouts, self.classes)}

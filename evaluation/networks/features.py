@@ -53,6 +53,7 @@ class Extractor:
     maps: Callable[[torch.Tensor], list[torch.Tensor]] | None = None
     pooled_maps: bool = False  # the features are the means of the last map over space: one pass gives both
     judge: Any = None  # the judge whose features these are, when it gives classes and features in one pass
+    alone: bool = False  # not to be called by several threads at once: nobody here knows what the network keeps
     resizes_itself: bool = False  # the network takes the uint8 images and applies the named resize inside
     full: dict[str, Any] = field(init=False)
 

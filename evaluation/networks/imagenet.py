@@ -1,5 +1,6 @@
 """ImageNet classifiers as feature extractors: torch-fidelity's Inception (FID) and VGG-16; VGG-19, SqueezeNet 1.1."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -101,21 +102,22 @@ class _EngineNetwork:
 
     def __init__(self, engine: FeatureExtractorBase, first: nn.Module, prepare, names: tuple[str, ...]):
         self.engine, self.prepare, self.names, self.float_input = engine, prepare, names, False
-        self._images: torch.Tensor | None = None
+        self._given = threading.local()  # several threads may be in here at once
         first.register_forward_pre_hook(self._replace)
 
     def _replace(self, module: nn.Module, inputs: tuple) -> tuple | None:
-        return None if self._images is None else (self.prepare(self._images),)
+        images = getattr(self._given, "images", None)
+        return None if images is None else (self.prepare(images),)
 
     def __call__(self, images: torch.Tensor) -> dict[str, torch.Tensor]:
         if not self.float_input:
             return dict(zip(self.names, self.engine(images), strict=True))
-        self._images = images
+        self._given.images = images
         try:
             blank = torch.zeros(images.shape, dtype=torch.uint8, device=images.device)
             return dict(zip(self.names, self.engine(blank), strict=True))
         finally:
-            self._images = None
+            self._given.images = None
 
 
 def _to_inception(images: torch.Tensor) -> torch.Tensor:

@@ -21,6 +21,8 @@ class MappedJudge:
     network at once; None: all that are given.
     """
 
+    alone = True  # not to be called by several threads at once: nobody here knows what the network keeps
+
     def __init__(self, network: Callable[[torch.Tensor], torch.Tensor], mapping: Mapping[int, int], name: str,
                  digest: str, mean: Sequence[float], std: Sequence[float], scale: float = 255.0,
                  size: tuple[int, int] | None = None, filter_name: str = "antialias-bilinear", device: str = "cpu",

@@ -124,7 +124,7 @@ def build_extractor(config: ExtractorConfig, judge: Any, device: str) -> Extract
     is_clip = kind in CLIP and getattr(model.config, "projection_dim", None) is not None
     official = is_clip and _cmmd_network(model.config) and (chosen, size) == ("torch-bicubic", CMMD_SIZE)
     return Extractor(config.label or LABELS.get(kind, folder.name), features, protocol, chosen, size, device,
-                     module=model, is_clip=is_clip, official_cmmd=official and config.label is None)
+                     module=model, alone=True, is_clip=is_clip, official_cmmd=official and config.label is None)
 
 
 def _cmmd_network(config: Any) -> bool:

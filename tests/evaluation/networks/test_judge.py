@@ -56,16 +56,17 @@ class Means:
         return {"mean": batch.images.double().mean((1, 2, 3, 4)).numpy()}
 
 
-def test_batches_in_threads_come_back_in_the_order_of_the_layouts(tiny_run):
+@pytest.mark.parametrize("alone, threads", [(False, 1), (True, 3)])
+def test_batches_in_threads_come_back_in_the_order_of_the_layouts(tiny_run, alone, threads):
     before = torch.get_num_threads()
     expected = Measurements(tiny_run).get("crn", Means())["mean"]
     torch.set_num_threads(3)
     try:
         several, consumer = Measurements(tiny_run), Means()
         several.batch_pixels = 1  # a layout in each batch
-        consumer.key = "means again"
+        consumer.key, consumer.alone = "means again", alone
         assert np.array_equal(several.get("crn", consumer)["mean"], expected)
-        assert consumer.threads == {1} and torch.get_num_threads() == 3
+        assert consumer.threads == {threads} and torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
 
