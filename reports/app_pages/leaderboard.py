@@ -7,10 +7,12 @@ import streamlit as st
 from reports.app_parts.scoretables import heading, show_table
 from reports.app_parts.sources import Source
 from reports.app_parts.text import plain
-from reports.findings import doubts
+from reports.findings import doubts, people
+from reports.findings.verdict import CLEAR
 from reports.record import published, tables
 from reports.record.names import metric_title, score_title
 from reports.record.protocol import protocols
+from reports.record.seeds import Seeds
 from reports.record.tables import Column, Row, ScoreTable
 
 
@@ -31,6 +33,9 @@ def show(source: Source) -> None:
     _protocol(source, metric)
     _chart(part)
     _significance(source, part)
+    _seeds(source, metric)
+    _agreement(source)
+    _effects(source)
     _published(source)
 
 
@@ -100,6 +105,57 @@ def _difference(source: Source, table: ScoreTable, row: Row, column: Column) -> 
             "value": cell.value, "low": low, "high": high, "p, corrected": p,
             "resolution": None if low is None else (high - low) / 2,
             "told apart": "yes" if p is not None and p < tables.SIGNIFICANT else "no"}
+
+
+def _seeds(source: Source, metric: str) -> None:
+    """What another training would change, where several were summarised (evaluation.merge seeds)."""
+    seeds = source.seeds
+    rows = seed_rows(seeds, metric)
+    if not rows:
+        return
+    st.markdown(f"**Spread over {seeds.n} training seeds**")
+    number = st.column_config.NumberColumn(format="%.4g")
+    st.dataframe(pd.DataFrame(rows), hide_index=True, key="seeds", placeholder="–",
+                 column_config=dict.fromkeys(["mean", "low", "high", "standard deviation", "resolution"], number))
+    st.caption("Low and high: 95 % interval of the mean over seeds. Resolution: spread of the methods over that of the "
+               f"seeds; below {CLEAR:g} a score does not tell these methods apart.")
+
+
+def seed_rows(seeds: Seeds, metric: str) -> list[dict[str, object]]:
+    """A row per score and method, each in the score's own unit."""
+    table, spread = seeds.told().of_metric(metric), seeds.table.extras.get("spread", {})
+    rows = []
+    for column in table.columns:
+        for row in table.rows:
+            if cell := table.cell(row, column):
+                low, mean, high = (number / column.format.divisor for number in (
+                    cell.interval[0], cell.value, cell.interval[1]))
+                rows.append({"Score": heading(column), "Method": row.title, "mean": mean, "low": low, "high": high,
+                             "standard deviation": spread[row.name, column.key] / column.format.divisor,
+                             "resolution": seeds.resolution.get((column.metric, column.name))})
+    return rows
+
+
+def _agreement(source: Source) -> None:
+    """How far the order of methods by each score is people's."""
+    table = tables.whole_run_tables([*source.methods, *source.merged], source.scores).get("agreement")
+    if table is None or not table.columns:
+        return
+    with st.expander("Agreement with people"):
+        for sentence in people.agreement_sentences(source.scores):
+            st.markdown(plain(sentence))
+        show_table(table, "agreement", head="Score")
+        st.caption("Kendall’s tau: 1 the same order, 0 unrelated, −1 reversed; with few methods nearly every order is "
+                   "within chance.")
+
+
+def _effects(source: Source) -> None:
+    """What the loss does and what the architecture does, where the run is a grid of both."""
+    found = tables.whole_run_tables([*source.methods, *source.merged], source.scores).get("effects")
+    if found is None or not found.columns:
+        return
+    with st.expander(metric_title("effects")):
+        show_table(found, "effects", head="Effect")
 
 
 def _published(source: Source) -> None:

@@ -20,15 +20,34 @@ POINTS = 1500  # of a curve on the page; longer logs are thinned
 
 def show(source: Source) -> None:
     st.subheader("Training", anchor=False)
-    logs = {file.parent.name: file for file in sorted((source.run.path / "methods").glob("*/log.csv"))}
+    goes_on = bool(_running(_logs(source))) or not source.finished
+    st.fragment(_body, run_every=EVERY if goes_on else None)(source)
+
+
+def _logs(source: Source) -> dict[str, Path]:
+    """By name of the method."""
+    return {file.parent.name: file for file in sorted((source.run.path / "methods").glob("*/log.csv"))}
+
+
+def _running(logs: dict[str, Path]) -> list[str]:
+    return [name for name, file in logs.items() if time.time() - file.stat().st_mtime < RECENT]
+
+
+def _take_up(logs: dict[str, Path]) -> None:
+    """Methods whose training has begun since the last look join those that are chosen."""
+    known = st.session_state.get("logs", [])
+    if known and "trained" in st.session_state:
+        st.session_state["trained"] = [*st.session_state["trained"], *(name for name in logs if name not in known)]
+    st.session_state["logs"] = list(logs)
+
+
+def _body(source: Source) -> None:
+    logs = _logs(source)
     if not logs:
-        st.info("Nothing was trained in this run (no methods/*/log.csv).")
+        st.info("Nothing was trained in this run so far (no methods/*/log.csv).")
         return
-    running = [name for name, file in logs.items() if time.time() - file.stat().st_mtime < RECENT]
-    st.fragment(_body, run_every=EVERY if running else None)(source, logs, running)
-
-
-def _body(source: Source, logs: dict[str, Path], running: list[str]) -> None:
+    running = _running(logs)
+    _take_up(logs)
     titles = {name: source.titles.get(name, name) for name in logs}
     if running:
         st.caption(plain(f"Running: {', '.join(titles[name] for name in running)}; this page follows."))

@@ -11,10 +11,11 @@ def heading(column: Column) -> str:
     return f"{column.heading} {arrow(column.higher_is_better)}".strip()
 
 
-def numbers(table: ScoreTable) -> pd.DataFrame:
-    """A row per row that has a value. Each column in its unit, followed by its interval as text."""
+def numbers(table: ScoreTable, head: str = "Method") -> pd.DataFrame:
+    """A row per row that has a value, its title under `head`. Each column in its unit, followed by its interval as
+    text."""
     rows = [row for row in table.rows if any(table.cell(row, column) for column in table.columns)]
-    frame = pd.DataFrame({"Method": [row.title for row in rows]})
+    frame = pd.DataFrame({head: [row.title for row in rows]})
     for column in table.columns:
         cells = [table.cell(row, column) for row in rows]
         frame[heading(column)] = [cell.value / column.format.divisor if cell else None for cell in cells]
@@ -24,9 +25,9 @@ def numbers(table: ScoreTable) -> pd.DataFrame:
     return frame
 
 
-def show_table(table: ScoreTable, key: str) -> None:
-    frame = numbers(table)
-    columns = {"Method": st.column_config.TextColumn(pinned=True)}
+def show_table(table: ScoreTable, key: str, head: str = "Method") -> None:
+    frame = numbers(table, head)
+    columns = {head: st.column_config.TextColumn(pinned=True)}
     for column in table.columns:
         name = heading(column)
         columns[name] = st.column_config.NumberColumn(name, format=f"%.{column.format.decimals}f")

@@ -19,6 +19,7 @@ from data.errors import InputError
 from data.labels import LabelSpace
 from evaluation.rundir import Method, RunDirectory, Score
 from reports.record import tables
+from reports.record.seeds import Seeds, read_seeds, seeds_of
 from reports.reference import FOLDER, Reference, flat, load_reference, reference_names
 
 EXPECTED = "streamlit run reports/app.py -- --run runs/street"
@@ -101,6 +102,11 @@ class Source:
         """Score files that can be read; see `problems` for the others."""
         return _scores(str(self.run.path), _newest(self.run))[0]
 
+    @property
+    def seeds(self) -> Seeds:
+        """What several trainings were summarised to; of none without scores/seeds.json. Raises InputError."""
+        return read_seeds(self.run)
+
     def state(self) -> tuple:
         """What grows while a run is made: equal as long as nothing new can be shown. Raises InputError."""
         names = self.run.method_names()
@@ -155,6 +161,10 @@ class ReferenceSource(Source):
     @cached_property
     def scores(self) -> list[Score]:
         return self.reference.scores
+
+    @property
+    def seeds(self) -> Seeds:
+        return seeds_of(self.reference.seeds, self.reference.methods, self.run.path / "seeds.json")
 
     @cached_property
     def problems(self) -> list[str]:

@@ -1,6 +1,7 @@
 """The spread over training seeds, from scores/seeds.json (python -m evaluation.merge seeds), as tables."""
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from data.errors import InputError
 from data.files import read_json
@@ -34,7 +35,11 @@ class Seeds:
 def read_seeds(run: RunDirectory) -> Seeds:
     """Methods that this run does not have are rows too. Raises InputError for a file of something else."""
     file = run.path / "scores" / "seeds.json"
-    entries = read_json(file) if file.exists() else []
+    return seeds_of(read_json(file) if file.exists() else [], [*run.methods(), *run.merged_methods()], file)
+
+
+def seeds_of(entries: list[dict], methods: list[Method], file: Path) -> Seeds:
+    """file: where the entries stand, for messages."""
     try:
         entries = [entry for entry in entries if not expectation(entry["value"])]
         scores = [_score(entry) for entry in entries]
@@ -43,7 +48,7 @@ def read_seeds(run: RunDirectory) -> Seeds:
         number = min((entry["n"] for entry in entries), default=0)
     except (KeyError, TypeError) as error:
         raise InputError(f"{file}: not made by python -m evaluation.merge seeds ({error!r})") from None
-    return Seeds(replace(main_table(_methods(run, scores), scores), extras=extras), ratios, number)
+    return Seeds(replace(main_table(_methods(methods, scores), scores), extras=extras), ratios, number)
 
 
 def seeds_table(run: RunDirectory) -> ScoreTable:
@@ -55,8 +60,8 @@ def _score(entry: dict) -> Score:
     return Score(entry["metric"], entry["method"], [mean], {})
 
 
-def _methods(run: RunDirectory, scores: list[Score]) -> list[Method]:
+def _methods(methods: list[Method], scores: list[Score]) -> list[Method]:
     """Those that have a score, the run's own first."""
-    known = {method.name: method for method in [*run.methods(), *run.merged_methods()]}
+    known = {method.name: method for method in methods}
     names = {score.method for score in scores} - {PHOTOS, FLOOR}
     return [known.get(name, Method(name, name)) for name in [*known, *sorted(names - set(known))] if name in names]

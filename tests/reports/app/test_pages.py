@@ -6,6 +6,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from data.files import write_json
+from evaluation import merge
 from evaluation.rundir import Score, Value
 from human_study.batch.write import write_batch
 from reports.app_pages.runs import differing
@@ -92,6 +93,35 @@ def test_leaderboard_says_what_can_be_told_apart(scored_run, app):
     assert row["told apart"] == "yes" and row["resolution"] == pytest.approx(0.1)
 
 
+def test_leaderboard_shows_the_spread_over_seeds(scored_run, app):
+    tables = [merge.export_table(scored_run) for _ in range(3)]
+    for i, table in enumerate(tables):
+        table["seed"] = i
+        for score in table["scores"]:
+            for value in score["values"]:
+                value["value"] += 0.01 * i
+    write_json(scored_run.path / "scores" / "seeds.json", merge.summarise_seeds(tables))
+    seen = app(scored_run, page="Leaderboard")
+    assert "Spread over 3 training seeds" in seen.words
+    row = seen.frame("standard deviation").set_index(["Method", "Score"]).loc[("CRN", "mIoU ↑")]
+    assert row["mean"] == pytest.approx(0.71) and row["standard deviation"] == pytest.approx(0.01)
+    assert row["low"] < 0.71 < row["high"] and row["resolution"] > 1
+
+
+def test_leaderboard_shows_agreement_with_people_and_effects(scored_run, app):
+    order = {"crn": 1.0, "pix2pix": 0.5, "image_space": 0.1}
+    scored_run.write_score(Score("agreement", "cityscapes", [Value("mIoU", 1 / 3, (-1.0, 1.0))], {"N": 12},
+                                 details={"human order": order, "p (Holm)": {"mIoU": 1.0}}))
+    scored_run.write_score(Score("effects", "mIoU", [Value("crn", 0.05, (0.01, 0.09))], {"N": 12}))
+    seen = app(scored_run, page="Leaderboard")
+    agreement = next(f.value for f in seen.test.dataframe if "Score" in f.value and len(f.value.columns) == 3)
+    assert agreement.iloc[0, 0] == "mIoU" and agreement.iloc[0, 1] == pytest.approx(1 / 3)
+    assert "agrees with" in seen.words and "better than chance would" in seen.words
+    assert seen.frame("Effect").iloc[0, 1] == pytest.approx(0.05)
+    assert [box.label for box in seen.test.expander][:2] == ["Agreement with people",
+                                                            "Effects of generator and objective"]
+
+
 def test_diversity_shows_all_images_of_a_layout(read_only_run, app):
     told = app(read_only_run, page="Diversity", layout="00002").viewer
     assert [pane["title"] for pane in told["panes"]] == ["Layout", "Photograph", "image 1", "image 2", "image 3"]
@@ -108,6 +138,31 @@ def test_training_shows_curves_and_the_samples_up_to_a_step(scored_run, app):
     assert "pictures/0/samples/crn/step_0000016" in seen.html
     seen.test.select_slider(key="at").set_value(8).run()
     assert "step_0000008" in seen.html and "step_0000016" not in seen.html
+
+
+def test_training_takes_up_what_begins_while_one_looks(scored_run, app):
+    log = scored_run.method_folder("image_space") / "log.csv"
+    text = log.read_text()
+    log.unlink()
+    seen = app(scored_run, page="Training")
+    chosen = seen.test.multiselect(key="trained")
+    assert "image_space" not in chosen.value and len(chosen.value) == 3
+    chosen.unselect("crn").run()
+    log.write_text(text)
+    seen.test.run()
+    assert seen.test.multiselect(key="trained").value == ["crn_diversity", "pix2pix", "image_space"]
+
+
+def test_training_before_the_first_log(scored_run, app):
+    logs = {log: log.read_text() for log in scored_run.path.glob("methods/*/log.csv")}
+    for log in logs:
+        log.unlink()
+    seen = app(scored_run, page="Training")
+    assert "Nothing was trained in this run so far" in seen.words
+    for log, text in logs.items():
+        log.write_text(text)
+    seen.test.run()
+    assert len(seen.test.multiselect(key="trained").value) == len(logs)
 
 
 def test_a_log_that_is_being_written(tmp_path):
