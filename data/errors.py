@@ -39,7 +39,9 @@ def one_line_errors(program: str) -> Iterator[None]:
                                     "free some space and run the same command again: finished work is kept"))
         if error.filename is None:  # not about a file: a broken connection, for example
             raise
-        sys.exit(_fail(program, f"{error.filename}: {error.strerror}"))
+        in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
+        why = "a file stands where a folder is expected" if in_the_way else error.strerror
+        sys.exit(_fail(program, f"{error.filename}: {why}"))
 
 
 def _fail(program: str, message: str) -> int:

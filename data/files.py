@@ -42,7 +42,7 @@ def atomic_path(path: Path, durable: bool = False) -> Iterator[Path]:
         os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes private files; results are shared like any other
         os.replace(temporary, path)
     except OSError as error:
-        error.filename = error.filename or str(path)
+        error.filename = str(path) if error.filename in (None, name) else error.filename
         raise
     finally:
         temporary.unlink(missing_ok=True)

@@ -111,6 +111,12 @@ def twins(splits: list[Split]) -> list[str]:
     return lines
 
 
+def by_split(splits: list[Split]) -> list[str]:
+    """Every problem with the splits that have it: what is wrong with the folder itself is one problem, not two."""
+    lines = dict.fromkeys(line for split in splits for line in split.problems)
+    return [f"{', '.join(split.name for split in splits if line in split.problems)}: {line}" for line in lines]
+
+
 def report(splits: list[Split]) -> list[str]:
     lines = []
     for split in splits:
@@ -154,7 +160,7 @@ def main(argv: list[str] | None = None) -> int:
         config = configuration(args)
         splits = [walk(config, name) for name in SPLITS]
         print("\n".join(report(splits)))
-        problems = [f"{split.name}: {line}" for split in splits for line in split.problems] + twins(splits)
+        problems = by_split(splits) + twins(splits)
         for line in problems:
             print(f"problem: {line}")
         if any(split.shown for split in splits):

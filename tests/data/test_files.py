@@ -22,8 +22,8 @@ def denied(path):
 
 @pytest.mark.parametrize("action, message", [
     (denied, "f: Permission denied"),
-    (lambda file: write_text(file / "below.txt", "text"), "f: File exists"),
-    (lambda file: os.listdir(file), "f: Not a directory"),
+    (lambda file: write_text(file / "below.txt", "text"), "f: a file stands where a folder is expected"),
+    (lambda file: os.listdir(file), "f: a file stands where a folder is expected"),
     (lambda file: file.with_name("g").read_text(), "g: No such file or directory"),
     (lambda file: read_json(file), "f: not valid JSON")])
 def test_what_the_system_refuses_is_one_line(capsys, tmp_path, action, message):
@@ -37,3 +37,10 @@ def test_errors_that_name_no_file_are_bugs_and_pass():
         raise ConnectionResetError(104, "Connection reset by peer")
     with pytest.raises(InputError):
         raise InputError("outside of the command line it is an exception like others")
+
+
+def test_a_folder_where_a_file_is_to_be_written(capsys, tmp_path):
+    (tmp_path / "f").mkdir()
+    said = line_of(capsys, lambda: write_text(tmp_path / "f", "text"))
+    assert said == f"program: error: {tmp_path}/f: Is a directory"
+    assert [file.name for file in tmp_path.iterdir()] == ["f"]
