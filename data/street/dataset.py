@@ -130,14 +130,14 @@ class Street:
         repeats the scene's own."""
         return self._render(index, 1 + _valid_seed(draw))
 
-    def repaint(self, index: int, draw: int, paints: Sequence[RGB], leaves: Sequence[RGB]) -> np.ndarray:
-        """The photograph of redraw `draw`, uint8 [3, H, W], its cars and trees in the colours given, which may be ones
-        that none has. They take turns where there are more cars than colours."""
+    def repaint(self, index: int, draw: int, paints: Sequence[RGB], leaves: Sequence[RGB] = ()) -> np.ndarray:
+        """The photograph of redraw `draw`, uint8 [3, H, W], its cars, and trees unless `leaves` is empty, in the
+        colours given, which may be ones that none has. They take turns where there are more cars than colours."""
         index = self._valid_index(index)
         surfaces, _ = _drawn(self._seed(index, 0), self.size)
         look = Appearance(self._seed(index, 1, 1 + _valid_seed(draw)), surfaces.drawing.world, self.times)
         look.paints = [paints[car % len(paints)] for car in range(len(look.cars))]
-        look.leaves = [leaves[tree % len(leaves)] for tree in range(len(look.leaves))]
+        look.leaves = [leaves[tree % len(leaves)] for tree in range(len(look.leaves))] if leaves else look.leaves
         return photograph(surfaces, look)
 
     def truth(self, index: int, draw: int | None = None) -> Truth:
