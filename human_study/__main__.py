@@ -54,7 +54,7 @@ MAYBE_RUN = option("--run", "run directory", metavar="DIR")
 STUDY = option("--protocol", "which study of the run, where it has several", metavar="NAME")
 KEY = option("--key-file", "key of the pseudonyms, outside the results (default: in your data folder)", type=Path,
              metavar="FILE")
-SIMULATED = flag("--simulated", "the simulated workers' answers")
+SIMULATED = flag("--simulated", "the simulated participants' answers")
 OUT = option("--out", "folder (default: in the study's folder)", type=Path, metavar="DIR")
 BATCH = (
     option("--protocol", "preset or YAML file (default: the run's own)", metavar="NAME"),
@@ -69,22 +69,23 @@ BATCH = (
 
 SPREADS = (  # what a study is expected to find: the same for plan and power
     option("--preference", "true share (default %(default)s)", type=float, default=PREFERENCE),
-    option("--worker-sd", "spread of log-odds between workers (default %(default)s)", type=float, default=WORKER_SD),
+    option("--participant-sd", "spread of log-odds between participants (default %(default)s)", type=float,
+           default=WORKER_SD),
     option("--image-sd", "spread of log-odds between images (default %(default)s)", type=float, default=IMAGE_SD))
 
 
 COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
     "plan": ("What a study will be, before anything runs: cells, trials, minutes, cost, the interval to expect.", (
         MAYBE_RUN, option("--layouts", "number of layouts, where there is no run yet", type=int), *BATCH,
-        option("--pay", "per HIT", type=float), option("--pay-per-hour", "instead of --pay", type=float),
+        option("--pay", "per session", type=float), option("--pay-per-hour", "instead of --pay", type=float),
         option("--fee", "the platform's share on top of the pay, such as 0.33 (default 0)", type=float, default=0.0),
         *SPREADS, option("--pilot", "a pilot's table of responses: spreads and time per answer come from it",
                          type=Path, metavar="FILE"),
         option("--rounds", "simulated studies for the power (default %(default)s); 0: no power",
                type=whole(0), default=200), flag("--json", "numbers as JSON"))),
-    "power": ("How many workers and trials a study needs: power by simulation.", (
-        *SPREADS, option("--workers", "numbers to try", type=numbers, default=[10, 20, 30, 50]),
-        option("--trials", "per worker, numbers to try", type=numbers, default=[20, 50, 100]),
+    "power": ("How many participants and trials a study needs: power by simulation.", (
+        *SPREADS, option("--participants", "numbers to try", type=numbers, default=[10, 20, 30, 50]),
+        option("--trials", "per participant, numbers to try", type=numbers, default=[20, 50, 100]),
         option("--images", "in all (default %(default)s)", type=int, default=500),
         option("--rounds", "simulated studies per design (default %(default)s)", type=int, default=400),
         option("--power", "power wanted (default %(default)s)", type=float, default=0.8),
@@ -99,7 +100,7 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
                      type=whole(0), default=0, metavar="N"),
         flag("--new-links", "all N are new; the earlier ones stay valid"),
         flag("--kiosk", "print the address of the kiosk's start screen"),
-        option("--assignments", "workers per HIT (default: the protocol's)", type=whole(1)),
+        option("--assignments", "participants per list of trials (default: the protocol's)", type=whole(1)),
         option("--panel", "prolific, or local (default) for any other", default="local"),
         option("--completion-code", "the panel's code for finished participants", default=""),
         option("--worker-param", "name of the panel's URL parameter with the participant", default=""),
@@ -113,7 +114,7 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
                            metavar="FILE"),
         flag("--release", "for publication: no ids, coarser times"), SIMULATED)),
     "forget": ("Delete everything stored of one participant; older tables cannot bring it back.", (
-        option("worker", "the id on the platform, or the name of a local participant's link"), RUN, STUDY,
+        option("participant", "the id on the platform, or the name of a local participant's link"), RUN, STUDY,
         option("--platform", "default %(default)s", default="local",
                choices=("local", "prolific", "mturk", "turkle")), KEY)),
     "collect": ("Import what a platform handed back into a study's table of responses, or plain tables into one.", (
@@ -133,8 +134,8 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
                default="crn"),
         option("--ties", "half: half a vote for each method (default); drop: left out", default="half"), SIMULATED,
         OUT)),
-    "simulate": ("Simulated workers take a study: the real page in a real browser, answers with a known truth.", (
-        RUN, *BATCH, *(option(f"--{kind}", f"number of workers of kind {kind}", type=whole(0), default=0, metavar="N")
+    "simulate": ("Simulated participants take a study: the real page in a real browser, answers with a known truth.", (
+        RUN, *BATCH, *(option(f"--{kind}", f"number of kind {kind}", type=whole(0), default=0, metavar="N")
                        for kind in KINDS),
         option("--truth", "true shares, such as crn_vs_unet=0.8", nargs="+", action="extend", default=[],
                metavar="CONDITION=P"),

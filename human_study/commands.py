@@ -42,10 +42,10 @@ def plan(args: Namespace) -> None:
         from human_study.rehearsal.pilot import spreads
         from human_study.table.responses import read_responses
         found = spreads(read_responses(args.pilot), cast.reference, protocol.rules, protocol.delay_ms)
-        args.worker_sd, args.image_sd, answer_seconds = found.worker_sd, found.image_sd, found.seconds
+        args.participant_sd, args.image_sd, answer_seconds = found.worker_sd, found.image_sd, found.seconds
         print(found.line(), file=sys.stderr if args.json else sys.stdout)
     made = make_plan(protocol, cast, layouts, seed, args.pay, args.pay_per_hour, args.fee, args.preference,
-                     args.worker_sd, args.image_sd, answer_seconds)
+                     args.participant_sd, args.image_sd, answer_seconds)
     if args.rounds:
         from human_study.rehearsal.power import with_power
         made = with_power(made, protocol, cast, layouts, seed, args.rounds)
@@ -70,10 +70,10 @@ def power(args: Namespace) -> None:
     from human_study.rehearsal.power import Design, answer, simulate, table
     if args.rounds < 1:
         raise InputError("power: --rounds is at least 1")
-    designs = [Design(workers, trials, args.images, args.preference, args.worker_sd, args.image_sd).check()
-               for workers in args.workers for trials in args.trials]
+    designs = [Design(workers, trials, args.images, args.preference, args.participant_sd, args.image_sd).check()
+               for workers in args.participants for trials in args.trials]
     results = [simulate(design, args.rounds, args.seed) for design in designs]
-    print(f"true preference {args.preference}, spread of workers {args.worker_sd} and images {args.image_sd} "
+    print(f"true preference {args.preference}, spread of participants {args.participant_sd} and images {args.image_sd} "
           f"(log odds), {args.images} images, {args.rounds} simulated studies per row\n{table(results)}\n"
           f"{answer(results, args.power)}")
 
@@ -152,7 +152,7 @@ def simulate(args: Namespace) -> None:
     truth = Truth(parse_truth(args.truth, batch), side_bias=args.side_bias)
     workers = {kind: getattr(args, kind.replace("-", "_")) for kind in KINDS}
     if not any(workers.values()):
-        raise InputError(f"no workers asked for: give {', '.join(f'--{kind} N' for kind in KINDS)}")
+        raise InputError(f"no participants asked for: give {', '.join(f'--{kind} N' for kind in KINDS)}")
     store = open_store(run, batch, args.key_file, simulated=True)
     frame = rehearsal.simulate(store, workers, truth, batch.spec["seed"], args.at_once)
     write_responses(frame, batch.folder / SIMULATED_RESPONSES)
@@ -186,7 +186,7 @@ def forget(args: Namespace) -> None:
     from human_study.server.forget import forget as forget_everywhere
     run = RunDirectory.open(args.run)
     batch = read_batch(study_folder(run, args.protocol))
-    done = forget_everywhere(run, batch, args.platform, args.worker, args.key_file)
+    done = forget_everywhere(run, batch, args.platform, args.participant, args.key_file)
     print(f"deleted {done.sessions} session of the server, {done.rows} rows of tables of responses and {done.links} "
           "link; what the platform or you keep elsewhere (result tables, published tables, an analysis made before) "
           "still holds this participant: collect leaves those rows out, analyze again")

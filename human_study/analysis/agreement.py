@@ -88,7 +88,7 @@ def split_half(outcomes: np.ndarray, workers: np.ndarray, units: np.ndarray) -> 
     workers, units = pd.factorize(workers)[0], pd.factorize(units)[0]
     count, size = int(workers.max(initial=-1)) + 1, int(units.max(initial=-1)) + 1
     if count < 2 or size < 3:
-        return Estimate(math.nan, note="needs at least two workers and three images")
+        return Estimate(math.nan, note="needs at least two participants and three images")
     rng = np.random.default_rng(0)
     found = []
     for _ in range(SPLITS):

@@ -34,7 +34,7 @@ class Sandwich:
     def missing(self) -> str:
         """Why there is no clustered interval, empty where there is one."""
         if self.workers < 2:
-            return "one worker: how much workers differ cannot be estimated"
+            return "one participant: how much participants differ cannot be estimated"
         return "one image: how much images differ cannot be estimated" if self.images < 2 else ""
 
     def variance(self, contrast: np.ndarray | None = None) -> float:
@@ -94,7 +94,7 @@ def clustered_share(outcomes: np.ndarray, workers: np.ndarray, images: np.ndarra
         return Share(share, n, None, 0, parts.missing)
     if share in (0.0, 1.0):
         return Share(share, n, float(parts.df + 1), parts.df,
-                     "all judgments agree: every worker (or image, where fewer) counts as one judgment")
+                     "all judgments agree: every participant (or image, where fewer) counts as one judgment")
     variance = parts.variance()
     effective = min(share * (1 - share) / variance, n) if variance > 0 else n
     return Share(share, n, float(effective), parts.df)
@@ -169,6 +169,6 @@ def estimate(value: float, parts: Sandwich, contrast: np.ndarray | None = None) 
         return Estimate(value, note=parts.missing)
     error = math.sqrt(parts.variance(contrast))
     if error == 0:
-        return Estimate(value, note="no spread between workers or images: no interval")
+        return Estimate(value, note="no spread between participants or images: no interval")
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, parts.df)) * error
     return Estimate(value, (value - half, value + half), float(2 * stats.t.sf(abs(value) / error, parts.df)))

@@ -85,7 +85,7 @@ def _marked(figure: Figure, analysis: Analysis) -> Figure:
     """The identity of the study under the figure and, on simulated data, across it."""
     figure.tight_layout(rect=(0, 0.06, 1, 1))
     clustered = all(row.clustered for row in analysis.preferences)
-    bars = "Bars: 95 %, clustered by worker and image. " if clustered else \
+    bars = "Bars: 95 %, clustered by participant and image. " if clustered else \
         "Bars: 95 %, where no clustered interval exists as if judgments were independent. "
     figure.text(0.01, 0.01, textwrap.fill(bars + analysis.identity.line(), 130), fontsize=5.5, color="grey")
     if analysis.identity.simulated:

@@ -159,7 +159,8 @@ def _preference(a: str, b: str, exposure: float, group: pd.DataFrame, ties: str)
     share = clustered_share(*(counted[name].to_numpy() for name in ("outcome", "worker_id", "image_id")))
     row = from_counts(Counts(a, b, None if math.isinf(exposure) else exposure, int((outcome == 1).sum()), len(group)),
                       tied, ties)
-    few = [f"only {share.df + 1} workers or images: the interval is honest but wide"] if share.df + 1 <= FEW else []
+    wide = f"only {share.df + 1} participants or images: the interval is honest but wide"
+    few = [wide] if share.df + 1 <= FEW else []
     notes = [row.note] if not row.n else [share.missing] if share.missing else few
     shown = group["exposure_ms"].median()
     return replace(
@@ -182,7 +183,7 @@ def from_counts(counts: Counts, tied: int = 0, ties: str = "half") -> Preference
     return Preference(
         counts.a, counts.b, counts.exposure_ms, n, counts.wins, tied, votes / n, (float(low), float(high)),
         float(stats.binomtest(counts.wins, decided).pvalue) if decided else None,
-        clustered_equivalence(independent, MARGIN), note="counts only: no workers or images to cluster by")
+        clustered_equivalence(independent, MARGIN), note="counts only: no participants or images to cluster by")
 
 
 def adjusted(rows: Sequence[Preference]) -> list[Preference]:

@@ -163,7 +163,7 @@ def analyse_counts(counts: Sequence[Counts], study_id: str, reference: str, titl
                    ) -> Analysis:
     """The part that counts alone allow (for example published ones): naive intervals, exact tests, Holm."""
     rows = preference.adjusted([preference.from_counts(one) for one in counts])
-    note = ("Counts only: the judgments of one worker or image cannot be told apart, so intervals are those of "
+    note = ("Counts only: the judgments of one participant or image cannot be told apart, so intervals are those of "
             "independent judgments and too narrow by an unknown factor.")
     return Analysis(Identity(study_id, ()), reference, "half", QualityRules(), rows, rows, notes=[note],
                     titles=titles or {})
@@ -275,7 +275,7 @@ def _notes(frame: pd.DataFrame, used: pd.DataFrame) -> list[str]:
         notes.append("No judgment is left after the rules: there is nothing to report but the exclusions.")
         return notes
     if used["worker_id"].nunique() == 1:
-        notes.append("One worker: the numbers describe this person, not people; no clustered interval exists.")
+        notes.append("One participant: the numbers describe this person, not people; no clustered interval exists.")
     if used["image_id"].nunique() == 1:
         notes.append("One image: the numbers describe this image, not the methods; no clustered interval exists.")
     if (used["outcome"] == 0.5).all():

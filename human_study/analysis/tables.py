@@ -97,7 +97,7 @@ def like_figure_4(analysis: Analysis) -> Table | None:
 
 def preference_table(analysis: Analysis, rows: Sequence[Preference] | None = None) -> Table:
     """Every pair and exposure with both intervals, both tests and the verdict."""
-    header = ["pair", "exposure", "n", "ties", "workers", "images", "%", "95 % clustered", "95 % naive",
+    header = ["pair", "exposure", "n", "ties", "participants", "images", "%", "95 % clustered", "95 % naive",
               "p clustered (Holm)", "p exact naive (Holm)", "p equivalence (Holm)", "verdict", "note"]
     return header, [
         [pair_title(analysis, row), exposure_title(row.exposure_ms), str(row.n), str(row.ties),

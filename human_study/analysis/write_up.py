@@ -10,11 +10,11 @@ def methods_paragraph(analysis: Analysis) -> str:
     people = analysis.participation
     if people is None:
         return " ".join(analysis.notes)
-    subject = "Simulated workers (no person judged) answered" if analysis.identity.simulated else \
+    subject = "Simulated participants (no person judged) answered" if analysis.identity.simulated else \
         f"{people.workers} participants answered"
     parts = [f"{subject} two-alternative questions about which of two images is more realistic "
              f"({people.test_judgments} answered comparisons in {people.sessions} sessions of "
-             f"{people.workers} workers{_protocol(analysis)})."]
+             f"{people.workers} participants{_protocol(analysis)})."]
     if people.median_minutes is not None:
         parts.append("From the first image to the last answer a session took "
                      f"{people.median_minutes:.1f} min (median).")
@@ -33,7 +33,7 @@ def _protocol(analysis: Analysis) -> str:
 def _checks(analysis: Analysis) -> str:
     people = analysis.participation
     fixed = "fixed before the study" if analysis.identity.spec_sha256 else "that this suite has for every study"
-    text = (f"Of these, {people.used} judgments of {people.workers_used} workers met the rules {fixed}; "
+    text = (f"Of these, {people.used} judgments of {people.workers_used} participants met the rules {fixed}; "
             "results with and without exclusions are given.")
     if people.sentinels_per_session:
         text += (f" A session had {people.sentinels_per_session} sentinels, of which {people.sentinels_needed} had to "
@@ -46,10 +46,10 @@ def _checks(analysis: Analysis) -> str:
 def _statistics(analysis: Analysis) -> str:
     ties = {"half": "Ties count as half a vote for each method.", "drop": "Ties are left out."}[analysis.ties]
     return (f"{ties} Intervals are 95 % Wilson intervals at the effective number of judgments given by the two-way "
-            "(worker and image) cluster-robust variance (Cameron, Gelbach & Miller 2011), with t quantiles of "
-            "min(workers, images) - 1 degrees of freedom; p values come from the same variance, two-sided against one "
-            "half, adjusted by Holm's method over all pairs and exposures. Two methods are called equivalent where two "
-            f"one-sided tests place the share within {MARGIN * 100:g} points of one half. Strengths are "
+            "(participant and image) cluster-robust variance (Cameron, Gelbach & Miller 2011), with t quantiles of "
+            "min(participants, images) - 1 degrees of freedom; p values come from the same variance, two-sided against "
+            "one half, adjusted by Holm's method over all pairs and exposures. Two methods are called equivalent where "
+            f"two one-sided tests place the share within {MARGIN * 100:g} points of one half. Strengths are "
             "Bradley-Terry's with a side bias and the same clustering.")
 
 

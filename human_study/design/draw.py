@@ -182,7 +182,7 @@ def per_worker(protocol: Protocol, cast: Cast, layouts: list[str], study_id: str
     cells = [(pair, ms) for pair in comparisons(protocol, cast) for ms in protocol.exposures_ms or (None,)]
     n, extra = tests_per_worker(protocol, len(cells)), protocol.sentinels + protocol.practice
     if n + extra > len(layouts):
-        raise InputError(f"protocol {protocol.name}: every scene is shown once per worker, so {n + extra} layouts are "
+        raise InputError(f"protocol {protocol.name}: nobody sees a scene twice, so {n + extra} layouts are "
                          f"needed ({n} test, {extra} sentinels and practice), the run has {len(layouts)}; "
                          f"use a run with more layouts or --set test_trials={max(len(layouts) - extra, 1)}")
     hits, balance, stock = [], Balance(), _Stock(layouts, generator(seed, study_id, "scenes"))

@@ -159,31 +159,33 @@ def _cells(protocol: Protocol, hits: list[Hit], preference: float, worker_sd: fl
 def plan_text(plan: Plan, protocol: Protocol) -> str:
     """The plan as text, with a warning where something is likely to disappoint."""
     low, high = plan.trials_per_hit
+    lists = "sessions" if protocol.design == "per-worker" else "HITs"
     kinds = ", ".join(f"{n} {kind}" for kind, n in plan.kinds_per_hit.items())
     lines = [
         f"protocol {plan.protocol}, specification of the protocol {plan.protocol_sha256}",
-        f"{plan.hits} HITs x {plan.assignments} workers = {plan.workers} workers",
-        f"{high if low == high else f'{low} to {high}'} trials per HIT ({kinds})",
-        f"about {plan.minutes_per_hit:.1f} minutes per HIT ({plan.answer_seconds:.3g} s per answer"
+        f"{plan.hits} {lists} x {plan.assignments} = {plan.workers} participants",
+        f"{high if low == high else f'{low} to {high}'} trials per session ({kinds})",
+        f"about {plan.minutes_per_hit:.1f} minutes per session ({plan.answer_seconds:.3g} s per answer"
         + (" after exposure and delay)" if protocol.timed else ")"),
         _cost_line(plan), "",
-        f"{'comparison':<40} {'ms':>6} {'judgments':>9} {'workers':>7} {'images':>6} "
+        f"{'comparison':<40} {'ms':>6} {'judgments':>9} {'people':>7} {'images':>6} "
         f"{'naive':>7} {'clustered':>9} {'power':>6}"]
     for cell in plan.cells:
         lines.append(f"{cell.condition:<40} {cell.exposure_ms or '-':>6} {cell.judgments:>9} {cell.workers:>7} "
                      f"{cell.images:>6} {100 * cell.naive_width:>6.1f}% {100 * cell.width:>8.1f}% "
                      f"{'-' if cell.power is None else f'{cell.power:.2f}':>6}")
-    lines += ["", "naive: width of Wilson's 95 % interval; clustered: of the two-way (worker, image) interval expected",
+    lines += ["", "naive: width of Wilson's 95 % interval; clustered: of the interval expected, by",
+              "participant and image",
               f"power: share of studies whose clustered test, Holm-adjusted over {len(plan.cells)} rows, finds it",
-              f"assumed: true preference {plan.preference:g}, spread (log odds) {plan.worker_sd:g} between workers and "
-              f"{plan.image_sd:g} between images"]
+              f"assumed: true preference {plan.preference:g}, spread (log odds) {plan.worker_sd:g} between "
+              f"participants and {plan.image_sd:g} between images"]
     return "\n".join([*lines, *(f"warning: {text}" for text in warnings(plan, protocol))]) + "\n"
 
 
 def _cost_line(plan: Plan) -> str:
     if plan.pay_per_hit is None:
-        return "cost: give --pay (per HIT) or --pay-per-hour"
-    return (f"pay {plan.pay_per_hit:.2f} per HIT = {plan.pay_per_hour:.2f} per hour; total {plan.total_cost:.2f} "
+        return "cost: give --pay (per session) or --pay-per-hour"
+    return (f"pay {plan.pay_per_hit:.2f} per session = {plan.pay_per_hour:.2f} per hour; total {plan.total_cost:.2f} "
             f"with {100 * plan.fee:.0f} % fees")
 
 
@@ -193,20 +195,20 @@ def warnings(plan: Plan, protocol: Protocol) -> list[str]:
     if plan.pay_per_hour is not None and plan.pay_per_hour < SMALL_HOURLY:
         found.append(f"{plan.pay_per_hour:.2f} per hour is below {SMALL_HOURLY:.2f}; pay by the pilot's median time")
     if plan.minutes_per_hit > protocol.limit_minutes:
-        found.append(f"a HIT takes about {plan.minutes_per_hit:.0f} minutes, the limit is {protocol.limit_minutes}")
+        found.append(f"a session takes about {plan.minutes_per_hit:.0f} minutes, the limit is {protocol.limit_minutes}")
     if abs(plan.answer_seconds / protocol.answer_seconds - 1) > OTHER_TIME:
         found.append(f"participants are told a duration for {protocol.answer_seconds:g} s per answer, the pilot took "
                      f"{plan.answer_seconds:.2g}: --set answer_seconds={plan.answer_seconds:.2g}")
     fewest = min(cell.workers for cell in plan.cells)
     if fewest < 10:
-        found.append(f"{fewest} workers per comparison give an honest but very wide interval; more workers help, more "
-                     "trials per worker hardly do (--set assignments=N or hits=N)")
+        found.append(f"{fewest} participants per comparison give an honest but very wide interval; more participants "
+                     "help, more trials of each hardly do (--set assignments=N or hits=N)")
     weakest = min((cell.power for cell in plan.cells if cell.power is not None), default=1.0)
     if weakest < ENOUGH_POWER:
         found.append(f"a true preference of {plan.preference:g} is found in only {weakest:.0%} of such studies (the "
-                     "weakest comparison); more workers help (--set assignments=N or hits=N)")
+                     "weakest comparison); more participants help (--set assignments=N or hits=N)")
     if plan.repeated_scenes_per_hit:
-        found.append(f"{plan.repeated_scenes_per_hit} trials of a HIT show a scene that was shown before in it")
+        found.append(f"{plan.repeated_scenes_per_hit} trials of a session show a scene that was shown before in it")
     found += _sentinel_warning(plan.kinds_per_hit.get("perceptual", 0), protocol.rules)
     if protocol.design == "per-worker" and (asked := protocol.test_trials) != plan.kinds_per_hit["test"]:
         found.append(f"{plan.kinds_per_hit['test']} of {asked} test trials: the largest number with exact balance")

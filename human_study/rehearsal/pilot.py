@@ -28,8 +28,8 @@ class Spreads:
 
     def line(self) -> str:
         time = f" and {self.seconds:.1f} s per answer" if self.seconds is not None else ""
-        return (f"pilot: {self.judgments} judgments of {self.workers} workers and {self.images} images say spreads of "
-                f"{self.worker_sd:.2f} between workers and {self.image_sd:.2f} between images{time}")
+        return (f"pilot: {self.judgments} judgments of {self.workers} participants and {self.images} images say "
+                f"spreads of {self.worker_sd:.2f} between participants and {self.image_sd:.2f} between images{time}")
 
 
 def spreads(frame: pd.DataFrame, reference: str, rules: QualityRules | None = None, delay_ms: float = 0) -> Spreads:
@@ -44,7 +44,7 @@ def spreads(frame: pd.DataFrame, reference: str, rules: QualityRules | None = No
     cells = [_moments(cell) for _, cell in used.groupby(["condition", used["exposure_req_ms"].fillna(np.inf)],
                                                         observed=True)]
     by_worker, by_image = (_pooled([cell[i] for cell in cells], what) for i, what in
-                           enumerate(("worker judged two images", "image was judged by two workers")))
+                           enumerate(("participant judged two images", "image was judged by two participants")))
     share = np.average([max(cell[2], 1 - cell[2]) for cell in cells], weights=[cell[3] for cell in cells])
     likely = float(np.clip(share, 0.5, 0.99))
     wanted = np.clip([by_worker, by_image], 0, 0.9 * likely * (1 - likely))

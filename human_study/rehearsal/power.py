@@ -37,10 +37,10 @@ class Design:
     def check(self) -> "Design":
         """Raises InputError for a design that cannot be."""
         if self.workers < 2 or self.images < 2 or self.trials < 1:
-            raise InputError(f"power: at least 2 workers, 2 images and 1 trial are needed, got {self.workers}, "
+            raise InputError(f"power: at least 2 participants, 2 images and 1 trial are needed, got {self.workers}, "
                              f"{self.images} and {self.trials}")
         if self.trials > self.images:
-            raise InputError(f"power: {self.trials} trials per worker need as many images, there are {self.images}")
+            raise InputError(f"power: {self.trials} trials each need as many images, there are {self.images}")
         if not 0 < self.preference < 1 or min(self.worker_sd, self.image_sd) < 0:
             raise InputError("power: the preference lies between 0 and 1, spreads are not negative")
         return self
@@ -138,15 +138,15 @@ def answer(results: Sequence[Power], wanted: float = 0.8) -> str:
     """The smallest design (fewest judgments) that reaches the wanted power, in words."""
     enough = [one for one in results if one.power >= wanted]
     if not enough:
-        return f"None of these designs finds the preference in {wanted:.0%} of studies: more workers are needed."
+        return f"None of these designs finds the preference in {wanted:.0%} of studies: more participants are needed."
     best = min(enough, key=lambda one: (one.design.workers * one.design.trials, one.design.workers))
-    return (f"{best.design.workers} workers x {best.design.trials} trials reach a power of {best.power:.2f}, "
+    return (f"{best.design.workers} participants x {best.design.trials} trials reach a power of {best.power:.2f}, "
             "the fewest judgments of these designs that reach "
             f"{wanted:.0%}.")
 
 
 def table(results: Sequence[Power]) -> str:
-    lines = [" workers  trials  judgments  power  naive  coverage  naive coverage  width, points"]
+    lines = [" participants  trials  judgments  power  naive  coverage  naive coverage  width, points"]
     for one in results:
         design = one.design
         lines.append(f"{design.workers:8d}{design.trials:8d}{design.workers * design.trials:11d}{one.power:7.2f}"

@@ -94,7 +94,7 @@ async def _everybody(site: Site, names: list[tuple[str, str]], truth: Truth, see
     try:
         from playwright.async_api import async_playwright
     except ImportError:
-        raise InputError("simulated workers need a driver for the browser: pip install playwright") from None
+        raise InputError("simulated participants need a driver for the browser: pip install playwright") from None
     gate = asyncio.Semaphore(at_once)
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=browser_file(), args=list(FLAGS))
@@ -115,15 +115,15 @@ def simulate(store: Store, workers: Mapping[str, int], truth: Truth, seed: int =
     Raises InputError for an unknown kind, a store of people, or a missing browser.
     """
     if not store.simulated:
-        raise InputError("simulated workers answer into a store of their own, never into people's")
+        raise InputError("simulated participants answer into a store of their own, never into people's")
     for kind in workers:
         if kind not in KINDS:
-            raise InputError(f"unknown kind of simulated worker '{kind}': {nearest(kind, KINDS)}")
+            raise InputError(f"unknown kind of simulated participant '{kind}': {nearest(kind, KINDS)}")
     if store.sessions():
-        raise InputError(f"{store.batch.study_id}: simulated workers took this study already; delete "
+        raise InputError(f"{store.batch.study_id}: simulated participants took this study already; delete "
                          f"{database_file(store.batch.folder, simulated=True)} to begin again")
     if sum(workers.values()) > store.places:
-        raise InputError(f"{sum(workers.values())} simulated workers, but the study has {store.places} places; "
+        raise InputError(f"{sum(workers.values())} simulated participants, but the study has {store.places} places; "
                          "give --set hits=N or assignments=N")
     names = [(kind, f"{kind}-{i}") for kind, count in workers.items() for i in range(count)]
     with running(lambda port: make_site(store, port)) as site:

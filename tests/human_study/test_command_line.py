@@ -64,4 +64,4 @@ def test_no_command_and_an_unknown_one(capsys):
 def test_settings_are_written_as_in_the_main_job(tiny_run, capsys):
     main(["plan", "--run", str(tiny_run.path), "--protocol", "lab", "--set", "hits=3", "test_trials=4", "sentinels=1",
           "--set", "practice=0", "repeats=0"])
-    assert "3 HITs" in capsys.readouterr().out
+    assert "3 sessions" in capsys.readouterr().out

@@ -141,7 +141,7 @@ def test_all_ties():
 
 
 @pytest.mark.parametrize("frame, note", [
-    (lambda: study(workers=1), "One worker"), (lambda: study(images=24).assign(image_id="00000"), "One image"),
+    (lambda: study(workers=1), "One participant"), (lambda: study(images=24).assign(image_id="00000"), "One image"),
     (lambda: study().assign(rt_ms=np.nan), "No response times"),
     (lambda: study(exposures=(125.0,)).assign(exposure_ms=np.nan, refresh_hz=np.nan), "Exposures were not measured")])
 def test_notes_before_numbers(frame, note):

@@ -80,7 +80,7 @@ def test_all_judgments_alike_count_as_one_per_worker():
     assert clustered_interval(share)[0] < 0.5 < 1.0 == clustered_interval(share)[1]
 
 
-@pytest.mark.parametrize("workers, images, why", [([0, 0, 0], [0, 1, 2], "one worker"),
+@pytest.mark.parametrize("workers, images, why", [([0, 0, 0], [0, 1, 2], "one participant"),
                                                   ([0, 1, 2], [0, 0, 0], "one image")])
 def test_one_worker_or_image_gives_no_clustered_interval(workers, images, why):
     share = clustered_share(np.array([1.0, 0, 1]), np.array(workers), np.array(images))
@@ -239,7 +239,7 @@ def test_split_half_high_where_images_differ_and_none_for_one_worker():
     y = (rng.random(1200) < 1 / (1 + np.exp(-rng.normal(0, 2, 40)[i]))).astype(float)
     assert split_half(y, w, i).value > 0.85
     assert abs(split_half((rng.random(1200) < 0.5).astype(float), w, i).value) < 0.45
-    assert "two workers" in split_half(y, np.zeros(1200), i).note
+    assert "two participants" in split_half(y, np.zeros(1200), i).note
 
 
 def test_side_bias_is_found():

@@ -48,7 +48,7 @@ def test_unlimited_study_warns():
     assert plan.kinds_per_hit == {"test": 100, "perceptual": 10} and plan.total_cost == .5 * 5
     assert plan.minutes_per_hit == pytest.approx(110 * 4 / 60) and plan.repeated_scenes_per_hit == 0
     found = " ".join(warnings(plan, protocol))
-    assert "below 8.00" in found and "5 workers per comparison" in found
+    assert "below 8.00" in found and "5 participants per comparison" in found
 
 
 def test_lab():
@@ -69,7 +69,7 @@ def test_command(tiny_run, capsys):
     main(["plan", "--run", str(tiny_run.path), "--protocol", "crn2017-timed", "--pay", "1", "--rounds", "2"])
     text = capsys.readouterr().out
     assert "warning: a true preference of 0.6 is found in only" in text  # 12 images
-    assert "warning: 10 trials of a HIT show a scene that was shown before" in text  # 22 trials, 12 layouts
+    assert "warning: 10 trials of a session show a scene that was shown before" in text  # 22 trials, 12 layouts
     main(["plan", "--layouts", "100", "--methods", "a,b", "--rounds", "20", "--json"])
     planned = json.loads(capsys.readouterr().out)
     assert planned["hits"] == 30 and planned["preference"] == 0.6

@@ -254,12 +254,29 @@ def test_tables_that_are_no_results_are_refused(hits, tmp_path):
         read_submissions(tmp_path / "none.csv")
 
 
+OF_TURKLE = {  # as Turkle 3.1.0 writes them: no status, numbers for ids, batches of a project
+    "HITId": "2", "HITTypeId": "3", "Title": "lab", "CreationTime": "Thu Nov 26 15:10:41 UTC 2026",
+    "MaxAssignments": "1", "AssignmentDurationInSeconds": "86400", "AssignmentId": "5", "WorkerId": "4",
+    "AcceptTime": "Thu Nov 26 15:27:19 UTC 2026", "SubmitTime": "Thu Nov 26 15:27:35 UTC 2026",
+    "WorkTimeInSeconds": "15"}
+
+
 def test_turkle_export(hits, tmp_path):
-    row = {name: value for name, value in result_row(hits).items() if name != "AssignmentStatus"}
-    write_csv(tmp_path / "t.csv", [row | {"Turkle.Username": "ann"}], lineterminator="\r\n")
-    frame, _ = imported(hits, tmp_path / "t.csv")
-    assert (frame["platform"] == "turkle").all()
-    assert frame["session_id"].unique().tolist() == ["turkle-A1"]
+    """Its columns in its order: Input and Answer sorted as text, then the user's name. A tie has an empty choice."""
+    made = result_row(hits) | {"Answer.choice_3": ""}
+    trials = list(hits.values())[0]
+    log = json.loads(page_log(trials))
+    log["rows"][2][0] = "tie"
+    made["Answer.log_json"] = json.dumps(log | {"language": "en", "said": {"q_age": 34, "px_per_mm": 3.785}})
+    sorted_ones = {name: made[name] for kind in ("Input.", "Answer.") for name in sorted(made) if name.startswith(kind)}
+    write_csv(tmp_path / "t.csv", [{**OF_TURKLE, **sorted_ones, "Turkle.Username": "cleo"}], lineterminator="\r\n")
+    frame, refused = imported(hits, tmp_path / "t.csv")
+    assert refused == [] and len(frame) == len(trials)
+    assert set(frame["platform"]) == {"turkle"} and set(frame["session_id"]) == {"turkle-5"}
+    assert frame["chosen"].tolist() == ["left", "left", "tie"] + ["left"] * (len(trials) - 3)
+    assert set(frame["submit_status"]) == {"submitted"} and set(frame["q_age"]) == {"34"}
+    assert set(frame["session_started"]) == {"2026-11-26T15:27:19+00:00"}
+    assert not frame.map(lambda cell: cell == "cleo").any(axis=None)
 
 
 def page_log(trials, **columns) -> str:

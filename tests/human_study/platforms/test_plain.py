@@ -46,7 +46,7 @@ def written(tmp_path):
 def test_five_columns_are_enough_for_the_whole_analysis(written, tmp_path, capsys):
     table, out = answers(), tmp_path / "out"
     main(["collect", "--plain", str(written(table)), "--out", str(out)])
-    assert "8 workers, 96 answers, 96 used" in capsys.readouterr().out
+    assert "8 participants, 96 answers, 96 used" in capsys.readouterr().out
     main(["analyze", "--responses", str(out / "responses.csv"), "--reference", "ours", "--out", str(out)])
     found = json.loads((out / "analysis.json").read_text())
     for row in found["preferences"]:

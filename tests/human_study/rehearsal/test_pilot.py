@@ -52,7 +52,7 @@ def test_pairs_by_hand():
 
 
 def test_a_pilot_that_says_nothing_is_refused():
-    with pytest.raises(InputError, match="no worker judged two images"):
+    with pytest.raises(InputError, match="no participant judged two images"):
         spreads(answered(np.array([1, 0]), np.array([0, 1]), np.array([0, 1])), "crn")
 
 
@@ -65,8 +65,8 @@ def test_a_pilot_is_apart_and_feeds_the_plan(tiny_run, tmp_path, capsys):
     expected = spreads(read_responses(tmp_path / "pilot.csv"), "crn")
     main(["plan", "--layouts", "100", "--methods", "a", "--rounds", "0", "--pilot", str(tmp_path / "pilot.csv")])
     text = capsys.readouterr().out
-    assert f"spread (log odds) {expected.worker_sd:g} between workers" in text
-    assert "2400 judgments of 60 workers" in text and "2.5 s per answer" in text
+    assert f"spread (log odds) {expected.worker_sd:g} between participants" in text
+    assert "2400 judgments of 60 participants" in text and "2.5 s per answer" in text
 
 
 def on_the_page(onsets, **more) -> pd.DataFrame:

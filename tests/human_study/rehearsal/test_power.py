@@ -97,16 +97,16 @@ def test_assigned_workers_are_people_of_their_own():
 
 
 def test_designs_that_cannot_be():
-    for design, message in ((Design(1, 10), "2 workers"), (Design(10, 600), "600 trials"),
+    for design, message in ((Design(1, 10), "2 participants"), (Design(10, 600), "600 trials"),
                             (Design(10, 10, preference=1.0), "between 0 and 1")):
         with pytest.raises(InputError, match=message):
             simulate(design)
 
 
 def test_command(capsys):
-    main(["power", "--preference", "0.7", "--workers", "20,5", "--trials", "20", "--rounds", "40"])
+    main(["power", "--preference", "0.7", "--participants", "20,5", "--trials", "20", "--rounds", "40"])
     out = capsys.readouterr().out
-    assert "20 workers x 20 trials" in out and "naive coverage" in out
+    assert "20 participants x 20 trials" in out and "naive coverage" in out
     with pytest.raises(SystemExit):
-        main(["power", "--workers", "five"])
+        main(["power", "--participants", "five"])
     assert "None of these designs" in answer([])

@@ -105,7 +105,7 @@ def test_answer_probabilities(store):
 def test_refusals(store, tiny_run, tmp_path):
     with pytest.raises(InputError, match="did you mean 'attentive'"):
         simulate(store, {"atentive": 1}, Truth())
-    with pytest.raises(InputError, match="7 simulated workers, but the study has 6 places"):
+    with pytest.raises(InputError, match="7 simulated participants, but the study has 6 places"):
         simulate(store, {"bot": 7}, Truth())
     people = open_store(tiny_run, store.batch, tmp_path / "k" / "study.key")
     with pytest.raises(InputError, match="never into people's"):
