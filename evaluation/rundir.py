@@ -229,7 +229,7 @@ class RunDirectory:
 
     def merged_methods(self) -> list[Method]:
         """Methods that have scores from other runs and no images here, by name: rows of tables, nothing else."""
-        found = read_json(self.merged_file) if self.merged_file.exists() else {}
+        found = read_mapping(self.merged_file) if self.merged_file.exists() else {}
         own = set(self.method_names())
         return [Method(**about) for name, about in sorted(found.items()) if name not in own]
 

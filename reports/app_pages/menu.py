@@ -26,6 +26,8 @@ EVERY = 10  # seconds between looks at a run that is not finished
 _STYLE = """<style>
 .stMainBlockContainer { padding: 4rem clamp(0.8rem, 2.5vw, 2.5rem) 2rem }
 [data-testid="stCaptionContainer"] { color: inherit !important; opacity: .85 }  /* captions fade below legibility */
+[data-testid="stMultiSelectTagsContainer"] [data-tag] { background-color: #0b5cad !important }
+  /* white on the dark theme's primary colour is illegible */
 </style>"""
 
 

@@ -64,7 +64,7 @@ def read_log(run: RunDirectory, method: str) -> pd.DataFrame | None:
     file = run.method_folder(method) / "log.csv"
     try:
         log = pd.read_csv(file)
-    except (FileNotFoundError, pd.errors.EmptyDataError, pd.errors.ParserError):
+    except (FileNotFoundError, ValueError):  # none, or damaged
         return None
     terms = [c for c in log.columns if c not in ("step", "images", "seconds", "epoch", "lr") and log[c].notna().any()]
     terms = [c for c in terms if pd.api.types.is_numeric_dtype(log[c])]

@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from data.files import read_json
+from data.errors import InputError
+from data.files import read_mapping
 from evaluation.measuring.published_order import TITLES
 from evaluation.rundir import PHOTOS, Method, RunDirectory, Score
 from human_study.analysis.published import SOURCE as PAPER
@@ -72,7 +73,9 @@ def _analysis(file: Path, run: RunDirectory, methods: Sequence[Method]) -> dict[
     """Preferences of an analysed study, the paper's beside them; None without an analysis."""
     if not file.is_file():
         return None
-    content = read_json(file)
+    content = read_mapping(file)
+    if not content.keys() >= {"preferences", "identity", "notes"}:
+        raise InputError(f"{file}: not an analysis of a study; make it again with python -m human_study analyze")
     titles = {PHOTOS: "photographs"} | {method.name: method.title for method in methods}
     rows = [{"pair": f"{titles.get(p['a'], p['a'])} over {titles.get(p['b'], p['b'])}",
              "exposure": "unlimited" if p["exposure_ms"] is None else f"{p['exposure_ms']:g} ms",

@@ -1,6 +1,7 @@
 """Which distances can be trusted: those that call a sharp plausible picture nearer to the photograph than a blur."""
 
-from data.files import read_json
+from data.errors import InputError
+from data.files import read_mapping
 from evaluation.rundir import RunDirectory
 from reports.record.names import capitalised, listed, score_title
 
@@ -13,7 +14,9 @@ def sentences(run: RunDirectory) -> list[str]:
     file = run.path / "scores" / FILE
     if not file.exists():
         return []
-    found = read_json(file)
+    found = read_mapping(file)
+    if not isinstance(found.get("protocol"), dict) or not isinstance(found.get("scores"), list):
+        raise InputError(f"{file}: not made by the metric trust; delete it, and score again")
     layouts = found["protocol"]["layouts"]
     single = [row for row in found["scores"] if row["layouts"]]
     of_sets = [row for row in found["scores"] if not row["layouts"]]

@@ -46,7 +46,7 @@ def seeds_of(entries: list[dict], methods: list[Method], file: Path) -> Seeds:
         extras = {"spread": {(e["method"], f"{e['metric']}/{e['value']}"): e["spread"] for e in entries}}
         ratios = {(e["metric"], e["value"]): found["ratio"] for e in entries if (found := e.get("resolution"))}
         number = min((entry["n"] for entry in entries), default=0)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{file}: not made by python -m evaluation.merge seeds ({error!r})") from None
     return Seeds(replace(main_table(_methods(methods, scores), scores), extras=extras), ratios, number)
 
