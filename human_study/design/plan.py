@@ -174,7 +174,7 @@ def plan_text(plan: Plan, protocol: Protocol) -> str:
         lines.append(f"{cell.condition:<40} {cell.exposure_ms or '-':>6} {cell.judgments:>9} {cell.workers:>7} "
                      f"{cell.images:>6} {100 * cell.naive_width:>6.1f}% {100 * cell.width:>8.1f}% "
                      f"{'-' if cell.power is None else f'{cell.power:.2f}':>6}")
-    lines += ["", "naive: width of Wilson's 95 % interval; clustered: of the interval expected, by",
+    lines += ["", "naive: width of Wilson's 95 % interval; clustered: of the interval to expect, by "
               "participant and image",
               f"power: share of studies whose clustered test, Holm-adjusted over {len(plan.cells)} rows, finds it",
               f"assumed: true preference {plan.preference:g}, spread (log odds) {plan.worker_sd:g} between "
