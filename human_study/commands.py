@@ -46,7 +46,7 @@ def plan(args: Namespace) -> None:
         print(found.line(), file=sys.stderr if args.json else sys.stdout)
     made = make_plan(protocol, cast, layouts, seed, args.pay, args.pay_per_hour, args.fee, args.preference,
                      args.participant_sd, args.image_sd, answer_seconds)
-    if args.rounds:
+    if args.rounds and not protocol.staircase:
         from human_study.rehearsal.power import with_power
         made = with_power(made, protocol, cast, layouts, seed, args.rounds)
     print(json.dumps(asdict(made), indent=2) if args.json else plan_text(made, protocol).rstrip("\n"))
@@ -88,7 +88,11 @@ def hits(args: Namespace) -> None:
         print(f"wrote {write_published(args.protocol or '', args.out)}")
         return
     run = RunDirectory.open(args.run)
-    batch = write_batch(run, **study_choices(run, args), rng=args.rng, images_url=args.images_url, out=args.out)
+    choices = study_choices(run, args)
+    if choices["protocol"].task != "pairs":
+        raise InputError(f"hits: HIT tables hold pairs only; task {choices['protocol'].task} is run by the study "
+                         "server (python -m human_study serve), for panels too")
+    batch = write_batch(run, **choices, rng=args.rng, images_url=args.images_url, out=args.out)
     trials = sum(len(hit) for hit in batch.hits.values())
     print(f"wrote {batch.folder}: {len(batch.hits)} HITs, {trials} trials, {len(batch.assets)} pictures\n"
           f"specification {batch.spec_sha256}\nkeep {batch.secret} to yourself: it names the methods")

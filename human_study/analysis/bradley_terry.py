@@ -136,7 +136,7 @@ def rank(frame: pd.DataFrame) -> Ranking:
     expected = 1 / (1 + np.exp(-design @ parameters))
     influence = ((outcome - expected[codes])[:, None] * design[codes]) @ inverse
     parts = sandwich(influence, frame["worker_id"].to_numpy(), frame["image_id"].to_numpy())
-    return _ranking(methods, parameters, parts, cells)
+    return ranking_of(methods, parameters, parts, int(cells.n.sum()))
 
 
 def centred(count: int) -> np.ndarray:
@@ -145,11 +145,12 @@ def centred(count: int) -> np.ndarray:
     return np.column_stack([np.zeros(count), against_first - against_first.mean(axis=0)])
 
 
-def _ranking(methods: tuple[str, ...], parameters: np.ndarray, parts: Sandwich, cells: Cells) -> Ranking:
+def ranking_of(methods: tuple[str, ...], parameters: np.ndarray, parts: Sandwich, votes: int) -> Ranking:
+    """Of parameters (side, methods 1..K-1) with their clustered covariance."""
     contrasts = centred(len(methods))
     strengths = tuple(estimate(float(c @ parameters), parts, c) for c in contrasts)
     return Ranking(methods, strengths, _rank_intervals(contrasts, parameters, parts),
-                   estimate(float(parameters[0]), parts), int(cells.n.sum()))
+                   estimate(float(parameters[0]), parts), votes)
 
 
 def _rank_intervals(contrasts: np.ndarray, parameters: np.ndarray, parts: Sandwich) -> tuple[tuple[int, int], ...]:

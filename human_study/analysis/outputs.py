@@ -9,7 +9,8 @@ from data.files import write_json, write_text
 from human_study.analysis import figures, tables
 from human_study.analysis.published import Counts, figure_4_counts
 from human_study.analysis.results import Analysis
-from human_study.analysis.write_up import methods_paragraph, report
+from human_study.analysis.write_up import methods_paragraph, report, strengths_of
+from human_study.table.tasks import REAL_OR_FAKE
 
 
 def write_analysis(analysis: Analysis, out: Path) -> list[Path]:
@@ -27,9 +28,11 @@ def write_analysis(analysis: Analysis, out: Path) -> list[Path]:
     write_text(out / "report.md", report(analysis, shown))
     write_text(out / "methods.txt", f"{methods_paragraph(analysis)}\n\n{analysis.identity.line()}\n")
     write_text(out / "tables.tex", _latex(analysis))
-    write_text(out / "preferences.csv", tables.preference_frame(analysis).to_csv(index=False))
+    single = analysis.task == REAL_OR_FAKE
+    numbers, frame = ("realism.csv", tables.realism_frame) if single else ("preferences.csv", tables.preference_frame)
+    write_text(out / numbers, frame(analysis).to_csv(index=False))
     write_json(out / "analysis.json", analysis.as_dict())
-    files += [out / name for name in ("report.md", "methods.txt", "tables.tex", "preferences.csv", "analysis.json")]
+    files += [out / name for name in ("report.md", "methods.txt", "tables.tex", numbers, "analysis.json")]
     if analysis.workers is not None:
         workers = analysis.workers.assign(**tables.identity_columns(analysis))
         write_text(out / "workers.csv", workers.to_csv(index=False))
@@ -48,7 +51,9 @@ def _latex(analysis: Analysis) -> str:
     parts = [f"% {line}", r"% needs \usepackage{booktabs}"]
     wanted = {"tab:table-1": (tables.like_table_1(analysis), "Preference, unlimited time"),
               "tab:figure-4": (tables.like_figure_4(analysis), "Preference, limited time"),
-              "tab:strengths": (tables.ranking_table(analysis), "Bradley-Terry strengths")}
+              "tab:strengths": (tables.ranking_table(analysis), f"{strengths_of(analysis)} strengths"),
+              "tab:realism": (tables.realism_table(analysis, analysis.realism), "Real or fake"),
+              "tab:hype-time": (tables.threshold_table(analysis), "Exposure at which pictures are told apart")}
     parts += [tables.latex(table, f"{caption}. {line}.", label) for label, (table, caption) in wanted.items() if table]
     return "\n".join(parts) + "\n"
 
@@ -80,4 +85,9 @@ def summary(analysis: Analysis) -> str:
     rows = [f"{tables.pair_title(analysis, row):<40} {tables.exposure_title(row.exposure_ms):>10} "
             f"{tables.percent(row.share):>6} % {tables.percent_interval(row.clustered or row.naive):>14} n={row.n} "
             f"{tables.verdict(analysis, row)}" for row in analysis.preferences]
+    rows += [f"{tables.title(analysis, row.method):<40} {tables.exposure_title(row.exposure_ms):>10} errors "
+             f"{tables.percent(row.error.value)} % {tables.percent_interval(row.error.interval)} n={row.error.n} "
+             f"{row.verdict}" for row in analysis.realism]
+    rows += [f"{tables.title(analysis, row.method):<40} HYPE-time {tables.number(row.time_ms, 0)} ms, {row.workers} "
+             "workers" for row in analysis.thresholds]
     return "\n".join([analysis.identity.line(), *analysis.notes, *rows])

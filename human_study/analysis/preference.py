@@ -85,10 +85,7 @@ def judgments(frame: pd.DataFrame, reference: str, all_answers: bool = False) ->
     Columns: a, b, condition, left_method, right_method (categories), outcome (for a), a_left, exposure_req_ms,
     exposure_ms, worker_id, image_id, session_id (integer codes), trial_index, chosen. Answers "none" never enter.
     """
-    keep = frame["used"].fillna(False).to_numpy(bool)
-    if all_answers:
-        keep = keep | ~by_reasons(frame["exclude_reasons"], lambda own: any(  # reasons that no rules could lift
-            name in STRUCTURAL or name.startswith("import_") for name in own))
+    keep = answered(frame, all_answers)
     needed = ["left_method", "right_method", "chosen", "worker_id", "image_id", "session_id", "exposure_req_ms",
               "exposure_ms", "trial_index"]
     frame = frame.loc[keep, needed]
@@ -103,6 +100,15 @@ def judgments(frame: pd.DataFrame, reference: str, all_answers: bool = False) ->
                {"a": a, "b": b, "left_method": left, "right_method": right}.items()}
     return pd.DataFrame({**methods, "condition": _conditions(a, b, names), "chosen": frame["chosen"].to_numpy(),
                          "outcome": np.where(a_left, left_wins, 1 - left_wins), "a_left": a_left, **ids, **numbers})
+
+
+def answered(frame: pd.DataFrame, all_answers: bool = False) -> np.ndarray:
+    """bool [n]: rows to analyse, those that are used or, with `all_answers`, every judgment."""
+    keep = frame["used"].fillna(False).to_numpy(bool)
+    if all_answers:
+        keep = keep | ~by_reasons(frame["exclude_reasons"], lambda own: any(  # reasons that no rules could lift
+            name in STRUCTURAL or name.startswith("import_") for name in own))
+    return keep
 
 
 def method_codes(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, list[str]]:

@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 
 from human_study.design.rules import QualityRules, sentinels_needed
+from human_study.table.columns import SEPARATOR
+from human_study.table.tasks import RANKING, of_task
 
 # Rows that are no judgment of the comparison under any rules; reasons given by the import (import_...) are also such.
 STRUCTURAL = ("practice", "sentinel", "no_answer", "asset_error", "stacked", "withdrawn", "returned")
@@ -96,14 +98,15 @@ def session_checks(frame: pd.DataFrame, rules: QualityRules) -> dict:
     is excused.
     """
     summary = session_summary(frame, rules)
-    least = summary["sentinels"].map({n: sentinels_needed(n, rules) for n in summary["sentinels"].unique()})
-    one_side = np.maximum(summary["left_share"], 1 - summary["left_share"])
+    chance = guess(frame)
+    least = summary["sentinels"].map({n: sentinels_needed(n, rules, chance) for n in summary["sentinels"].unique()})
     broken = {
         "sentinels_failed": summary["sentinels_right"] < least,
         "repeats_inconsistent": summary["repeat_consistency"] < _limit(rules.use_min_repeats_alike, -np.inf),
         "too_fast": (summary["fast_share"] > _limit(rules.use_max_fast, np.inf))
                     | (summary["median_rt_ms"] < _limit(rules.use_min_median_rt_ms, -np.inf)),
-        "one_side": (one_side > _limit(rules.use_max_one_side, np.inf)) & (summary["answers"] >= FEWEST_FOR_SIDES),
+        "one_side": (summary["habit_share"] > _limit(rules.use_max_one_side, np.inf))
+                    & (summary["answers"] >= FEWEST_FOR_SIDES),
         "side_streak": summary["longest_streak"] > _limit(rules.use_max_streak, np.inf),
         "repeat_worker": summary["earlier_session"] & rules.use_one_session_per_worker,
         "instructions_ignored": summary["instructions_failed"] > _limit(rules.pay_max_instruction_failures, np.inf),
@@ -128,7 +131,8 @@ def session_summary(frame: pd.DataFrame, rules: QualityRules) -> pd.DataFrame:
     """One row per session_id: counts that the rules and the worker report look at."""
     test = frame[frame["block"].eq("test")]
     session = test["session_id"]
-    answered = test["chosen"].isin(("left", "right"))
+    answered = test["chosen"].isin(("left", "right", "real", "fake", "ranked"))
+    habit = pressed(test[answered])
     counted = ~excused(test)
     checks = test["sentinel"].eq("perceptual") & counted
     ok = test["sentinel_ok"].fillna(False).astype(bool)
@@ -136,7 +140,7 @@ def session_summary(frame: pd.DataFrame, rules: QualityRules) -> pd.DataFrame:
     timed_answer = answered & test["rt_ms"].notna()
     columns = {
         "trials": session.notna(), "settled": test["chosen"].ne("none") | ~counted,
-        "answers": answered, "left": test["chosen"].eq("left"),
+        "answers": answered, "left": test["chosen"].isin(("left", "real")),
         "sentinels": checks, "sentinels_right": checks & ok,
         "instructions_failed": test["sentinel"].eq("instruction") & counted & ~ok,
         "repeats": repeats, "repeats_alike": repeats & ok,
@@ -145,7 +149,8 @@ def session_summary(frame: pd.DataFrame, rules: QualityRules) -> pd.DataFrame:
     counts = pd.DataFrame({name: mask.astype(np.int64) for name, mask in columns.items()})
     summary = counts.groupby(session, observed=True).sum()
     summary["settled_share"] = summary.pop("settled") / summary["trials"]
-    summary["left_share"] = summary["left"] / summary["answers"].where(summary["answers"] > 0)
+    commonest = habit.groupby([session[answered], habit], observed=True).size().groupby(level=0, observed=True).max()
+    summary["habit_share"] = commonest.reindex(summary.index) / summary["answers"].where(summary["answers"] > 0)
     summary["repeat_consistency"] = summary["repeats_alike"] / summary["repeats"].where(summary["repeats"] > 0)
     summary["fast_share"] = summary["fast"] / summary["timed_answers"].where(summary["timed_answers"] > 0)
     summary["median_rt_ms"] = test["rt_ms"].where(answered).groupby(session, observed=True).median()
@@ -154,13 +159,31 @@ def session_summary(frame: pd.DataFrame, rules: QualityRules) -> pd.DataFrame:
     return summary
 
 
+def pressed(frame: pd.DataFrame) -> pd.Series:
+    """What was pressed, in text: the answer or, of a ranking, the places in their order. frame: answered trials."""
+    ranking = of_task(frame, RANKING).to_numpy(bool)
+    if not ranking.any():
+        return frame["chosen"]
+    found = frame["chosen"].astype(object)
+    cells = zip(frame["shown"][ranking], frame["ranked"][ranking], strict=True)
+    found[ranking] = [" ".join(str(shown.split(SEPARATOR).index(one)) for one in ranked.split(SEPARATOR))
+                      for shown, ranked in cells]
+    return found
+
+
+def guess(frame: pd.DataFrame) -> float:
+    """Probability that somebody guessing gets a sentinel right: of n pictures the anchor is the last one."""
+    shown = frame["shown"][of_task(frame, RANKING)].dropna()
+    return 1 / max(shown.iloc[0].count(SEPARATOR) + 1, 2) if len(shown) else 0.5
+
+
 def longest_streaks(frame: pd.DataFrame) -> pd.Series:
-    """Longest run of answers on one side, in the order shown, by session_id. frame: answered trials only."""
+    """Longest run of one answer, in the order shown, by session_id. frame: answered trials only."""
     if not len(frame):
         return pd.Series(dtype="int64")
     session, names = pd.factorize(frame["session_id"])
     order = np.lexsort((frame["trial_index"].to_numpy(float), session))
-    session, chosen = session[order], frame["chosen"].eq("left").to_numpy()[order]
+    session, chosen = session[order], pd.factorize(pressed(frame))[0][order]
     new = np.concatenate([[True], (session[1:] != session[:-1]) | (chosen[1:] != chosen[:-1])])
     starts = np.flatnonzero(new)
     lengths = np.diff(np.append(starts, len(order)))

@@ -15,18 +15,21 @@ from human_study.analysis.bradley_terry import Ranking
 from human_study.analysis.clustered import Estimate
 from human_study.analysis.preference import MARGIN, Comparison, Preference
 from human_study.analysis.published import Counts
-from human_study.analysis.quality import apply_rules, by_reasons, reason_names, session_checks
+from human_study.analysis.quality import apply_rules, by_reasons, guess, reason_names, session_checks
 from human_study.analysis.robustness import Flip, votes_to_flip
+from human_study.analysis.tasks import ranking, real_or_fake
+from human_study.analysis.tasks.real_or_fake import Realism, Threshold
 from human_study.design.rules import QualityRules, pass_rate, sentinels_needed
-from human_study.table.columns import NO_SPECIFICATION
+from human_study.table.columns import NO_SPECIFICATION, TASKS
 from human_study.table.responses import is_simulated
+from human_study.table.tasks import PAIRS, RANKING, REAL_OR_FAKE, methods_shown, of_task
 
 TIES = ("half", "drop")
 CATEGORIES = ["study_id", "spec_sha256", "platform", "session_id", "session_started", "worker_id", "block", "image_id",
-              "condition", "layout", "left_method", "right_method", "chosen", "sentinel", "submit_status",
-              "exclude_reasons"]
-NUMBERS = ["trial_index", "outcome", "sentinel_ok", "exposure_req_ms", "exposure_ms", "refresh_hz", "dropped_frames",
-           "mask_shown", "onset_ts", "response_ts", "rt_ms", "focus_lost", "asset_error"]
+              "condition", "task", "layout", "left_method", "right_method", "shown", "ranked", "chosen", "sentinel",
+              "submit_status", "exclude_reasons"]
+NUMBERS = ["trial_index", "outcome", "sentinel_ok", "exposure_req_ms", "adaptive", "exposure_ms", "refresh_hz",
+           "dropped_frames", "mask_shown", "onset_ts", "response_ts", "rt_ms", "focus_lost", "asset_error"]
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,10 @@ class Analysis:
     rules: QualityRules
     preferences: list[Preference]
     preferences_all: list[Preference]  # without the quality rules
+    task: str = PAIRS
+    realism: list[Realism] = field(default_factory=list)  # of single pictures, which have no preferences
+    realism_all: list[Realism] = field(default_factory=list)
+    thresholds: list[Threshold] = field(default_factory=list)
     comparisons: list[Comparison] = field(default_factory=list)
     rankings: list[ExposureRanking] = field(default_factory=list)
     alpha: dict[str, Estimate] = field(default_factory=dict)  # "all" and by pair
@@ -117,7 +124,7 @@ class Analysis:
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Preference):
+    if isinstance(value, Preference | Realism):
         return {**_plain(asdict(value)), "verdict": value.verdict}
     if hasattr(value, "__dataclass_fields__"):
         return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
@@ -138,19 +145,41 @@ def analyse(frame: pd.DataFrame, reference: str, rules: QualityRules | None = No
 
     frame: a valid table of responses (responses.validate_responses); its `used` and `accepted` are decided anew.
     reference: the method that preferences are given for, wherever it is compared. titles: names to print.
-    Raises InputError for an empty table and for a reference that was never shown.
+    Raises InputError for an empty table, one of several tasks, and a reference that was never shown.
     """
     rules = rules or QualityRules()
-    _check(frame, reference, ties)
+    task = _check(frame, reference, ties)
     frame = apply_rules(lean(frame), rules)
-    used, everything = (preference.judgments(frame, reference, all_answers=chosen) for chosen in (False, True))
     summary = session_checks(frame, rules)["summary"]
+    found = _realism(frame) if task == REAL_OR_FAKE else _preferences(frame, reference, ties)
     return Analysis(
-        identity or identify(frame), reference, ties, rules, preference.preferences(used, ties),
-        preference.preferences(everything, ties), preference.comparisons(used), _rankings(used),
-        **_agreement(used), **_effects(used), exposures=_exposures(frame),
+        identity or identify(frame), reference, ties, rules, task=task, exposures=_exposures(frame),
         participation=_participation(frame, summary, rules), workers=effects.worker_report(frame, summary),
-        votes=preference.votes(frame, ties), notes=_notes(frame, used), titles=titles or {})
+        titles=titles or {}, **found)
+
+
+def _preferences(frame: pd.DataFrame, reference: str, ties: str) -> dict[str, Any]:
+    """What pairs say; rankings say it by the pairs that they decide."""
+    ranked = of_task(frame, RANKING).any()
+    pairs = ranking.implied_pairs(frame) if ranked else frame
+    used, everything = (preference.judgments(pairs, reference, all_answers=chosen) for chosen in (False, True))
+    return {"preferences": preference.preferences(used, ties), "comparisons": preference.comparisons(used),
+            "preferences_all": preference.preferences(everything, ties),
+            "rankings": _plackett_luce(frame) if ranked else _rankings(used), **_agreement(used), **_effects(used),
+            "votes": preference.votes(pairs, ties), "notes": _notes(frame, used)}
+
+
+def _plackett_luce(frame: pd.DataFrame) -> list[ExposureRanking]:
+    used = frame[preference.answered(frame)]
+    note = "not counted for rankings, each of which decides several pairs"
+    return [ExposureRanking(None, ranking.rank(used), Flip(note=note))] if len(used) else []
+
+
+def _realism(frame: pd.DataFrame) -> dict[str, Any]:
+    used, everything = (real_or_fake.judged(frame, all_answers=chosen) for chosen in (False, True))
+    return {"preferences": [], "preferences_all": [], "realism": real_or_fake.realism(used),
+            "realism_all": real_or_fake.realism(everything), "thresholds": real_or_fake.thresholds(used),
+            "comparisons": real_or_fake.error_differences(used), "notes": _notes(frame, used)}
 
 
 def lean(frame: pd.DataFrame) -> pd.DataFrame:
@@ -186,14 +215,19 @@ def identity_of(frame: pd.DataFrame, spec: dict) -> Identity:
                     table.platforms, spec["protocol"]["name"])
 
 
-def _check(frame: pd.DataFrame, reference: str, ties: str) -> None:
+def _check(frame: pd.DataFrame, reference: str, ties: str) -> str:
+    """The table's task."""
     if ties not in TIES:
         raise InputError(f"ties: '{ties}' is none of {', '.join(TIES)}")
     if not len(frame):
         raise InputError("no responses: nothing to analyse yet")
-    shown = sorted({*frame["left_method"].unique(), *frame["right_method"].unique()})
+    tasks = [task for task in TASKS if of_task(frame, task).any()]
+    if len(tasks) > 1:
+        raise InputError(f"responses of several tasks in one table ({', '.join(tasks)}): analyse them one by one")
+    shown = methods_shown(frame)
     if reference not in shown:
         raise InputError(f"reference method '{reference}' was never shown; methods in the table: {', '.join(shown)}")
+    return tasks[0]
 
 
 def _rankings(used: pd.DataFrame) -> list[ExposureRanking]:
@@ -238,14 +272,15 @@ def _exposures(frame: pd.DataFrame) -> list[Exposure]:
 def _participation(frame: pd.DataFrame, summary: pd.DataFrame, rules: QualityRules) -> Participation:
     used = frame.loc[frame["used"].astype(bool), ["worker_id"]]
     sentinels = int(summary["sentinels"].median()) if len(summary) else 0
-    needed = sentinels_needed(sentinels, rules)
+    chance = guess(frame)
+    needed = sentinels_needed(sentinels, rules, chance)
     accepted = frame.loc[frame["accepted"].fillna(False).astype(bool), ["session_id"]]
     return Participation(
         frame["worker_id"].nunique(), used["worker_id"].nunique(), frame["session_id"].nunique(),
         accepted["session_id"].nunique(), len(frame),
         int((frame["block"].eq("test") & frame["sentinel"].eq("none") & frame["chosen"].ne("none")).sum()), len(used),
         _reason_counts(frame), _median_minutes(frame),
-        sentinels, needed, pass_rate(sentinels, needed, 0.5) if sentinels else None,
+        sentinels, needed, pass_rate(sentinels, needed, chance) if sentinels else None,
         pass_rate(sentinels, needed, 0.98) if sentinels else None)
 
 
@@ -278,10 +313,12 @@ def _notes(frame: pd.DataFrame, used: pd.DataFrame) -> list[str]:
         notes.append("One participant: the numbers describe this person, not people; no clustered interval exists.")
     if used["image_id"].nunique() == 1:
         notes.append("One image: the numbers describe this image, not the methods; no clustered interval exists.")
+    if frame["adaptive"].fillna(False).astype(bool).any():
+        notes.append("Staircases set the exposures: where they settle one in four is wrong, and the score is a time.")
     if (used["outcome"] == 0.5).all():
         notes.append("All judgments are ties.")
     if frame["rt_ms"].isna().all():
         notes.append("No response times in the data: the rules on speed excluded nobody.")
-    if used["exposure_req_ms"].notna().any() and used["exposure_ms"].isna().all():
+    if used["exposure_req_ms"].notna().any() and frame["exposure_ms"].isna().all():
         notes.append("Exposures were not measured: what was really shown is unknown.")
     return notes

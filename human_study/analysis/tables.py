@@ -11,6 +11,8 @@ from human_study.analysis.clustered import Estimate
 from human_study.analysis.preference import Preference
 from human_study.analysis.published import SOURCE, published_preference
 from human_study.analysis.results import Analysis
+from human_study.analysis.tasks.real_or_fake import Realism
+from human_study.table.tasks import RANKING, REAL_OR_FAKE
 
 Table = tuple[list[str], list[list[str]]]  # header, rows
 
@@ -121,12 +123,34 @@ def with_and_without(analysis: Analysis) -> Table:
     return header, body
 
 
+def realism_table(analysis: Analysis, rows: Sequence[Realism]) -> Table | None:
+    """HYPE-infinity by method and exposure; None without any."""
+    header = ["method", "exposure", "answers", "workers", "images", "HYPE: errors, %", "95 % clustered",
+              "its pictures called real, %", "95 % clustered", "photographs called fake, %", "95 % clustered",
+              "p of chance (Holm)", "p equivalence (Holm)", "verdict"]
+    return (header, [
+        [title(analysis, row.method), exposure_title(row.exposure_ms), str(row.error.n), str(row.workers),
+         str(row.images), *(cell for rate in (row.error, row.deceived, row.doubted)
+                            for cell in (percent(rate.value), percent_interval(rate.interval))),
+         p_value(row.p_holm), p_value(row.p_equivalent_holm), row.verdict]
+        for row in rows]) if rows else None
+
+
+def threshold_table(analysis: Analysis) -> Table | None:
+    """HYPE-time by method; None without staircases."""
+    header = ["method", "HYPE-time, ms [95 % over workers]", "workers", "trials per staircase", "workers' range, ms"]
+    return (header, [
+        [title(analysis, row.method), number(row.time_ms, 0), str(row.workers), f"{row.trials:g}",
+         f"{row.shortest_ms:g}–{row.longest_ms:g}"] for row in analysis.thresholds]) if analysis.thresholds else None
+
+
 def comparison_table(analysis: Analysis) -> Table | None:
     if not analysis.comparisons:
         return None
-    header = ["preference for", "second", "minus first", "exposure", "difference, points", "p (Holm)", "note"]
+    what, side = ("errors with", "") if analysis.task == REAL_OR_FAKE else ("preference for", "over ")
+    header = [what, "second", "minus first", "exposure", "difference, points", "p (Holm)", "note"]
     return header, [
-        [title(analysis, row.a), f"over {title(analysis, row.second)}", f"over {title(analysis, row.first)}",
+        [title(analysis, row.a), f"{side}{title(analysis, row.second)}", f"{side}{title(analysis, row.first)}",
          exposure_title(row.exposure_ms), _points(row.difference), p_value(row.p_holm), row.difference.note]
         for row in analysis.comparisons]
 
@@ -138,7 +162,7 @@ def _points(difference: Estimate) -> str:
 
 
 def ranking_table(analysis: Analysis) -> Table | None:
-    """Bradley-Terry strengths by exposure; where they are not identifiable the row says why."""
+    """Bradley-Terry (of rankings: Plackett-Luce) strengths by exposure; where they do not exist the row says why."""
     if not analysis.rankings:
         return None
     body = []
@@ -152,7 +176,8 @@ def ranking_table(analysis: Analysis) -> Table | None:
             ranks = ranking.rank_intervals[i] if ranking.rank_intervals else None
             body.append([exposure_title(entry.exposure_ms), str(place), title(analysis, ranking.methods[i]),
                          number(ranking.strengths[i]), f"{ranks[0]}–{ranks[1]}" if ranks else "–"])
-        body.append([exposure_title(entry.exposure_ms), "", "(side bias, left)", number(ranking.side), ""])
+        bias = "(an earlier place)" if analysis.task == RANKING else "(side bias, left)"
+        body.append([exposure_title(entry.exposure_ms), "", bias, number(ranking.side), ""])
     return ["exposure", "rank", "method", "strength, log odds [95 % clustered]", "ranks, 95 %"], body
 
 
@@ -184,6 +209,24 @@ def preference_frame(analysis: Analysis) -> pd.DataFrame:
             records.append({"answers": kind, **record, "verdict": row.verdict, "paper": paper_value(row),
                             **identity_columns(analysis)})
     return pd.DataFrame(records)
+
+
+def realism_frame(analysis: Analysis) -> pd.DataFrame:
+    """Numbers for CSV: one row per method and exposure, used and all answers; staircases with their time."""
+    records = []
+    for kind, rows in (("used", analysis.realism), ("all", analysis.realism_all)):
+        for row in rows:
+            record = asdict(row)
+            for name in ("error", "deceived", "doubted"):
+                rate = record.pop(name)
+                low, high = rate["interval"] or (None, None)
+                record |= {name: rate["value"], f"{name}_n": rate["n"], f"{name}_low": low, f"{name}_high": high}
+            records.append({"answers": kind, **record, "verdict": row.verdict})
+    for row in analysis.thresholds:
+        low, high = row.time_ms.interval or (None, None)
+        records.append({"answers": "used", "method": row.method, "workers": row.workers,
+                        "hype_time_ms": row.time_ms.value, "hype_time_low": low, "hype_time_high": high})
+    return pd.DataFrame(records).assign(**identity_columns(analysis))
 
 
 def identity_columns(analysis: Analysis) -> dict[str, str | bool]:

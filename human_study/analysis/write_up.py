@@ -3,6 +3,12 @@
 from human_study.analysis import tables
 from human_study.analysis.preference import MARGIN
 from human_study.analysis.results import Analysis, ExposureRanking
+from human_study.table.tasks import PAIRS, RANKING, REAL_OR_FAKE
+
+ASKED = {PAIRS: "two-alternative questions about which of two images is more realistic",
+         REAL_OR_FAKE: "questions about single images, whether each is a photograph or made by a program",
+         RANKING: "questions to bring the images of one layout in order"}
+JUDGED = {PAIRS: "comparisons", REAL_OR_FAKE: "images", RANKING: "rankings"}
 
 
 def methods_paragraph(analysis: Analysis) -> str:
@@ -12,8 +18,8 @@ def methods_paragraph(analysis: Analysis) -> str:
         return " ".join(analysis.notes)
     subject = "Simulated participants (no person judged) answered" if analysis.identity.simulated else \
         f"{people.workers} participants answered"
-    parts = [f"{subject} two-alternative questions about which of two images is more realistic "
-             f"({people.test_judgments} answered comparisons in {people.sessions} sessions of "
+    parts = [f"{subject} {ASKED[analysis.task]} "
+             f"({people.test_judgments} answered {JUDGED[analysis.task]} in {people.sessions} sessions of "
              f"{people.workers} participants{_protocol(analysis)})."]
     if people.median_minutes is not None:
         parts.append("From the first image to the last answer a session took "
@@ -44,13 +50,26 @@ def _checks(analysis: Analysis) -> str:
 
 
 def _statistics(analysis: Analysis) -> str:
+    intervals = ("Intervals are 95 % Wilson intervals at the effective number of judgments given by the two-way "
+                 "(participant and image) cluster-robust variance (Cameron, Gelbach & Miller 2011), with t quantiles "
+                 "of min(participants, images) - 1 degrees of freedom; p values come from the same variance, two-sided "
+                 "against one half, adjusted by Holm's method over all ")
+    margin = f"one-sided tests place the share within {MARGIN * 100:g} points of one half."
+    if analysis.task == REAL_OR_FAKE:
+        time = (" HYPE-time is the commonest exposure of a participant's staircase, in mean over the participants, "
+                "with Student's t interval." if analysis.thresholds else "")
+        return ("The score is the share of errors, over as many photographs as pictures of a method (HYPE, Zhou et al. "
+                f"2019). {intervals}methods and exposures. A method is called at chance where two {margin}{time}")
     ties = {"half": "Ties count as half a vote for each method.", "drop": "Ties are left out."}[analysis.ties]
-    return (f"{ties} Intervals are 95 % Wilson intervals at the effective number of judgments given by the two-way "
-            "(participant and image) cluster-robust variance (Cameron, Gelbach & Miller 2011), with t quantiles of "
-            "min(participants, images) - 1 degrees of freedom; p values come from the same variance, two-sided against "
-            "one half, adjusted by Holm's method over all pairs and exposures. Two methods are called equivalent where "
-            f"two one-sided tests place the share within {MARGIN * 100:g} points of one half. Strengths are "
-            "Bradley-Terry's with a side bias and the same clustering.")
+    if analysis.task == RANKING:
+        ties = "Every ranking counts as the pairs that it decides; they share a participant and an image."
+    bias = "a bias for earlier places" if analysis.task == RANKING else "a side bias"
+    return (f"{ties} {intervals}pairs and exposures. Two methods are called equivalent where two {margin} Strengths "
+            f"are {strengths_of(analysis)}'s with {bias} and the same clustering.")
+
+
+def strengths_of(analysis: Analysis) -> str:
+    return "Plackett-Luce" if analysis.task == RANKING else "Bradley-Terry"
 
 
 def report(analysis: Analysis, figures: dict[str, str] | None = None) -> str:
@@ -61,16 +80,20 @@ def report(analysis: Analysis, figures: dict[str, str] | None = None) -> str:
                      "methods.**")
     parts += [f"> {note}" for note in analysis.notes]
     parts += ["## Methods", methods_paragraph(analysis)]
-    parts += _section("Unlimited time, as in the paper's Table 1", tables.like_table_1(analysis))
-    parts += _section("Limited time, as in the paper's Figure 4", tables.like_figure_4(analysis))
+    if analysis.task == PAIRS:
+        parts += _section("Unlimited time, as in the paper's Table 1", tables.like_table_1(analysis))
+        parts += _section("Limited time, as in the paper's Figure 4", tables.like_figure_4(analysis))
     if any("paper" in part or "ICCV" in part for part in parts[-2:]):
         parts.append("The paper's values come from other images, other trained networks and other people.")
     parts += [f"![{caption}]({name})" for caption, name in (figures or {}).items()]
+    parts += _section("Real or fake", tables.realism_table(analysis, analysis.realism))
+    parts += _section("Real or fake, every answer", tables.realism_table(analysis, analysis.realism_all))
+    parts += _section("HYPE-time: where three of four answers are right", tables.threshold_table(analysis))
     parts += _section("All pairs", tables.preference_table(analysis))
     parts += _section("With and without exclusions",
                       tables.with_and_without(analysis) if analysis.participation else None)
     parts += _section("Differences between methods, on the same images", tables.comparison_table(analysis))
-    parts += _section("Bradley-Terry", tables.ranking_table(analysis))
+    parts += _section(strengths_of(analysis), tables.ranking_table(analysis))
     parts += _robustness(analysis)
     parts += _behaviour(analysis)
     parts += _section("Exposure shown", tables.exposure_table(analysis))
@@ -102,8 +125,10 @@ def _behaviour(analysis: Analysis) -> list[str]:
     """Agreement, side and order: numbers that should be high, near one half, near zero."""
     if analysis.side_bias is None:
         return []
-    lines = [f"- Share of answers for the left image: {tables.number(analysis.side_bias, 3)}",
-             f"- Preference when the first method stands left minus right: {tables.number(analysis.side_effect, 3)}",
+    left, right = ("earlier", "later") if analysis.task == RANKING else ("left", "right")
+    lines = [f"- Share of answers for the {left} image: {tables.number(analysis.side_bias, 3)}",
+             f"- Preference when the first method stands {left} minus {right}: "
+             + tables.number(analysis.side_effect, 3),
              f"- Preference in the second half of a session minus the first: {tables.number(analysis.order_effect, 3)}"]
     lines += [f"- Krippendorff's alpha, {name}: {tables.number(value)}" for name, value in analysis.alpha.items()]
     lines += [f"- Split-half correlation of the images' preferences, {name}: {tables.number(value)}"

@@ -21,8 +21,8 @@ from PIL import Image, ImageDraw, ImageFont
 from data.errors import InputError
 from data.files import read_image, sha256, write_rows
 from evaluation.rundir import PHOTOS, RunDirectory
-from human_study.design.draw import INSTRUCTION
 from human_study.design.protocols import BLURRED, Protocol
+from human_study.design.trials import INSTRUCTION
 from human_study.table.keys import opaque
 
 BLUR_FACTOR = 16  # the anchor keeps one pixel of 16 x 16

@@ -23,8 +23,10 @@ from evaluation.rundir import RunDirectory
 from human_study.batch.assets import Asset, asset_from_row
 from human_study.batch.identity import key_file
 from human_study.design.protocols import Protocol, validate
+from human_study.table.columns import SEPARATOR
+from human_study.table.tasks import LAYOUT_OF, shown_cells
 
-SCHEMA = 2  # of a batch and its database; others are refused, never guessed at
+SCHEMA = 3  # of a batch and its database; others are refused, never guessed at
 RESPONSES = "responses.csv"  # of a study folder: what is collected from platforms or exported from the server
 LINKS = "links.csv"  # in secret/: participants' names and links
 SIMULATED_RESPONSES = "simulated-responses.csv"  # of simulated workers, always apart
@@ -44,11 +46,11 @@ class PlannedTrial:
     block: str
     image_id: str
     condition: str
-    left_method: str
-    right_method: str
-    left_asset: str
-    right_asset: str
-    exposure_req_ms: int | None
+    task: str
+    methods: tuple[str, ...]  # of the pictures, in the order of their places
+    assets: tuple[str, ...]
+    exposure_req_ms: int | None  # of an adaptive trial: where its staircase begins
+    adaptive: bool
     sentinel: str
     sentinel_answer: str
 
@@ -56,11 +58,14 @@ class PlannedTrial:
     def from_row(cls, row: dict[str, str]) -> "PlannedTrial":
         ms = row["exposure_req_ms"]
         return cls(**{**row, "hit_index": int(row["hit_index"]), "trial_index": int(row["trial_index"]),
-                      "exposure_req_ms": int(ms) if ms else None})
+                      "exposure_req_ms": int(ms) if ms else None, "adaptive": row["adaptive"] == "true",
+                      **{name: tuple(row[name].split(SEPARATOR)) for name in ("methods", "assets")}})
 
-    def row(self) -> dict[str, str | int | None]:
+    def row(self) -> dict[str, str | int | bool | None]:
         """The trial's columns in the table of responses."""
-        return {**vars(self), "sentinel_answer": self.sentinel_answer or None}
+        rest = {name: value for name, value in vars(self).items() if name not in ("methods", "assets")}
+        return {**rest, "sentinel_answer": self.sentinel_answer or None, "layout": LAYOUT_OF[self.task],
+                **shown_cells(self.task, self.methods, self.assets)}
 
 
 PLAN_COLUMNS = tuple(column.name for column in fields(PlannedTrial))

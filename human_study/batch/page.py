@@ -16,14 +16,15 @@ from data.files import fingerprint
 from human_study.batch.folder import Batch, PlannedTrial
 from human_study.design.draw import seconds
 from human_study.design.matlab import table_columns
-from human_study.design.protocols import Protocol
+from human_study.design.protocols import Protocol, columns
 from human_study.design.texts import Texts
 
 PAGES = Path(__file__).parent / "pages"
-SHOWN = ("timed", "delay_ms", "mask", "min_onset_gap_ms", "width", "height", "gap", "min_viewport", "allow_touch",
-         "stacked", "ties", "show_layout", "break_every", "screen_check", "colour_plates", "full_screen")
+SHOWN = ("task", "timed", "delay_ms", "mask", "min_onset_gap_ms", "width", "height", "gap", "allow_touch",
+         "stacked", "show_layout", "break_every", "screen_check", "colour_plates", "full_screen")
 SECRET_TEXTS = {"choose_left", "choose_right", "instructions"}  # in pictures, or filled in already
-PARTS = ("timing.js", "images.js", "transport.js", "trial.js", "asking.js", "study.js")  # one module, in this order
+PARTS = ("timing.js", "images.js", "transport.js", "trial.js", "ranking.js", "asking.js",
+         "study.js")  # one module, in this order
 
 
 @lru_cache
@@ -93,8 +94,10 @@ def page_config(protocol: Protocol, hit: list[PlannedTrial], language: str = "",
     checks = sum(trial.sentinel in ("perceptual", "instruction") for trial in shown)
     language = language if language in protocol.texts else protocol.languages[0]
     texts = protocol.text(language)
-    plain = {name: getattr(protocol, name) for name in SHOWN}
-    return {**plain, "language": language, "texts": texts.model_dump(mode="json", exclude=SECRET_TEXTS),
+    plain = {name: getattr(protocol, name) for name in (*SHOWN, "choices")}
+    count = len(hit[0].methods)
+    sizes = {"pictures": count, "columns": columns(count), "min_viewport": protocol.viewport(count)}
+    return {**plain, **sizes, "language": language, "texts": texts.model_dump(mode="json", exclude=SECRET_TEXTS),
             "languages": {code: own.name for code, own in protocol.texts.items()},
             "instructions": instructions(protocol, texts), "about": about_the_study(protocol, texts),
             "stages": list(protocol.stages), "questions": [one.model_dump(mode="json") for one in protocol.questions],

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
@@ -24,9 +25,11 @@ from human_study.batch.folder import PLAN_COLUMNS, RESPONSES, SCHEMA, Batch, dat
 from human_study.batch.identity import Identity, make_identity, private_folder
 from human_study.batch.page import table_template
 from human_study.design.cast import Cast, choose_cast, fitted
-from human_study.design.draw import Hit, Trial, draw
+from human_study.design.draw import draw
 from human_study.design.matlab import PUBLISHED, table_columns, table_text
 from human_study.design.protocols import Protocol, load_protocol, validate
+from human_study.design.trials import Hit, Trial
+from human_study.table.columns import SEPARATOR
 from human_study.table.keys import opaque
 
 Rng = Literal["numpy", "matlab"]
@@ -61,10 +64,12 @@ def write_batch(run: RunDirectory, protocol: str | Protocol, methods: Sequence[s
     assets = _pictures_on_disk(run, folder, spec, identity, hashes, hits)
     tables = table_names(hits, identity.secret)
     _write_plan(folder, spec, hits, assets, tables)
-    _write_tables(folder, protocol, hits, assets, images_url, tables)
+    if protocol.task == "pairs":  # a table knows neither single pictures nor more than two
+        _write_tables(folder, protocol, hits, assets, images_url, tables)
     write_json(private_folder(folder) / "spec.json", spec)
     batch = read_batch(folder)
-    write_text(folder / "public" / "template.html", table_template(batch))
+    if protocol.task == "pairs":
+        write_text(folder / "public" / "template.html", table_template(batch))
     return batch
 
 
@@ -84,7 +89,7 @@ def pictures(hits: Sequence[Hit], protocol: Protocol) -> list[Name]:
             check = trial.sentinel == "instruction"
             images = [in_language(trial.image_id, code, protocol) for code in protocol.languages] if check else [
                 trial.image_id]
-            methods = [trial.left, trial.right, *([LAYOUTS] if protocol.show_layout and not check else [])]
+            methods = [*trial.methods, *([LAYOUTS] if protocol.show_layout and not check else [])]
             shown |= {(hit.table, method, image) for method in methods for image in images}
     return sorted(shown)
 
@@ -130,7 +135,8 @@ def _pictures_on_disk(run: RunDirectory, folder: Path, spec: dict, identity: Ide
 
 
 def _refuse_identical(hits: Sequence[Hit], pixels: dict[Key, str]) -> None:
-    for left, right in sorted({(t.left, t.right) for hit in hits for t in hit.trials if t.sentinel == "none"}):
+    for left, right in sorted({pair for hit in hits for t in hit.trials if t.sentinel == "none"
+                               for pair in combinations(t.condition.split("_vs_"), 2)}):
         if identical_everywhere(pixels, left, right):
             raise InputError(f"methods '{left}' and '{right}' have the same images: nothing to compare")
 
@@ -144,9 +150,10 @@ def _write_plan(folder: Path, spec: dict, hits: Sequence[Hit], assets: dict[Name
 
 
 def _plan_cells(table: str, trial: Trial, assets: dict[Name, Asset]) -> list:
-    left, right = assets[table, trial.left, trial.image_id], assets[table, trial.right, trial.image_id]
-    return [trial.trial_id, trial.block, trial.image_id, trial.condition, trial.left, trial.right, left.asset_id,
-            right.asset_id, trial.exposure_ms or "", trial.sentinel, trial.sentinel_answer]
+    shown = [assets[table, method, trial.image_id].asset_id for method in trial.methods]
+    return [trial.trial_id, trial.block, trial.image_id, trial.condition, trial.task, SEPARATOR.join(trial.methods),
+            SEPARATOR.join(shown), trial.exposure_ms or "", str(trial.adaptive).lower(), trial.sentinel,
+            trial.sentinel_answer]
 
 
 def table_names(hits: Sequence[Hit], secret: str) -> dict[str, str]:
@@ -170,7 +177,7 @@ def _write_tables(folder: Path, protocol: Protocol, hits: Sequence[Hit], assets:
 
 def _table_cells(table: str, trial: Trial, assets: dict[Name, Asset], url: str) -> dict[str, str]:
     found = {side: assets.get((table, method, trial.image_id)) for side, method in
-             (("left", trial.left), ("right", trial.right), ("layout", LAYOUTS))}
+             zip(("left", "right", "layout"), (*trial.methods, LAYOUTS), strict=True)}
     return {side: f"{url}/{asset.asset_id}.png" if asset else "" for side, asset in found.items()} | {
         "ms": str(trial.exposure_ms or "")}
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from data.errors import InputError, nearest
 from data.files import read_image
 from evaluation.rundir import PHOTOS, RunDirectory
-from human_study.design.protocols import BLURRED, UNDER_TEST, Protocol
+from human_study.design.protocols import BLURRED, MOST_RANKED, UNDER_TEST, Protocol
+from human_study.table.columns import SEPARATOR
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,27 @@ def choose_cast(run: RunDirectory, protocol: Protocol, methods: Sequence[str] | 
             role = " as the anchor of the sentinels" if name == anchor else ""
             raise InputError(f"{run.path}: no images of method '{name}'{role}: {nearest(name, [*known, PHOTOS])}"
                              + (f"; or choose another with --anchor, for example {BLURRED}" if role else ""))
+    if protocol.task != "pairs":
+        _refuse_for_task(protocol.task, (reference, *methods, anchor), PHOTOS in (reference, *methods))
     _refuse_clashes(protocol, list(methods), reference, anchor)
     return Cast(reference, tuple(methods), anchor)
 
 
+def _refuse_for_task(task: str, names: tuple[str, ...], photos: bool) -> None:
+    """names: reference, methods, anchor."""
+    if task == "real_or_fake" and photos:
+        raise InputError("task real_or_fake shows the photographs beside every method anyway; leave them out of the "
+                         "methods")
+    if task == "ranking" and len(names) - 1 > MOST_RANKED:
+        raise InputError(f"task ranking shows at most {MOST_RANKED} pictures at once, {len(names) - 1} methods are "
+                         "named; choose some with --methods")
+    if wrong := [name for name in names if SEPARATOR in name or "_vs_" in name]:
+        raise InputError(f"task {task}: a method called '{wrong[0]}' cannot be told apart in the table of responses; "
+                         f"names without {SEPARATOR} and _vs_ are expected")
+
+
 def _refuse_clashes(protocol: Protocol, methods: list[str], reference: str, anchor: str) -> None:
-    if not methods:
+    if not methods and protocol.task != "real_or_fake":
         raise InputError(f"a comparison needs at least two methods: only '{reference}' is left to show")
     if reference in methods:
         raise InputError(f"method '{reference}' cannot be compared with itself: it is the reference")

@@ -5,7 +5,6 @@ one trial in a HIT and one trial over all HITs of a table. A scene is never repe
 too few, the protocol's stated rule applies or an InputError tells how many are needed.
 """
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -18,38 +17,12 @@ from evaluation.rundir import PHOTOS
 from human_study.design import matlab
 from human_study.design.cast import Cast
 from human_study.design.protocols import PROTOCOLS, UNDER_TEST, Protocol
+from human_study.design.rankings import rankings
+from human_study.design.singles import singles
+from human_study.design.trials import INSTRUCTION, Hit, Pair, Trial, generator, shuffled, workers
 from human_study.table.columns import condition_name
 
-INSTRUCTION = ("instruction-obeyed", "instruction-ignored")  # the two "methods" of an instruction check
 PUBLISHED_COUNTS = ("test_trials", "sentinels", "hits", "exposures_ms", "sentinel_exposure_ms")
-Pair = tuple[str, str]  # two methods; outcomes count choices of the first
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One comparison as one worker sees it. exposure_ms None: no time limit."""
-
-    trial_id: str  # stable across workers
-    image_id: str
-    condition: str
-    left: str
-    right: str
-    exposure_ms: int | None = None
-    block: Literal["practice", "test"] = "test"
-    sentinel: Literal["none", "perceptual", "instruction", "repeat"] = "none"
-    sentinel_answer: str = ""  # "left", "right" or empty
-
-    def mirrored(self) -> "Trial":
-        return replace(self, left=self.right, right=self.left)
-
-
-@dataclass(frozen=True)
-class Hit:
-    """The trials of one HIT. `table` names the HIT table (the baseline it compares with)."""
-
-    table: str
-    index: int
-    trials: tuple[Trial, ...]
 
 
 @dataclass
@@ -67,12 +40,6 @@ class Balance:
         return rng.permutation(n) < lefts
 
 
-def generator(seed: int, *names: object) -> np.random.Generator:
-    """A generator of its own for every (seed, names)."""
-    digest = hashlib.sha256("\0".join(map(str, names)).encode()).digest()
-    return np.random.default_rng([seed, *np.frombuffer(digest, np.uint32).tolist()])
-
-
 def draw(protocol: Protocol, cast: Cast, layouts: Sequence[str], study_id: str, seed: int = 0,
          rng: Literal["numpy", "matlab"] = "numpy") -> list[Hit]:
     """All HITs of a study. The same arguments give the same HITs.
@@ -83,7 +50,8 @@ def draw(protocol: Protocol, cast: Cast, layouts: Sequence[str], study_id: str, 
         raise InputError("the run has no layouts to show; run its synthesis stage first")
     if rng == "matlab":
         return _matlab_hits(protocol, cast, layouts)
-    return DESIGNS[protocol.design](protocol, cast, list(layouts), study_id, seed)
+    design = TASKS.get(protocol.task) or DESIGNS[protocol.design]
+    return design(protocol, cast, list(layouts), study_id, seed)
 
 
 def comparisons(protocol: Protocol, cast: Cast) -> list[Pair]:
@@ -151,7 +119,7 @@ def timed_tables(protocol: Protocol, cast: Cast, layouts: list[str], study_id: s
                                 protocol.sentinel_exposure_ms, balance, rng)
             for pair, ms in cells:
                 trials += _trials(pair, [scenes.pop() for _ in range(per_cell)], ms, balance, rng)
-            hits.append(Hit(other, index, _shuffled(trials, rng)))
+            hits.append(Hit(other, index, shuffled(trials, rng)))
     return hits
 
 
@@ -180,16 +148,8 @@ def per_worker(protocol: Protocol, cast: Cast, layouts: list[str], study_id: str
     Raises InputError when a worker's trials need more scenes than there are.
     """
     cells = [(pair, ms) for pair in comparisons(protocol, cast) for ms in protocol.exposures_ms or (None,)]
-    n, extra = tests_per_worker(protocol, len(cells)), protocol.sentinels + protocol.practice
-    if n + extra > len(layouts):
-        raise InputError(f"protocol {protocol.name}: nobody sees a scene twice, so {n + extra} layouts are "
-                         f"needed ({n} test, {extra} sentinels and practice), the run has {len(layouts)}; "
-                         f"use a run with more layouts or --set test_trials={max(len(layouts) - extra, 1)}")
-    hits, balance, stock = [], Balance(), _Stock(layouts, generator(seed, study_id, "scenes"))
-    for worker in range(protocol.hits or 1):
-        if worker % len(cells) == 0:
-            scenes = stock.take(n + extra)
-        rng = generator(seed, study_id, "worker", worker)
+    n, hits, balance = tests_per_worker(protocol, len(cells)), [], Balance()
+    for worker, scenes, rng in workers(protocol, layouts, n, len(cells), study_id, seed):
         turned = [cells[(j + worker) % len(cells)] for j in range(n)]
         hits.append(Hit("all", worker, _worker_trials(protocol, cast, scenes, turned, balance, rng)))
     return hits
@@ -202,23 +162,6 @@ def tests_per_worker(protocol: Protocol, cells: int) -> int:
     return whole or protocol.test_trials
 
 
-class _Stock:
-    """Scenes in random order; every scene is taken once before any is taken again."""
-
-    def __init__(self, layouts: list[str], rng: np.random.Generator):
-        self._layouts, self._rng, self._left = layouts, rng, []
-
-    def take(self, n: int) -> list[str]:
-        """n different scenes."""
-        taken, self._left = self._left[:n], self._left[n:]
-        if len(taken) < n:
-            # those just taken come last in the next round, or they would miss it
-            again = sorted(self._rng.permutation(self._layouts).tolist(), key=set(taken).__contains__)
-            missing = n - len(taken)
-            taken, self._left = taken + again[:missing], again[missing:]
-        return taken
-
-
 def _worker_trials(protocol: Protocol, cast: Cast, scenes: list[str], turned: list[tuple[Pair, int | None]],
                    balance: Balance, rng: np.random.Generator) -> tuple[Trial, ...]:
     exposure = protocol.sentinel_exposure_ms or max(protocol.exposures_ms, default=None)
@@ -229,7 +172,7 @@ def _worker_trials(protocol: Protocol, cast: Cast, scenes: list[str], turned: li
     trials = [trial for (pair, ms), own in of_cell.items() for trial in _trials(pair, own, ms, balance, rng)]
     trials += _sentinels(cast.anchor, scenes[n:n + protocol.sentinels], exposure, balance, rng)
     trials += _instruction_checks(protocol.instruction_checks, exposure, balance, rng)
-    ordered = _with_repeats(_shuffled(trials, rng), protocol.repeats, rng)
+    ordered = _with_repeats(shuffled(trials, rng), protocol.repeats, rng)
     practice = _sentinels(cast.anchor, scenes[n + protocol.sentinels:][:protocol.practice], exposure, Balance(), rng)
     return tuple(replace(one, block="practice") for one in practice) + ordered
 
@@ -242,7 +185,7 @@ def _with_repeats(trials: tuple[Trial, ...], count: int, rng: np.random.Generato
         raise InputError(f"repeats={count}, but the first half of a HIT has only {len(first)} test trials to repeat")
     chosen = [first[i] for i in rng.choice(len(first), count, replace=False)] if count else []
     again = [replace(trial.mirrored(), sentinel="repeat", trial_id=f"{trial.trial_id}/repeat") for trial in chosen]
-    return trials[:half] + _shuffled([*trials[half:], *again], rng)
+    return trials[:half] + shuffled([*trials[half:], *again], rng)
 
 
 # --- pieces ----------------------------------------------------------------------------------------------------------
@@ -257,11 +200,10 @@ def _trials(pair: Pair, scenes: Sequence[str], exposure_ms: int | None, balance:
 
 def _trial(pair: Pair, scene: str, exposure_ms: int | None, first_left: bool, sentinel: str) -> Trial:
     condition = condition_name(*pair)
-    left, right = pair if first_left else pair[::-1]
     answer = "" if sentinel == "none" else "left" if first_left else "right"
     name = "/".join([condition, scene, *([str(exposure_ms)] if exposure_ms else []),
                      *([sentinel] if sentinel != "none" else [])])
-    return Trial(name, scene, condition, left, right, exposure_ms, "test", sentinel, answer)
+    return Trial(name, scene, condition, pair if first_left else pair[::-1], exposure_ms, "test", sentinel, answer)
 
 
 def _sentinels(anchor: str, scenes: Sequence[str], exposure_ms: int | None, balance: Balance,
@@ -276,10 +218,6 @@ def _instruction_checks(count: int, exposure_ms: int | None, balance: Balance,
     trials = _trials(INSTRUCTION, [""] * count, exposure_ms, balance, rng, "instruction")
     return [replace(trial, image_id=f"choose-{trial.sentinel_answer}", trial_id=f"instruction/{i}")
             for i, trial in enumerate(trials)]
-
-
-def _shuffled(trials: Sequence[Trial], rng: np.random.Generator) -> tuple[Trial, ...]:
-    return tuple(trials[i] for i in rng.permutation(len(trials)))
 
 
 # --- the stream of the published tables ------------------------------------------------------------------------------
@@ -312,3 +250,4 @@ def _matlab_trial(row: matlab.Row, names: dict[str, str], layouts: Sequence[str]
 
 
 DESIGNS = {"unlimited-tables": unlimited_tables, "timed-tables": timed_tables, "per-worker": per_worker}
+TASKS = {"real_or_fake": singles, "ranking": rankings}  # pairs have a choice of designs

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from human_study.design.cast import Cast
-from human_study.design.draw import Hit, Trial, draw, seconds
+from human_study.design.draw import draw, seconds
 from human_study.design.protocols import Protocol
 from human_study.design.rules import QualityRules, pass_rate, sentinels_needed
 from human_study.design.texts import untranslated
+from human_study.design.trials import Hit, Trial
 
 # what plan and power assume where nobody says otherwise; the spreads are those for which coverage was simulated
 PREFERENCE = 0.6
@@ -21,6 +22,7 @@ NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(41)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
 ENOUGH_POWER = 0.8  # the usual aim
 OTHER_TIME = 0.25  # share by which a pilot's time differs so much that participants should be told
+ENOUGH_STEPS = 100  # trials of a staircase: from 500 to 100 ms it takes 40 in a row that are right
 SMALL_HOURLY = 8.0  # US$; below it Prolific allows no study
 
 
@@ -34,8 +36,8 @@ class Cell:
     workers: int
     images: int
     left_surplus: int  # times the first method stands left minus right, over all HITs
-    naive_width: float
-    width: float
+    naive_width: float | None  # None: a staircase, which measures a time
+    width: float | None
     power: float | None = None  # of the clustered test with Holm's adjustment over all cells, by simulation
 
 
@@ -59,6 +61,7 @@ class Plan:
     worker_sd: float
     image_sd: float
     cells: tuple[Cell, ...]
+    sentinel_chance: float = 0.5  # of somebody guessing to get one right
 
 
 def latent(preference: float, spread: float) -> float:
@@ -124,7 +127,8 @@ def make_plan(protocol: Protocol, cast: Cast, layouts: Sequence[str], seed: int 
         max(_repeated(hit) for hit in hits), minutes, answer_seconds, pay,
         pay / minutes * 60 if pay is not None else None, fee,
         pay * (1 + fee) * count if pay is not None else None, preference, worker_sd, image_sd,
-        tuple(_cells(protocol, hits, preference, worker_sd, image_sd)))
+        tuple(_cells(protocol, hits, preference, worker_sd, image_sd)),
+        1 / max(2, len(longest.trials[0].methods)))
 
 
 def _repeated(hit: Hit) -> int:
@@ -138,8 +142,8 @@ def shown_in_cells(hits: Sequence[Hit]) -> dict[tuple[str, int | None], list[tup
     found: dict[tuple[str, int | None], list] = {}
     for number, hit in enumerate(hits):
         for trial in hit.trials:
-            if trial.sentinel == "none":
-                found.setdefault((trial.condition, trial.exposure_ms), []).append((number, trial))
+            for one in trial.implied() if trial.sentinel == "none" else ():
+                found.setdefault((one.condition, one.exposure_ms), []).append((number, one))
     return dict(sorted(found.items(), key=lambda cell: (cell[0][0], cell[0][1] or 0)))
 
 
@@ -149,10 +153,11 @@ def _cells(protocol: Protocol, hits: list[Hit], preference: float, worker_sd: fl
         judgments = len(shown) * protocol.assignments
         workers = len({number for number, _ in shown}) * protocol.assignments
         images = len({trial.image_id for _, trial in shown})
-        first = sum(condition.startswith(f"{trial.left}_vs_") for _, trial in shown)
-        cells.append(Cell(condition, ms, judgments, workers, images, 2 * first - len(shown),
-                          naive_width(preference, judgments),
-                          expected_width(preference, judgments, workers, images, worker_sd, image_sd)))
+        first = sum(condition.startswith(f"{trial.methods[0]}_vs_") for _, trial in shown)
+        widths = (None, None) if protocol.staircase else (
+            naive_width(preference, judgments),
+            expected_width(preference, judgments, workers, images, worker_sd, image_sd))
+        cells.append(Cell(condition, ms, judgments, workers, images, 2 * first - len(shown), *widths))
     return cells
 
 
@@ -171,13 +176,15 @@ def plan_text(plan: Plan, protocol: Protocol) -> str:
         f"{'comparison':<40} {'ms':>6} {'judgments':>9} {'people':>7} {'images':>6} "
         f"{'naive':>7} {'clustered':>9} {'power':>6}"]
     for cell in plan.cells:
+        naive, width = ("-" if one is None else f"{100 * one:.1f}%" for one in (cell.naive_width, cell.width))
         lines.append(f"{cell.condition:<40} {cell.exposure_ms or '-':>6} {cell.judgments:>9} {cell.workers:>7} "
-                     f"{cell.images:>6} {100 * cell.naive_width:>6.1f}% {100 * cell.width:>8.1f}% "
+                     f"{cell.images:>6} {naive:>7} {width:>9} "
                      f"{'-' if cell.power is None else f'{cell.power:.2f}':>6}")
+    truth = "share of right answers" if protocol.task == "real_or_fake" else "preference"
     lines += ["", "naive: width of Wilson's 95 % interval; clustered: of the interval to expect, by "
               "participant and image",
               f"power: share of studies whose clustered test, Holm-adjusted over {len(plan.cells)} rows, finds it",
-              f"assumed: true preference {plan.preference:g}, spread (log odds) {plan.worker_sd:g} between "
+              f"assumed: true {truth} {plan.preference:g}, spread (log odds) {plan.worker_sd:g} between "
               f"participants and {plan.image_sd:g} between images"]
     return "\n".join([*lines, *(f"warning: {text}" for text in warnings(plan, protocol))]) + "\n"
 
@@ -209,17 +216,21 @@ def warnings(plan: Plan, protocol: Protocol) -> list[str]:
                      "weakest comparison); more participants help (--set assignments=N or hits=N)")
     if plan.repeated_scenes_per_hit:
         found.append(f"{plan.repeated_scenes_per_hit} trials of a session show a scene that was shown before in it")
-    found += _sentinel_warning(plan.kinds_per_hit.get("perceptual", 0), protocol.rules)
+    found += _sentinel_warning(plan.kinds_per_hit.get("perceptual", 0), protocol.rules, plan.sentinel_chance)
+    per_staircase = min(cell.judgments // cell.workers for cell in plan.cells)
+    if protocol.staircase and per_staircase < ENOUGH_STEPS:
+        found.append(f"{per_staircase} trials per staircase: it takes about {ENOUGH_STEPS} to settle (--set "
+                     "test_trials=N, or fewer methods)")
     if protocol.design == "per-worker" and (asked := protocol.test_trials) != plan.kinds_per_hit["test"]:
         found.append(f"{plan.kinds_per_hit['test']} of {asked} test trials: the largest number with exact balance")
     if any(ms <= 64 for ms in protocol.exposures_ms):
         found.append("exposures of 64 ms and less are 4 frames or fewer at 60 Hz: expect an error of a frame")
-    return found + untranslated(protocol.texts)
+    return found + untranslated(protocol.texts, protocol.task)
 
 
-def _sentinel_warning(n: int, rules: QualityRules) -> list[str]:
-    needed, alpha = sentinels_needed(n, rules), rules.use_sentinel_guess_alpha
-    guesser, careful = pass_rate(n, needed, 0.5), pass_rate(n, needed, 0.98)
+def _sentinel_warning(n: int, rules: QualityRules, chance: float) -> list[str]:
+    needed, alpha = sentinels_needed(n, rules, chance), rules.use_sentinel_guess_alpha
+    guesser, careful = pass_rate(n, needed, chance), pass_rate(n, needed, 0.98)
     if alpha is None or guesser <= alpha:
         return []
     return [f"{needed} of {n} sentinels must be right: somebody guessing passes with probability {guesser:.3f} (more "

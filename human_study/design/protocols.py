@@ -1,8 +1,9 @@
 """Protocols as typed presets: everything a study does to its participants, in one frozen, hashed value.
 
 Texts are those of human_study/design/languages, in the protocol's languages, and whatever the protocol changes in them.
-Presets: `crn2017-unlimited` and `crn2017-timed` (the two experiments of Chen & Koltun 2017, section 5) and `lab` (our
-own default). A YAML file with `extends: NAME` changes only what differs.
+Presets: `crn2017-unlimited` and `crn2017-timed` (the two experiments of Chen & Koltun 2017, section 5), `lab` (our own
+default), `hype-infinity` and `hype-time` (Zhou et al. 2019) and `ranking`. A YAML
+file with `extends: NAME` changes only what differs.
 """
 
 from collections.abc import Sequence
@@ -17,13 +18,26 @@ from data.files import fingerprint, read_yaml
 from human_study.design.matlab import EXPOSURES_MS, SENTINEL_MS
 from human_study.design.questions import READY, Question
 from human_study.design.rules import QualityRules
+from human_study.design.staircase import Staircase
 from human_study.design.texts import Frozen, Texts, completed
+from human_study.table.columns import TASKS
 
 BLURRED = "blurred-photos"  # anchor made from the photographs: always worse than they are, independent of any method
 UNDER_TEST = "under-test"  # sentinels show the photograph against the method under test, as in 2017
 DISTORTION = 0.02  # of the pictures' shape on the screen; less is not seen
 LAYOUT_SCALE = 0.6  # of a layout above the pictures, as in study.css
 AROUND = 180  # points that the page needs above and below the pictures
+MOST_RANKED = 9  # pictures in one ranking: three rows of three
+NOT_FOR = {  # what a task has no use for
+    "pairs": ("staircase",),
+    "real_or_fake": ("pairs", "instruction_checks", "repeats", "ties", "show_layout", "stacked"),
+    "ranking": ("pairs", "instruction_checks", "repeats", "ties", "feedback", "exposures_ms", "staircase"),
+}
+
+
+def columns(pictures: int) -> int:
+    """How many of the pictures of one trial stand side by side."""
+    return pictures if pictures < 3 else 2 if pictures == 4 else 3
 
 
 class Protocol(Frozen):
@@ -31,6 +45,7 @@ class Protocol(Frozen):
 
     extends: str | None = None
     name: str
+    task: Literal[TASKS] = "pairs"  # which of two pictures; is one picture a photograph; the order of several
     design: Literal["unlimited-tables", "timed-tables", "per-worker"]
     pairs: Literal["reference", "triangle", "all"] = "reference"
     test_trials: int = Field(ge=1)  # per HIT
@@ -42,6 +57,7 @@ class Protocol(Frozen):
     hits: int | None = Field(None, ge=1)  # HITs per table; None: as many as the images fill
     assignments: int = Field(1, ge=1)  # workers per HIT
     exposures_ms: tuple[int, ...] = ()  # none: no time limit
+    staircase: Staircase | None = None  # exposures that follow from the answers, in the place of exposures_ms
     sentinel_exposure_ms: int | None = Field(None, ge=1)
     delay_ms: int = Field(500, ge=0)  # from "Show" to the pictures
     mask: Literal["grey", "noise"] = "noise"
@@ -83,7 +99,8 @@ class Protocol(Frozen):
         rules = values.get("rules", {})
         if isinstance(rules, dict):  # pictures one above the other count where the protocol shows them so
             rules = {**rules, "use_stacked": rules.get("use_stacked", values.get("stacked", False))}
-        return {**values, "texts": completed(texts, languages), "questions": questions, "rules": rules}
+        texts = completed(texts, languages, values.get("task", "pairs"))
+        return {**values, "texts": texts, "questions": questions, "rules": rules}
 
     @model_validator(mode="after")
     def _said_in_every_language(self) -> "Protocol":
@@ -111,14 +128,26 @@ class Protocol(Frozen):
                              "images fill: leave hits and pairs out")
         if self.design != "per-worker" and (self.instruction_checks or self.repeats or self.practice):
             raise ValueError("instruction_checks, repeats and practice belong to design per-worker")
-        if self.sentinel_exposure_ms and not self.exposures_ms:
-            raise ValueError("sentinel_exposure_ms belongs to a study with exposures_ms")
+        if self.sentinel_exposure_ms and not self.timed:
+            raise ValueError("sentinel_exposure_ms belongs to a study with limited time")
         if any(ms < 1 for ms in self.exposures_ms) or len(set(self.exposures_ms)) < len(self.exposures_ms):
             raise ValueError("exposures_ms are different positive numbers of milliseconds")
         if self.anchor == UNDER_TEST and self.design != "unlimited-tables":
             raise ValueError(f"anchor '{UNDER_TEST}' belongs to design unlimited-tables")
-        if self.min_viewport[0] < 2 * self.width + self.gap or self.min_viewport[1] < (self.height or 0):
+        if self.task == "pairs" and (self.min_viewport[0] < self.viewport(2)[0]
+                                     or self.min_viewport[1] < (self.height or 0)):
             raise ValueError("min_viewport is smaller than two pictures and the gap between them")
+        return self
+
+    @model_validator(mode="after")
+    def _fits_its_task(self) -> "Protocol":
+        if self.task != "pairs" and self.design != "per-worker":
+            raise ValueError(f"task {self.task} needs design per-worker")
+        for name in NOT_FOR[self.task]:
+            if getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name} does not go with task {self.task}: leave it out")
+        if self.staircase and self.exposures_ms:
+            raise ValueError("give exposures_ms or a staircase, not both")
         return self
 
     def text(self, language: str | None = None) -> Texts:
@@ -134,7 +163,18 @@ class Protocol(Frozen):
 
     @property
     def timed(self) -> bool:
-        return bool(self.exposures_ms)
+        return bool(self.exposures_ms or self.staircase)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """Buttons under the pictures, from left to right."""
+        sides = ("left", "tie", "right") if self.ties else ("left", "right")
+        return {"pairs": sides, "real_or_fake": ("real", "fake"), "ranking": ()}[self.task]
+
+    def viewport(self, pictures: int) -> tuple[int, int]:
+        """Smallest window for so many pictures of one trial; more rows of them may be scrolled."""
+        across = columns(pictures)
+        return max(self.min_viewport[0], across * self.width + (across - 1) * self.gap), self.min_viewport[1]
 
     def fitted(self, shape: tuple[int, int]) -> "Protocol":
         """This protocol for pictures of `shape` (height, width in pixels), with their height on the screen.
@@ -167,6 +207,15 @@ PROTOCOLS = {protocol.name: protocol for protocol in (
     # sentinels all, which 6 % of guessers pass and 8 % of the careful fail
     Protocol(name="lab", design="per-worker", test_trials=48, sentinels=10, instruction_checks=2, practice=3, hits=30,
              limit_minutes=30),
+    # 50 photographs and 50 pictures of each method would be HYPE's own number; here all methods share 100
+    Protocol(name="hype-infinity", task="real_or_fake", design="per-worker", test_trials=100, sentinels=10, practice=4,
+             hits=30, answer_seconds=3.0, min_viewport=(480, 420), limit_minutes=30),
+    # a staircase needs about 100 trials to settle; those of all methods run side by side
+    Protocol(name="hype-time", task="real_or_fake", design="per-worker", test_trials=300, sentinels=10, practice=4,
+             hits=30, staircase=Staircase(), answer_seconds=2.0, min_viewport=(480, 420), limit_minutes=60),
+    # five sentinels, all to be right: somebody guessing passes in 3 % of cases with two pictures, in 0.4 % with three
+    Protocol(name="ranking", task="ranking", design="per-worker", test_trials=24, sentinels=5, practice=2, hits=30,
+             width=300, gap=16, min_viewport=(640, 480), stacked=True, answer_seconds=15.0, limit_minutes=30),
 )}
 
 

@@ -28,13 +28,14 @@ class QualityRules(BaseModel):
     use_rejected: bool = False  # work that was rejected on the platform
 
 
-def sentinel_threshold(n: int, alpha: float) -> int:
-    """Fewest right answers of n two-choice sentinels that a guesser reaches with probability <= alpha; n if none does.
+def sentinel_threshold(n: int, alpha: float, chance: float = 0.5) -> int:
+    """Fewest right answers of n sentinels that a guesser reaches with probability <= alpha; n if none does. chance: of
+    a guess to be right.
 
     >>> sentinel_threshold(10, 0.05), sentinel_threshold(5, 0.05)
     (9, 5)
     """
-    return next((k for k in range(n + 1) if pass_rate(n, k, 0.5) <= alpha), n)
+    return next((k for k in range(n + 1) if pass_rate(n, k, chance) <= alpha), n)
 
 
 def pass_rate(n: int, threshold: int, right: float) -> float:
@@ -43,8 +44,8 @@ def pass_rate(n: int, threshold: int, right: float) -> float:
     return float(stats.binom.sf(threshold - 1, n, right))
 
 
-def sentinels_needed(n: int, rules: QualityRules) -> int:
+def sentinels_needed(n: int, rules: QualityRules, chance: float = 0.5) -> int:
     """Right answers out of n perceptual sentinels that both sentinel rules ask for."""
     by_share = math.ceil(rules.use_min_sentinels * n - 1e-9)
     alpha = rules.use_sentinel_guess_alpha
-    return by_share if alpha is None else max(by_share, sentinel_threshold(n, alpha))
+    return by_share if alpha is None else max(by_share, sentinel_threshold(n, alpha, chance))

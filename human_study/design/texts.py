@@ -1,4 +1,5 @@
-"""Every word a participant reads, in one file per language; a protocol changes what it likes.
+"""Every word a participant reads, in one file per language; a protocol changes what it likes. Texts of pairs stand at
+the top of a file, what other tasks say differently under `tasks`.
 
 {trials}, {minutes}, {checks} and the like are filled in by the page.
 """
@@ -59,6 +60,11 @@ class Texts(Frozen):
     right_alt: str
     upper_alt: str
     lower_alt: str
+    real: str  # buttons of single pictures
+    fake: str
+    picture_alt: str
+    ranked_alt: str  # of a picture with a place
+    unranked_alt: str
     layout_alt: str
     choose_left: str  # written in the pictures of an instruction check
     choose_right: str
@@ -114,12 +120,14 @@ def _file(language: str) -> dict[str, Any]:
     return {**texts, "consent": tuple(texts["consent"])}
 
 
-def ready(language: str) -> dict[str, Any]:
+def ready(language: str, task: str = "pairs") -> dict[str, Any]:
     """The texts that ship for a language, or the English ones where there are none."""
-    return _file(language if language in LANGUAGES else FALLBACK)
+    texts = dict(_file(language if language in LANGUAGES else FALLBACK))
+    changed = texts.pop("tasks").get(task, {})
+    return texts | changed
 
 
-def completed(texts: dict[str, Any], languages: tuple[str, ...]) -> dict[str, dict[str, Any]]:
+def completed(texts: dict[str, Any], languages: tuple[str, ...], task: str = "pairs") -> dict[str, dict[str, Any]]:
     """For every language all texts: those given, and for the rest the ready ones.
 
     Raises InputError for texts of a language that the protocol does not have.
@@ -130,21 +138,21 @@ def completed(texts: dict[str, Any], languages: tuple[str, ...]) -> dict[str, di
                              "to them, or write the texts under one of these")
     made = {}
     for language in languages:
-        own, base = texts.get(language) or {}, ready(language)
+        own, base = texts.get(language) or {}, ready(language, task)
         if not isinstance(own, dict):
             raise InputError(f"texts.{language}: expected texts by name, such as title")
         made[language] = {**base, **own, "words": {**base["words"], **(own.get("words") or {})}}
     return made
 
 
-def untranslated(texts: dict[str, Texts]) -> list[str]:
+def untranslated(texts: dict[str, Texts], task: str = "pairs") -> list[str]:
     """What a participant would read in another language, or as it was before somebody changed it elsewhere."""
     found = []
-    own = {language: {key for key, value in one.model_dump(mode="json").items() if value != _plain(language, key)}
+    own = {language: {key for key, value in one.model_dump(mode="json").items() if value != _plain(language, key, task)}
            for language, one in texts.items()}
     for language, one in texts.items():
         if language not in LANGUAGES:
-            left = [key for key, value in one.model_dump(mode="json").items() if value == _plain(FALLBACK, key)]
+            left = [key for key, value in one.model_dump(mode="json").items() if value == _plain(FALLBACK, key, task)]
             found += [f"language '{language}' has no ready texts; English is left in {', '.join(left)}"] if left else []
             continue
         changed = set().union(*own.values()) - own[language]
@@ -153,6 +161,6 @@ def untranslated(texts: dict[str, Texts]) -> list[str]:
     return found
 
 
-def _plain(language: str, key: str) -> Any:
-    value = ready(language).get(key, () if key == "instructions" else None)
+def _plain(language: str, key: str, task: str) -> Any:
+    value = ready(language, task).get(key, () if key == "instructions" else None)
     return list(value) if isinstance(value, tuple) else value

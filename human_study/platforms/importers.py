@@ -53,7 +53,7 @@ class Plan:
         self._by_picture: dict[tuple[int, str], set[str]] = {}
         for hit_id, trials in hits.items():
             for trial in trials:
-                for side, asset in (("A", trial.left_asset), ("B", trial.right_asset)):
+                for side, asset in zip("AB", trial.assets, strict=True):
                     self._by_picture.setdefault((trial.trial_index, side + asset), set()).add(hit_id)
 
     def find(self, submission: Submission) -> str | None:
@@ -116,7 +116,7 @@ def _of_submission(submission: Submission, key: bytes) -> dict[str, Any]:
             "session_id": f"{submission.platform}-{submission.assignment_id}",
             "session_started": submission.accepted_at,
             "worker_id": pseudonym(key, submission.platform, submission.worker),
-            "submit_status": submission.status, "layout": "side_by_side"}
+            "submit_status": submission.status}
 
 
 def _planned(submission: Submission, plan: Plan) -> list[dict] | str:

@@ -15,10 +15,10 @@ from data.errors import InputError
 from evaluation.measuring.intervals import holm
 from human_study.analysis.clustered import clustered_interval, clustered_share, clustered_test, wilson
 from human_study.design.cast import Cast
-from human_study.design.draw import Trial
 from human_study.design.draw import draw as draw_design
 from human_study.design.plan import IMAGE_SD, PREFERENCE, WORKER_SD, Plan, latent, shown_in_cells
 from human_study.design.protocols import Protocol
+from human_study.design.trials import Trial
 
 ALPHA = 0.05
 

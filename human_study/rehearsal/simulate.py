@@ -16,8 +16,9 @@ import pandas as pd
 
 from data.errors import InputError, nearest
 from human_study.batch.folder import PlannedTrial, database_file
-from human_study.design.draw import generator
-from human_study.rehearsal.workers import KINDS, Truth
+from human_study.design.protocols import MOST_RANKED
+from human_study.design.trials import generator
+from human_study.rehearsal.workers import KINDS, Answer, Truth
 from human_study.server.export import export_responses
 from human_study.server.serve import make_site
 from human_study.server.serve import server as server_of
@@ -61,7 +62,9 @@ def running(site_of: Callable[[int], Site]) -> Iterator[Site]:
 async def take_part(browser: Any, site: Site, kind: str, name: str, truth: Truth, seed: int) -> None:
     """One worker in a browser window of its own, from the link to the completion code."""
     session, token = site.store.invite("local", name)
-    context = await browser.new_context(viewport=WINDOW)
+    width, height = site.store.batch.protocol.viewport(MOST_RANKED)
+    window = {"width": max(WINDOW["width"], width), "height": max(WINDOW["height"], height)}
+    context = await browser.new_context(viewport=window)
     context.set_default_timeout(PATIENCE_MS)
     page = await context.new_page()
     await page.goto(f"{site.origins[0]}/s/{token}")
@@ -78,16 +81,32 @@ async def take_part(browser: Any, site: Site, kind: str, name: str, truth: Truth
     await context.close()
 
 
-async def answer(page: Any, trial: PlannedTrial, left: bool, by_key: bool) -> None:
+async def answer(page: Any, trial: PlannedTrial, chosen: Answer, by_key: bool) -> None:
     here = f'.trial[data-trial="{trial.trial_index}"]'
+    if isinstance(chosen, list):
+        return await _rank(page, here, chosen, by_key)
     if trial.exposure_req_ms:
         await page.click(f"{here} .show:not([disabled])")
-    button = f'{here} .choice[value="{"left" if left else "right"}"]:not([disabled])'
+    button = f'{here} .choice[value="{chosen}"]:not([disabled])'
     await page.wait_for_selector(button)
     if by_key:
-        await page.keyboard.press("ArrowLeft" if left else "ArrowRight")
+        await page.keyboard.press("ArrowLeft" if chosen in ("left", "real") else "ArrowRight")
     else:
         await page.click(button)
+
+
+async def _rank(page: Any, here: str, order: list[int], by_key: bool) -> None:
+    for n, place in enumerate(order, 1):
+        await page.wait_for_selector(f'{here} .holder[aria-disabled="false"]')
+        if by_key:
+            await page.keyboard.press("ABCDEFGHI"[place])
+        else:
+            await page.click(f"{here} .holder >> nth={place}")
+        await page.wait_for_selector(f'{here} .holder >> nth={place} >> text="{n}"')
+    if by_key:
+        await page.keyboard.press("Enter")
+    else:
+        await page.click(f"{here} .show:not([disabled])")
 
 
 async def _everybody(site: Site, names: list[tuple[str, str]], truth: Truth, seed: int, at_once: int) -> None:

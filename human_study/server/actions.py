@@ -8,15 +8,19 @@ from pydantic import Field
 from human_study.batch.folder import PlannedTrial
 from human_study.batch.page import consent_version
 from human_study.batch.record import Measured, Said
-from human_study.design.protocols import Protocol
+from human_study.design.protocols import MOST_RANKED, Protocol
+from human_study.server.exposure import exposure_now
 from human_study.server.site import Site
 from human_study.server.store import KIOSK, Refusal, Session
+from human_study.table.columns import CHOICES
+from human_study.table.tasks import ANSWERS_OF
 
 MEASURED_ONCE = {"screen": {"px_per_mm": (0.5, 60), "viewing_distance_mm": (100, 5000)}, "colour": {}}
 
 
 class Record(Measured):
-    chosen: Literal["left", "right", "tie", "none"]
+    chosen: Literal[CHOICES]
+    ranked: list[int] | None = Field(None, max_length=MOST_RANKED)  # places of the pictures, the best one first
     asset_error: bool = False
 
 
@@ -71,8 +75,7 @@ def shown_trial(site: Site, session: Session, trial: PlannedTrial) -> dict:
     """A trial as the page gets it. Right answers stay here, but for practice pairs with feedback."""
     feedback = site.store.batch.protocol.feedback and trial.block == "practice"
     layout = site.layout_of(trial)
-    return {"left": f"/a/{site.picture_name(session, trial.left_asset)}",
-            "right": f"/a/{site.picture_name(session, trial.right_asset)}",
+    return {"pictures": [f"/a/{site.picture_name(session, asset)}" for asset in trial.assets],
             "ms": trial.exposure_req_ms, "practice": trial.block == "practice",
             **({"layout": f"/a/{site.picture_name(session, layout)}"} if layout else {}),
             **({"answer": trial.sentinel_answer} if feedback else {})}
@@ -102,20 +105,37 @@ def act_consent(site: Site, session: Session, body: Consent) -> dict:
 
 
 def act_shown(site: Site, session: Session, body: Shown) -> dict:
+    """The reply holds the exposure where a staircase sets it: the right answers it follows from stay here."""
     site.store.shown(session.session_id, body.tab, body.trial_index, body.client_id)
-    return {}
+    level = exposure_now(site.store, session, body.trial_index)
+    return {} if level is None else {"ms": level}
 
 
 def act_answer(site: Site, session: Session, body: Answer) -> dict:
     record = body.record.model_dump(exclude_none=True)
     if record["chosen"] == "none" and not (record["asset_error"] or record.get("focus_lost")):
         raise Refusal("refused")
-    protocol = site.store.batch.protocol
+    protocol, trials = site.store.batch.protocol, site.store.trials(session)
+    if body.trial_index >= len(trials):
+        raise Refusal("out_of_step")
+    trial = trials[body.trial_index]
     tie, stacked = record["chosen"] == "tie", record.get("layout") == "stacked"
-    if (tie and not protocol.ties) or (stacked and not protocol.stacked):
+    if (tie and not protocol.ties) or (stacked and not protocol.stacked) or not fits(trial, record):
         raise Refusal("refused")
+    level = exposure_now(site.store, session, body.trial_index)
+    if level is not None:
+        record["exposure_req_ms"] = level
     site.store.answer(session.session_id, body.tab, body.trial_index, body.client_id, record)
     return {}
+
+
+def fits(trial: PlannedTrial, record: dict) -> bool:
+    """Whether a record answers the question of its trial."""
+    if record["chosen"] not in (*ANSWERS_OF[trial.task], "none"):
+        return False
+    if record["chosen"] == "ranked":
+        return sorted(record.get("ranked") or ()) == list(range(len(trial.methods)))
+    return "ranked" not in record
 
 
 def act_about(site: Site, session: Session, body: About) -> dict:

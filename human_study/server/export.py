@@ -21,6 +21,7 @@ from human_study.batch.folder import (
     read_batch,
 )
 from human_study.server.store import FIELDS, KIOSK, Session, about_sessions
+from human_study.table.columns import SEPARATOR
 from human_study.table.forgotten import refuse_forgotten
 from human_study.table.responses import make_responses, merge_responses, read_responses
 
@@ -125,10 +126,12 @@ def refuse_loss(frame: pd.DataFrame, file: Path, database: Path) -> None:
 
 
 def _row(session: Session, trial: PlannedTrial, record: dict, about: dict) -> dict:
+    if "ranked" in record:  # the page knows places only
+        record = record | {"ranked": SEPARATOR.join(trial.methods[place] for place in record["ranked"])}
     assignment = session.session_id if session.assignment_id in ("", KIOSK) else session.assignment_id
     return {**trial.row(), "platform": session.platform, "assignment_id": assignment, "session_id": session.session_id,
             "session_started": datetime.fromtimestamp(session.started, UTC).isoformat(timespec="seconds"),
-            "worker_id": session.worker_id, "layout": "side_by_side", "submit_status": STATUS[session.status],
+            "worker_id": session.worker_id, "submit_status": STATUS[session.status],
             "user_agent_family": session.user_agent_family, "asset_error": False, "language": session.language,
             "client_version": session.client_version, **about, **record}
 

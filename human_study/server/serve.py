@@ -151,7 +151,7 @@ def announce(site: Site, links: list[tuple[str, str]], kiosk: bool) -> None:
         print(f"address for the panel: {site.origins[0]}/p/{site.token('panel')}{_query(site.panel)}")
     for name, link in links:
         print(f"{name}: {link}")
-    for text in untranslated(batch.protocol.texts):
+    for text in untranslated(batch.protocol.texts, batch.protocol.task):
         print(f"warning: {text}")
     sys.stdout.flush()
 

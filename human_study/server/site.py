@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 
 from human_study.batch.assets import LAYOUTS, in_language
 from human_study.batch.folder import PlannedTrial
-from human_study.design.draw import INSTRUCTION
+from human_study.design.trials import INSTRUCTION
 from human_study.server.live import Live
 from human_study.server.security import RateLimit
 from human_study.server.store import Session, Store
@@ -73,7 +73,7 @@ class Site:
 
     def layout_of(self, trial: PlannedTrial) -> str | None:
         """asset_id of the layout shown with a trial, if one is."""
-        return self._asset(self.store.batch.assets[trial.left_asset].table, LAYOUTS, trial.image_id)
+        return self._asset(self.store.batch.assets[trial.assets[0]].table, LAYOUTS, trial.image_id)
 
     def _in_language(self, asset_id: str, language: str | None) -> str:
         """Instruction checks say in the participant's language which side to choose."""
@@ -107,7 +107,7 @@ class Site:
             if len(self._pictures) >= SESSIONS_AT_ONCE:
                 self._pictures.clear()
             assets = {asset for trial in self.store.trials(session)
-                      for asset in (trial.left_asset, trial.right_asset, self.layout_of(trial))}
+                      for asset in (*trial.assets, self.layout_of(trial))}
             self._pictures[kept] = {self.picture_name(session, asset): self._in_language(asset, session.language)
                                     for asset in assets if asset}
         return self._pictures[kept].get(name)

@@ -196,6 +196,11 @@ class Store:
     def answered(self, session_id: str) -> int:
         return self._read("SELECT count(*) FROM response WHERE session_id = ?", session_id)[0][0]
 
+    def chosen(self, session_id: str) -> dict[int, str]:
+        """trial_index -> answer."""
+        return dict(self._read("SELECT trial_index, json_extract(record, '$.chosen') FROM response "
+                               "WHERE session_id = ?", session_id))
+
     def answered_by_session(self) -> dict[str, int]:
         return dict(self._read("SELECT session_id, count(*) FROM response GROUP BY session_id"))
 

@@ -8,8 +8,10 @@ SIMULATED = "sim"
 PLAIN = "table"  # of a plain table of answers: whoever collected them
 PLATFORMS = ("local", "prolific", "mturk", "turkle", PLAIN, SIMULATED)
 NO_SPECIFICATION = "none"  # of answers to a study that was not fixed by this suite
+TASKS = ("pairs", "real_or_fake", "ranking")
+SEPARATOR = ";"  # between the methods of one cell
 SENTINELS = ("none", "perceptual", "instruction", "repeat")
-CHOICES = ("left", "right", "tie", "none")
+CHOICES = ("left", "right", "tie", "real", "fake", "ranked", "none")
 SUBMIT_STATUS = ("submitted", "approved", "rejected", "incomplete", "returned", "withdrawn")
 
 
@@ -50,18 +52,23 @@ COLUMNS = (
     Column("block", "text", True, ("practice", "test")),
     Column("image_id", "text", True),  # the scene (layout)
     Column("condition", "text", True),  # <a>_vs_<b>; `outcome` is 1 when a was chosen
-    Column("layout", "text", True, ("side_by_side", "sequential", "stacked"), measured=True),
-    Column("left_method", "text", True),
-    Column("right_method", "text", True),
+    Column("task", "text", values=TASKS, optional=True),  # empty: pairs
+    Column("layout", "text", True, ("side_by_side", "sequential", "stacked", "single", "grid"), measured=True),
+    Column("left_method", "text"),  # this one and the next three: of pairs, and never empty there
+    Column("right_method", "text"),
     Column("left_asset", "text"),
     Column("right_asset", "text"),
+    Column("shown", "text", optional=True),  # methods in the order of their places, of all that is no pair
+    Column("shown_assets", "text", optional=True),
     Column("chosen", "text", True, CHOICES),
+    Column("ranked", "text", optional=True),  # methods of a ranking, the best one first
     Column("choice_method", "text"),
     Column("outcome", "number", minimum=0, maximum=1),
     Column("sentinel", "text", True, SENTINELS),
-    Column("sentinel_answer", "text", values=("left", "right")),
+    Column("sentinel_answer", "text"),  # left or right, real or fake; of a ranking the method that comes last
     Column("sentinel_ok", "boolean"),
     Column("exposure_req_ms", "number", minimum=0),  # empty: unlimited
+    Column("adaptive", "boolean", optional=True),  # the exposure followed a staircase
     _measured("exposure_frames", "integer", 0, 200_000),
     _measured("exposure_ms", "number", 0, 600_000),
     _measured("refresh_hz", "number", 1, 2000),
@@ -99,6 +106,6 @@ ANSWERS = ("q_", "note_")  # columns of a protocol's own questions begin so; the
 NAMES = tuple(column.name for column in COLUMNS)
 
 
-def condition_name(a: str, b: str) -> str:
-    """Name of the comparison of method a with method b; `outcome` counts choices of a."""
-    return f"{a}_vs_{b}"
+def condition_name(*methods: str) -> str:
+    """Name of the comparison of methods; `outcome` counts choices of the first."""
+    return "_vs_".join(methods)

@@ -10,7 +10,8 @@ import pandas as pd
 
 from data.errors import InputError, nearest
 from data.files import atomic_path
-from human_study.table.columns import ANSWERS, COLUMNS, NAMES, SCHEMA_VERSION, SIMULATED, Column
+from human_study.table import tasks
+from human_study.table.columns import ANSWERS, COLUMNS, NAMES, SCHEMA_VERSION, SEPARATOR, SIMULATED, Column
 
 DTYPES = {"text": "str", "integer": "Int64", "number": "float64", "boolean": "boolean"}
 TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
@@ -31,9 +32,10 @@ def make_responses(rows: pd.DataFrame | Sequence[dict]) -> pd.DataFrame:
 def derive(frame: pd.DataFrame) -> pd.DataFrame:
     """Recompute `choice_method`, `outcome` and `sentinel_ok` from what was shown and chosen.
 
-    outcome: 1, 0 or 0.5 (tie) for the method that `condition` names first; empty without an answer.
-    sentinel_ok: the known answer was chosen; of a repeat: the same method was chosen as in the first showing of the
-    same image and condition in the session (no answer in either counts as not ok).
+    outcome: of a pair 1, 0 or 0.5 (tie) for the method that `condition` names first; of a single picture 1 for an
+    error; empty without an answer, and of rankings.
+    sentinel_ok: the known answer was chosen, or the anchor ranked last; of a repeat: the same method was chosen as in
+    the first showing of the same image and condition in the session (no answer in either counts as not ok).
     """
     frame = frame.copy()
     left, right = frame["chosen"].eq("left"), frame["chosen"].eq("right")
@@ -42,7 +44,10 @@ def derive(frame: pd.DataFrame) -> pd.DataFrame:
     outcome = pd.Series(float("nan"), frame.index)
     outcome[left | right] = (first_is_left == left)[left | right].astype(float)
     outcome[frame["chosen"].eq("tie")] = 0.5
+    single, ranking = tasks.of_task(frame, tasks.REAL_OR_FAKE), tasks.of_task(frame, tasks.RANKING)
+    outcome[single] = tasks.errors(frame[single])
     ok = frame["chosen"].eq(frame["sentinel_answer"]).astype("boolean")
+    ok[ranking] = tasks.anchor_last(frame[ranking])
     repeat = frame["sentinel"].eq("repeat")
     ok[repeat] = _same_as_before(frame.assign(choice_method=choice))[repeat]
     ok[frame["sentinel"].eq("none")] = pd.NA
@@ -101,8 +106,9 @@ def validate_responses(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with typed columns in the order of COLUMNS, after all checks.
 
     Raises InputError with the first problem found: missing or unknown column, wrong type or value, an empty required
-    cell, a trial twice in a session, a comparison of a method with itself, a condition that names other methods,
-    sentinel_ok empty where it must not be or filled where it must be empty, simulated rows among people's.
+    cell, a trial twice in a session, what does not fit the row's task (table.tasks), such as a comparison of a method
+    with itself or a condition that names other methods, sentinel_ok empty where it must not be or filled where it must
+    be empty, simulated rows among people's.
     """
     own = [name for name in frame.columns if name not in NAMES and name.startswith(ANSWERS)]
     for name in frame.columns:
@@ -130,12 +136,10 @@ def _check_values(frame: pd.DataFrame, column: Column) -> None:
 
 
 def _check_rows(frame: pd.DataFrame) -> None:
-    left, right = frame["left_method"], frame["right_method"]
     _refuse(frame, frame.duplicated(["session_id", "trial_index"]),
             "this trial of this session stands in the table twice (same file given twice?)")
-    _refuse(frame, left.eq(right), "left_method and right_method are the same method", "left_method")
-    named = frame["condition"].eq(left + "_vs_" + right) | frame["condition"].eq(right + "_vs_" + left)
-    _refuse(frame, ~named, "condition is not <a>_vs_<b> of the two methods shown", "condition")
+    for rows, problem, column in tasks.problems(frame):
+        _refuse(frame, rows, problem, column)
     wrong = frame["sentinel_ok"].isna() != frame["sentinel"].eq("none")
     _refuse(frame, wrong, "sentinel_ok must be empty exactly where sentinel is none", "sentinel_ok")
     contradiction = frame["used"].fillna(False) & frame["exclude_reasons"].notna()
@@ -192,9 +196,12 @@ JSPSYCH = ("rt", "response", "stimulus", "time_elapsed")
 
 def like_jspsych(frame: pd.DataFrame) -> pd.DataFrame:
     """The table with the names that jsPsych gives to a trial's data, JSPSYCH, beside its own."""
-    stimulus = [[f"{method}/{image}" for method in pair] for *pair, image in
-                zip(frame["left_method"], frame["right_method"], frame["image_id"], strict=True)]
-    values = (frame["rt_ms"], frame["chosen"], stimulus, frame["response_ts"])
+    pair = frame["left_method"] + SEPARATOR + frame["right_method"]
+    methods = frame["shown"].where(frame["shown"].notna(), pair)
+    stimulus = [[f"{method}/{image}" for method in cell.split(SEPARATOR)] for cell, image in
+                zip(methods, frame["image_id"], strict=True)]
+    response = frame["ranked"].where(frame["ranked"].notna(), frame["chosen"])
+    values = (frame["rt_ms"], response, stimulus, frame["response_ts"])
     return frame.assign(**dict(zip(JSPSYCH, values, strict=True)))
 
 

@@ -30,35 +30,35 @@ async function answers(url) {
 }
 
 class Pictures {
-  constructor(trials, texts, notice) {
+  // alts: text alternatives by place
+  constructor(trials, alts, notice) {
     this.trials = trials;
-    this.texts = texts;
+    this.alts = alts;
     this.notice = notice; // called with true while a trial waits for a lost connection, then with false
-    this.pairs = new Map();
+    this.sets = new Map();
     this.away = false;
     this.waiting = false;
   }
 
-  // [left, right], decoded; null where one of them is missing or broken. Waits for a lost connection.
-  async pair(i) {
+  // The pictures of a trial, decoded; null where one of them is missing or broken. Waits for a lost connection.
+  async of(i) {
     for (let j = i; j < Math.min(i + AHEAD, this.trials.length); j++) this.fetch(j);
     this.waiting = true;
     this.notice(this.away);
-    let pair = await this.pairs.get(i);
-    if (!pair.every(Boolean)) {
+    let found = await this.sets.get(i);
+    if (!found.every(Boolean)) {
       this.release(i); // what failed in advance may be there by now
       this.fetch(i);
-      pair = await this.pairs.get(i);
+      found = await this.sets.get(i);
     }
     this.waiting = false;
     this.notice(false);
-    return pair.every(Boolean) ? pair : null;
+    return found.every(Boolean) ? found : null;
   }
 
   fetch(i) {
-    if (this.pairs.has(i)) return;
-    const { left, right } = this.trials[i];
-    this.pairs.set(i, Promise.all([this.load(left, this.texts.left_alt), this.load(right, this.texts.right_alt)]));
+    if (this.sets.has(i)) return;
+    this.sets.set(i, Promise.all(this.trials[i].pictures.map((url, place) => this.load(url, this.alts[place]))));
   }
 
   // A picture, for as long as it takes; null only where replies come and none holds a picture.
@@ -78,7 +78,7 @@ class Pictures {
   }
 
   release(i) {
-    this.pairs.delete(i);
+    this.sets.delete(i);
   }
 }
 

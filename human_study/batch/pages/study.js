@@ -14,6 +14,7 @@ class Study {
     host.append(this.root, this.notice, this.viewport.screen);
     if (config.route === "preview") host.prepend(element("p", { className: "preview" }, this.texts.preview_note));
     for (const name of ["width", "height", "gap"]) host.style.setProperty("--" + name, config[name] + "px");
+    host.style.setProperty("--columns", config.columns);
   }
 
   // A line at the lower edge, until it is empty.
@@ -126,8 +127,8 @@ class Study {
   }
 
   async trialsFrom(first, seen) {
-    const view = new TrialView(this.config, this.viewport);
-    const pictures = new Pictures(this.trials, this.texts, (away) => this.say(away ? this.texts.no_pictures : ""));
+    const view = new VIEWS[this.config.task](this.config, this.viewport);
+    const pictures = new Pictures(this.trials, view.alts, (away) => this.say(away ? this.texts.no_pictures : ""));
     const below = element("p", { className: "below" }, view.pause, this.withdrawButton());
     const practice = this.trials.filter((trial) => trial.practice).length;
     this.screen(view.section, below);
@@ -160,13 +161,13 @@ class Study {
     const trial = this.trials[i];
     if (trial.ms && seen) return { chosen: "none", focus_lost: true };
     view.status.textContent = this.texts.loading;
-    const pair = await pictures.pair(i);
+    const found = await pictures.of(i);
     view.status.textContent = "";
     view.layout(trial.layout);
-    if (!pair) return { chosen: "none", asset_error: true };
-    if (!trial.ms) return view.untimed(pair);
+    if (!found) return { chosen: "none", asset_error: true };
+    if (!trial.ms) return view.untimed(found);
     if (i % 20 === 0 || !this.hz) this.hz = await measureRefresh();
-    return view.timed(pair, trial.ms, this.hz, () => this.transport.shown(i));
+    return view.timed(found, trial.ms, this.hz, () => this.transport.shown(i));
   }
 
   label(i) {

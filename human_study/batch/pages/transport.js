@@ -160,7 +160,7 @@ class FormTransport {
     this.host = document.getElementById("study");
     this.trials = config.trials
       .filter((trial) => trial.left) // cells of shorter tasks are empty
-      .map((trial, i) => ({ ...trial, ms: Number(trial.ms) || null, practice: i < config.practice }));
+      .map((trial, i) => ({ ...trial, pictures: [trial.left, trial.right], ms: Number(trial.ms) || null, practice: i < config.practice }));
     const first = this.trials.length ? this.trials[0].left : "";
     this.name = ["study", location.pathname, parameter("assignmentId"), first].join(":");
     this.kept = storage.get(this.name) || { records: [], shown: -1 };

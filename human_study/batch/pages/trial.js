@@ -2,7 +2,7 @@
 
 const PRESS_GAP_MS = 300; // after a press nothing can be pressed: the second click of a double click answers nothing
 const STACKED_MARGIN = 24;
-const KEYS = { ArrowLeft: "left", f: "left", F: "left", ArrowRight: "right", j: "right", J: "right",
+const KEYS = { ArrowLeft: "first", f: "first", F: "first", ArrowRight: "last", j: "last", J: "last",
   ArrowDown: "tie", ArrowUp: "tie" };
 
 function element(name, properties = {}, ...children) {
@@ -24,13 +24,15 @@ class Viewport {
   constructor(config) {
     this.texts = config.texts;
     [this.width, this.height] = config.min_viewport;
-    if (config.stacked && !this.possible()) {
-      // two pictures one above the other, as wide as the screen lets them be
-      config.layout = "stacked";
+    const several = config.pictures > 1;
+    if ((config.stacked || !several) && !this.possible()) {
+      // one picture above the other, as wide as the screen lets them be
+      if (several) config.layout = "stacked";
+      config.columns = 1;
       const width = Math.min(config.width, screen.width - STACKED_MARGIN);
       config.height = Math.round((config.height * width) / config.width);
       config.width = width;
-      [this.width, this.height] = [width, 2 * config.height];
+      [this.width, this.height] = [width, Math.min(2, config.pictures) * config.height];
     }
     this.screen = element("div", { className: "cover", hidden: true, role: "alert" });
     addEventListener("resize", () => this.check());
@@ -86,37 +88,51 @@ class TrialView {
 
   build(config, texts) {
     this.progress = element("p", { className: "progress", "aria-live": "polite" });
-    this.boxes = ["left", "right"].map((side) => element("div", { className: "box " + side }));
+    const stacked = config.layout === "stacked";
+    this.boxes = Array.from({ length: config.pictures }, () => element("span", { className: "box" }));
+    this.alts = this.boxes.length === 1 ? [texts.picture_alt] : stacked ? [texts.upper_alt, texts.lower_alt]
+      : [texts.left_alt, texts.right_alt];
     this.masks = this.boxes.map(() => maskCanvas(config.mask, config.width, config.height));
     this.status = element("p", { className: "status", "aria-live": "polite" });
     this.show = element("button", { type: "button", className: "show", hidden: !config.timed, disabled: true }, texts.show);
-    const stacked = config.layout === "stacked";
-    const labels = { left: stacked ? texts.upper : texts.left, tie: texts.tie, right: stacked ? texts.lower : texts.right };
-    this.sides = ["left", ...(config.ties ? ["tie"] : []), "right"];
-    this.choices = this.sides.map((side) =>
-      element("button", { type: "button", className: "choice", value: side, disabled: true }, labels[side]));
+    const labels = stacked ? { ...texts, left: texts.upper, right: texts.lower } : texts;
+    this.choices = config.choices.map((choice) =>
+      element("button", { type: "button", className: "choice", value: choice, disabled: true }, labels[choice]));
     this.above = element("div", { className: "layout", hidden: !config.show_layout });
     const question = config.show_layout ? texts.question_layout : texts.question;
     this.pause = element("button", { type: "button", className: "quiet pause", hidden: config.timed, disabled: true }, texts.pause);
     this.pause.addEventListener("click", (event) => this.press("pause", event));
     document.addEventListener("visibilitychange", () => document.hidden && this.leave());
     this.section = element("section", { className: "trial", tabIndex: -1, "aria-label": question },
-      this.progress, element("h1", {}, question), this.above, element("div", { className: "stage" }, ...this.boxes),
-      this.status, element("div", { className: "buttons" }, this.choices[0],
-        element("div", { className: "middle" }, this.show, ...this.choices.slice(1, -1)), this.choices.at(-1)));
+      this.progress, element("h1", {}, question), this.above,
+      element("div", { className: "stage" }, ...this.boxes.map((box, i) => this.holder(box, i))),
+      this.status, element("div", { className: "buttons" }, ...this.choices.slice(0, 1),
+        element("div", { className: "middle" }, this.show, ...this.choices.slice(1, -1)), ...this.choices.slice(1).slice(-1)));
     if (stacked) this.section.classList.add("stacked");
+    if (this.boxes.length === 1) this.section.classList.add("single");
     this.section.addEventListener("contextmenu", (event) => event.preventDefault());
     this.section.addEventListener("keydown", (event) => this.key(event));
     this.show.addEventListener("click", (event) => this.press("show", event));
     this.choices.forEach((button) => button.addEventListener("click", (event) => this.press(button.value, event)));
   }
 
+  // What a picture's box stands in.
+  holder(box) {
+    return box;
+  }
+
+  // What a key asks for, if anything.
+  meaning(key) {
+    const { choices } = this.config;
+    const tie = choices.find((choice) => choice === "tie"); // without it the key scrolls
+    return { first: choices[0], last: choices.at(-1), tie }[KEYS[key]];
+  }
+
   // Space and Enter press a focused button by themselves; everywhere else in the trial they show the pictures.
   key(event) {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     const shows = (event.key === " " || event.key === "Enter") && event.target.tagName !== "BUTTON";
-    const action = shows ? "show" : KEYS[event.key];
-    if (action === "tie" && !this.config.ties) return; // the key scrolls
+    const action = shows ? "show" : this.meaning(event.key);
     if (event.repeat && (action || event.target.tagName === "BUTTON")) return event.preventDefault();
     if (!action) return;
     event.preventDefault();
@@ -133,15 +149,19 @@ class TrialView {
 
   async wait(...actions) {
     await wait(Math.max(0, this.lastPress + PRESS_GAP_MS - performance.now()));
-    this.show.disabled = !actions.includes("show");
-    this.pause.disabled = !actions.includes("pause");
-    this.choices.forEach((button) => (button.disabled = !actions.includes(button.value)));
+    this.enable(actions);
     const pressed = await new Promise((resolve) => {
       this.awaited = { actions, resolve };
       if (document.hidden) this.leave();
     });
-    [this.show, this.pause, ...this.choices].forEach((button) => (button.disabled = true));
+    this.enable([]);
     return pressed;
+  }
+
+  enable(actions) {
+    this.show.disabled = !actions.includes("show");
+    this.pause.disabled = !actions.includes("pause");
+    this.choices.forEach((button) => (button.disabled = !actions.includes(button.value)));
   }
 
   // The page went out of sight: a pair without time limit is covered until its participant is back.
@@ -173,11 +193,11 @@ class TrialView {
     this.show.textContent = this.config.texts.show;
   }
 
-  place(pair) {
+  place(pictures) {
     this.boxes.forEach((box, i) => {
-      pair[i].className = "picture hid";
+      pictures[i].className = "picture hid";
       this.masks[i].classList.add("hid");
-      box.replaceChildren(pair[i], this.masks[i]);
+      box.replaceChildren(pictures[i], this.masks[i]);
     });
     this.section.scrollIntoView({ block: "nearest" });
   }
@@ -188,18 +208,18 @@ class TrialView {
   }
 
   // One trial without time limit: -> record
-  async untimed(pair) {
-    this.place(pair);
+  async untimed(pictures) {
+    this.place(pictures);
     await this.gap();
     this.attention.watch();
     const onset = await nextFrame();
-    pair.forEach((picture) => picture.classList.remove("hid"));
+    pictures.forEach((picture) => picture.classList.remove("hid"));
     this.lastOnset = onset;
     let paused = 0;
-    let pressed = await this.wait(...this.sides, "pause");
+    let pressed = await this.judged();
     while (pressed.action === "pause") {
-      paused += (await this.rest(pair)) - pressed.time;
-      pressed = await this.wait(...this.sides, "pause");
+      paused += (await this.rest(pictures)) - pressed.time;
+      pressed = await this.judged();
     }
     const answer = this.answered(pressed, onset);
     const record = { ...this.look(), ...answer, rt_ms: answer.rt_ms - paused, paused_ms: paused,
@@ -208,9 +228,14 @@ class TrialView {
     return record;
   }
 
+  // Wait for the press that ends a trial without time limit, or for a pause.
+  judged() {
+    return this.wait(...this.config.choices, "pause");
+  }
+
   // The pictures are covered until the participant goes on: -> time at which they are seen again.
-  async rest(pair) {
-    const flip = (away) => pair.forEach((picture) => picture.classList.toggle("hid", away));
+  async rest(pictures) {
+    const flip = (away) => pictures.forEach((picture) => picture.classList.toggle("hid", away));
     flip(true);
     this.status.textContent = this.config.texts.paused;
     this.show.textContent = this.config.texts.resume;
@@ -225,26 +250,27 @@ class TrialView {
   }
 
   // One trial with an exposure: seen once, for a counted number of frames, then covered.
-  async timed(pair, ms, hz, announce) {
-    this.place(pair);
+  async timed(pictures, ms, hz, announce) {
+    this.place(pictures);
     await this.viewport.large();
     await this.wait("show");
     this.section.focus({ preventScroll: true }); // a click left the focus on a button that is now disabled: no key there
-    await Promise.all([announce(), wait(this.config.delay_ms)]);
+    const [reply] = await Promise.all([announce(), wait(this.config.delay_ms)]);
     await this.gap();
     this.attention.watch();
-    const show = () => pair.forEach((picture) => picture.classList.remove("hid"));
+    const show = () => pictures.forEach((picture) => picture.classList.remove("hid"));
     const hide = () => {
       this.masks.forEach((mask) => mask.classList.remove("hid"));
-      pair.forEach((picture) => picture.classList.add("hid"));
+      pictures.forEach((picture) => picture.classList.add("hid"));
     };
-    const shown = await expose(ms, hz, show, hide, () => this.attention.gone());
+    const asked = (reply && reply.ms) || ms; // a staircase stands with whoever knows the right answers
+    const shown = await expose(asked, hz, show, hide, () => this.attention.gone());
     this.lastOnset = shown.onset;
     const seen = { ...this.look(), exposure_ms: shown.exposure_ms, exposure_frames: shown.exposure_frames,
       dropped_frames: shown.dropped_frames, refresh_hz: hz, mask_shown: true, onset_ts: shown.onset };
-    pair.forEach((picture) => picture.remove());
+    pictures.forEach((picture) => picture.remove());
     if (shown.stop) return { ...seen, chosen: "none", focus_lost: true };
-    const pressed = await this.wait(...this.sides);
+    const pressed = await this.wait(...this.config.choices);
     const answer = this.answered(pressed, shown.onset);
     return { ...seen, ...answer, rt_from_offset_ms: pressed.time - shown.offset, focus_lost: false };
   }

@@ -27,7 +27,7 @@ def test_names_follow_from_a_secret_and_differ_from_table_to_table(tiny_run):
     by_table = {}
     for trials in batch.hits.values():
         for trial in trials:
-            by_table.setdefault(trial.batch_id, set()).update((trial.left_asset, trial.right_asset))
+            by_table.setdefault(trial.batch_id, set()).update((trial.assets[0], trial.assets[1]))
     assert len(by_table) == 3
     assert sum(map(len, by_table.values())) == len(set().union(*by_table.values()))  # no name stands in two tables
     same = [asset for asset in batch.assets.values() if asset.key == ("crn", "00003")]
@@ -68,5 +68,5 @@ def test_pictures_are_compressed_and_padded_to_one_length(tiny_run):
 def test_a_batch_of_another_version_is_refused(tiny_run):
     batch = write_batch(tiny_run, "crn2017-unlimited", None, "crn")
     write_json(batch.secret / "spec.json", batch.spec | {"schema": 1})
-    with pytest.raises(InputError, match="written by another version.*schema 1, this one has 2"):
+    with pytest.raises(InputError, match="written by another version.*schema 1, this one has 3"):
         read_batch(batch.folder)

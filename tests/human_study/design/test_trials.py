@@ -42,7 +42,7 @@ def sides(trials):
     """Per cell: how often the method named first stood left minus right."""
     surplus = Counter()
     for trial in trials:
-        first_left = trial.condition.startswith(f"{trial.left}_vs_")
+        first_left = trial.condition.startswith(f"{trial.methods[0]}_vs_")
         surplus[trial.condition, trial.exposure_ms, trial.sentinel] += 1 if first_left else -1
     return surplus
 
@@ -81,7 +81,7 @@ def test_matlab_design_on_a_run_has_the_published_structure():
     hits = draw(PROTOCOLS["crn2017-unlimited"], Cast("crn", ("gan",), UNDER_TEST), LAYOUTS, "s", rng="matlab")
     for hit, rows in zip(hits, matlab.unlimited_hits(), strict=True):
         names = {"crn": "reference", "gan": "other", PHOTOS: "real"}
-        assert [(names[t.left], names[t.right], int(t.image_id) + 1) for t in hit.trials] == [
+        assert [(names[t.methods[0]], names[t.methods[1]], int(t.image_id) + 1) for t in hit.trials] == [
             (row.left, row.right, row.image) for row in rows]
     with pytest.raises(InputError, match="exactly 500 layouts, the run has 499"):
         draw(PROTOCOLS["crn2017-timed"], CAST, LAYOUTS[:499], "s", rng="matlab")
@@ -108,10 +108,10 @@ def test_unlimited_500_layouts():
             sentinels = [trial for trial in hit.trials if trial.sentinel == "perceptual"]
             assert len(hit.trials) == 110 and len(sentinels) == 10 and hit.trials[0].sentinel == "none"
             assert set(sides(hit.trials).values()) == {0}
-            assert {frozenset((t.left, t.right)) for t in sentinels} == {frozenset((PHOTOS, table))}
+            assert {frozenset((t.methods[0], t.methods[1])) for t in sentinels} == {frozenset((PHOTOS, table))}
             assert all(getattr(t, t.sentinel_answer) == PHOTOS for t in sentinels)
             assert len({t.image_id for t in hit.trials}) == 110  # a sentinel's scene is not tested in its HIT
-    first, second = ([t.left == "crn" for t in hit.trials if t.sentinel == "none"] for hit in (hits[0], hits[5]))
+    first, second = ([t.methods[0] == "crn" for t in hit.trials if t.sentinel == "none"] for hit in (hits[0], hits[5]))
     assert first != second  # sides are drawn anew for every baseline
 
 
@@ -138,7 +138,7 @@ def test_timed_500_layouts():
         assert len({trial.image_id for trial in hit.trials}) == 110  # no scene primes another trial
         for trial in hit.trials:
             if trial.sentinel == "perceptual":
-                assert {trial.left, trial.right} == {PHOTOS, "image_space"} and trial.exposure_ms == 4000
+                assert {trial.methods[0], trial.methods[1]} == {PHOTOS, "image_space"} and trial.exposure_ms == 4000
         if hit.table == "pix2pix":
             total += sides(hit.trials)
             total -= Counter({cell: -n for cell, n in sides(hit.trials).items() if n < 0})
@@ -176,7 +176,7 @@ def test_lab_is_exactly_balanced_and_shows_each_scene_once():
     by_condition = [Counter(t.image_id for hit in hits[:3] for t in hit.trials if t.condition == f"crn_vs_{m}")
                     for m in "abc"]
     assert by_condition[0] == by_condition[1] == by_condition[2]  # paired: the same scenes in every condition
-    orders = [[(t.image_id, t.left) for t in hit.trials] for hit in hits[:2]]
+    orders = [[(t.image_id, t.methods[0]) for t in hit.trials] for hit in hits[:2]]
     assert orders[0] != orders[1]
 
 
@@ -211,7 +211,7 @@ def test_repeats_are_mirrored_and_come_later():
         assert len(repeats) == 4
         for t in repeats:
             first = hit.trials[place[t.trial_id.removesuffix("/repeat")]]
-            assert (first.left, first.right) == (t.right, t.left) and place[first.trial_id] < place[t.trial_id]
+            assert first.methods == t.methods[::-1] and place[first.trial_id] < place[t.trial_id]
     with pytest.raises(InputError, match="repeats=40"):
         draw(load_protocol("lab", ["repeats=40"]), CAST, LAYOUTS, "s")
 
@@ -294,11 +294,11 @@ def test_batch_of_the_2017_study(tiny_run):
         header, row = csv.reader(stream)
     assert header == [f"image_{side}_url_{n}" for n in range(1, 15) for side in "AB"]  # 12 + 2 trials
     hit = next(trials for trials in batch.hits.values() if trials[0].batch_id == tables[0].stem)
-    assert row == [f"images/{asset}.png" for t in hit for asset in (t.left_asset, t.right_asset)]
+    assert row == [f"images/{asset}.png" for t in hit for asset in (t.assets[0], t.assets[1])]
     for trial in hit:
-        assert batch.assets[trial.left_asset].key == (trial.left_method, trial.image_id)
-        shown = np.asarray(Image.open(batch.image(trial.left_asset)))
-        assert np.array_equal(shown, np.asarray(Image.open(tiny_run.image_file(trial.left_method, trial.image_id))))
+        assert batch.assets[trial.assets[0]].key == (trial.methods[0], trial.image_id)
+        shown = np.asarray(Image.open(batch.image(trial.assets[0])))
+        assert np.array_equal(shown, np.asarray(Image.open(tiny_run.image_file(trial.methods[0], trial.image_id))))
 
 
 def test_timed_table_has_times(tiny_run):

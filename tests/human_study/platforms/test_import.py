@@ -33,9 +33,10 @@ def planned(hit: int, i: int) -> PlannedTrial:
     other = ("pix2pix", "image_space")[hit]
     a, b = ("photos", other) if i == 5 else ("crn", other)
     left, right = (a, b) if i % 2 else (b, a)
-    assets = [f"{name}{i}".encode().hex() for name in (left, right)]
+    assets = tuple(f"{name}{i}".encode().hex() for name in (left, right))
     return PlannedTrial("study", "5" * 64, f"hits-0{hit + 1}", f"key{hit}", hit, i, f"{a}_vs_{b}/{i}", "test",
-                        f"{i:05d}", f"{a}_vs_{b}", left, right, *assets, None, "perceptual" if i == 5 else "none",
+                        f"{i:05d}", f"{a}_vs_{b}", "pairs", (left, right), assets, None, False,
+                        "perceptual" if i == 5 else "none",
                         ("left" if left == "photos" else "right") if i == 5 else "")
 
 
@@ -59,8 +60,8 @@ def result_row(hits, hit=0, assignment="A1", worker="W1", style="plain", pick="o
            "AcceptTime": "Thu Oct 09 07:30:20 PDT 2025"}
     for trial in trials:
         n = trial.trial_index + 1
-        row[f"Input.image_A_url_{n}"] = f"https://host/images/{trial.left_asset}.png"
-        row[f"Input.image_B_url_{n}"] = f"https://host/images/{trial.right_asset}.png"
+        row[f"Input.image_A_url_{n}"] = f"https://host/images/{trial.assets[0]}.png"
+        row[f"Input.image_B_url_{n}"] = f"https://host/images/{trial.assets[1]}.png"
     numbers = sorted((trial.trial_index + 1 for trial in trials), key=str)  # choice_1, choice_10, choice_11, choice_2
     for n in numbers:
         if style == "plain":
@@ -84,7 +85,7 @@ def test_both_answer_styles_give_the_planned_trials(hits, tmp_path, style):
     plan = list(hits.values())[1]
     assert not refused
     assert frame["trial_id"].tolist() == [trial.trial_id for trial in plan]
-    assert frame["choice_method"].tolist() == [trial.right_method for trial in plan]
+    assert frame["choice_method"].tolist() == [trial.methods[1] for trial in plan]
     assert (frame["chosen"] == "right").all()
     assert frame["session_started"][0] == "2025-10-09T14:30:20+00:00"
     assert frame["hit_id"].unique().tolist() == [plan[0].hit_id]
@@ -292,7 +293,7 @@ def test_measurements_of_the_page_are_taken_over_and_methods_are_not(hits, tmp_p
     write_csv(tmp_path / "r.csv", [result_row(hits) | {"Answer.log_json": log}])
     frame, refused = imported(hits, tmp_path / "r.csv")
     assert not refused and (frame["rt_ms"] == 700.5).all() and (frame["dpr"] == 1.25).all()
-    assert frame["left_method"].tolist() == [trial.left_method for trial in trials]
+    assert frame["left_method"].tolist() == [trial.methods[0] for trial in trials]
     assert (frame["user_agent_family"] == "Firefox").all()
     assert (frame["client_version"] == "0123456789ab").all()  # of the page, not of whoever collects
 

@@ -197,4 +197,5 @@ def test_every_column_has_a_meaning():
     assert set(MEANINGS) == set(NAMES)
     book = codebook([*NAMES, "q_age"]).set_index("column")
     assert book.loc["q_age", "meaning"] == "answer to the protocol's question 'age'"
-    assert book.loc["chosen", "values"] == "left; right; tie; none" and book.loc["rt_ms", "type"] == "number"
+    assert book.loc["chosen", "values"] == "left; right; tie; real; fake; ranked; none"
+    assert book.loc["rt_ms", "type"] == "number"

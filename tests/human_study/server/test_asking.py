@@ -88,7 +88,7 @@ def test_the_language_of_pages_and_of_instruction_checks(make):
         store.consent(session.session_id, "v", "other", None, language)
         session = store.session(session.session_id)
         check = next(t for t in store.trials(session) if t.sentinel == "instruction")
-        shown = site.asset_of(site.picture_name(session, check.left_asset))
+        shown = site.asset_of(site.picture_name(session, check.assets[0]))
         seen[language] = store.batch.assets[shown].image_id
     assert seen["en"].startswith("choose-") and re.fullmatch(r"choose-(left|right)\.ja", seen["ja"])
 
@@ -100,8 +100,8 @@ def test_a_preview_records_nothing(make):
     config = config_of(page.text)
     assert config["route"] == "preview" and config["language"] == "de" and len(config["trials"]) == 9
     assert "set-cookie" not in page.headers and not SECRET_WORDS.search(page.text)
-    assert {client.get(trial["left"]).status_code for trial in config["trials"]} == {200}
-    assert client.get(config["trials"][0]["left"][:-1] + "x").status_code == 404
+    assert {client.get(trial["pictures"][0]).status_code for trial in config["trials"]} == {200}
+    assert client.get(config["trials"][0]["pictures"][0][:-1] + "x").status_code == 404
     assert client.get("/v/wrong").status_code == 404 and site.store.sessions() == []
     assert site.store._read("SELECT count(*) FROM event") == [(0,)]
 

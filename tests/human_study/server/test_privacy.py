@@ -115,7 +115,7 @@ def test_a_database_of_another_version_is_refused(make, tiny_run, key_file):
     join(client).consent().all()
     store = client.app.state.site.store
     store._db.execute("DELETE FROM meta WHERE name = 'schema'")  # as the version before wrote it
-    with pytest.raises(InputError, match="study.sqlite: written by another version.*schema 1, this one has 2"):
+    with pytest.raises(InputError, match="study.sqlite: written by another version.*schema 1, this one has 3"):
         open_store(tiny_run, store.batch, key_file)
     with pytest.raises(InputError, match="study.sqlite: written by another version"):
         export_responses(store.batch)

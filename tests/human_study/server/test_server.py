@@ -30,7 +30,7 @@ def test_a_session_from_link_to_table(make):
     plan = store.batch.hits[frame["hit_id"][0]]
     for row, trial in zip(frame.itertuples(), plan, strict=True):
         assert (row.left_method, row.right_method, row.trial_id) == (
-            trial.left_method, trial.right_method, trial.trial_id)
+            trial.methods[0], trial.methods[1], trial.trial_id)
         assert row.chosen == ("left" if row.trial_index % 2 else "right")
         assert row.choice_method == (row.left_method if row.chosen == "left" else row.right_method)
     assert set(frame["spec_sha256"]) == {store.batch.spec_sha256}
@@ -171,7 +171,7 @@ def test_pictures_out_of_reach_are_something_to_try_again(make, caplog):
 def test_pictures_of_another_study_or_a_guessed_name(make):
     client = make()
     someone = join(client).consent()
-    name = someone.state["trials"][0]["left"]
+    name = someone.state["trials"][0]["pictures"][0]
     assert client.get(name).status_code == 200
     assert client.get(name[:-1] + ("0" if name[-1] != "0" else "1")).status_code == 404
     asset = next(iter(client.app.state.site.store.batch.assets))
