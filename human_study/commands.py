@@ -22,7 +22,7 @@ from human_study.batch.folder import (
     read_batch,
     study_folder,
 )
-from human_study.design.cast import Cast, choose_cast, fitted
+from human_study.design.cast import Cast, choose_cast, first_of, fitted
 from human_study.design.protocols import is_file, load_protocol
 from human_study.table.keys import load_key
 
@@ -62,7 +62,8 @@ def _planned(args: Namespace) -> tuple:
     if not args.layouts or not args.methods or args.layouts < 1:
         raise InputError("give --run, or --layouts N and --methods a,b to plan without one")
     protocol = load_protocol(args.protocol or "lab", args.settings)
-    cast = Cast(args.reference or "crn", tuple(args.methods.split(",")), args.anchor or protocol.anchor)
+    reference, methods = first_of(protocol, args.reference or "crn", args.methods.split(","))
+    cast = Cast(reference, tuple(methods), args.anchor or protocol.anchor)
     return protocol, cast, [f"{i:05d}" for i in range(args.layouts)], args.seed or 0
 
 

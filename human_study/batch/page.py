@@ -95,7 +95,7 @@ def page_config(protocol: Protocol, hit: list[PlannedTrial], language: str = "",
     language = language if language in protocol.texts else protocol.languages[0]
     texts = protocol.text(language)
     plain = {name: getattr(protocol, name) for name in (*SHOWN, "choices")}
-    count = len(hit[0].methods)
+    count = max((len(trial.methods) for trial in hit), default=2)
     sizes = {"pictures": count, "columns": columns(count), "min_viewport": protocol.viewport(count)}
     return {**plain, **sizes, "language": language, "texts": texts.model_dump(mode="json", exclude=SECRET_TEXTS),
             "languages": {code: own.name for code, own in protocol.texts.items()},

@@ -26,6 +26,8 @@ def choose_cast(run: RunDirectory, protocol: Protocol, methods: Sequence[str] | 
     anchor = anchor or protocol.anchor
     if methods is None:
         methods = [name for name in known if name not in (reference, anchor)]
+    else:
+        reference, methods = first_of(protocol, reference, methods)
     for name in (reference, *methods, *([] if anchor in (BLURRED, UNDER_TEST) else [anchor])):
         if name not in known and not (name == PHOTOS and name != anchor):
             role = " as the anchor of the sentinels" if name == anchor else ""
@@ -35,6 +37,13 @@ def choose_cast(run: RunDirectory, protocol: Protocol, methods: Sequence[str] | 
         _refuse_for_task(protocol.task, (reference, *methods, anchor), PHOTOS in (reference, *methods))
     _refuse_clashes(protocol, list(methods), reference, anchor)
     return Cast(reference, tuple(methods), anchor)
+
+
+def first_of(protocol: Protocol, reference: str, methods: Sequence[str]) -> tuple[str, list[str]]:
+    """Reference and other methods. Single pictures stand beside photographs: the methods named are all there are."""
+    if protocol.task == "real_or_fake" and methods:
+        return methods[0], list(methods[1:])
+    return reference, list(methods)
 
 
 def _refuse_for_task(task: str, names: tuple[str, ...], photos: bool) -> None:

@@ -9,8 +9,11 @@ from scipy import optimize
 from data.errors import InputError
 from human_study.analysis.preference import judgments
 from human_study.analysis.quality import apply_rules
+from human_study.analysis.tasks.ranking import implied_pairs
+from human_study.analysis.tasks.real_or_fake import judged
 from human_study.design.plan import variances
 from human_study.design.rules import QualityRules
+from human_study.table.tasks import RANKING, REAL_OR_FAKE, of_task
 
 LARGEST_SD = 5.0  # of log odds; beyond it every worker, or image, has one answer only
 
@@ -40,7 +43,7 @@ def spreads(frame: pd.DataFrame, reference: str, rules: QualityRules | None = No
     expected without. Both are then those of logit P = m + worker + image, the model of the plan.
     Raises InputError where no worker judged two images, or no image was judged by two workers.
     """
-    used = judgments(apply_rules(frame, rules or QualityRules()), reference)
+    used = _outcomes(apply_rules(frame, rules or QualityRules()), reference)
     cells = [_moments(cell) for _, cell in used.groupby(["condition", used["exposure_req_ms"].fillna(np.inf)],
                                                         observed=True)]
     by_worker, by_image = (_pooled([cell[i] for cell in cells], what) for i, what in
@@ -69,6 +72,13 @@ def seconds_per_trial(frame: pd.DataFrame, delay_ms: float = 0) -> float | None:
         spent = rows["rt_from_offset_ms"].fillna(rows["rt_ms"])
     by_session = spent.groupby(rows["session_id"], observed=True).mean().dropna()
     return float(by_session.median() / 1000) if len(by_session) else None
+
+
+def _outcomes(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
+    """Judgments with 0..1 outcomes by condition: of pairs, also those that rankings decide, or errors."""
+    if of_task(frame, REAL_OR_FAKE).any():
+        return (used := judged(frame)).assign(condition=used["b"])
+    return judgments(implied_pairs(frame) if of_task(frame, RANKING).any() else frame, reference)
 
 
 def _moments(cell: pd.DataFrame) -> tuple[tuple[float, float], tuple[float, float], float, int]:

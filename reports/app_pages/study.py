@@ -99,7 +99,10 @@ def _results(source: Source, batch: Batch) -> None:
     analysis = read_json(folder / "analysis.json")
     if analysis.get("identity", {}).get("simulated"):
         st.warning("Simulated workers answered, no person did: these numbers say nothing about pictures.")
-    _preferences(source, analysis)
+    if analysis.get("task") == "real_or_fake":
+        _real_or_fake(source, analysis)
+    else:
+        _preferences(source, analysis)
     if (folder / "preferences.json").exists():
         _by_layout(source, folder / "preferences.json")
 
@@ -117,6 +120,19 @@ def _preferences(source: Source, analysis: dict) -> None:
     number = st.column_config.NumberColumn(format="%.3f")
     st.dataframe(pd.DataFrame(rows), hide_index=True, key="preferences", placeholder="–",
                  column_config=dict.fromkeys(["share", "low", "high"], number))
+
+
+def _real_or_fake(source: Source, analysis: dict) -> None:
+    """Share of errors by method and exposure with the interval clustered by worker and image; times of staircases."""
+    rows = [{"method": entry["method"], "exposure": "unlimited" if entry["exposure_ms"] is None else
+             f"{entry['exposure_ms']:g} ms", "answers": entry["error"]["n"], "errors": entry["error"]["value"],
+             **dict(zip(("low", "high"), entry["error"]["interval"] or (None, None), strict=True)),
+             "called real": entry["deceived"]["value"], "verdict": entry["verdict"]} for entry in analysis["realism"]]
+    rows += [{"method": entry["method"], "exposure": "staircase", "HYPE-time, ms": entry["time_ms"]["value"],
+              **dict(zip(("low", "high"), entry["time_ms"]["interval"] or (None, None), strict=True))}
+             for entry in analysis["thresholds"]]
+    frame = pd.DataFrame(rows).replace({"method": source.titles})
+    st.dataframe(frame, hide_index=True, key="real-or-fake", placeholder="–")
 
 
 def _by_layout(source: Source, file: Path) -> None:

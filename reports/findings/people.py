@@ -82,8 +82,24 @@ def _analysis(file: Path, run: RunDirectory, methods: Sequence[Method]) -> dict[
              "percent": _percent(p["share"]), "clustered": _percents(p["clustered"]), "naive": _percents(p["naive"]),
              "n": p["n"], "paper": _percent(published_preference(p["a"], p["b"], p["exposure_ms"])),
              "verdict": p.get("verdict", "")} for p in content["preferences"]]
-    return {"rows": rows, "simulated": content["identity"]["simulated"], "notes": content["notes"],
-            "folder": file.parent.relative_to(run.path).as_posix()}
+    return {"rows": rows, **_single(content, titles), "simulated": content["identity"]["simulated"],
+            "notes": content["notes"], "folder": file.parent.relative_to(run.path).as_posix()}
+
+
+def _single(content: Mapping[str, Any], titles: Mapping[str, str]) -> dict[str, list]:
+    """What single pictures, real or fake, say: errors by method and exposure, and the times of staircases."""
+    realism = [{"method": titles.get(row["method"], row["method"]),
+                "exposure": "unlimited" if row["exposure_ms"] is None else f"{row['exposure_ms']:g} ms",
+                "n": row["error"]["n"], "verdict": row["verdict"], "percent": _percent(row["error"]["value"]),
+                "clustered": _percents(row["error"]["interval"]), "deceived": _percent(row["deceived"]["value"]),
+                "doubted": _percent(row["doubted"]["value"])} for row in content.get("realism", [])]
+    times = []
+    for row in content.get("thresholds", []):
+        low_high = row["time_ms"]["interval"]
+        times.append({"method": titles.get(row["method"], row["method"]), "ms": f"{row['time_ms']['value']:.0f}",
+                      "interval": "[{:.0f}, {:.0f}]".format(*low_high) if low_high else MISSING,
+                      "workers": row["workers"]})
+    return {"realism": realism, "times": times}
 
 
 def sentence(studies: Sequence[Mapping[str, Any]]) -> str:
@@ -93,7 +109,13 @@ def sentence(studies: Sequence[Mapping[str, Any]]) -> str:
         return "No person has judged these images yet, and no automatic score decides what looks real."
     rows = [row for analysis in judged for row in analysis["rows"]]
     told = [f"{row['pair']} in {row['percent']} % of {counted(row['n'], 'judgment')}" for row in rows]
-    return f"People who looked at this run’s images preferred {listed(told)}."
+    single = [f"{row['method']} in {row['percent']} % of {counted(row['n'], 'answer')}" for analysis in judged
+              for row in analysis["realism"]]
+    times = [f"{row['method']} at {row['ms']} ms" for analysis in judged for row in analysis["times"]]
+    return " ".join(text.format(listed(found)) for text, found in (
+        ("People who looked at this run’s images preferred {}.", told),
+        ("Asked whether single images are photographs, people were wrong with {} (half is chance).", single),
+        ("People just told single images from photographs when they saw them for so long: {}.", times)) if found)
 
 
 def _percent(share: float | None) -> str:

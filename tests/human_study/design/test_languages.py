@@ -9,6 +9,7 @@ from human_study.batch.page import page_config
 from human_study.design.protocols import load_protocol
 from human_study.design.questions import READY
 from human_study.design.texts import LANGUAGES, ready, untranslated
+from human_study.table.columns import TASKS
 
 
 def places(value):
@@ -18,15 +19,17 @@ def places(value):
     return sorted(re.findall(r"{(\w+)}", value if isinstance(value, str) else " ".join(value)))
 
 
+@pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("language", LANGUAGES)
-def test_every_language_is_complete(language):
-    own, english = ready(language), ready("en")
+def test_every_language_is_complete(language, task):
+    own, english = ready(language, task), ready("en", task)
     assert {"en", "de", "fr", "es", "zh", "ja"} <= set(LANGUAGES) and set(own) == set(english)
     assert places(own) == places(english)
     same = [key for key in own if own[key] == english[key]]
     assert set(same) <= ({*own} if language == "en" else {"pause"})  # nothing was left in English
-    protocol = load_protocol("lab", [f"languages=[{language}]", f"questions=[{', '.join(READY)}]"])
-    assert untranslated(protocol.texts) == [] and protocol.text().name == own["name"]
+    preset = {"pairs": "lab", "real_or_fake": "hype-time", "ranking": "ranking"}[task]
+    protocol = load_protocol(preset, [f"languages=[{language}]", f"questions=[{', '.join(READY)}]"])
+    assert untranslated(protocol.texts, task) == [] and protocol.text().name == own["name"]
 
 
 def test_texts_belong_to_the_specification(tmp_path):

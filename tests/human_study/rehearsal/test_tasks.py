@@ -36,7 +36,7 @@ def taken(tiny_run, tmp_path):
 
 def test_real_or_fake(taken, tmp_path):
     batch, frame = taken("hype-infinity", ["test_trials=8"], Truth({"photos_vs_crn": 0.999, "photos_vs_pix2pix": 0.001},
-                                                                   care=1.0), ["pix2pix"])
+                                                                   care=1.0), ["crn", "pix2pix"])
     assert len(frame) == 2 * 10 and set(frame["chosen"]) == {"real", "fake"} and set(frame["layout"]) == {"single"}
     assert frame["left_method"].isna().all() and set(frame["shown"]) == {"photos", "crn", "pix2pix", "blurred-photos"}
     found = analyse(frame, "crn", RULES, identity=identity_of(frame, batch.spec))

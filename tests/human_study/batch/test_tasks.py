@@ -1,0 +1,108 @@
+"""The pages of single pictures and of rankings in a real browser: mouse, keys, touch, a phone's width."""
+
+import pytest
+
+from human_study.batch.write import write_batch
+from human_study.design.protocols import load_protocol
+from human_study.rehearsal.simulate import running
+from human_study.server.export import export_responses
+from human_study.server.serve import make_site, open_store
+from tests.human_study.batch.visits import Visit, needs_browser
+
+pytestmark = needs_browser
+FEW = ["test_trials=4", "sentinels=0", "practice=0", "hits=3"]
+PHONE = {"viewport": {"width": 390, "height": 844}, "screen": {"width": 390, "height": 844}, "has_touch": True,
+         "is_mobile": True}
+
+
+@pytest.fixture
+def served(browser, tiny_run, tmp_path):
+    """served(protocol, methods, settings) -> a function that opens a participant's window."""
+    managers, visits = [], []
+
+    def start(protocol, methods, settings=()):
+        batch = write_batch(tiny_run, load_protocol(protocol, [*FEW, *settings]), methods, "crn")
+        store = open_store(tiny_run, batch, tmp_path / "k" / "study.key")
+        managers.append(running(lambda port: make_site(store, port)))
+        site = managers[-1].__enter__()
+
+        def visit(**options):
+            visits.append(Visit(browser, site, store, **options))
+            return visits[-1].begin()
+
+        return visit
+
+    yield start
+    for one in visits:
+        one.context.close()
+    for manager in managers:
+        manager.__exit__(None, None, None)
+
+
+def badges(v):
+    return v.page.locator(".badge").all_inner_texts()
+
+
+def test_pictures_are_brought_in_order(served):
+    visit = served("ranking", ["pix2pix", "image_space"], ["show_layout=true"])
+    v = visit()
+    v.page.wait_for_selector('.holder[aria-disabled="false"]')
+    assert v.page.locator(".layout img").count() == 1 and "fits the outline best" in v.page.inner_text("h1")
+    assert v.page.get_by_role("button", name="Next").is_disabled()
+    v.page.dblclick(".holder >> nth=2")  # the second click takes nothing back
+    assert badges(v) == ["", "", "1"]
+    v.page.keyboard.press("a")
+    assert badges(v) == ["2", "", "1"]
+    v.page.wait_for_timeout(350)
+    v.page.get_by_role("button", name="picture C, place 1").click()
+    assert badges(v) == ["1", "", ""] and v.page.locator(".status").inner_text() == "1: A"
+    v.page.keyboard.press("b")
+    v.page.keyboard.press("Enter")  # the focus is on a picture: Enter presses that
+    assert badges(v) == ["1", "2", "3"]
+    v.page.get_by_role("button", name="Next").click()
+    answer = v.saved(1)[0]
+    assert (answer["chosen"], answer["ranked"], answer["n_changes"]) == ("ranked", [0, 1, 2], 1)
+    assert answer["visible_fraction"] == 1 and "layout" not in answer
+    v.page.wait_for_selector('.trial[data-trial="1"] .holder[aria-disabled="false"]')
+    v.page.click("text=Pause")
+    assert v.page.locator(".picture.hid").count() == 3
+    v.page.get_by_role("button", name="Go on").click()
+    for key in ("C", "B", "A", "Enter"):
+        v.page.wait_for_selector('.holder[aria-disabled="false"]')
+        v.page.keyboard.press(key)
+    assert v.saved(2)[1]["ranked"] == [2, 1, 0]
+    assert v.problems == []
+    phone = visit(**PHONE)
+    phone.page.wait_for_selector('.holder[aria-disabled="false"]')
+    for i in (1, 2, 0):
+        phone.page.locator(".holder").nth(i).tap()
+    phone.page.get_by_role("button", name="Next").tap()
+    answer = phone.saved(1)[0]
+    assert (answer["ranked"], answer["layout"], answer["img_css_w"]) == ([1, 2, 0], "stacked", 300)
+    assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390 and phone.problems == []
+
+
+def test_is_it_a_photograph(served):
+    visit = served("hype-infinity", ["crn"], ["practice=2", "feedback=true"])
+    v = visit()
+    v.ready(0)
+    assert v.page.inner_text(".buttons").split("\n") == ["Photograph", "Made by a program"]
+    v.page.keyboard.press("ArrowLeft")
+    v.page.wait_for_selector("text=/That is (not )?right/")
+    v.page.click(".show:not([disabled])")
+    v.ready(1)
+    v.page.keyboard.press("ArrowDown")  # there is no tie
+    v.page.click('.choice[value="fake"]')
+    v.page.click(".show:not([disabled])")
+    v.ready(2)
+    assert v.page.inner_text(".progress") == "Picture 1 of 4"
+    v.page.keyboard.press("j")
+    assert [answer["chosen"] for answer in v.saved(3)] == ["real", "fake", "fake"]
+    phone = visit(**PHONE)
+    phone.ready(0)
+    box = phone.page.locator(".box").bounding_box()
+    assert (box["x"], box["width"]) == (12, 366) and phone.page.evaluate("document.documentElement.scrollWidth") <= 390
+    phone.page.get_by_role("button", name="Photograph").tap()
+    assert phone.saved(1)[0]["chosen"] == "real" and v.problems == phone.problems == []
+    frame = export_responses(v.store.batch)
+    assert set(frame["layout"]) == {"single"} and set(frame["task"]) == {"real_or_fake"}
