@@ -54,7 +54,9 @@ def worker_report(frame: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
     used = frame["used"].fillna(False).astype(bool)
     report.insert(3, "used", used.groupby(frame["worker_id"], observed=True).sum().reindex(report.index, fill_value=0))
     judged = frame.loc[used & frame["outcome"].isin((0, 1)),
-                       ["image_id", "condition", "exposure_req_ms", "outcome", "worker_id"]]
+                       ["image_id", "condition", "shown", "exposure_req_ms", "outcome", "worker_id"]]
+    if judged["shown"].notna().any():  # of single pictures the photograph of a scene is one image, a method's another
+        judged = judged.assign(condition=judged["shown"])
     report["agreement"] = agreement_with_others(judged).reindex(report.index)
     report["reasons"] = _reasons(frame).reindex(report.index).fillna("")
     return report.rename_axis("worker_id").reset_index()

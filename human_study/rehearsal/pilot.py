@@ -77,7 +77,10 @@ def seconds_per_trial(frame: pd.DataFrame, delay_ms: float = 0) -> float | None:
 def _outcomes(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
     """Judgments with 0..1 outcomes by condition: of pairs, also those that rankings decide, or errors."""
     if of_task(frame, REAL_OR_FAKE).any():
-        return (used := judged(frame)).assign(condition=used["b"])
+        used = judged(frame)
+        if used["adaptive"].any():
+            raise InputError("the pilot says nothing about spreads: staircases hold the share of errors where it is")
+        return used.assign(condition=used["b"])
     return judgments(implied_pairs(frame) if of_task(frame, RANKING).any() else frame, reference)
 
 

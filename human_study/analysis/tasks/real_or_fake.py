@@ -18,6 +18,7 @@ from evaluation.rundir import PHOTOS
 from human_study.analysis.clustered import (
     CONFIDENCE,
     Estimate,
+    Share,
     clustered_equivalence,
     clustered_interval,
     clustered_share,
@@ -107,7 +108,7 @@ def _realism(method: str, exposure_ms: float | None, group: pd.DataFrame) -> Rea
                    clustered_equivalence(share, MARGIN))
 
 
-def _share(group: pd.DataFrame):
+def _share(group: pd.DataFrame) -> Share:
     return clustered_share(*(group[name].to_numpy() for name in ("outcome", "worker_id", "image_id")))
 
 

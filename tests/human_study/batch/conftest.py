@@ -10,6 +10,7 @@ from human_study.design.protocols import load_protocol
 from human_study.rehearsal.simulate import FLAGS, running
 from human_study.server.serve import make_site, open_store
 from tests.human_study.batch.visits import SHORT, Visit
+from tests.human_study.server.participants import last_of
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def study(tiny_run, tmp_path):
 
     @contextmanager
     def start(settings):
-        batch = write_batch(tiny_run, load_protocol("lab", settings), ["pix2pix"], "crn")
+        batch = write_batch(tiny_run, load_protocol("lab", last_of(settings)), ["pix2pix"], "crn")
         store = open_store(tiny_run, batch, tmp_path / "k" / "study.key")
         with running(lambda port: make_site(store, port)) as site:
             yield store, site

@@ -8,6 +8,7 @@ from human_study.rehearsal.simulate import running
 from human_study.server.export import export_responses
 from human_study.server.serve import make_site, open_store
 from tests.human_study.batch.visits import Visit, needs_browser
+from tests.human_study.server.participants import last_of
 
 pytestmark = needs_browser
 FEW = ["test_trials=4", "sentinels=0", "practice=0", "hits=3"]
@@ -21,7 +22,7 @@ def served(browser, tiny_run, tmp_path):
     managers, visits = [], []
 
     def start(protocol, methods, settings=()):
-        batch = write_batch(tiny_run, load_protocol(protocol, [*FEW, *settings]), methods, "crn")
+        batch = write_batch(tiny_run, load_protocol(protocol, last_of([*FEW, *settings])), methods, "crn")
         store = open_store(tiny_run, batch, tmp_path / "k" / "study.key")
         managers.append(running(lambda port: make_site(store, port)))
         site = managers[-1].__enter__()

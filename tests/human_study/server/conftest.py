@@ -6,7 +6,7 @@ from human_study.batch.write import write_batch
 from human_study.design.protocols import load_protocol
 from human_study.server.application import create_app
 from human_study.server.serve import PANELS, make_site, open_store
-from tests.human_study.server.participants import ORIGIN, SMALL, TestClient
+from tests.human_study.server.participants import ORIGIN, SMALL, TestClient, last_of
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def make(tiny_run, key_file):
     stores = []
 
     def build(protocol="lab", settings=SMALL, panel=PANELS["local"], code="", **options):
-        batch = write_batch(tiny_run, load_protocol(protocol, settings), None, "crn")
+        batch = write_batch(tiny_run, load_protocol(protocol, last_of(settings)), None, "crn")
         store = open_store(tiny_run, batch, key_file, **options)
         stores.append(store)
         site = make_site(store, 8700, panel=panel, completion_code=code)

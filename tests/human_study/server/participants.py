@@ -19,6 +19,11 @@ SECRET_WORDS = re.compile(r"(?<![a-z])(crn|pix2pix|image_space|diversity|photos|
                           r"instruction-obeyed|anchor)(?![a-z])", re.IGNORECASE)
 
 
+def last_of(settings):
+    """Settings of which each key stands once: the last one counts."""
+    return list({one.partition("=")[0]: one for one in settings}.values())
+
+
 def config_of(page: str) -> dict:
     return json.loads(re.search(r'id="study-config">(.*?)</script>', page)[1])
 

@@ -19,7 +19,7 @@ from human_study.server.export import export_responses, missing_answers, release
 from human_study.server.serve import choose_panel, links_for, open_store
 from human_study.table.keys import load_key, pseudonym
 from human_study.table.responses import merge_responses, read_responses, write_responses
-from tests.human_study.server.participants import ORIGIN, SMALL, Participant, join, refused
+from tests.human_study.server.participants import ORIGIN, SMALL, Participant, join, last_of, refused
 
 
 def test_raw_ids_are_nowhere(make, tiny_run, key_file):
@@ -254,7 +254,7 @@ def test_answers_outlive_a_new_batch(make, tiny_run):
     client = make()
     join(client).consent()
     with pytest.raises(InputError, match="study.sqlite: belongs to a batch with other settings"):
-        write_batch(tiny_run, load_protocol("lab", [*SMALL, "hits=5"]), None, "crn")
+        write_batch(tiny_run, load_protocol("lab", last_of([*SMALL, "hits=5"])), None, "crn")
     write_batch(tiny_run, load_protocol("lab", SMALL), None, "crn")  # the same one is fine
 
 
@@ -262,7 +262,7 @@ def test_simulated_answers_are_made_again(make, tiny_run):
     client = make(simulated=True)
     join(client).consent().all()
     client.app.state.site.store.close()
-    batch = write_batch(tiny_run, load_protocol("lab", [*SMALL, "hits=5"]), None, "crn")
+    batch = write_batch(tiny_run, load_protocol("lab", last_of([*SMALL, "hits=5"])), None, "crn")
     assert not list(batch.secret.glob("simulated.sqlite*"))
 
 

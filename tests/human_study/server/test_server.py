@@ -127,7 +127,7 @@ def test_no_byte_names_a_method(make):
     assert not SECRET_WORDS.search(someone.page) and not SECRET_WORDS.search(state)
     for asset in store.batch.assets:
         assert asset not in someone.page + state
-    names = [t[side] for t in someone.state["trials"] for side in ("left", "right")]
+    names = [name for trial in someone.state["trials"] for name in trial["pictures"]]
     answers = [client.get(name) for name in names]
     assert {a.status_code for a in answers} == {200} and {a.headers["content-type"] for a in answers} == {"image/png"}
     assert len({len(a.content) for a in answers}) == 1
@@ -141,7 +141,7 @@ def test_no_byte_names_a_method(make):
 
 def test_two_participants_cannot_compare_names(make):
     client = make("crn2017-unlimited", ["assignments=9"])
-    seen = [{t[side] for t in join(client).consent().state["trials"] for side in ("left", "right")} for _ in range(9)]
+    seen = [{name for trial in join(client).consent().state["trials"] for name in trial["pictures"]} for _ in range(9)]
     assert not set.intersection(*seen) and len(set().union(*seen)) == sum(map(len, seen))
 
 
@@ -158,7 +158,7 @@ def test_no_path_comes_from_the_client(make, path):
 
 def test_pictures_out_of_reach_are_something_to_try_again(make, caplog):
     client = make()
-    name = join(client).consent().state["trials"][0]["left"]
+    name = join(client).consent().state["trials"][0]["pictures"][0]
     images = client.app.state.site.store.batch.public / "images"
     away = images.rename(images.with_name("away"))
     assert [client.get(name).status_code for _ in range(3)] == [503] * 3

@@ -17,7 +17,8 @@ from evaluation import merge
 from evaluation.rundir import PHOTOS, Method, RunDirectory, Score, Value
 from human_study.analysis.outputs import write_analysis
 from human_study.analysis.published import Counts
-from human_study.analysis.results import analyse_counts
+from human_study.analysis.results import analyse, analyse_counts
+from human_study.table.responses import make_responses
 from reports.record import tables
 from reports.record.commands import finish
 from reports.record.names import entry_text, entry_title
@@ -227,6 +228,22 @@ def test_study_batch_and_analysis_are_shown(tiny_run, no_figures):
     assert "CRN over pix2pix unlimited 97.0" in text
     assert "photographs over CRN 125 ms 52.6" in text and "96.9" in text
     assert "No responses yet" not in text
+
+
+def test_single_pictures_of_a_study_are_shown(tiny_run, no_figures):
+    folder = tiny_run.study / "hype-infinity"
+    (folder / "public" / "images").mkdir(parents=True)
+    rows = [{"study_id": "s", "spec_sha256": "0", "platform": "local", "session_id": f"s{w}", "worker_id": f"w{w}",
+             "trial_index": i, "trial_id": f"t{i}", "block": "test", "task": "real_or_fake", "layout": "single",
+             "image_id": f"i{i % 4}", "sentinel": "none", "submit_status": "submitted", "shown": shown,
+             "chosen": chosen, "condition": "photos_vs_crn", "adaptive": i > 7,
+             "exposure_req_ms": 490.0 if i > 7 else None}
+            for w in range(3) for i in range(16) for shown in (("photos", "crn")[i % 2],)
+            for chosen in ("fake" if i % 4 == 3 else "real",)]
+    write_analysis(analyse(make_responses(rows), "crn"), folder / "analysis")
+    text = page_of(write_report(tiny_run)).text
+    assert "HIT table" not in text and "people were wrong with CRN in 25.0 % of 24 answers (half is chance)" in text
+    assert "CRN unlimited 25.0" in text and "CRN 490 [490, 490] 3" in text and "CRN at 490 ms" in text
 
 
 def test_odd_names_are_escaped_everywhere(scored_run, no_figures):
