@@ -259,7 +259,8 @@ def _effects(used: pd.DataFrame) -> dict[str, Estimate]:
 
 
 def _exposures(frame: pd.DataFrame) -> list[Exposure]:
-    test = frame[frame["exposure_req_ms"].notna() & frame["block"].eq("test") & frame["chosen"].ne("none")]
+    fixed = frame["exposure_req_ms"].notna() & ~frame["adaptive"].fillna(False).astype(bool)
+    test = frame[fixed & frame["block"].eq("test") & frame["chosen"].ne("none")]
     found = []
     for requested, group in test.groupby("exposure_req_ms"):
         shown = group["exposure_ms"].dropna()
