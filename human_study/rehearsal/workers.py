@@ -9,8 +9,7 @@ import numpy as np
 from data.errors import InputError, nearest
 from evaluation.rundir import PHOTOS
 from human_study.batch.folder import Batch, PlannedTrial
-from human_study.table.columns import condition_name
-from human_study.table.tasks import ANSWERS_OF, RANKING, REAL_OR_FAKE
+from human_study.table.columns import ANSWERS_OF, RANKING, REAL_OR_FAKE, condition_name
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,7 @@ from human_study.design.protocols import MOST_RANKED, Protocol
 from human_study.server.exposure import exposure_now
 from human_study.server.site import Site
 from human_study.server.store import KIOSK, Refusal, Session
-from human_study.table.columns import CHOICES
-from human_study.table.tasks import ANSWERS_OF
+from human_study.table.columns import ANSWERS_OF, CHOICES
 
 MEASURED_ONCE = {"screen": {"px_per_mm": (0.5, 60), "viewing_distance_mm": (100, 5000)}, "colour": {}}
 

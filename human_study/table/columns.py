@@ -1,5 +1,6 @@
 """The columns of the table of responses: one row per presented trial, the format between collecting and analysing."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -8,7 +9,9 @@ SIMULATED = "sim"
 PLAIN = "table"  # of a plain table of answers: whoever collected them
 PLATFORMS = ("local", "prolific", "mturk", "turkle", PLAIN, SIMULATED)
 NO_SPECIFICATION = "none"  # of answers to a study that was not fixed by this suite
-TASKS = ("pairs", "real_or_fake", "ranking")
+TASKS = PAIRS, REAL_OR_FAKE, RANKING = ("pairs", "real_or_fake", "ranking")
+LAYOUT_OF = {PAIRS: "side_by_side", REAL_OR_FAKE: "single", RANKING: "grid"}  # where nobody says otherwise
+ANSWERS_OF = {PAIRS: ("left", "right", "tie"), REAL_OR_FAKE: ("real", "fake"), RANKING: ("ranked",)}
 SEPARATOR = ";"  # between the methods of one cell
 SENTINELS = ("none", "perceptual", "instruction", "repeat")
 CHOICES = ("left", "right", "tie", "real", "fake", "ranked", "none")
@@ -104,6 +107,14 @@ COLUMNS = (
 )
 ANSWERS = ("q_", "note_")  # columns of a protocol's own questions begin so; they are text
 NAMES = tuple(column.name for column in COLUMNS)
+
+
+def shown_cells(task: str, methods: Sequence[str], assets: Sequence[str]) -> dict[str, str]:
+    """Cells of a row that say what was shown."""
+    if task == PAIRS:
+        names = ("left_method", "right_method", "left_asset", "right_asset")
+        return dict(zip(names, (*methods, *assets), strict=True))
+    return {"shown": SEPARATOR.join(methods), "shown_assets": SEPARATOR.join(assets)}
 
 
 def condition_name(*methods: str) -> str:

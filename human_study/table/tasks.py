@@ -4,16 +4,13 @@ pairs: which of two pictures; real_or_fake: whether one picture is a photograph;
 Only a pair has a left and a right one; what else is shown stands in one cell, in the order of the places.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pandas as pd
 
 from evaluation.rundir import PHOTOS
-from human_study.table.columns import SEPARATOR, TASKS
+from human_study.table.columns import ANSWERS_OF, PAIRS, RANKING, REAL_OR_FAKE, SEPARATOR, TASKS
 
-PAIRS, REAL_OR_FAKE, RANKING = TASKS
-LAYOUT_OF = {PAIRS: "side_by_side", REAL_OR_FAKE: "single", RANKING: "grid"}  # where nobody says otherwise
-ANSWERS_OF = {PAIRS: ("left", "right", "tie"), REAL_OR_FAKE: ("real", "fake"), RANKING: ("ranked",)}
 Problem = tuple[pd.Series, str, str | None]  # rows concerned, what is wrong with them, column to show
 
 
@@ -21,14 +18,6 @@ def of_task(frame: pd.DataFrame, task: str) -> pd.Series:
     """bool [n]. Rows that name no task are pairs."""
     named = frame["task"].eq(task).fillna(False).astype(bool)
     return named | frame["task"].isna() if task == PAIRS else named
-
-
-def shown_cells(task: str, methods: Sequence[str], assets: Sequence[str]) -> dict[str, str]:
-    """Cells of a row that say what was shown."""
-    if task == PAIRS:
-        names = ("left_method", "right_method", "left_asset", "right_asset")
-        return dict(zip(names, (*methods, *assets), strict=True))
-    return {"shown": SEPARATOR.join(methods), "shown_assets": SEPARATOR.join(assets)}
 
 
 def methods_shown(frame: pd.DataFrame) -> list[str]:

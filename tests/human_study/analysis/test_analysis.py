@@ -312,7 +312,7 @@ def test_responses_round_trip(tmp_path, suffix):
 
 
 @pytest.mark.parametrize("change, message", [
-    ({"chosen": "middle"}, "none of left, right, tie, none"), ({"platform": "paper"}, "platform"),
+    ({"chosen": "middle"}, "none of left, right, tie, real, fake, ranked, none"), ({"platform": "paper"}, "platform"),
     ({"right_method": "crn", "left_method": "crn"}, "same method"), ({"condition": "a_vs_b"}, "condition"),
     ({"worker_id": None}, "worker_id is empty"), ({"rt_ms": "fast"}, "no number"), ({"focus_lost": "maybe"}, "maybe"),
     ({"exposure_req_ms": -1.0}, "beyond 0"), ({"used": True, "exclude_reasons": "x"}, "exclude_reasons")])

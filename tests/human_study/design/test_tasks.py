@@ -21,29 +21,29 @@ def drawn(name, *settings, cast=CAST):
     return draw(load_protocol(name, settings), cast, LAYOUTS, "study", 0)
 
 
-def tests_of(hit):
+def in_test(hit):
     return [trial for trial in hit.trials if trial.sentinel == "none"]
 
 
 def test_every_method_has_as_many_photographs_as_pictures():
     hits = drawn("hype-infinity", "hits=12")
     for hit in hits:
-        assert Counter((t.condition, t.methods) for t in tests_of(hit)) == {
+        assert Counter((t.condition, t.methods) for t in in_test(hit)) == {
             (f"photos_vs_{m}", (shown,)): 16 for m in ("crn", "pix2pix", "image_space") for shown in ("photos", m)}
         assert len({t.image_id for t in hit.trials}) == len(hit.trials) == 96 + 10 + 4
         practice = [t for t in hit.trials if t.block == "practice"]
         assert hit.trials[:4] == tuple(practice)
         assert Counter(t.sentinel_answer for t in practice) == {"real": 2, "fake": 2}
         assert {t.sentinel_answer for t in hit.trials if t.sentinel != "none" and t not in practice} == {"fake"}
-    roles = Counter((t.image_id, t.condition, t.methods) for hit in hits[:6] for t in tests_of(hit))
+    roles = Counter((t.image_id, t.condition, t.methods) for hit in hits[:6] for t in in_test(hit))
     assert set(roles.values()) == {1} and len(roles) == 6 * 96  # six workers see a scene in all six roles
 
 
 def test_exposures_and_staircases_of_single_pictures():
-    fixed = tests_of(drawn("hype-infinity", "exposures_ms=[100, 400]", "hits=1")[0])
+    fixed = in_test(drawn("hype-infinity", "exposures_ms=[100, 400]", "hits=1")[0])
     assert set(Counter((t.condition, t.methods, t.exposure_ms) for t in fixed).values()) == {8}
     adaptive = drawn("hype-time", "hits=1")[0]
-    assert all(t.adaptive and t.exposure_ms == 500 for t in tests_of(adaptive))
+    assert all(t.adaptive and t.exposure_ms == 500 for t in in_test(adaptive))
     assert not any(t.adaptive for t in adaptive.trials if t.sentinel != "none")
 
 
@@ -62,12 +62,12 @@ def test_every_method_stands_equally_often_at_every_place(methods):
     count = len(methods) + 1
     hits = drawn("ranking", f"hits={count}", f"test_trials={4 * count}", cast=cast)
     for hit in hits:
-        places = Counter((m, place) for t in tests_of(hit) for place, m in enumerate(t.methods))
+        places = Counter((m, place) for t in in_test(hit) for place, m in enumerate(t.methods))
         assert set(places.values()) == {4} and len(places) == count**2
         checks = [t for t in hit.trials if t.sentinel == "perceptual" and t.block == "test"]
         assert len(checks) == 5 and all(t.sentinel_answer == "blurred-photos" in t.methods for t in checks)
         assert all(len(set(t.methods)) == count for t in hit.trials)
-    of_scene = Counter((t.image_id, t.methods) for hit in hits for t in tests_of(hit))
+    of_scene = Counter((t.image_id, t.methods) for hit in hits for t in in_test(hit))
     assert set(of_scene.values()) == {1}  # of one scene every worker has other places
 
 
