@@ -242,7 +242,7 @@ def test_single_pictures_of_a_study_are_shown(tiny_run, no_figures):
             for chosen in ("fake" if i % 4 == 3 else "real",)]
     write_analysis(analyse(make_responses(rows), "crn"), folder / "analysis")
     text = page_of(write_report(tiny_run)).text
-    assert "HIT table" not in text and "people were wrong with CRN in 25.0 % of 24 answers (half is chance)" in text
+    assert "people were wrong with CRN in 25.0 % of 24 answers (half is chance)" in text
     assert "CRN unlimited 25.0" in text and "CRN 490 [490, 490] 3" in text and "CRN at 490 ms" in text
 
 
