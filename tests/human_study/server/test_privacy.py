@@ -277,8 +277,11 @@ def test_a_table_from_before_a_measurement_was_added_is_read(make, tmp_path):
 
 def test_printed_commands_can_be_copied_from_any_folder(make, tiny_run):
     client = make()
-    join(client).consent().all()
-    folder = client.app.state.site.store.batch.folder
+    someone, store = join(client).consent(), client.app.state.site.store
+    for i, trial in enumerate(store.trials(store.sessions()[0])):
+        assert someone.answer(i, trial.sentinel_answer or ("left", "right")[i % 2]).status_code == 200
+    someone.ask("finish", {})
+    folder = store.batch.folder
     responses = export_responses(folder)
     odd = tiny_run.path.with_name("Anna's run & more")
     tiny_run.path.rename(odd)
