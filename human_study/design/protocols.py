@@ -129,7 +129,7 @@ class Protocol(Frozen):
         if self.design != "per-worker" and (self.instruction_checks or self.repeats or self.practice):
             raise ValueError("instruction_checks, repeats and practice belong to design per-worker")
         if self.sentinel_exposure_ms and not self.timed:
-            raise ValueError("sentinel_exposure_ms belongs to a study with limited time")
+            raise ValueError("sentinel_exposure_ms belongs to a study with exposures_ms or a staircase")
         if any(ms < 1 for ms in self.exposures_ms) or len(set(self.exposures_ms)) < len(self.exposures_ms):
             raise ValueError("exposures_ms are different positive numbers of milliseconds")
         if self.anchor == UNDER_TEST and self.design != "unlimited-tables":

@@ -25,6 +25,7 @@ from human_study.design import draw as design
 from human_study.design.cast import Cast
 from human_study.design.draw import Balance, draw, generator, matlab, timed_counts
 from human_study.design.protocols import BLURRED, PROTOCOLS, UNDER_TEST, load_protocol
+from human_study.design.trials import Stock
 from presets.schema import Preset
 
 GOLDEN = {
@@ -186,7 +187,7 @@ def test_trials_per_worker(cells, asked, given):
 
 
 def test_every_scene_comes_twice_before_any_comes_a_third_time():
-    stock = design._Stock(LAYOUTS[:10], generator(0, "x"))
+    stock = Stock(LAYOUTS[:10], generator(0, "x"))
     uses = Counter()
     for _ in range(12):
         taken = stock.take(7)
