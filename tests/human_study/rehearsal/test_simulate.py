@@ -93,8 +93,8 @@ def test_a_timed_study(tiny_run, tmp_path):
 def test_answer_probabilities(store):
     trials = [t for hit in store.batch.hits.values() for t in hit]
     truth = Truth({"crn_vs_pix2pix": 0.8}, side_bias=0.5)
-    left, right = (next(t for t in trials if t.condition == "crn_vs_pix2pix" and getattr(t, side) == "crn")
-                   for side in ("left_method", "right_method"))
+    left, right = (next(t for t in trials if t.condition == "crn_vs_pix2pix" and t.methods[place] == "crn")
+                   for place in (0, 1))
     assert truth.left(left) == pytest.approx(0.868, abs=1e-3)  # expit(logit(.8) + .5)
     assert truth.left(right) == pytest.approx(0.292, abs=1e-3)  # expit(logit(.2) + .5)
     for t in trials:
