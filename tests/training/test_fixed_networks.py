@@ -149,6 +149,8 @@ def test_a_network_goes_on_from_another_whose_card_it_repeats(made, tmp_path):
     assert new["earlier"]["weights_sha256"] == old["weights_sha256"] != new["weights_sha256"]
     with pytest.raises(SystemExit):
         main(["segmenter", "--out", str(tmp_path), "--start", str(tmp_path / "nowhere"), *arguments])
+    with pytest.raises(SystemExit):  # a file in the way
+        main(["judge", "--out", str(tmp_path / "judge.yaml"), *arguments])
 
 
 def test_a_pyramid_with_norms_put_back_computes_what_it_did(made):

@@ -42,6 +42,7 @@ def make(name: str, role: Role, out: Path, device: str, seed: int, workers: int,
     bf16: autocast; None: on a GPU. start: folder of the network to go on from."""
     bf16 = device != "cpu" if bf16 is None else bf16
     earlier = _read_start(start, name, role) if start else None
+    out.mkdir(parents=True, exist_ok=True)  # before minutes of rendering
     started = time.perf_counter()
     say = partial(_say, name, started)
     rendered = [render(request, workers) for request in (role.small, role.large, *role.check)]
