@@ -127,6 +127,9 @@ def read_batch(folder: str | Path) -> Batch:
         raise InputError(f"{folder}: no study batch there (no secret/spec.json); write one with python -m "
                          "human_study hits --run RUN --protocol PROTOCOL")
     spec = read_json(spec_file)
+    if not isinstance(spec, dict):
+        raise InputError(f"{spec_file}: expected a mapping, found {type(spec).__name__}; put back the file that `hits` "
+                         "wrote")
     if spec.get("schema") != SCHEMA:
         raise InputError(f"{spec_file}: written by another version of this program (schema {spec.get('schema')}, this "
                          f"one has {SCHEMA}): go on with that version, or rename the folder and write the batch again")

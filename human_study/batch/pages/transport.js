@@ -56,7 +56,7 @@ class ServerTransport {
 
   async open() {
     const pending = storage.get(this.pendingName); // an answer given just before the page was closed
-    if (pending) await this.post("answer", pending, true).catch(() => null);
+    if (pending) await this.post("answer", pending).catch(() => null); // refused: the server has it, or another tab
     storage.set(this.pendingName, null);
     const state = await this.post("open", {});
     this.tab = state.tab;
@@ -91,7 +91,7 @@ class ServerTransport {
   }
 
   // Try until the server has it. Every call may be repeated: the server takes it once.
-  async post(action, body, once = false) {
+  async post(action, body) {
     for (let tries = 1; ; tries++) {
       const response = await this.send(action, { tab: this.tab, ...body });
       if (response && response.ok) {
@@ -101,7 +101,6 @@ class ServerTransport {
       if (response && response.status < 500 && response.status !== 429) {
         throw new Refused((await response.json().catch(() => ({}))).error || "refused");
       }
-      if (once) throw new Refused("unreachable");
       this.notice(tries >= TRIES_BEFORE_NOTICE);
       await wait(Math.min(LONGEST_PAUSE_MS, 250 * 2 ** tries));
     }

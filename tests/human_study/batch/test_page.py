@@ -125,8 +125,9 @@ def test_answer_given_just_before_the_page_was_closed(visit):
     v.page.route("**/api/answer", lambda route: route.abort())
     v.page.keyboard.press("ArrowRight")
     v.page.wait_for_timeout(200)
-    v.page.unroute("**/api/answer")
     v.page.reload()
+    v.page.wait_for_timeout(700)  # the server is still away after the reload, for more than one try
+    v.page.unroute("**/api/answer")
     v.resume()
     v.ready(1)
     assert [a["chosen"] for a in v.answers()] == ["right"]
