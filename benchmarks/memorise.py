@@ -66,8 +66,10 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
     with one_line_errors("benchmarks.memorise"):
-        settings = [*args.settings, f"data.train={args.photographs}", f"training.images_seen={args.images}",
-                    f"device={args.device}", *([f"data.path={args.data}"] if args.data else [])]
+        own = {"data.train": args.photographs, "training.images_seen": args.images, "device": args.device,
+               **({"data.path": args.data} if args.data else {})}
+        others = [setting for setting in args.settings if setting.split("=")[0] not in own]  # of a longer training
+        settings = [*others, *(f"{key}={value}" for key, value in own.items())]
         suite = Suite(load_preset(args.preset, settings), args.out)
         found, rows = [], [np.stack([suite.train[i].photo.transpose(1, 2, 0) for i in range(len(suite.train))])]
         for method in args.methods.split(","):
