@@ -105,7 +105,7 @@ class Source:
     @property
     def seeds(self) -> Seeds:
         """What several trainings were summarised to; of none without scores/seeds.json. Raises InputError."""
-        return read_seeds(self.run)
+        return read_seeds(self.run, [*self.methods, *self.merged])
 
     def state(self) -> tuple:
         """What grows while a run is made: equal as long as nothing new can be shown. Raises InputError."""

@@ -32,10 +32,12 @@ class Seeds:
         return sorted(found, key=lambda item: -item[1])
 
 
-def read_seeds(run: RunDirectory) -> Seeds:
-    """Methods that this run does not have are rows too. Raises InputError for a file of something else."""
+def read_seeds(run: RunDirectory, methods: list[Method] | None = None) -> Seeds:
+    """methods: those of the run that can be read; None: all. Methods that this run does not have are rows too. Raises
+    InputError for a file of something else."""
     file = run.path / "scores" / "seeds.json"
-    return seeds_of(read_json(file) if file.exists() else [], [*run.methods(), *run.merged_methods()], file)
+    known = [*run.methods(), *run.merged_methods()] if methods is None else methods
+    return seeds_of(read_json(file) if file.exists() else [], known, file)
 
 
 def seeds_of(entries: list[dict], methods: list[Method], file: Path) -> Seeds:
