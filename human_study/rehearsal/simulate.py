@@ -103,10 +103,9 @@ async def _rank(page: Any, here: str, order: list[int], by_key: bool) -> None:
         else:
             await page.click(f"{here} .holder >> nth={place}")
         await page.wait_for_selector(f'{here} .holder >> nth={place} >> text="{n}"')
-    if by_key:
-        await page.keyboard.press("Enter")
-    else:
-        await page.click(f"{here} .show:not([disabled])")
+    onward = f"{here} .show:not([disabled])"
+    await page.wait_for_selector(onward)
+    await (page.keyboard.press("Enter") if by_key else page.click(onward))
 
 
 async def _everybody(site: Site, names: list[tuple[str, str]], truth: Truth, seed: int, at_once: int) -> None:
