@@ -3,7 +3,8 @@
 #
 #     benchmarks/fixed_networks.sh OUT [MINUTES of training each] [WORKERS each] [further options of all trainings]
 #
-# OUT/{judge,segmenter,perceptual}.{safetensors,yaml} are what ships; OUT/weak/ holds a perceptual network with half the
+# OUT/{judge,segmenter,perceptual}.{safetensors,yaml} are as those that ship were before their further training (see
+# their cards); OUT/weak/ holds a perceptual network with half the
 # margins, to compare. OUT/commitment.png shows both.
 set -uo pipefail
 out=${1:?OUT is missing}; minutes=${2:-1.25}; workers=${3:-4}; shift $(($# < 3 ? $# : 3))
