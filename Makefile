@@ -18,7 +18,7 @@ test: $(VENV)/.installed-test
 lint: $(VENV)/.installed-test
 	$(BIN)/ruff check .
 
-# CAMVID=folder PERCEPTUAL=vgg16.safetensors SQUEEZENET=squeezenet.safetensors; see benchmarks/gpu_reference.py
+# CAMVID=folder PERCEPTUAL=vgg16.safetensors SQUEEZENET=squeezenet.safetensors; see benchmarks/gpu_reference
 gpu-reference: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.gpu_reference --data $(CAMVID) --perceptual $(PERCEPTUAL) --squeezenet $(SQUEEZENET) \
 		--out $(if $(filter file,$(origin OUT)),runs/gpu-reference,$(OUT))

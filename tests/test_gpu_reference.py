@@ -12,8 +12,8 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-from benchmarks import gpu_reference
-from benchmarks.gpu_plan import FULL, METHODS, TINY
+from benchmarks.gpu_reference import __main__ as gpu_reference
+from benchmarks.gpu_reference.plan import FULL, METHODS, TINY
 from benchmarks.precision_curves import compare
 from data.files import read_json, write_json
 from presets.schema import load_preset
@@ -111,8 +111,8 @@ def test_all_trainings_see_the_same_number_of_images(rehearsed):
 def test_a_second_call_repeats_nothing(rehearsed):
     out, first, second, log = rehearsed
     modules = [module for module, _ in second]
-    assert "benchmarks.gpu_reference_benches" in [module for module, _ in first]
-    assert not {"benchmarks.gpu_reference_benches", "benchmarks.memorise", "benchmarks.precision_curves"} & set(modules)
+    assert "benchmarks.gpu_reference.benches" in [module for module, _ in first]
+    assert not {"benchmarks.gpu_reference.benches", "benchmarks.memorise", "benchmarks.precision_curves"} & set(modules)
     assert (out / "work" / "seed-0" / "methods" / "crn" / "log.csv").read_bytes() == log
 
 

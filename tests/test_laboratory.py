@@ -6,7 +6,7 @@ import pytest
 
 pytest.importorskip("playwright", reason="needs playwright")
 
-from benchmarks.laboratory import whole_study  # noqa: E402
+from benchmarks.laboratory.__main__ import whole_study  # noqa: E402
 
 pytestmark = pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
 

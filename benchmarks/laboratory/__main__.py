@@ -32,7 +32,7 @@ from urllib.request import urlopen
 import numpy as np
 import pandas as pd
 
-from benchmarks.laboratory_people import TIES, Crowd, Person
+from benchmarks.laboratory.people import TIES, Crowd, Person
 from data.errors import InputError
 from data.files import read_json, write_json
 from evaluation.rundir import RunDirectory
@@ -42,7 +42,7 @@ from human_study.rehearsal.workers import Truth
 from human_study.server.serve import open_store
 from human_study.table.responses import read_responses
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 NAME = "laboratory"
 SHARES = (0.75, 0.4)  # true preference for the reference over the first and the second other method, without ties
 HABITS = ("nothing", "reload", "leave", "offline")

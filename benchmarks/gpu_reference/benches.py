@@ -14,7 +14,7 @@ from benchmarks import train_step
 
 
 def main(argv: list[str] | None = None) -> int:
-    usage = argparse.ArgumentParser(prog="python -m benchmarks.gpu_reference_benches", description=__doc__)
+    usage = argparse.ArgumentParser(prog="python -m benchmarks.gpu_reference.benches", description=__doc__)
     usage.add_argument("--bench", action="append", required=True, metavar="JSON", help="[name, seconds, arguments ...]")
     usage.add_argument("--device", default="auto")
     usage.add_argument("--seconds", type=float, required=True, help="of all; a bench begins where its own are left")

@@ -26,11 +26,11 @@ import threading
 import time
 from pathlib import Path
 
-from benchmarks.gpu_plan import FULL, TINY, Bench, Scale
+from benchmarks.gpu_reference.plan import FULL, TINY, Bench, Scale
 from data.errors import InputError, one_line_errors
 from data.files import read_json, write_json, write_text
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 # Processes that share a GPU get through more together than one alone in the same time. Where they do not, it is the
@@ -105,7 +105,7 @@ class Reference:
         if missing:
             listed = [arg for bench in benches for arg in ("--bench", json.dumps([bench.name, bench.seconds,
                                                                                   *bench.arguments]))]
-            self.call(name, "benchmarks.gpu_reference_benches", *listed, *self.device(), "--out",
+            self.call(name, "benchmarks.gpu_reference.benches", *listed, *self.device(), "--out",
                       str(self.work / "benchmarks"), "--seconds", str(limit - 3), limit=limit)
 
     def bench_file(self, bench: Bench) -> Path:
