@@ -1,0 +1,72 @@
+"""One participant's whole session with limited time in Firefox; in Chromium too, which holds the drivers to one story."""
+
+import time
+
+import pytest
+
+from benchmarks.laboratory.people import FILL_IN, LOOK
+from human_study.server.export import export_responses
+from tests.human_study.batch import windows
+from tests.human_study.batch.visits import TIMED
+
+SESSION = [*TIMED, "practice=1", "feedback=true", "break_every=3", "questions=[age, comment]"]
+ANSWERS = {"question-age": "34"}
+PATIENCE_S = 60.0
+
+# when any picture is seen and when none is any more, by the clock of the animation frames
+WATCH = """() => {
+  window.seen = [];
+  const look = () => {
+    const visible = Boolean(document.querySelector(".picture:not(.hid)"));
+    if (visible !== Boolean(seen.length % 2)) seen.push(document.timeline.currentTime);
+  };
+  new MutationObserver(look).observe(document.body, { subtree: true, childList: true, attributes: true });
+}"""
+
+
+def take_part(window) -> dict[int, str]:
+    """From consent to completion code; what was chosen in every pair, by mouse and keys in turn."""
+    chosen, end = {}, time.monotonic() + PATIENCE_S
+    while time.monotonic() < end:
+        what, selector, pair = window.run(LOOK)
+        if what == "done":
+            return chosen
+        if what == "choose" and pair not in chosen:
+            chosen[pair] = "right" if pair in (1, 2, 5) else "left"
+            if pair % 2:
+                window.press({"left": "ArrowLeft", "right": "ArrowRight"}[chosen[pair]])
+            else:
+                window.click(f'.trial[data-trial="{pair}"] .choice[value="{chosen[pair]}"]')
+        elif what == "form":
+            window.run(FILL_IN, ANSWERS)
+        elif what in ("tick", "press"):
+            window.click(selector)
+        time.sleep(0.05)
+    raise AssertionError(f"no end after {PATIENCE_S} s; the page says: {window.run('() => document.body.innerText')}")
+
+
+@pytest.mark.parametrize("browser", [windows.firefox, windows.chromium])
+def test_a_whole_session(browser, study, tmp_path):
+    with browser(tmp_path / "browser.log") as window:
+        store, site = study(SESSION)
+        session, token = store.invite("local")
+        window.open(f"{site.origins[0]}/s/{token}")
+        window.run(WATCH)
+        chosen = take_part(window)
+        seen = window.run("() => window.seen")
+        assert window.problems() == []
+        window.run("() => setTimeout(() => { throw new Error('on purpose'); })")
+        time.sleep(0.5)
+        assert "on purpose" in " ".join(window.problems())  # errors are noticed
+    rows = export_responses(store.batch).sort_values("trial_index")
+    assert rows["session_id"].unique().tolist() == [session.session_id]
+    assert dict(zip(rows["trial_index"], rows["chosen"], strict=True)) == chosen and len(chosen) == 6
+    assert rows["block"].tolist() == ["practice"] + ["test"] * 5
+    assert set(rows["q_age"]) == {"34"} and set(rows["submit_status"]) == {"submitted"}
+    shown = [off - on for on, off in zip(seen[::2], seen[1::2], strict=True)]
+    assert len(shown) == 6  # every pair once
+    for row, ms in zip(rows.itertuples(), shown, strict=True):
+        frame = 1000 / row.refresh_hz
+        late = row.exposure_ms - row.exposure_req_ms
+        assert -frame <= late <= (1.5 + row.dropped_frames) * frame and row.mask_shown and not row.focus_lost
+        assert ms == pytest.approx(row.exposure_ms, abs=frame / 2)  # what the page says is what was there to be seen
