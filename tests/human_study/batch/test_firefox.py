@@ -1,4 +1,4 @@
-"""One participant's whole session with limited time in Firefox; in Chromium too, which holds the drivers to one story."""
+"""One participant's whole session in Firefox; in Chromium too, so that both drivers are known to do the same."""
 
 import time
 

@@ -16,7 +16,7 @@ SIZE = {"width": 1000, "height": 700}
 FIREFOX = ("firefox-esr", "firefox")
 # of the browser's console, errors of the page: scripts, and what its Content-Security-Policy forbids
 ERRORS = """return Services.console.getMessageArray().filter((one) => one instanceof Ci.nsIScriptError &&
-  !(one.flags & Ci.nsIScriptError.warningFlag) && /^(content javascript|CSP.*|Content Security Policy)$/.test(one.category)
+  !(one.flags & Ci.nsIScriptError.warningFlag) && /^(content javascript|CSP.*)$/.test(one.category)
   ).map((one) => one.errorMessage)"""
 
 
