@@ -179,7 +179,8 @@ def _realism(frame: pd.DataFrame) -> dict[str, Any]:
     used, everything = (real_or_fake.judged(frame, all_answers=chosen) for chosen in (False, True))
     return {"preferences": [], "preferences_all": [], "realism": real_or_fake.realism(used),
             "realism_all": real_or_fake.realism(everything), "thresholds": real_or_fake.thresholds(used),
-            "comparisons": real_or_fake.error_differences(used), "notes": _notes(frame, used)}
+            "comparisons": real_or_fake.error_differences(used),
+            "notes": _notes(frame, used) + real_or_fake.unbalanced(used)}
 
 
 def lean(frame: pd.DataFrame) -> pd.DataFrame:

@@ -1,40 +1,48 @@
 """Plain tables of answers, and jsPsych's own data, as a table of responses: enough for the analysis, without a run.
 
-A plain table is a table of responses in which everything may be missing but five columns: worker, image, left and right
-(the methods shown there) and chosen. Workers and sessions are numbered in the order of the table, so that no id of a
-person leaves it and no key is needed.
+A plain table is a table of responses in which everything may be missing but a few columns: worker, image, what was
+shown (left and right, or shown) and the answer (chosen, or ranked). Workers and sessions are numbered in the order of
+the table, so that no id of a person leaves it and no key is needed.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from data.errors import InputError
 from data.files import read_json
+from evaluation.rundir import PHOTOS
+from human_study.platforms.plain_rows import AGAINST, NEEDED, TRUE, answer, condition, problem, task_of
 from human_study.platforms.submissions import Refused, length_problem, read_cells
-from human_study.table.columns import ANSWERS, COLUMNS, NO_SPECIFICATION, PLAIN, PLATFORMS, condition_name
+from human_study.table.columns import (
+    ANSWERS,
+    COLUMNS,
+    LAYOUT_OF,
+    NO_SPECIFICATION,
+    PAIRS,
+    PLAIN,
+    PLATFORMS,
+    RANKING,
+    REAL_OR_FAKE,
+    SEPARATOR,
+    condition_name,
+)
 from human_study.table.responses import make_responses
 
 # what others call our columns; the first name found is read
 ALIASES = {"worker_id": ("worker", "participant", "participant_id", "subject", "subject_id", "PROLIFIC_PID"),
            "image_id": ("image", "scene", "item"), "left_method": ("left",), "right_method": ("right",),
-           "chosen": ("choice", "response"), "exposure_req_ms": ("exposure",), "rt_ms": ("time", "rt"),
+           "shown": ("method",), "ranked": ("ranking",), "chosen": ("choice", "response"),
+           "exposure_req_ms": ("exposure",), "rt_ms": ("time", "rt"),
            "session_id": ("session",)}
-NEEDED = {"worker_id": "worker", "image_id": "image", "left_method": "left", "right_method": "right",
-          "chosen": "chosen"}
 # decided here or by the rules, or naming people
 OURS = {"schema_version", "study_id", "spec_sha256", "assignment_id", "choice_method", "outcome", "sentinel_ok",
         "accepted", "used", "exclude_reasons"}
 # what jsPsych adds to every trial; `stimulus` is markup or a file's name, the methods stand in left and right
 OF_JSPSYCH = {"trial_type", "time_elapsed", "internal_node_id", "plugin_version", "rt_key_duration", "stimulus",
               "success", "timeout", "failed_images", "failed_audio", "failed_video", "view_history"}
-SIDES = {"left": "left", "right": "right", "tie": "tie", "none": "none", "": "none"}
-# of jsPsych's buttons the first two, of its keys those of two hands; a third button may be anything: it is not guessed
-BUTTONS = {"0": "left", "0.0": "left", "1": "right", "1.0": "right", "arrowleft": "left", "arrowright": "right",
-           "f": "left", "j": "right"}
-TRUE = ("true", "1", "1.0", "yes")
 LEAST_MEDIAN_MS = 20.0  # nobody judges so fast: such times are seconds
 SOURCE = "source"
 
@@ -97,9 +105,11 @@ def _cell(text: str) -> str:
 
 
 def _text(value: object) -> str:
-    """A JSON value as a cell: objects as JSON, null as nothing."""
+    """A JSON value as a cell: lists of names joined, other objects as JSON, null as nothing."""
     if value is None:
         return ""
+    if isinstance(value, list) and all(isinstance(one, str) for one in value):
+        return SEPARATOR.join(value)
     if isinstance(value, bool | dict | list):
         return json.dumps(value)
     return str(value).strip()
@@ -116,74 +126,80 @@ def _named(frame: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, list[str]]:
     if "worker_id" not in renamed.values() and file.suffix.lower() == ".json":
         frame["worker_id"] = file.stem
     kept = frame.rename(columns=renamed)
-    kept = kept[[name for name in kept if name in (*known, "tie", SOURCE) or name.startswith(ANSWERS)]]
-    if missing := [short for name, short in NEEDED.items() if name not in kept]:
+    kept = kept[[name for name in kept if name in (*known, "tie", AGAINST, SOURCE) or name.startswith(ANSWERS)]]
+    task = RANKING if "ranked" in kept else REAL_OR_FAKE if "shown" in kept else PAIRS
+    if not any(set(needed) <= set(kept) for needed in NEEDED.values()):
+        missing = next(short for name, short in NEEDED[task].items() if name not in kept)
         hint = " (separated by semicolons?)" if any(";" in name for name in frame) else ""
-        raise InputError(f"{file}: no column '{missing[0]}'{hint}; a plain table has {', '.join(NEEDED.values())}")
+        tables = "; or ".join(", ".join(needed.values()) for needed in NEEDED.values())
+        raise InputError(f"{file}: no column '{missing}'{hint}; a plain table has {tables}")
     unused = [name for name in frame if renamed.get(name, name) not in kept and name not in OURS | OF_JSPSYCH]
     return kept, [name for name in unused if name not in {one for names in ALIASES.values() for one in names}]
 
 
 def _answers(table: pd.DataFrame) -> tuple[list[dict], list[Refused]]:
-    """Rows that are answers to a pair, with their side; the others with the reason."""
+    """Rows that are answers, with their task and comparison; the others with the reason."""
     rows, refused, without = [], [], 0
     for row in table.fillna("").to_dict("records"):
-        if not row["left_method"] and not row["right_method"]:
+        task = task_of(row)
+        if not task:
             without += 1  # instructions and questions among jsPsych's trials
             continue
-        side = _side(row)
-        if problem := _problem(row, side):
-            refused.append(Refused(row[SOURCE], row["image_id"], problem))
+        chosen = answer(row, task)
+        if reason := problem(row, task, chosen):
+            refused.append(Refused(row[SOURCE], row["image_id"], reason))
         else:
-            rows.append({name: value or None for name, value in row.items() if name not in ("tie", SOURCE)}
-                        | {"chosen": side})
+            rows.append({name: value or None for name, value in row.items() if name not in ("tie", AGAINST, SOURCE)}
+                        | {"task": task, "chosen": chosen, "condition": condition(row, task)})
     if without:
-        refused.append(Refused("all files", f"{without} rows", "no pair of pictures: neither left nor right"))
+        refused.append(Refused("all files", f"{without} rows", "no pictures: neither left and right nor shown"))
     return rows, refused
-
-
-def _side(row: Mapping[str, str]) -> str | None:
-    """left, right, tie or none; None where the answer is none of these and not the name of a method shown."""
-    if row.get("tie", "").lower() in TRUE:
-        return "tie"
-    chosen = row["chosen"]
-    by_method = {row["left_method"]: "left", row["right_method"]: "right"}
-    return SIDES.get(chosen.lower()) or by_method.get(chosen) or BUTTONS.get(chosen.lower())
-
-
-def _problem(row: Mapping[str, str], side: str | None) -> str:
-    """Why a row is no answer, "" if it is one."""
-    for name, short in NEEDED.items():
-        if name != "chosen" and not row[name]:
-            return f"{short} is empty"
-    if row["left_method"] == row["right_method"]:
-        return f"left and right are both '{row['left_method']}'"
-    if side is None:
-        return f"chosen is '{row['chosen'][:40]}': expected left, right, tie, none or the name of the method chosen"
-    for column in COLUMNS:
-        text = row.get(column.name, "")
-        if text and column.kind in ("integer", "number") and pd.isna(pd.to_numeric(text, errors="coerce")):
-            return f"{column.name} is '{text[:40]}': expected a number"
-    return ""
 
 
 def _completed(rows: pd.DataFrame, study_id: str) -> pd.DataFrame:
     """Everything else that a table of responses needs, where the table does not say it."""
-    usual = {"platform": PLAIN, "submit_status": "submitted", "block": "test", "layout": "side_by_side",
-             "sentinel": "none", "condition": None, "trial_id": None, "session_id": None}
+    usual = {"platform": PLAIN, "submit_status": "submitted", "block": "test", "layout": None,
+             "sentinel": "none", "trial_id": None, "session_id": None}
     rows = rows.assign(**{name: value for name, value in usual.items() if name not in rows})
     rows = rows.fillna({name: value for name, value in usual.items() if value})
     if wrong := sorted(set(rows["platform"]) - set(PLATFORMS)):
         raise InputError(f"platform '{wrong[0]}': expected one of {', '.join(PLATFORMS)}")
-    pairs = [condition_name(*sorted(pair)) for pair in zip(rows["left_method"], rows["right_method"], strict=True)]
-    rows["condition"] = rows["condition"].where(rows["condition"].notna(), pairs)
+    rows["layout"] = rows["layout"].where(rows["layout"].notna(), rows["task"].map(LAYOUT_OF))
     person = [rows["platform"], rows["worker_id"]]
     session = _numbered("s", *person, rows["session_id"].fillna(""))
-    rows = rows.assign(worker_id=_numbered("w", *person), session_id=session)
+    rows = _with_method(rows.assign(worker_id=_numbered("w", *person), session_id=session))
     if "trial_index" not in rows or rows["trial_index"].isna().any():
         rows["trial_index"] = rows.groupby("session_id").cumcount()
-    rows["trial_id"] = rows["trial_id"].where(rows["trial_id"].notna(), rows["condition"] + "/" + rows["image_id"])
+    named, single = rows["condition"] + "/" + rows["image_id"], rows["task"].eq(REAL_OR_FAKE)
+    if single.any():
+        named = named.where(~single, named + "/" + rows["shown"])
+    rows["trial_id"] = rows["trial_id"].where(rows["trial_id"].notna(), named)
     return rows.assign(study_id=study_id, spec_sha256=NO_SPECIFICATION)
+
+
+def _with_method(rows: pd.DataFrame) -> pd.DataFrame:
+    """Photographs of which the table does not say what method they count for are dealt, by participant and exposure, in
+    the order of the table, to the methods that this participant judged in turn.
+
+    Raises InputError for those of a staircase among several methods: only the table knows whose they are.
+    """
+    homeless = rows["condition"].isna()
+    if not homeless.any():
+        return rows
+    pictures = rows[rows["task"].eq(REAL_OR_FAKE) & rows["shown"].ne(PHOTOS) & rows["sentinel"].eq("none")]
+    everybody = sorted(pictures["shown"].unique())
+    if not everybody:
+        raise InputError(f"only {PHOTOS} in column shown: there is no method to compare them with")
+    judged = pictures.groupby("worker_id")["shown"].unique().map(sorted)
+    keys = [name for name in ("worker_id", "exposure_req_ms") if name in rows]
+    turn = rows[homeless].groupby(keys, dropna=False).cumcount() + pd.factorize(rows["worker_id"])[0][homeless]
+    conditions = rows["condition"].copy()
+    for i, worker in rows["worker_id"][homeless].items():
+        methods = judged.get(worker, everybody)
+        if len(methods) > 1 and "adaptive" in rows and str(rows.at[i, "adaptive"]).lower() in TRUE:
+            raise InputError(f"a photograph in a staircase: give column {AGAINST}, one of {', '.join(methods)}")
+        conditions[i] = condition_name(PHOTOS, methods[turn[i] % len(methods)])
+    return rows.assign(condition=conditions)
 
 
 def _numbered(prefix: str, *parts: pd.Series) -> list[str]:

@@ -26,6 +26,8 @@ from human_study.analysis.clustered import (
 )
 from human_study.analysis.preference import ALPHA, MARGIN, Comparison, answered, comparisons
 
+UNBALANCED = 0.1  # difference between photographs and pictures, as a share of the answers, that is worth a note
+
 
 @dataclass(frozen=True)
 class Rate:
@@ -120,6 +122,18 @@ def _rate(group: pd.DataFrame) -> Rate:
 def _adjusted(rows: Sequence[Realism], name: str) -> list[Realism]:
     known = iter(holm([p for row in rows if (p := getattr(row, name)) is not None]))
     return [row if getattr(row, name) is None else replace(row, **{f"{name}_holm": next(known)}) for row in rows]
+
+
+def unbalanced(frame: pd.DataFrame) -> list[str]:
+    """Notes on methods with many more, or fewer, photographs than pictures: who says "fake" to everything is then not
+    wrong half of the time. frame: of `judged`; staircases are left out."""
+    notes = []
+    for method, group in frame[~frame["adaptive"]].groupby("b"):
+        photos, n = int(group["photo"].sum()), len(group)
+        if abs(2 * photos - n) > UNBALANCED * n:
+            notes.append(f"{method}: {photos} answers to photographs and {n - photos} to its pictures: the score "
+                         "depends on how readily people say real; compare its two parts.")
+    return notes
 
 
 def error_differences(frame: pd.DataFrame) -> list[Comparison]:
