@@ -121,8 +121,8 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
         option("files", "result tables, tables of responses, the study server's database (.sqlite); with --plain any "
                "tables of answers", nargs="+", type=Path, metavar="FILE"),
         MAYBE_RUN,
-        flag("--plain", "tables with worker, image, left, right, chosen; or shown, chosen (real or fake); or shown, ranked "
-             "(CSV, TSV); or jsPsych's data (JSON)"),
+        flag("--plain", "tables with worker, image, left, right, chosen; or shown, chosen (real or fake); or shown, "
+             "ranked (CSV, TSV); or jsPsych's data (JSON)"),
         option("--study", "with --plain: the study's name (default: that of the first file)", default=""), STUDY, KEY,
         option("--platform", "default: told by the columns", choices=("mturk", "turkle")), OUT,
         flag("--add", "add to the responses collected before"))),

@@ -39,10 +39,12 @@ def plan(args: Namespace) -> None:
     protocol, cast, layouts, seed = _planned(args)
     answer_seconds = None
     if args.pilot:
-        from human_study.rehearsal.pilot import spreads
+        from human_study.rehearsal.pilot import learned
         from human_study.table.responses import read_responses
-        found = spreads(read_responses(args.pilot), cast.reference, protocol.rules, protocol.delay_ms)
-        args.participant_sd, args.image_sd, answer_seconds = found.worker_sd, found.image_sd, found.seconds
+        found = learned(read_responses(args.pilot), protocol, cast.reference)
+        answer_seconds = found.seconds
+        if found.worker_sd is not None:
+            args.participant_sd, args.image_sd = found.worker_sd, found.image_sd
         print(found.line(), file=sys.stderr if args.json else sys.stdout)
     made = make_plan(protocol, cast, layouts, seed, args.pay, args.pay_per_hour, args.fee, args.preference,
                      args.participant_sd, args.image_sd, answer_seconds)

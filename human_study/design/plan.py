@@ -180,13 +180,20 @@ def plan_text(plan: Plan, protocol: Protocol) -> str:
         lines.append(f"{cell.condition:<40} {cell.exposure_ms or '-':>6} {cell.judgments:>9} {cell.workers:>7} "
                      f"{cell.images:>6} {naive:>7} {width:>9} "
                      f"{'-' if cell.power is None else f'{cell.power:.2f}':>6}")
-    truth = "share of right answers" if protocol.task == "real_or_fake" else "preference"
-    lines += ["", "naive: width of Wilson's 95 % interval; clustered: of the interval to expect, by "
-              "participant and image",
-              f"power: share of studies whose clustered test, Holm-adjusted over {len(plan.cells)} rows, finds it",
-              f"assumed: true {truth} {plan.preference:g}, spread (log odds) {plan.worker_sd:g} between "
-              f"participants and {plan.image_sd:g} between images"]
+    lines += ["", *_assumptions(plan, protocol)]
     return "\n".join([*lines, *(f"warning: {text}" for text in warnings(plan, protocol))]) + "\n"
+
+
+def _assumptions(plan: Plan, protocol: Protocol) -> list[str]:
+    """What the last columns of the table mean, and rest on."""
+    if protocol.staircase:
+        return [f"staircases measure an exposure, {protocol.staircase.shortest_ms} to {protocol.staircase.longest_ms} "
+                "ms, not a share: neither width nor power is foretold"]
+    truth = "share of right answers" if protocol.task == "real_or_fake" else "preference"
+    return ["naive: width of Wilson's 95 % interval; clustered: of the interval to expect, by participant and image",
+            f"power: share of studies whose clustered test, Holm-adjusted over {len(plan.cells)} rows, finds it",
+            f"assumed: true {truth} {plan.preference:g}, spread (log odds) {round(plan.worker_sd, 2):g} between "
+            f"participants and {round(plan.image_sd, 2):g} between images"]
 
 
 def _cost_line(plan: Plan) -> str:
@@ -212,7 +219,8 @@ def warnings(plan: Plan, protocol: Protocol) -> list[str]:
                      "help, more trials of each hardly do (--set assignments=N or hits=N)")
     weakest = min((cell.power for cell in plan.cells if cell.power is not None), default=1.0)
     if weakest < ENOUGH_POWER:
-        found.append(f"a true preference of {plan.preference:g} is found in only {weakest:.0%} of such studies (the "
+        truth = "share of right answers" if protocol.task == "real_or_fake" else "preference"
+        found.append(f"a true {truth} of {plan.preference:g} is found in only {weakest:.0%} of such studies (the "
                      "weakest comparison); more participants help (--set assignments=N or hits=N)")
     if plan.repeated_scenes_per_hit:
         found.append(f"{plan.repeated_scenes_per_hit} trials of a session show a scene that was shown before in it")

@@ -12,8 +12,10 @@ from human_study.analysis.quality import apply_rules
 from human_study.analysis.tasks.ranking import implied_pairs
 from human_study.analysis.tasks.real_or_fake import judged
 from human_study.design.plan import variances
+from human_study.design.protocols import Protocol
 from human_study.design.rules import QualityRules
-from human_study.table.tasks import RANKING, REAL_OR_FAKE, of_task
+from human_study.table.responses import is_simulated
+from human_study.table.tasks import RANKING, REAL_OR_FAKE, TASKS, of_task
 
 LARGEST_SD = 5.0  # of log odds; beyond it every worker, or image, has one answer only
 
@@ -22,17 +24,37 @@ LARGEST_SD = 5.0  # of log odds; beyond it every worker, or image, has one answe
 class Spreads:
     """Spreads in log odds, as Plan has them, and what they rest on. seconds: per trial, see `seconds_per_trial`."""
 
-    worker_sd: float
-    image_sd: float
+    worker_sd: float | None  # both None: staircases, which say nothing about them
+    image_sd: float | None
     workers: int
     images: int
     judgments: int
     seconds: float | None
+    simulated: bool = False
 
     def line(self) -> str:
-        time = f" and {self.seconds:.1f} s per answer" if self.seconds is not None else ""
-        return (f"pilot: {self.judgments} judgments of {self.workers} participants and {self.images} images say "
-                f"spreads of {self.worker_sd:.2f} between participants and {self.image_sd:.2f} between images{time}")
+        found = [] if self.worker_sd is None else [f"spreads of {self.worker_sd:.2f} between participants and "
+                                                   f"{self.image_sd:.2f} between images"]
+        found += [] if self.seconds is None else [f"{self.seconds:.1f} s per answer"]
+        mark = " (SIMULATED, no person judged)" if self.simulated else ""
+        return (f"pilot{mark}: {self.judgments} judgments of {self.workers} participants and {self.images} images say "
+                f"{' and '.join(found) or 'nothing that a plan needs'}")
+
+
+def learned(frame: pd.DataFrame, protocol: Protocol, reference: str) -> Spreads:
+    """What the pilot of a protocol says; with staircases only the time.
+
+    Raises InputError as `spreads` does, and for answers to another task.
+    """
+    if others := [task for task in TASKS if task != protocol.task and of_task(frame, task).any()]:
+        raise InputError(f"the pilot holds answers of task {others[0]}, protocol {protocol.name} asks {protocol.task}: "
+                         "a pilot is of the same task")
+    if not protocol.staircase:
+        return spreads(frame, reference, protocol.rules, protocol.delay_ms)
+    used = apply_rules(frame, protocol.rules)
+    used = used[used["used"]]
+    return Spreads(None, None, used["worker_id"].nunique(), used["image_id"].nunique(), len(used),
+                   seconds_per_trial(frame, protocol.delay_ms), is_simulated(frame))
 
 
 def spreads(frame: pd.DataFrame, reference: str, rules: QualityRules | None = None, delay_ms: float = 0) -> Spreads:
@@ -54,7 +76,7 @@ def spreads(frame: pd.DataFrame, reference: str, rules: QualityRules | None = No
     fit = optimize.least_squares(lambda sd: (np.array(variances(likely, *sd)) - wanted) * 10, (0.5, 0.5),
                                  bounds=(0, LARGEST_SD))
     return Spreads(*map(float, fit.x), used["worker_id"].nunique(), used["image_id"].nunique(), len(used),
-                   seconds_per_trial(frame, delay_ms))
+                   seconds_per_trial(frame, delay_ms), is_simulated(frame))
 
 
 def seconds_per_trial(frame: pd.DataFrame, delay_ms: float = 0) -> float | None:

@@ -1,6 +1,7 @@
 """The spreads a pilot says, against those that its answers were drawn with."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,8 @@ import pytest
 from data.errors import InputError
 from human_study.__main__ import main
 from human_study.design.plan import latent
-from human_study.rehearsal.pilot import seconds_per_trial, spreads
+from human_study.design.protocols import load_protocol
+from human_study.rehearsal.pilot import learned, seconds_per_trial, spreads
 from human_study.rehearsal.power import Design, draw
 from human_study.table.responses import make_responses, read_responses, write_responses
 
@@ -39,6 +41,74 @@ def test_spreads_are_recovered(preference, worker_sd, image_sd):
     assert np.mean([one.image_sd for one in found]) == pytest.approx(image_sd, abs=.15)
 
 
+def single_pictures(outcomes, workers, images) -> pd.DataFrame:
+    """A table of responses of single pictures, half of them photographs; outcomes: 1 is an error."""
+    photo = np.random.default_rng(0).permutation(np.arange(len(outcomes)) % 2 == 0)
+    real = photo != (outcomes == 1)
+    frame = answered(outcomes, workers, images).drop(columns=["left_method", "right_method"])
+    return make_responses(frame.assign(
+        task="real_or_fake", layout="single", condition="photos_vs_crn", shown=np.where(photo, "photos", "crn"),
+        chosen=np.where(real, "real", "fake"), exposure_req_ms=500.0))
+
+
+def ranked(seed, worker_sd, image_sd, workers=40, images=30) -> pd.DataFrame:
+    """Everybody ranks three methods' pictures of every image, by strengths with Gumbel noise: pairs are logistic."""
+    rng, methods = np.random.default_rng(seed), ("a", "b", "crn")
+    by_worker = rng.normal(0, worker_sd / np.sqrt(2), (workers, 3))
+    by_image = rng.normal(0, image_sd / np.sqrt(2), (images, 3))
+    w, i = np.repeat(np.arange(workers), images), np.tile(np.arange(images), workers)
+    order = np.argsort(-(by_worker[w] + by_image[i] + rng.gumbel(size=(len(w), 3))), axis=1)
+    frame = answered(np.ones(len(w)), w, i).drop(columns=["left_method", "right_method"])
+    return make_responses(frame.assign(
+        task="ranking", layout="grid", condition="a_vs_b_vs_crn", shown=";".join(methods), chosen="ranked",
+        ranked=[";".join(methods[k] for k in row) for row in order], rt_ms=12_000.0))
+
+
+def test_errors_say_what_preferences_would():
+    drawn = draw(Design(60, 40, 120, .3, .7, .8), np.random.default_rng(0), latent(.3, float(np.hypot(.7, .8))))
+    found = learned(single_pictures(*drawn), load_protocol("hype-infinity"), "crn")
+    assert found == spreads(answered(*drawn), "crn")
+
+
+def test_spreads_of_rankings_are_recovered():
+    found = [learned(ranked(seed, .7, .8), load_protocol("ranking"), "crn") for seed in range(6)]
+    assert np.mean([one.worker_sd for one in found]) == pytest.approx(.7, abs=.15)
+    assert np.mean([one.image_sd for one in found]) == pytest.approx(.8, abs=.15)
+
+
+def test_plans_of_other_tasks_take_their_own_pilots(tmp_path, capsys):
+    flat = np.random.default_rng(0).integers(0, 2, 400).astype(float), np.repeat(range(20), 20), np.tile(range(20), 20)
+    pilots = {"pairs": answered(*flat), "hype-infinity": single_pictures(*flat), "ranking": ranked(0, .7, .8, 10, 10)}
+    pilots["hype-time"] = pilots["hype-infinity"].assign(adaptive=True)
+    for name, frame in pilots.items():
+        write_responses(frame, tmp_path / f"{name}.csv")
+
+    def plan(protocol, pilot):
+        main(["plan", "--protocol", protocol, "--layouts", "400", "--methods", "a,b", "--rounds", "20", "--pilot",
+              str(tmp_path / f"{pilot}.csv")])
+        return capsys.readouterr().out
+
+    text = plan("hype-infinity", "hype-infinity")
+    assert "pilot: 400 judgments of 20 participants and 20 images say spreads of" in text
+    assert "(2.5 s per answer" in text and "true share of right answers 0.6" in text
+    assert re.search(r"photos_vs_a .* [01]\.\d\d$", text, re.MULTILINE)
+    text = plan("ranking", "ranking")
+    assert "pilot: 300 judgments of 10 participants and 10 images" in text and "(12 s per answer)" in text
+    text = plan("hype-time", "hype-time")
+    assert "images say 2.5 s per answer" in text and "neither width nor power" in text and "spread" not in text
+    for protocol, pilot, message in (("hype-infinity", "hype-time", "staircases hold the share of errors"),
+                                     ("ranking", "pairs", "holds answers of task pairs, protocol ranking asks ranking"),
+                                     ("lab", "ranking", "holds answers of task ranking, protocol lab asks pairs")):
+        with pytest.raises(SystemExit):
+            plan(protocol, pilot)
+        assert message in (error := capsys.readouterr().err) and error.count("\n") == 1
+
+
+def test_a_simulated_pilot_says_so():
+    frame = pilot(.6, .7, .8, 0).assign(platform="sim")
+    assert learned(frame, load_protocol("lab"), "crn").line().startswith("pilot (SIMULATED, no person judged): 2400")
+
+
 def test_no_spread_is_no_spread():
     found = [spreads(pilot(.6, 0, 0, seed), "crn") for seed in range(4)]
     assert np.mean([one.worker_sd + one.image_sd for one in found]) < .35
@@ -65,7 +135,7 @@ def test_a_pilot_is_apart_and_feeds_the_plan(tiny_run, tmp_path, capsys):
     expected = spreads(read_responses(tmp_path / "pilot.csv"), "crn")
     main(["plan", "--layouts", "100", "--methods", "a", "--rounds", "0", "--pilot", str(tmp_path / "pilot.csv")])
     text = capsys.readouterr().out
-    assert f"spread (log odds) {expected.worker_sd:g} between participants" in text
+    assert f"spread (log odds) {round(expected.worker_sd, 2):g} between participants" in text
     assert "2400 judgments of 60 participants" in text and "2.5 s per answer" in text
 
 
