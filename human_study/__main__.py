@@ -103,7 +103,7 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
         option("--assignments", "participants per list of trials (default: the protocol's)", type=whole(1)),
         option("--panel", "prolific, or local (default) for any other", default="local"),
         option("--completion-code", "the panel's code for finished participants", default=""),
-        option("--worker-param", "name of the panel's URL parameter with the participant", default=""),
+        option("--participant-param", "name of the panel's URL parameter with the participant", default=""),
         option("--complete-url", "where finished participants go; {code} is filled in", default=""),
         option("--host", "address to listen on (default: this computer only)", default="127.0.0.1"),
         option("--port", "default %(default)s; 0: any that is free", type=whole(0, 65535), default=8700),

@@ -136,7 +136,7 @@ def batch_to_serve(run: RunDirectory, args: Namespace) -> Batch:
 def serve(args: Namespace) -> None:
     from human_study.server import serve as server
     server.check_address(args.host, args.public_url, args.i_know)
-    panel = server.choose_panel(args.panel, args.completion_code, args.worker_param, args.complete_url)
+    panel = server.choose_panel(args.panel, args.completion_code, args.participant_param, args.complete_url)
     run = RunDirectory.open(args.run)
     batch = batch_to_serve(run, args)
     with server.listen(args.host, args.port) as listening:

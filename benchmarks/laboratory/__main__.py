@@ -296,7 +296,7 @@ class Laboratory:
         text = (self.folder / "public.csv").read_text(encoding="utf-8")
         story.expect(not any(word in text for frame in (stored, tables["early"]) for column in
                              ("worker_id", "session_id") for word in frame[column].unique()), "ids in the release")
-        workers = pd.read_csv(self.run.study / NAME / "analysis" / "workers.csv")
+        workers = pd.read_csv(self.run.study / NAME / "analysis" / "participants.csv")
         used = set(workers.loc[workers["used"] > 0, "worker_id"])
         outside = set(stored.loc[stored["submit_status"].eq("withdrawn"), "worker_id"]) | set(
             tables["early"].loc[tables["early"]["session_id"].isin(gone), "worker_id"])

@@ -51,10 +51,10 @@ class HumanOrder:
 
 
 def preference_files(run: RunDirectory, given: str | None) -> dict[str, Path]:
-    """Name of the order -> file: the file given, else what each of the run's own studies says. Simulated workers are
-    no people: their analyses stay out. Raises InputError when such a one is given."""
+    """Name of the order -> file: the file given, else what each of the run's own studies says. Simulated participants
+    are no people: their analyses stay out. Raises InputError when such a one is given."""
     if given and _simulated(Path(given)):
-        raise InputError(f"{given}: simulated workers chose, no person judged; score.preferences are people's")
+        raise InputError(f"{given}: simulated participants chose, no person judged; score.preferences are people's")
     if given:
         return {STUDY: Path(given)}
     files = sorted(run.study.glob("*/analysis/preferences.json"))

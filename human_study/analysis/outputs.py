@@ -34,15 +34,15 @@ def write_analysis(analysis: Analysis, out: Path) -> list[Path]:
     write_json(out / "analysis.json", analysis.as_dict())
     files += [out / name for name in ("report.md", "methods.txt", "tables.tex", numbers, "analysis.json")]
     if analysis.workers is not None:
-        workers = analysis.workers.assign(**tables.identity_columns(analysis))
-        write_text(out / "workers.csv", workers.to_csv(index=False))
-        files.append(out / "workers.csv")
-    people = out / "preferences.json"  # the scores are compared with what people prefer: nobody else's votes go there
+        people = analysis.workers.assign(**tables.identity_columns(analysis))
+        write_text(out / "participants.csv", people.to_csv(index=False))
+        files.append(out / "participants.csv")
+    votes = out / "preferences.json"  # the scores are compared with what people prefer: nobody else's votes go there
     if analysis.votes and not analysis.identity.simulated:
-        write_json(people, analysis.votes)
-        files.append(people)
+        write_json(votes, analysis.votes)
+        files.append(votes)
     else:
-        people.unlink(missing_ok=True)
+        votes.unlink(missing_ok=True)
     return files
 
 
@@ -89,5 +89,5 @@ def summary(analysis: Analysis) -> str:
              f"{tables.percent(row.error.value)} % {tables.percent_interval(row.error.interval)} n={row.error.n} "
              f"{row.verdict}" for row in analysis.realism]
     rows += [f"{tables.title(analysis, row.method):<40} HYPE-time {tables.number(row.time_ms, 0)} ms, {row.workers} "
-             "workers" for row in analysis.thresholds]
+             "participants" for row in analysis.thresholds]
     return "\n".join([analysis.identity.line(), *analysis.notes, *rows])

@@ -15,6 +15,7 @@ from human_study.analysis.tasks.real_or_fake import Realism
 from human_study.table.columns import RANKING, REAL_OR_FAKE
 
 Table = tuple[list[str], list[list[str]]]  # header, rows
+PEOPLE = {"workers": "participants"}
 
 
 def percent(share: float | None) -> str:
@@ -125,7 +126,7 @@ def with_and_without(analysis: Analysis) -> Table:
 
 def realism_table(analysis: Analysis, rows: Sequence[Realism]) -> Table | None:
     """HYPE-infinity by method and exposure; None without any."""
-    header = ["method", "exposure", "answers", "workers", "images", "HYPE: errors, %", "95 % clustered",
+    header = ["method", "exposure", "answers", "participants", "images", "HYPE: errors, %", "95 % clustered",
               "its pictures called real, %", "95 % clustered", "photographs called fake, %", "95 % clustered",
               "p of chance (Holm)", "p equivalence (Holm)", "verdict"]
     return (header, [
@@ -138,7 +139,8 @@ def realism_table(analysis: Analysis, rows: Sequence[Realism]) -> Table | None:
 
 def threshold_table(analysis: Analysis) -> Table | None:
     """HYPE-time by method; None without staircases."""
-    header = ["method", "HYPE-time, ms [95 % over workers]", "workers", "trials per staircase", "workers' range, ms"]
+    header = ["method", "HYPE-time, ms [95 % over participants]", "participants", "trials per staircase",
+              "participants' range, ms"]
     return (header, [
         [title(analysis, row.method), number(row.time_ms, 0), str(row.workers), f"{row.trials:g}",
          f"{row.shortest_ms:g}–{row.longest_ms:g}"] for row in analysis.thresholds]) if analysis.thresholds else None
@@ -208,7 +210,7 @@ def preference_frame(analysis: Analysis) -> pd.DataFrame:
                 record[f"{name}_low"], record[f"{name}_high"] = record.pop(name) or (None, None)
             records.append({"answers": kind, **record, "verdict": row.verdict, "paper": paper_value(row),
                             **identity_columns(analysis)})
-    return pd.DataFrame(records)
+    return pd.DataFrame(records).rename(columns=PEOPLE)
 
 
 def realism_frame(analysis: Analysis) -> pd.DataFrame:
@@ -226,7 +228,7 @@ def realism_frame(analysis: Analysis) -> pd.DataFrame:
         low, high = row.time_ms.interval or (None, None)
         records.append({"answers": "used", "method": row.method, "workers": row.workers,
                         "hype_time_ms": row.time_ms.value, "hype_time_low": low, "hype_time_high": high})
-    return pd.DataFrame(records).assign(**identity_columns(analysis))
+    return pd.DataFrame(records).rename(columns=PEOPLE).assign(**identity_columns(analysis))
 
 
 def identity_columns(analysis: Analysis) -> dict[str, str | bool]:

@@ -182,7 +182,8 @@ def _with_repeats(trials: tuple[Trial, ...], count: int, rng: np.random.Generato
     half = len(trials) // 2
     first = [trial for trial in trials[:half] if trial.sentinel == "none"]
     if count > len(first):
-        raise InputError(f"repeats={count}, but the first half of a HIT has only {len(first)} test trials to repeat")
+        raise InputError(f"repeats={count}, but the first half of a session has only {len(first)} test trials to "
+                         "repeat")
     chosen = [first[i] for i in rng.choice(len(first), count, replace=False)] if count else []
     again = [replace(trial.mirrored(), sentinel="repeat", trial_id=f"{trial.trial_id}/repeat") for trial in chosen]
     return trials[:half] + shuffled([*trials[half:], *again], rng)

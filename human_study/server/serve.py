@@ -36,7 +36,7 @@ def open_store(run: RunDirectory, batch: Batch, key_file: Path | None = None, si
     return Store(file, batch, load_key(place, run.path, create=not file.exists()), simulated, assignments)
 
 
-def choose_panel(name: str, completion_code: str, worker_param: str, complete_url: str) -> Panel:
+def choose_panel(name: str, completion_code: str, participant_param: str, complete_url: str) -> Panel:
     """A panel by name, with its own parameter name and final address where they are given."""
     if name not in PANELS:
         raise InputError(f"unknown panel '{name}': {nearest(name, PANELS)}")
@@ -45,7 +45,8 @@ def choose_panel(name: str, completion_code: str, worker_param: str, complete_ur
         raise InputError("--panel prolific needs --completion-code: the code set in the study on Prolific")
     if complete_url and not complete_url.startswith("https://"):
         raise InputError(f"--complete-url {complete_url}: expected an https address, {{code}} is filled in")
-    return Panel(known.platform, worker_param or known.worker, known.assignment, complete_url or known.complete_url)
+    return Panel(known.platform, participant_param or known.worker, known.assignment,
+                 complete_url or known.complete_url)
 
 
 def make_site(store: Store, port: int, public_url: str = "", panel: Panel = PANELS["local"],

@@ -17,7 +17,7 @@ MEANINGS = {
     "batch_id": "HIT table",
     "hit_id": "HIT, a list of trials fixed in advance",
     "hit_index": "number of the HIT in its table, from 0",
-    "assignment_id": "the platform's name of one worker's work on one HIT",
+    "assignment_id": "the platform's name of one participant's work on one HIT",
     "session_id": "one participant's run through the study",
     "session_started": "ISO 8601, UTC",
     "worker_id": "participant, as a pseudonym",

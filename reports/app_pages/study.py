@@ -1,4 +1,4 @@
-"""The human study of the run: plan, progress, a HIT as a worker sees it, and what people said, layout by layout."""
+"""The human study of the run: plan, progress, a session as participants see it, what people said layout by layout."""
 
 import csv
 from pathlib import Path
@@ -29,7 +29,7 @@ def show(source: Source) -> None:
     name = studies[0] if len(studies) == 1 else st.selectbox("Study", studies, key="study", bind="query-params",
                                                              persist_state="session", width=300)
     batch = read_batch(source.run.study / name)
-    tabs = st.tabs(["Plan and progress", "As a worker sees it", "Results"])
+    tabs = st.tabs(["Plan and progress", "As a participant sees it", "Results"])
     with tabs[0]:
         _plan(source, batch)
         _progress(batch)
@@ -44,7 +44,8 @@ def _plan(source: Source, batch: Batch) -> None:
     kinds = pd.Series([trial.sentinel if trial.block == "test" else trial.block for trial in trials]).value_counts()
     protocol = batch.protocol
     rows = {"Question": protocol.text().question, "Protocol": protocol.name, "Design": protocol.design,
-            "HITs": f"{len(batch.hits)}, each by {protocol.assignments} workers",
+            "Participants": f"{len(batch.hits) * protocol.assignments}: {len(batch.hits)} lists of trials, each for "
+                            f"{protocol.assignments}",
             "Trials": f"{len(trials)}: " + ", ".join(f"{count} {_kind(kind)}" for kind, count in kinds.items()),
             "Exposure": ", ".join(f"{ms} ms" for ms in protocol.exposures_ms) or "unlimited",
             "Specification": f"{batch.spec_sha256[:16]} …"}
@@ -56,8 +57,8 @@ def _kind(kind: str) -> str:
 
 
 def _progress(batch: Batch) -> None:
-    """Answers so far, of people and of simulated workers."""
-    for title, simulated in (("people", False), ("simulated workers", True)):
+    """Answers so far, of people and of simulated participants."""
+    for title, simulated in (("people", False), ("simulated participants", True)):
         try:
             frame = export_responses(batch, simulated)
         except InputError as error:
@@ -67,7 +68,7 @@ def _progress(batch: Batch) -> None:
         sessions = frame.drop_duplicates("session_id")["submit_status"].value_counts()
         places = len(batch.hits) * batch.protocol.assignments
         done = int(sessions.get("submitted", 0))
-        st.progress(min(1.0, done / max(1, places)), text=f"{done} of {places} assignments by {title}")
+        st.progress(min(1.0, done / max(1, places)), text=f"{done} of {places} sessions by {title}")
         st.caption(plain(f"{len(frame)} answers; sessions: "
                          + ", ".join(f"{count} {status}" for status, count in sessions.items())))
 
@@ -83,7 +84,7 @@ def _hit(source: Source, batch: Batch, name: str) -> None:
         row = st.number_input("Row", 1, max(1, rows), key="row", width=120)
     st.caption("The page and pictures of the batch. Answers given here go nowhere.")
     st.iframe(f"/hits/{source.number}/{quote(name, safe='')}/{quote(table, safe='')}/{row - 1}/page", height=760,
-              alt="The HIT as a worker sees it")
+              alt="The session as a participant sees it")
 
 
 def _rows(file: Path) -> int:
@@ -98,7 +99,7 @@ def _results(source: Source, batch: Batch) -> None:
         return
     analysis = read_json(folder / "analysis.json")
     if analysis.get("identity", {}).get("simulated"):
-        st.warning("Simulated workers answered, no person did: these numbers say nothing about pictures.")
+        st.warning("Simulated participants answered, no person did: these numbers say nothing about pictures.")
     if analysis.get("task") == "real_or_fake":
         _real_or_fake(source, analysis)
     else:
@@ -108,7 +109,7 @@ def _results(source: Source, batch: Batch) -> None:
 
 
 def _preferences(source: Source, analysis: dict) -> None:
-    """Share that preferred the first method, by pair and exposure, with the interval clustered by worker and image."""
+    """Share that preferred the first method, by pair and exposure, with the clustered interval."""
     rows = []
     for entry in analysis.get("preferences", []):
         low, high = entry.get("clustered") or (None, None)
@@ -123,7 +124,7 @@ def _preferences(source: Source, analysis: dict) -> None:
 
 
 def _real_or_fake(source: Source, analysis: dict) -> None:
-    """Share of errors by method and exposure with the interval clustered by worker and image; times of staircases."""
+    """Share of errors by method and exposure with the clustered interval; times of staircases."""
     rows = [{"method": entry["method"], "exposure": "unlimited" if entry["exposure_ms"] is None else
              f"{entry['exposure_ms']:g} ms", "answers": entry["error"]["n"], "errors": entry["error"]["value"],
              **dict(zip(("low", "high"), entry["error"]["interval"] or (None, None), strict=True)),

@@ -6,7 +6,7 @@
     pictures/<run>/variants/<method>/<layout>/<u>
     pictures/<run>/samples/<method>/<file>      sample pictures of a training
     pictures/<run>/previews/<method>/<layout>   of a reference, JPEG
-    hits/<run>/<study>/<table>/<row>/page       a HIT as a worker sees it, its pictures below .../images/
+    hits/<run>/<study>/<table>/<row>/page       a HIT as a participant sees it, its pictures below .../images/
 
 Each also as `?width=320`: a preview, made smaller where the picture is wider. A picture that cannot be shown is a
 plain sentence with status 404.

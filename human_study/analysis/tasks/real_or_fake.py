@@ -162,6 +162,6 @@ def mean_of_workers(values: np.ndarray) -> Estimate:
     """Mean of one value per worker with Student's t interval."""
     mean = float(np.mean(values))
     if len(values) < 2:
-        return Estimate(mean, note="one worker: how much workers differ cannot be estimated")
+        return Estimate(mean, note="one participant: how much participants differ cannot be estimated")
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))
     return Estimate(mean, (mean - half, mean + half))

@@ -220,9 +220,9 @@ def test_every_output_carries_the_hash_and_the_mark_of_simulation(tmp_path):
     frame = study(platform="sim", exposures=(None, 500.0))
     files = write_analysis(analyse(frame, "crn"), tmp_path)
     names = {file.name for file in files}
-    assert names >= {"report.md", "tables.tex", "preferences.csv", "analysis.json", "workers.csv", "methods.txt",
+    assert names >= {"report.md", "tables.tex", "preferences.csv", "analysis.json", "participants.csv", "methods.txt",
                      "preference-by-exposure.pdf", "preference-by-method.png"}
-    for name in ("report.md", "tables.tex", "preferences.csv", "analysis.json", "workers.csv", "methods.txt"):
+    for name in ("report.md", "tables.tex", "preferences.csv", "analysis.json", "participants.csv", "methods.txt"):
         text = (tmp_path / name).read_text()
         assert "a" * 16 in text, name
         assert "simulated" in text.lower(), name
