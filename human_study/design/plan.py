@@ -22,7 +22,7 @@ NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(41)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
 ENOUGH_POWER = 0.8  # the usual aim
 OTHER_TIME = 0.25  # share by which a pilot's time differs so much that participants should be told
-ENOUGH_STEPS = 100  # trials of a staircase: from 500 to 100 ms it takes 40 in a row that are right
+ENOUGH_STEPS = 150  # trials of a staircase, as in HYPE-time; from 500 to 100 ms it takes 40 in a row that are right
 SMALL_HOURLY = 8.0  # US$; below it Prolific allows no study
 
 
@@ -227,7 +227,7 @@ def warnings(plan: Plan, protocol: Protocol) -> list[str]:
     found += _sentinel_warning(plan.kinds_per_hit.get("perceptual", 0), protocol.rules, plan.sentinel_chance)
     per_staircase = min(cell.judgments // cell.workers for cell in plan.cells)
     if protocol.staircase and per_staircase < ENOUGH_STEPS:
-        found.append(f"{per_staircase} trials per staircase: it takes about {ENOUGH_STEPS} to settle (--set "
+        found.append(f"{per_staircase} trials per staircase, HYPE-time has {ENOUGH_STEPS}: fewer may not settle (--set "
                      "test_trials=N, or fewer methods)")
     if protocol.design == "per-worker" and (asked := protocol.test_trials) != plan.kinds_per_hit["test"]:
         found.append(f"{plan.kinds_per_hit['test']} of {asked} test trials: the largest number with exact balance")

@@ -2,8 +2,7 @@
 
 Texts are those of human_study/design/languages, in the protocol's languages, and whatever the protocol changes in them.
 Presets: `crn2017-unlimited` and `crn2017-timed` (the two experiments of Chen & Koltun 2017, section 5), `lab` (our own
-default), `hype-infinity` and `hype-time` (Zhou et al. 2019) and `ranking`. A YAML
-file with `extends: NAME` changes only what differs.
+default), `hype-infinity` and `hype-time` (Zhou et al. 2019) and `ranking`. A YAML file with `extends: NAME` changes only what differs.
 """
 
 from collections.abc import Sequence
@@ -210,7 +209,7 @@ PROTOCOLS = {protocol.name: protocol for protocol in (
     # 50 photographs and 50 pictures of each method would be HYPE's own number; here all methods share 100
     Protocol(name="hype-infinity", task="real_or_fake", design="per-worker", test_trials=100, sentinels=10, practice=4,
              hits=30, answer_seconds=3.0, min_viewport=(480, 420), limit_minutes=30),
-    # a staircase needs about 100 trials to settle; those of all methods run side by side
+    # the paper's staircases have 150 trials; those of all methods run side by side, so 300 are enough for two methods
     Protocol(name="hype-time", task="real_or_fake", design="per-worker", test_trials=300, sentinels=10, practice=4,
              hits=30, staircase=Staircase(), answer_seconds=2.0, min_viewport=(480, 420), limit_minutes=60),
     # five sentinels, all to be right: somebody guessing passes in 3 % of cases with two pictures, in 0.4 % with three

@@ -2,7 +2,7 @@
 
 HYPE-infinity: the share of errors over as many photographs as pictures of a method; one half is what chance gives, so
 nobody can tell them apart. HYPE-time: the exposure at which a staircase settles, the commonest one of a worker's, in
-mean over the workers.
+mean over the workers (the paper's workers have three staircases for one model, of which the mean is taken first).
 """
 
 import math
