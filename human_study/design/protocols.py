@@ -2,7 +2,8 @@
 
 Texts are those of human_study/design/languages, in the protocol's languages, and whatever the protocol changes in them.
 Presets: `crn2017-unlimited` and `crn2017-timed` (the two experiments of Chen & Koltun 2017, section 5), `lab` (our own
-default), `hype-infinity` and `hype-time` (Zhou et al. 2019) and `ranking`. A YAML file with `extends: NAME` changes only what differs.
+default), `hype-infinity` and `hype-time` (Zhou et al. 2019) and `ranking`. A YAML file with `extends: NAME` changes
+only what differs.
 """
 
 from collections.abc import Sequence

@@ -52,7 +52,7 @@ def test_a_staircase_settles_at_three_of_four():
     assert [stairs.level(right) for right in ([], [True], [False], [True, False])] == [500, 490, 530, 520]
     assert stairs.level([True] * 99) == 100 and stairs.level([False] * 99) == 1000
     assert stairs.level([True, True, True, False] * 25) == 500
-    literal = Staircase(down_ms=30, up_ms=10)  # the steps as the paper's sentence has them: two of three right, and down
+    literal = Staircase(down_ms=30, up_ms=10)  # as the paper's sentence has them: two of three right, and down
     assert literal.level([True, True, False] * 50) == literal.shortest_ms + 10
     with pytest.raises(InputError, match="start_ms lies between"):
         load_protocol("hype-time", ["staircase.start_ms=50"])
