@@ -9,7 +9,7 @@ from human_study.server.export import export_responses
 from tests.human_study.batch import windows
 from tests.human_study.batch.visits import TIMED
 
-SESSION = [*TIMED, "practice=1", "feedback=true", "break_every=3", "questions=[age, comment]"]
+SESSION = [*TIMED, "practice=1", "feedback=true", "break_every=3", "delay_ms=200", "questions=[age, comment]"]
 ANSWERS = {"question-age": "34"}
 PATIENCE_S = 60.0
 
