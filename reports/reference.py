@@ -10,6 +10,7 @@ images as small JPEG, never a photograph or a layout.
 
 import argparse
 import hashlib
+import json
 import shutil
 import sys
 from collections.abc import Sequence
@@ -21,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from data.errors import InputError, nearest, one_line_errors
-from data.files import atomic_path, read_image, read_json, write_json
+from data.files import atomic_path, read_image, read_json, write_json, write_text
 from evaluation.merge import export_table, summarise_seeds
 from evaluation.rundir import Method, RunDirectory, Score
 from reports.record.pictures import evenly_spaced, image_size
@@ -120,7 +121,8 @@ def write_reference(runs: Sequence[RunDirectory], folder: Path, measurements: Pa
         write_json(folder / "scores" / score.metric / f"{score.method}.json", asdict(score))
     seeds = [_seed(run) for run in runs]
     for seed, table in zip(seeds, tables, strict=True):
-        write_json(folder / "seeds" / f"{seed}.json", table)
+        line = json.dumps(table, separators=(",", ":"), ensure_ascii=False)  # with line breaks twice the size
+        write_text(folder / "seeds" / f"{seed}.json", line + "\n")
     if len(tables) > 1:
         write_json(folder / "seeds.json", summarise_seeds(tables))
     write_json(folder / "methods.json", tables[0]["methods"])
