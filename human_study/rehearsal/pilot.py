@@ -20,17 +20,25 @@ from human_study.table.tasks import RANKING, REAL_OR_FAKE, TASKS, of_task
 LARGEST_SD = 5.0  # of log odds; beyond it every worker, or image, has one answer only
 
 
+class NoSpreads(InputError):
+    """A pilot that says nothing about spreads, and why."""
+
+
 @dataclass(frozen=True)
 class Spreads:
-    """Spreads in log odds, as Plan has them, and what they rest on. seconds: per trial, see `seconds_per_trial`."""
+    """Spreads in log odds, as Plan has them, and what they rest on. seconds: per trial, see `seconds_per_trial`.
 
-    worker_sd: float | None  # both None: staircases, which say nothing about them
+    unknown: why the pilot says nothing about spreads, where a plan would use them.
+    """
+
+    worker_sd: float | None
     image_sd: float | None
     workers: int
     images: int
     judgments: int
     seconds: float | None
     simulated: bool = False
+    unknown: str | None = None
 
     def line(self) -> str:
         found = [] if self.worker_sd is None else [f"spreads of {self.worker_sd:.2f} between participants and "
@@ -38,23 +46,24 @@ class Spreads:
         found += [] if self.seconds is None else [f"{self.seconds:.1f} s per answer"]
         mark = " (SIMULATED, no person judged)" if self.simulated else ""
         return (f"pilot{mark}: {self.judgments} judgments of {self.workers} participants and {self.images} images say "
-                f"{' and '.join(found) or 'nothing that a plan needs'}")
+                f"{' and '.join(found) or 'nothing that a plan needs'}" + (f"; {self.unknown}" if self.unknown else ""))
 
 
 def learned(frame: pd.DataFrame, protocol: Protocol, reference: str) -> Spreads:
-    """What the pilot of a protocol says; with staircases only the time.
+    """What the pilot of a protocol says: where nothing about spreads, the time alone.
 
-    Raises InputError as `spreads` does, and for answers to another task.
+    Raises InputError for answers to another task.
     """
     if others := [task for task in TASKS if task != protocol.task and of_task(frame, task).any()]:
         raise InputError(f"the pilot holds answers of task {others[0]}, protocol {protocol.name} asks {protocol.task}: "
                          "a pilot is of the same task")
-    if not protocol.staircase:
+    try:
         return spreads(frame, reference, protocol.rules, protocol.delay_ms)
-    used = apply_rules(frame, protocol.rules)
-    used = used[used["used"]]
-    return Spreads(None, None, used["worker_id"].nunique(), used["image_id"].nunique(), len(used),
-                   seconds_per_trial(frame, protocol.delay_ms), is_simulated(frame))
+    except NoSpreads as why:
+        used = apply_rules(frame, protocol.rules)
+        used = used[used["used"]]
+        return Spreads(None, None, used["worker_id"].nunique(), used["image_id"].nunique(), len(used),
+                       seconds_per_trial(frame, protocol.delay_ms), is_simulated(frame), None if protocol.staircase else str(why))
 
 
 def spreads(frame: pd.DataFrame, reference: str, rules: QualityRules | None = None, delay_ms: float = 0) -> Spreads:
@@ -63,7 +72,7 @@ def spreads(frame: pd.DataFrame, reference: str, rules: QualityRules | None = No
     The covariance of two judgments of one worker of different images is the variance between workers, that of two
     judgments of one image by different workers the variance between images; pairs that share neither say what is
     expected without. Both are then those of logit P = m + worker + image, the model of the plan.
-    Raises InputError where no worker judged two images, or no image was judged by two workers.
+    Raises NoSpreads for staircases, and where no worker judged two images, or no image was judged by two workers.
     """
     used = _outcomes(apply_rules(frame, rules or QualityRules()), reference)
     cells = [_moments(cell) for _, cell in used.groupby(["condition", used["exposure_req_ms"].fillna(np.inf)],
@@ -101,7 +110,7 @@ def _outcomes(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
     if of_task(frame, REAL_OR_FAKE).any():
         used = judged(frame)
         if used["adaptive"].any():
-            raise InputError("the pilot says nothing about spreads: staircases hold the share of errors where it is")
+            raise NoSpreads("staircases hold the share of errors where it is")
         return used.assign(condition=used["b"])
     return judgments(implied_pairs(frame) if of_task(frame, RANKING).any() else frame, reference)
 
@@ -132,5 +141,5 @@ def _pooled(found: list[tuple[float, float]], what: str) -> float:
     """Mean over the cells, by their pairs."""
     pairs = [count for _, count in found]
     if not sum(pairs):
-        raise InputError(f"the pilot says nothing about spreads: no {what} in one comparison")
+        raise NoSpreads(f"nothing about spreads (assumed ones stay): no {what} in one comparison")
     return float(np.average([value for value, _ in found], weights=pairs))

@@ -9,7 +9,7 @@ import pytest
 
 from data.errors import InputError
 from human_study.__main__ import main
-from human_study.design.plan import latent
+from human_study.design.plan import WORKER_SD, latent
 from human_study.design.protocols import load_protocol
 from human_study.rehearsal.pilot import learned, seconds_per_trial, spreads
 from human_study.rehearsal.power import Design, draw
@@ -124,6 +124,16 @@ def test_pairs_by_hand():
 def test_a_pilot_that_says_nothing_is_refused():
     with pytest.raises(InputError, match="no participant judged two images"):
         spreads(answered(np.array([1, 0]), np.array([0, 1]), np.array([0, 1])), "crn")
+
+
+def test_a_small_pilot_of_many_layouts_gives_its_time_alone(tmp_path, capsys):
+    """Nobody judged what somebody else did."""
+    file = tmp_path / "pilot.csv"
+    write_responses(answered(np.array([1, 0, 1, 1]), np.array([0, 0, 1, 1]), np.arange(4)).assign(rt_ms=9000.0), file)
+    main(["plan", "--layouts", "100", "--methods", "a", "--rounds", "0", "--pilot", str(file)])
+    text = capsys.readouterr().out
+    assert "say 9.0 s per answer; nothing about spreads (assumed ones stay): no image was judged by two" in text
+    assert f"spread (log odds) {WORKER_SD:g} between" in text and "(9 s per answer)" in text
 
 
 def test_a_pilot_is_apart_and_feeds_the_plan(tiny_run, tmp_path, capsys):
