@@ -52,18 +52,24 @@ class Spreads:
 def learned(frame: pd.DataFrame, protocol: Protocol, reference: str) -> Spreads:
     """What the pilot of a protocol says: where nothing about spreads, the time alone.
 
-    Raises InputError for answers to another task.
+    Raises InputError for answers to another task, and of staircases to a protocol without.
     """
     if others := [task for task in TASKS if task != protocol.task and of_task(frame, task).any()]:
         raise InputError(f"the pilot holds answers of task {others[0]}, protocol {protocol.name} asks {protocol.task}: "
                          "a pilot is of the same task")
+    if protocol.staircase:
+        return _time_alone(frame, protocol)
     try:
         return spreads(frame, reference, protocol.rules, protocol.delay_ms)
     except NoSpreads as why:
-        used = apply_rules(frame, protocol.rules)
-        used = used[used["used"]]
-        return Spreads(None, None, used["worker_id"].nunique(), used["image_id"].nunique(), len(used),
-                       seconds_per_trial(frame, protocol.delay_ms), is_simulated(frame), None if protocol.staircase else str(why))
+        return _time_alone(frame, protocol, str(why))
+
+
+def _time_alone(frame: pd.DataFrame, protocol: Protocol, unknown: str | None = None) -> Spreads:
+    used = apply_rules(frame, protocol.rules)
+    used = used[used["used"]]
+    return Spreads(None, None, used["worker_id"].nunique(), used["image_id"].nunique(), len(used),
+                   seconds_per_trial(frame, protocol.delay_ms), is_simulated(frame), unknown)
 
 
 def spreads(frame: pd.DataFrame, reference: str, rules: QualityRules | None = None, delay_ms: float = 0) -> Spreads:
@@ -72,7 +78,8 @@ def spreads(frame: pd.DataFrame, reference: str, rules: QualityRules | None = No
     The covariance of two judgments of one worker of different images is the variance between workers, that of two
     judgments of one image by different workers the variance between images; pairs that share neither say what is
     expected without. Both are then those of logit P = m + worker + image, the model of the plan.
-    Raises NoSpreads for staircases, and where no worker judged two images, or no image was judged by two workers.
+    Raises NoSpreads where no worker judged two images, or no image was judged by two workers, and InputError for
+    staircases.
     """
     used = _outcomes(apply_rules(frame, rules or QualityRules()), reference)
     cells = [_moments(cell) for _, cell in used.groupby(["condition", used["exposure_req_ms"].fillna(np.inf)],
@@ -110,7 +117,7 @@ def _outcomes(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
     if of_task(frame, REAL_OR_FAKE).any():
         used = judged(frame)
         if used["adaptive"].any():
-            raise NoSpreads("staircases hold the share of errors where it is")
+            raise InputError("the pilot says nothing about spreads: staircases hold the share of errors where it is")
         return used.assign(condition=used["b"])
     return judgments(implied_pairs(frame) if of_task(frame, RANKING).any() else frame, reference)
 
