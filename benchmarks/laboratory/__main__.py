@@ -263,7 +263,7 @@ class Laboratory:
         story.answers = len(early)
         story.doubled = int(early.duplicated(["session_id", "trial_index"]).sum()) + int(
             early.groupby("worker_id")["session_id"].nunique().sub(1).sum()) + int(
-            early.groupby("hit_id")["session_id"].nunique().sub(1).sum())
+            early[early["submit_status"].ne("withdrawn")].groupby("hit_id")["session_id"].nunique().sub(1).sum())
         chosen = {(row.session_id, row.trial_index): row.chosen for row in early.itertuples()}
         for person in people:
             story.lost += sum((person.session_id, pair) not in chosen for pair in person.acknowledged)
