@@ -2,18 +2,18 @@
 
 const GAP = 12, CAPTION = 26, LEAST = 320;  // CSS pixels: between panes, below a pane, and the least width of a pane
 
-// Columns and scale that show `count` pictures of [height, width] as large as fits. Above 1 the scale is whole, so
-// that every pixel of a picture is a square of the same size.
+// Columns and scale that show `count` pictures of [height, width] as large as fits, in as few rows as that allows. Above
+// 1 the scale is whole, so that every pixel of a picture is a square of the same size.
 function arrange(count, [height, width], room) {
-  let best = { columns: 1, scale: 0 };
+  let best = { columns: 1, rows: count, scale: 0 };
   for (let columns = 1; columns <= count; columns++) {
     const rows = Math.ceil(count / columns);
     const wide = (room.width - GAP * (columns - 1)) / columns;
     const high = (room.height - GAP * (rows - 1)) / rows - CAPTION;
-    const scale = Math.min(wide / width, Math.max(high / height, Math.min(LEAST, wide) / width));
-    if (scale > best.scale + 1e-9) best = { columns, scale };
+    const fits = Math.min(wide / width, Math.max(high / height, Math.min(LEAST, wide) / width));
+    const scale = fits > 1 ? Math.floor(fits) : fits;
+    if (scale > best.scale + 1e-9 || (scale > best.scale - 1e-9 && rows < best.rows)) best = { columns, rows, scale };
   }
-  if (best.scale > 1) best.scale = Math.floor(best.scale);
   return best;
 }
 
