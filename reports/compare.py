@@ -4,7 +4,7 @@
 
 Without a second argument the reference is the one about the same pictures. Two values differ where their 95 % intervals
 do not overlap; that of a reference with several training seeds reaches from the lowest to the highest of theirs, since
-another seed is what a repetition has too. Scores by another judge or on other features are not compared, and said so;
+another seed is what a repetition has too. Values by another judge or on other features are not compared, and said so;
 a run on other layouts, photographs or sizes is refused.
 """
 
@@ -19,7 +19,7 @@ from typing import Any
 from data.errors import InputError, one_line_errors
 from data.files import atomic_path
 from evaluation.rundir import COMPARED, RunDirectory, Score, Value
-from reports.record.formatting import number_format
+from reports.record.formatting import NumberFormat, number_format
 from reports.record.tables import REFERENCE_ROWS
 from reports.reference import PATHS, Reference, flat, load_reference, matching_reference, pictures_key, reference_names
 
@@ -82,10 +82,14 @@ def compare(run: RunDirectory, reference: Reference) -> Comparison:
     titles = {m.name: m.title for m in [*reference.methods, *run.methods()]} | REFERENCE_ROWS
     rows, left_out = [], _missing(own, known, titles)
     for key in (key for key in known if key in own):
+        title = titles.get(key[1], key[1])
         if different := _different_protocol(own[key], known[key]):
-            left_out.append(f"{key[0]} of {titles.get(key[1], key[1])}: {different}")
-        else:
-            rows += _rows(own[key], known[key], titles.get(key[1], key[1]), reference)
+            left_out.append(f"{key[0]} of {title}: {different}")
+            continue
+        others = _other_extractors(own[key], known[key])
+        if others:
+            left_out.append(f"{key[0]} of {title}: other features ({', '.join(others)})")
+        rows += [row for row in _rows(own[key], known[key], title, reference) if not _is_on(row.own.name, others)]
     if not rows:
         raise InputError(f"{run.path}: nothing can be compared with the reference {reference.name}: "
                          + "; ".join(left_out[:3]))
@@ -105,12 +109,23 @@ def _refuse_other_pictures(run: RunDirectory, reference: Reference) -> None:
 def _different_protocol(own: Score, known: Score) -> str:
     """Why two scores were not measured alike; empty where they were."""
     a, b = own.protocol, known.protocol
-    keys = [key for key in {**b, **a} if key not in OWN and a.get(key) != b.get(key)]
+    keys = [key for key in {**b, **a} if key not in (*OWN, "extractors") and a.get(key) != b.get(key)]
     if not keys:
         return ""
     if keys == ["judge"] or "judge" in keys:
         return "another judge (each run that trains its own has another)"
     return f"measured differently ({', '.join(keys)})"
+
+
+def _other_extractors(own: Score, known: Score) -> list[str]:
+    """Labels of the extractors that are not the same network with the same input in both."""
+    a, b = (score.protocol.get("extractors", {}) for score in (own, known))
+    return [label for label in {**b, **a} if a.get(label) != b.get(label)]
+
+
+def _is_on(value: str, extractors: list[str]) -> bool:
+    """Whether a value such as "FD-judge" or "KD-judge, own photograph left out" is on features of one of them."""
+    return any(value.partition(",")[0].endswith(f"-{label}") for label in extractors)
 
 
 def _missing(own: dict, known: dict, titles: dict[str, str]) -> list[str]:
@@ -129,13 +144,17 @@ def _rows(own: Score, known: Score, title: str, reference: Reference) -> list[Ro
 
 
 def _interval(value: Value, score: Score, reference: Reference) -> tuple[float | None, float | None]:
-    """From the lowest to the highest of the intervals of all seeds that were scored alike."""
-    intervals = [value.interval] if value.interval else []
-    for table in reference.tables:
-        for content in table["scores"]:
-            if (content["metric"], content["method"]) == (score.metric, score.method):
-                intervals += [v["interval"] for v in content["values"] if v["name"] == value.name and v["interval"]]
-    return (min(i[0] for i in intervals), max(i[1] for i in intervals)) if intervals else (None, None)
+    """From the lowest to the highest that the seeds' intervals reach, where they were scored alike; a seed without an
+    interval counts with its value. None where no seed has one."""
+    seeds = [Score.from_json(content) for table in reference.tables for content in table["scores"]
+             if (content["metric"], content["method"]) == (score.metric, score.method)]
+    alike = [seed for seed in seeds if not _different_protocol(seed, score)
+             and not _is_on(value.name, _other_extractors(seed, score))]
+    values = [value, *(there for seed in alike if (there := seed.value(value.name)))]
+    if not any(one.interval for one in values):
+        return None, None
+    reached = [one.interval or (one.value, one.value) for one in values]
+    return min(low for low, _ in reached), max(high for _, high in reached)
 
 
 def _shortened(lines: list[str]) -> list[str]:
@@ -180,8 +199,11 @@ def _sentence(row: Row) -> str:
     return said + (f", that is {row.better}" if row.better else "")
 
 
-def _format(row: Row):
-    return number_format([row.own.value, row.reference, *(row.own.interval or ()), row.low, row.high])
+def _format(row: Row) -> NumberFormat:
+    """Without SI prefixes: in a table of many kinds of values nobody would know which of them has one."""
+    values = [row.own.value, row.reference, *(row.own.interval or ()), row.low, row.high]
+    form = number_format(values)
+    return NumberFormat(1.0, "", 0) if form.prefix else form
 
 
 def _table(rows: Iterable[Row]) -> list[str]:

@@ -1,6 +1,7 @@
 """References: what is kept of runs, what an own run is held against, and what is refused."""
 
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -116,6 +117,32 @@ def test_another_judge_is_said_and_the_rest_compared(reference, runs, tmp_path):
         other.write_score(score)
     with pytest.raises(InputError, match="nothing can be compared with the reference made: .*differently .extractor"):
         compare(other, reference)
+
+
+def on_two_extractors(run: RunDirectory, folder, judge: str, shift: float, interval: bool = True) -> RunDirectory:
+    """A copy whose CRN has a distance of tens of thousands on SqueezeNet beside the one on its own judge."""
+    copy = altered(run, folder, 0)
+    score = next(score for score in copy.scores("distances") if score.method == "crn")
+    value = score.values[0]
+    between = (20000 + shift - 10, 20000 + shift + 10) if interval else None
+    score.values.append(replace(value, name="FD-SqueezeNet", value=20000 + shift, interval=between))
+    score.protocol["extractors"] = {"judge": {"sha256": judge}, "SqueezeNet": {"sha256": "the same"}}
+    copy.write_score(score)
+    return copy
+
+
+def test_features_that_both_have_are_compared(runs, tmp_path, capsys):
+    first = on_two_extractors(runs[0], tmp_path / "first", "one", 0)
+    second = on_two_extractors(runs[0], tmp_path / "second", "two", 30, interval=False)
+    made = write_reference([first, second], tmp_path / "made")
+    own = on_two_extractors(runs[0], tmp_path / "own", "three", 25)
+    rows = {row.own.name: row for row in compare(own, load_reference(made)).rows if row.method == "crn"}
+    assert "FD-judge" not in rows
+    found = rows["FD-SqueezeNet"]
+    assert (found.low, found.high, found.verdict) == (19990, 20030, "within")  # a seed without interval: its value
+    comparing.main([str(own.path), str(made)])
+    shown = capsys.readouterr().out
+    assert "20025 [20015, 20035]  20000 [19990, 20030]" in shown and "distances of CRN: other features (judge)" in shown
 
 
 def test_methods_and_settings_that_differ_are_named(reference, runs, tmp_path):
