@@ -138,6 +138,7 @@ def test_window_too_small(visit):
     v = visit().begin()
     v.ready(0)
     v.page.set_viewport_size({"width": 800, "height": 600})
+    v.page.wait_for_selector(".cover", state="visible")  # the page hears of its new size a little later
     assert "900 × 500" in v.page.inner_text(".cover")
     v.page.keyboard.press("ArrowLeft")
     v.page.wait_for_timeout(150)
