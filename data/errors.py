@@ -3,8 +3,11 @@
 import contextlib
 import difflib
 import errno
+import os
 import sys
 from collections.abc import Iterable, Iterator
+
+BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
 class InputError(Exception):
@@ -27,10 +30,16 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def one_line_errors(program: str) -> Iterator[None]:
     """Turn InputError and the system's refusal of a file into one line on stderr and exit code 2.
 
-    Other exceptions are bugs and pass.
+    Output that nobody reads any more, as with `| head`, ends the program without a word, with the exit code that shells
+    give a program ended by SIGPIPE. Other exceptions are bugs and pass.
     """
     try:
         yield
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not _unread():
+            raise
+        sys.exit(BROKEN_PIPE)
     except InputError as error:
         sys.exit(_fail(program, str(error)))
     except OSError as error:
@@ -42,6 +51,16 @@ def one_line_errors(program: str) -> Iterator[None]:
         in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
         why = "a file stands where a folder is expected" if in_the_way else error.strerror
         sys.exit(_fail(program, f"{error.filename}: {why}"))
+
+
+def _unread() -> bool:
+    """Whether nobody reads the standard output any more; what is left for it is then thrown away."""
+    try:
+        os.write(sys.stdout.fileno(), b"\n")
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return True
+    return False
 
 
 def _fail(program: str, message: str) -> int:

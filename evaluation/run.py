@@ -64,10 +64,10 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     args = parser().parse_args(argv)
-    if args.list:
-        print(listing())
-        return 0
     with one_line_errors("evaluation.run"):
+        if args.list:
+            print(listing())
+            return 0
         from evaluation.job import run  # every room of the house, and torch: seconds
         return run(args, shlex.join(["python", "-m", "evaluation.run", *argv]))
 

@@ -112,7 +112,7 @@ def _different_protocol(own: Score, known: Score) -> str:
     keys = [key for key in {**b, **a} if key not in (*OWN, "extractors") and a.get(key) != b.get(key)]
     if not keys:
         return ""
-    if keys == ["judge"] or "judge" in keys:
+    if "judge" in keys:
         return "another judge (each run that trains its own has another)"
     return f"measured differently ({', '.join(keys)})"
 

@@ -1,6 +1,8 @@
 """What the system refuses: one line that names the file, and nothing half written."""
 
 import os
+import subprocess
+import sys
 
 import pytest
 
@@ -37,6 +39,16 @@ def test_errors_that_name_no_file_are_bugs_and_pass():
         raise ConnectionResetError(104, "Connection reset by peer")
     with pytest.raises(InputError):
         raise InputError("outside of the command line it is an exception like others")
+
+
+@pytest.mark.parametrize("count", [1, 10**6])
+def test_output_that_nobody_reads_ends_the_program_quietly(count):
+    code = f"from data.errors import one_line_errors\nwith one_line_errors('program'):\n    print('x' * {count})"
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run([sys.executable, "-c", code], stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")
 
 
 def test_a_folder_where_a_file_is_to_be_written(capsys, tmp_path):
