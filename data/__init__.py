@@ -85,7 +85,7 @@ def open_dataset(config: "DataConfig", split: str, seed: int, cache_bytes: int =
     if split not in SPLITS:
         raise InputError(f"unknown split '{split}': {nearest(split, SPLITS)}")
     dataset = DATASETS[config.dataset](config, split, seed)
-    return Cached(dataset) if memory_bound(dataset) <= cache_bytes else dataset
+    return Cached(dataset, config.dataset in RENDERED) if memory_bound(dataset) <= cache_bytes else dataset
 
 
 def _counted(dataset: PairDataset, count: int | None, split: str, path: str) -> PairDataset:

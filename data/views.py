@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from data.labels import LabelSpace
 from data.pairs import Pair, PairDataset
+from data.processes import map_in_processes
 
 BYTES_PER_PIXEL = 5  # photo 3, layout 1, instances 1
 
@@ -36,8 +37,9 @@ class Cached:
     copies, so with data-loading processes call `fill()` before they are forked.
     """
 
-    def __init__(self, dataset: PairDataset):
-        self.dataset = dataset
+    def __init__(self, dataset: PairDataset, computed: bool = False):
+        """computed: pairs are made in Python, which keeps a core busy, rather than read from files."""
+        self.dataset, self.computed = dataset, computed
         self.labels: LabelSpace = dataset.labels
         self.size = dataset.size
         self._pairs: list[Pair | None] = [None] * len(dataset)
@@ -54,11 +56,21 @@ class Cached:
             pair = self._pairs[index] = self.dataset[index]
         return pair
 
+    @property
+    def full(self) -> bool:
+        return all(pair is not None for pair in self._pairs)
+
     def fill(self, threads: int | None = None) -> "Cached":
         """Read everything now, which also finds every broken file now. threads: None is one per core.
 
-        Decoding and resizing run outside Python's lock. Raises InputError as reading does.
+        Decoding and resizing run outside Python's lock; what is computed is shared by processes instead. Raises
+        InputError as reading does.
         """
+        if self.computed:
+            missing = [index for index, pair in enumerate(self._pairs) if pair is None]
+            for index, pair in zip(missing, map_in_processes(self.dataset.__getitem__, missing, threads), strict=True):
+                self._pairs[index] = pair
+            return self
         with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
             for _ in pool.map(self.__getitem__, range(len(self))):
                 pass

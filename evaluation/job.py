@@ -55,8 +55,9 @@ class Job:
     """One call of the main job: its preset, its run directory, and the networks it trains."""
 
     def __init__(self, preset: Preset, out: Path, images: list[tuple[str, str]], executor: str = "auto",
-                 jobs: int | None = None):
-        self.preset, self.images = preset, images
+                 jobs: int | None = None, synthesize: bool = False):
+        """synthesize: a method's images are made as soon as it is trained; the stage finds them there."""
+        self.preset, self.images, self.straight_on = preset, images, synthesize
         self.run = RunDirectory(out)
         self.display = Display()
         self.suite = Suite(preset, out, self.display.show)
@@ -89,7 +90,7 @@ class Job:
         """Every method of the preset, on the one harness, each with the same budget."""
         precision, why = choose_precision(self.preset.training.precision, self.suite.device)
         say(f"methods are trained in {precision} ({why}), judge and loss networks in float32")
-        for _, described in self.executor.train(self.preset.methods):
+        for _, described in self.executor.train(self.preset.methods, self.straight_on):
             about = Method(**described)
             if self.suite.group.leads:
                 self.run.write_method(about)
@@ -331,7 +332,7 @@ def run(args: Namespace, command: str) -> int:
         out = Path(args.out or Path("runs") / Path(args.preset).stem)
         torch.set_num_threads(whole_number("OMP_NUM_THREADS", os.cpu_count() or 1, least=1))
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped like by Ctrl-C: what is running is saved
-        job = Job(preset, out, images, args.executor, args.jobs)
+        job = Job(preset, out, images, args.executor, args.jobs, {"train", "synthesize"} <= set(stages))
         with sole_use(out) if is_first_process() else nullcontext():
             if job.has_dataset():  # a folder is claimed only for data that can be opened, and not for two
                 job.check_images()

@@ -19,6 +19,7 @@ from data import FIXED_NETWORKS, open_dataset, rendered
 from data.errors import InputError
 from data.files import fingerprint, read_json, write_json
 from data.pairs import PairDataset, pairs_key
+from data.views import Cached
 from models.fixed import misfit, read_card, read_network
 from models.objectives import PerceptualObjective, calibration_step, plan_calibration
 from models.perceptual import PerceptualNet, tensor_hashes, weights_sha256
@@ -99,6 +100,12 @@ class Suite:
     @cached_property
     def val(self) -> PairDataset:
         return open_dataset(self.preset.data, "val", self.preset.data.seed)
+
+    def scenes_in_memory(self) -> Cached | None:
+        """The training pairs, where they took long to make and have all been made: other processes need not do it
+        again."""
+        train = self.__dict__.get("train")
+        return train if isinstance(train, Cached) and train.computed and train.full else None
 
     @property
     def classes(self) -> int:

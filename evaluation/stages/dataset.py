@@ -7,6 +7,7 @@ from data.check.balance import check_balance, count_classes
 from data.errors import InputError
 from data.files import atomic_path, fingerprint, read_made, write_json, write_png
 from data.pairs import PairDataset, pairs_key
+from data.views import Cached
 from evaluation.measuring.images import pixel_hash
 from evaluation.measuring.leaks import THUMBNAIL, thumbnail, training_photographs
 from evaluation.rundir import RunDirectory
@@ -68,6 +69,9 @@ def write_dataset(run: RunDirectory, config: DataConfig, train: PairDataset, val
 
     Returns doubts about the layouts, one line each. Raises InputError where a split is void or one class as a whole.
     """
+    for split in (val, train):
+        if isinstance(split, Cached):
+            split.fill()
     write_json(run.dataset / "labels.json", val.labels.to_json())
     modes, counts = {}, np.zeros(len(val.labels), np.int64)
     for index in range(len(val)):

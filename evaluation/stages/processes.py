@@ -5,17 +5,12 @@ other at every operation; two processes use two cores fully. With one thread eac
 of cores.
 """
 
-import multiprocessing
 import os
 import signal
-import sys
-import threading
-import time
 import traceback
-import types
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnContext
 from pathlib import Path
@@ -24,6 +19,8 @@ from typing import Any
 import torch
 
 from data.errors import InputError
+from data.processes import SPAWN, end_with_parent, inherited
+from data.views import Cached
 from evaluation.stages.tasks import Task, TaskExecutor, is_done, precision_of
 from presets.schema import Preset
 from training.harness import Interrupted
@@ -38,18 +35,21 @@ class Worker:
     """A process, and what it is at work on: the name of a task, or None. Its end shows as the end of the connection,
     which nobody else holds."""
 
-    def __init__(self, context: SpawnContext, preset: Preset, folder: Path, threads: int):
+    def __init__(self, context: SpawnContext, preset: Preset, folder: Path, threads: int, train: Cached | None = None):
+        """train: pairs that are in memory already."""
         self.connection, theirs = context.Pipe()
         self.process = context.Process(target=_work, args=(theirs, preset.model_dump(), str(folder), threads),
                                        daemon=True)
         self.process.start()
         theirs.close()
         self.name: str | None = None
+        self._train = train
 
     def begin(self, task: Task, name: str) -> None:
         self.name = name
         with suppress(BrokenPipeError):  # a process that ended meanwhile: `receive` says so
-            self.connection.send((task, name))
+            self.connection.send((task, name, self._train))
+        self._train = None  # sent once
 
     def receive(self) -> Position | tuple[BaseException | None, Any] | None:
         """Where its training stands, or error and result of the task. None: the process has ended."""
@@ -72,7 +72,7 @@ class ProcessExecutor(TaskExecutor):
         self.preset.training.workers = 0  # each process reads its own pairs: as a daemon it may have no children
         self.jobs, self.threads = jobs or min(os.cpu_count() or 1, JOBS), threads
         self.workers: list[Worker] = []
-        self.context = multiprocessing.get_context("spawn")  # a forked torch may hang in its parent's locks
+        self.context = SPAWN
 
     def map(self, task: Task, names: list[str]) -> Iterator[tuple[str, Any]]:
         """(name, result) as they are done. Raises what a task raises, after the others have saved their state."""
@@ -104,9 +104,10 @@ class ProcessExecutor(TaskExecutor):
         """Names to workers that have none; as many workers as there are jobs, and no more than there is work."""
         self.workers = [worker for worker in self.workers if worker.name or worker.process.is_alive()]
         idle = [worker for worker in self.workers if not worker.name]
-        with _inherited(self.threads):
+        with inherited(self.threads):
             while len(idle) < len(waiting) and len(self.workers) < self.jobs:
-                idle.append(Worker(self.context, self.preset, self.folder, self.threads))
+                idle.append(Worker(self.context, self.preset, self.folder, self.threads,
+                                   self.suite.scenes_in_memory()))
                 self.workers.append(idle[-1])
         for worker in idle[: len(waiting)]:
             worker.begin(task, waiting.popleft())
@@ -149,32 +150,10 @@ def _end(code: int) -> str:
     return f"ended with exit code {code}, see its own words above; {kept}: start the same command again to go on"
 
 
-@contextmanager
-def _inherited(threads: int) -> Iterator[None]:
-    """What workers take over at their start: threads of torch, and Ctrl-C left to the parent, who stops them.
-
-    Not the parent's main module, which multiprocessing runs in every child: that may be a notebook, the app's script or
-    a script without `if __name__ == "__main__"`, and tasks are never of it.
-    """
-    before, on_interrupt = os.environ.get("OMP_NUM_THREADS"), signal.getsignal(signal.SIGINT)
-    main = sys.modules["__main__"]
-    os.environ["OMP_NUM_THREADS"] = str(threads)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.modules["__main__"] = types.ModuleType("__main__")
-    try:
-        yield
-    finally:
-        sys.modules["__main__"] = main
-        signal.signal(signal.SIGINT, on_interrupt)
-        del os.environ["OMP_NUM_THREADS"]
-        if before is not None:
-            os.environ["OMP_NUM_THREADS"] = before
-
-
 def _work(connection: Connection, preset: dict[str, Any], folder: str, threads: int) -> None:
     """A worker: tasks until it is stopped. Whatever it fails on travels to the parent."""
     torch.set_num_threads(threads)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     try:
         suite = Suite(Preset.model_validate(preset), Path(folder), connection.send)
         while _answered(connection, suite):
@@ -187,7 +166,9 @@ def _work(connection: Connection, preset: dict[str, Any], folder: str, threads: 
 
 def _answered(connection: Connection, suite: Suite) -> bool:
     """Do the next task. A stopped worker takes no other one."""
-    task, name = connection.recv()
+    task, name, train = connection.recv()
+    if train is not None:
+        suite.train = train
     try:
         connection.send((None, task(suite, name)))
     except (Exception, SystemExit) as error:
@@ -201,11 +182,3 @@ def _told(error: BaseException, name: str) -> BaseException:
     if isinstance(error, (Interrupted, InputError, OSError)):
         return error
     return RuntimeError(f"{name}: {traceback.format_exc()}")
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed must not go on writing beside the parent's next run."""
-    parent = multiprocessing.parent_process()
-    while parent is not None and parent.is_alive():
-        time.sleep(0.2)
-    os._exit(1)  # as hard as the parent's end: checkpoints are whole at any moment

@@ -31,8 +31,17 @@ def synthesize_method(suite: Suite, name: str) -> bool:
     return not done
 
 
+def train_and_synthesize(suite: Suite, name: str) -> dict[str, Any]:
+    """As train_method. Where both are wanted, no process waits between them for the slowest training."""
+    described = train_method(suite, name)
+    synthesize_method(suite, name)
+    return described
+
+
 def is_done(suite: Suite, task: Task, name: str) -> bool:
     """Whether a task would only find its work done."""
+    if task is train_and_synthesize:
+        return all(is_done(suite, part, name) for part in (train_method, synthesize_method))
     if task is synthesize_method:
         return is_synthesized(RunDirectory(suite.folder), name, suite.preset.seed)
     return is_complete(suite.method_folder(name) if task is train_method else suite.network_folder(name))
@@ -49,14 +58,14 @@ class TaskExecutor:
     def __init__(self, suite: Suite):
         self.suite, self.preset, self.folder = suite, suite.preset, suite.folder.resolve()
 
-    def train(self, methods: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    def train(self, methods: list[str], synthesize: bool = False) -> Iterator[tuple[str, dict[str, Any]]]:
         """The networks that losses share and the judge, as far as the run makes them, each once; then (name, what a
-        table says) of every method."""
+        table says) of every method. synthesize: its images of the validation layouts at once, too."""
         roles = set().union(*(needed_networks(method_spec(name, self.preset)) for name in methods))
         judge = {"judge"} if self.preset.score.judge.kind == "trained" else set()
         for _ in self.map(train_network, sorted(filter(self.suite.trains, roles | judge))):
             pass
-        return self.map(train_method, methods)
+        return self.map(train_and_synthesize if synthesize else train_method, methods)
 
     def map(self, task: Task, names: list[str]) -> Iterator[tuple[str, Any]]:
         """(name, result) as they are done."""

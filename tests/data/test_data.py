@@ -20,6 +20,7 @@ from data.errors import InputError
 from data.files import png_bit_depth, read_image, read_json, read_yaml, write_json, write_png
 from data.label_file import palette, read_label_file
 from data.photographs import make_pair
+from data.street import Street
 from data.views import Cached, Subset, memory_bound
 from presets.schema import DataConfig
 
@@ -141,6 +142,16 @@ def test_filling_with_threads_reads_the_same_and_stops_at_a_broken_file(own_pair
     file.write_bytes(file.read_bytes()[:60])
     with pytest.raises(InputError, match="c.png: broken or truncated"):
         Cached(plain).fill(threads=4)
+
+
+def test_scenes_rendered_in_several_processes_are_the_same():
+    street = open_dataset(DataConfig(dataset="street", size=[32, 64], train=20), "train", seed=3)
+    assert not street.full and street.fill(threads=2).full
+    own = Street("train", street.size, 20, 3)
+    for index in (0, 15, 19):  # of two parts that travel together
+        np.testing.assert_array_equal(street[index].photo, own[index].photo)
+        np.testing.assert_array_equal(street[index].layout, own[index].layout)
+        assert street[index].name == own.name(index) and street[index].modes == own[index].modes
 
 
 def test_a_part_of_a_split_is_spread_evenly(own_pairs):

@@ -15,8 +15,8 @@ from data.errors import InputError
 from evaluation.rundir import RunDirectory
 from evaluation.stages.dataset import write_dataset
 from evaluation.stages.executor import EXECUTORS, LocalExecutor, RayExecutor, make_executor
-from evaluation.stages.processes import FAULTS, ProcessExecutor, _end
-from evaluation.stages.tasks import synthesize_method
+from evaluation.stages.processes import FAULTS, ProcessExecutor, _answered, _end
+from evaluation.stages.tasks import is_done, synthesize_method
 from presets.schema import Preset
 from training import checkpoint
 from training.harness import CHECKPOINT
@@ -106,6 +106,32 @@ def test_a_gpu_that_the_cluster_lacks(tmp_path, local_ray):
     suite.preset.device = "cuda"
     with pytest.raises(InputError, match="the Ray cluster has no GPU"):
         RayExecutor(suite)
+
+
+def test_images_straight_after_each_training_in_processes_that_render_nothing(tmp_path):
+    alone = Suite(preset(), tmp_path / "alone")
+    expected = dict(LocalExecutor(alone).train(METHODS))
+    suite = Suite(preset(), tmp_path / "processes")
+    run = RunDirectory(suite.folder)
+    assert suite.scenes_in_memory() is None
+    write_dataset(run, suite.preset.data, suite.train, suite.val)
+    assert suite.scenes_in_memory() is suite.train
+    executor = ProcessExecutor(suite, 2)
+    done = dict(executor.train(METHODS, synthesize=True))
+    executor.close()
+    assert set(done) == set(expected) and all(is_done(suite, synthesize_method, name) for name in METHODS)
+    for name in METHODS:
+        whole, apart = weights(tmp_path / "alone", name), weights(tmp_path / "processes", name)
+        assert all(torch.equal(whole[key], apart[key]) for key in whole)
+        assert len(list((run.method_folder(name) / "images").glob("*.png"))) == 4
+
+
+def test_a_process_takes_the_scenes_that_it_is_sent():
+    sent, heard, suite = object(), [], types.SimpleNamespace(train=None)
+    messages = iter([(lambda suite, name: suite.train, "crn", sent), (lambda suite, name: suite.train, "unet", None)])
+    connection = types.SimpleNamespace(recv=lambda: next(messages), send=heard.append)
+    assert _answered(connection, suite) and _answered(connection, suite)
+    assert heard == [(None, sent), (None, sent)]
 
 
 def on_a_cpu_with_bad_kernels(folder, precision="bf16") -> Suite:
