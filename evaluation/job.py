@@ -94,7 +94,8 @@ class Job:
             about = Method(**described)
             if self.suite.group.leads:
                 self.run.write_method(about)
-            say(f"{about.title}: {about.images_seen} images seen, {about.training_seconds:.0f} s")
+            made = f", images in {self.run.method_folder(about.name) / 'images'}" if self.straight_on else ""
+            say(f"{about.title}: {about.images_seen} images seen, {about.training_seconds:.0f} s{made}")
 
     def synthesize(self) -> None:
         """Every method's images of the same validation layouts."""
