@@ -54,12 +54,12 @@ def synthesize(run: RunDirectory, method: str, seed: int, device: str = "cpu", g
         for name, pictures in zip(batch, images[:, described["order"]], strict=True):
             _write(run, method, name, pictures)
     group.barrier()
-    if not group.leads:
-        return
-    layout = one_hot(_layouts(run, names[:1]).to(device), described["classes"])
-    write_cost(run, method, measure(generator, layout))
-    write_json(run.method_folder(method) / MARKER, {"fingerprint": synthesis_key(run, method, seed),
-                                                    "images_per_layout": described["images"]})
+    if group.leads:
+        layout = one_hot(_layouts(run, names[:1]).to(device), described["classes"])
+        write_cost(run, method, measure(generator, layout))
+        write_json(run.method_folder(method) / MARKER, {"fingerprint": synthesis_key(run, method, seed),
+                                                        "images_per_layout": described["images"]})
+    group.barrier()  # whoever looks for the marker next finds it
 
 
 def _batches(run: RunDirectory, generator: nn.Module, classes: int, batches: list[list[str]],
