@@ -60,18 +60,18 @@ class Cached:
     def full(self) -> bool:
         return all(pair is not None for pair in self._pairs)
 
-    def fill(self, threads: int | None = None) -> "Cached":
-        """Read everything now, which also finds every broken file now. threads: None is one per core.
+    def fill(self, workers: int | None = None) -> "Cached":
+        """Read everything now, which also finds every broken file now. workers: None is one per core.
 
-        Decoding and resizing run outside Python's lock; what is computed is shared by processes instead. Raises
-        InputError as reading does.
+        They are threads, since decoding and resizing run outside Python's lock, or processes for what is computed.
+        Raises InputError as reading does.
         """
         if self.computed:
             missing = [index for index, pair in enumerate(self._pairs) if pair is None]
-            for index, pair in zip(missing, map_in_processes(self.dataset.__getitem__, missing, threads), strict=True):
+            for index, pair in zip(missing, map_in_processes(self.dataset.__getitem__, missing, workers), strict=True):
                 self._pairs[index] = pair
             return self
-        with ThreadPoolExecutor(threads or os.cpu_count()) as pool:
+        with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
             for _ in pool.map(self.__getitem__, range(len(self))):
                 pass
         return self

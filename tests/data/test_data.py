@@ -136,17 +136,17 @@ def test_cache_stays_within_its_stated_bound(own_pairs):
 
 def test_filling_with_threads_reads_the_same_and_stops_at_a_broken_file(own_pairs):
     plain = open_dataset(config("folder", own_pairs), "train", seed=0, cache_bytes=0)
-    filled = Cached(plain).fill(threads=4)
+    filled = Cached(plain).fill(workers=4)
     assert all(np.array_equal(filled[i].photo, plain[i].photo) for i in range(3))
     file = own_pairs / "photos" / "train" / "c.png"
     file.write_bytes(file.read_bytes()[:60])
     with pytest.raises(InputError, match="c.png: broken or truncated"):
-        Cached(plain).fill(threads=4)
+        Cached(plain).fill(workers=4)
 
 
 def test_scenes_rendered_in_several_processes_are_the_same():
     street = open_dataset(DataConfig(dataset="street", size=[32, 64], train=20), "train", seed=3)
-    assert not street.full and street.fill(threads=2).full
+    assert not street.full and street.fill(workers=2).full
     own = Street("train", street.size, 20, 3)
     for index in (0, 15, 19):  # of two parts that travel together
         np.testing.assert_array_equal(street[index].photo, own[index].photo)

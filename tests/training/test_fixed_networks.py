@@ -69,7 +69,7 @@ def test_the_three_networks_fit_into_ten_megabytes_and_share_no_scenes():
 
 
 def test_rendering_does_not_depend_on_the_number_of_processes():
-    request = Request("train", (32, 64), 10, 5, 2)
+    request = Request("train", (32, 64), 20, 5, 2)  # more than travel together to one process
     one, two = render(request, 1), render(request, 2)
     assert np.array_equal(one.photos, two.photos) and np.array_equal(one.layouts, two.layouts)
     assert not np.array_equal(one.photos[0, 0], one.photos[0, 1])

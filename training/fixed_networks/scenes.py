@@ -1,18 +1,16 @@
 """Scenes rendered in parallel processes into memory. Free of torch, so that the processes are light."""
 
-import multiprocessing
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
 
+from data.processes import map_in_processes
 from data.street import CAR_COLOURS, SHADES, STREET, Street
 from data.street.appearance import LEAVES
 from data.street.dataset import RGB
 
-CHUNK = 8  # layouts per task of a process
 LABELS = STREET
 VERSION = Street.version
 LEAF_SHADES = (.7, .85, 1., 1.15, 1.3)
@@ -47,35 +45,21 @@ def render(request: Request, workers: int) -> Scenes:
     """All scenes of a request, in their order, whatever the number of processes."""
     shape = request.count, request.draws + request.repainted, 3, *request.size
     photos, layouts = np.empty(shape, np.uint8), np.empty((request.count, *request.size), np.uint8)
-    done = 0
-    for part, labels in _parts(request, workers):
-        photos[done : done + len(part)], layouts[done : done + len(part)] = part, labels
-        done += len(part)
+    scenes = map_in_processes(partial(_render_scene, request), range(request.count), workers)
+    for i, (drawn, layout) in enumerate(scenes):
+        photos[i], layouts[i] = drawn, layout
     return Scenes(photos, layouts)
 
 
-def _parts(request: Request, workers: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    starts = range(0, request.count, CHUNK)
-    if workers <= 1:
-        yield from map(partial(_render_chunk, request), starts)
-        return
-    # fork: nothing has been computed yet, and spawned processes would import torch again, each for seconds
-    with ProcessPoolExecutor(workers, multiprocessing.get_context("fork")) as pool:
-        yield from pool.map(partial(_render_chunk, request), starts)
-
-
-def _render_chunk(request: Request, start: int) -> tuple[np.ndarray, np.ndarray]:
+def _render_scene(request: Request, index: int) -> tuple[np.ndarray, np.ndarray]:
     dataset = Street(request.split, request.size, request.count, request.seed)
-    photos, layouts = [], []
-    for i in range(start, min(start + CHUNK, request.count)):
-        own = dataset[i]
-        photos.append([own.photo, *(dataset.redraw(i, d).photo for d in range(request.draws - 1))])
-        if request.repainted:
-            rng = np.random.default_rng([request.seed, i])
-            paints, leaves = unknown(rng, list(CAR_COLOURS.values()), SHADES), unknown(rng, LEAVES, LEAF_SHADES)
-            photos[-1].append(dataset.repaint(i, request.draws, paints, leaves))
-        layouts.append(own.layout)
-    return np.array(photos), np.array(layouts)
+    own = dataset[index]
+    photos = [own.photo, *(dataset.redraw(index, d).photo for d in range(request.draws - 1))]
+    if request.repainted:
+        rng = np.random.default_rng([request.seed, index])
+        paints, leaves = unknown(rng, list(CAR_COLOURS.values()), SHADES), unknown(rng, LEAVES, LEAF_SHADES)
+        photos.append(dataset.repaint(index, request.draws, paints, leaves))
+    return np.array(photos), own.layout
 
 
 def unknown(rng: np.random.Generator, known: Sequence[RGB], shades: Sequence[float], count: int = 12) -> list[RGB]:
