@@ -16,6 +16,7 @@ RECENT = 120  # seconds since a log grew for its training to count as running
 EVERY = 5  # seconds between looks while one runs
 AXES = ("step", "images", "seconds")
 POINTS = 1500  # of a curve on the page; longer logs are thinned
+PLOT, LEGEND_ROW = 340, 24  # pixels of height: of the curves with their axis, of each line below them
 
 
 def show(source: Source) -> None:
@@ -87,7 +88,8 @@ def _curves(frames: dict[str, pd.DataFrame], term: str, axis: str, logarithmic: 
         alt.X("x:Q", title=axis), alt.Y("y:Q", title=term, scale=scale),
         alt.Color("method:N", title=None, legend=alt.Legend(orient="bottom", labelLimit=300, columns=1)),
         tooltip=["method", "x", alt.Tooltip("y:Q", format=".4g")])
-    st.altair_chart(chart.properties(height=340), alt=f"{term} of each method over {axis}")
+    height = PLOT + LEGEND_ROW * data["method"].nunique()  # of both: the legend takes its rows from the plot
+    st.altair_chart(chart.properties(height=height), alt=f"{term} of each method over {axis}")
     st.caption("A loss weighted by its calibration jumps where the calibration ends. Losses of different objectives "
                "cannot be compared with each other, only with themselves over time.")
 
