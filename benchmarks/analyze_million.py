@@ -14,7 +14,7 @@ import pandas as pd
 
 from human_study.analysis.outputs import write_analysis
 from human_study.analysis.results import analyse
-from human_study.table.responses import make_responses, read_responses, write_responses
+from human_study.responses.table import make_responses, read_responses, write_responses
 
 BASELINES = np.array(["image_space", "gan_segmentation", "pix2pix", "encoder_decoder", "full_resolution"])
 IMAGES, PER_WORKER = 500, 100

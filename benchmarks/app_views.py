@@ -29,7 +29,7 @@ import numpy as np
 
 from data.errors import InputError, one_line_errors
 from data.files import write_json, write_png
-from evaluation.rundir import PHOTOS, Method, RunDirectory, Score, Value
+from evaluation.run_directory import PHOTOS, Method, RunDirectory, Score, Value
 
 ROOT = Path(__file__).resolve().parents[1]
 WORD = "alone"

@@ -20,8 +20,8 @@ from models.crn import CRN
 from models.fixed import read_network
 from models.layers import one_hot
 from models.objectives import Batch, Content, plan_calibration
-from training.fixed_networks.learning import Pool
-from training.fixed_networks.scenes import LABELS, Request, render
+from tools.fixed_networks.learning import Pool
+from tools.fixed_networks.scenes import LABELS, Request, render
 
 SIZE = (64, 128)
 WIDTHS = [128, 96, 64, 40, 16]  # as in the preset street

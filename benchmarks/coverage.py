@@ -16,11 +16,11 @@ from pathlib import Path
 import numpy as np
 
 from data.files import write_json
-from evaluation.measuring.intervals import Statistic, over_seeds, paired_difference, resample, resample_counts
 from evaluation.metrics import manifolds
 from evaluation.metrics.agreement import agreement
 from evaluation.metrics.distance_formulas import cmmd_terms, frechet_terms, kernel_terms, own_left_out
 from evaluation.metrics.segmentation import pixel_accuracy
+from evaluation.statistics.intervals import Statistic, over_seeds, paired_difference, resample, resample_counts
 
 RESAMPLES = 500
 SIGNIFICANT = 0.05

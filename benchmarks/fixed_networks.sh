@@ -11,7 +11,7 @@ out=${1:?OUT is missing}; minutes=${2:-1.25}; workers=${3:-4}; shift $(($# < 3 ?
 python=${PYTHON:-python}
 export OMP_NUM_THREADS=1
 mkdir -p "$out/weak"
-make() { "$python" -m training.fixed_networks "$1" --out "$2" --minutes "$minutes" --workers "$workers" "${@:4}" >"$3" 2>&1; }
+make() { "$python" -m tools.fixed_networks "$1" --out "$2" --minutes "$minutes" --workers "$workers" "${@:4}" >"$3" 2>&1; }
 make judge "$out" "$out/judge.log" "$@" &
 make segmenter "$out" "$out/segmenter.log" "$@" &
 make perceptual "$out" "$out/perceptual.log" "$@" &

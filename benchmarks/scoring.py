@@ -22,13 +22,13 @@ from safetensors.torch import save_file
 
 from data.files import write_json, write_png
 from data.street import Street
-from evaluation.measuring import measurements
-from evaluation.measuring.context import Context
-from evaluation.measuring.perceptual_distance import PerceptualConsumer
+from evaluation.cache import measurements
+from evaluation.metrics.context import Context
+from evaluation.metrics.perceptual_distance import PerceptualConsumer
 from evaluation.networks.features import Extractor
 from evaluation.networks.judge import TrainedJudge, load_judge
-from evaluation.rundir import Method, RunDirectory
-from evaluation.scores import score_run
+from evaluation.run_directory import Method, RunDirectory
+from evaluation.scoring import score_run
 from models.segmentation import ResidualUNet
 from presets.schema import ExtractorConfig, ScoreConfig
 

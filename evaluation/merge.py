@@ -17,8 +17,8 @@ import numpy as np
 
 from data.errors import InputError, one_line_errors
 from data.files import read_json, write_json
-from evaluation.measuring.intervals import over_seeds, resolution
-from evaluation.rundir import COMPARED, FLOOR, PHOTOS, Method, RunDirectory, Score
+from evaluation.run_directory import COMPARED, FLOOR, PHOTOS, Method, RunDirectory, Score
+from evaluation.statistics.intervals import over_seeds, resolution
 
 FORMAT = "semantic-image-synthesis scores 1"
 COMMON = ("dataset", "N", "image size")  # what a score is about: must be the same for every training seed

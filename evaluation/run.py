@@ -17,7 +17,7 @@ import sys
 from baselines.named import METHODS
 from data import DATASETS
 from data.errors import one_line_errors
-from evaluation.stages import STAGES
+from evaluation.pipeline import STAGES
 from presets.schema import ScoreConfig, preset_names
 
 
@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> int:
         if args.list:
             print(listing())
             return 0
-        from evaluation.job import run  # every room of the house, and torch: seconds
+        from evaluation.pipeline.job import run  # every room of the house, and torch: seconds
         return run(args, shlex.join(["python", "-m", "evaluation.run", *argv]))
 
 

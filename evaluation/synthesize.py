@@ -21,8 +21,8 @@ from data.files import read_image, write_png
 from data.label_file import read_label_file
 from data.labels import LabelSpace
 from data.photographs import at_size, images_by_name, require_folder
-from evaluation.rundir import RunDirectory
-from evaluation.stages.synthesis import batch_size
+from evaluation.pipeline.synthesis import batch_size
+from evaluation.run_directory import RunDirectory
 from models.layers import one_hot
 from training.fabric import resolve_device
 from training.harness import CHECKPOINT, to_uint8

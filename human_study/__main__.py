@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 
 from data.errors import one_line_errors
 from human_study import commands
-from human_study.design.cast import BLURRED
-from human_study.design.plan import IMAGE_SD, PREFERENCE, WORKER_SD
-from human_study.rehearsal.workers import KINDS
+from human_study.simulation.workers import KINDS
+from human_study.trials.cast import BLURRED
+from human_study.trials.plan import IMAGE_SD, PREFERENCE, WORKER_SD
 
 Option = tuple[str, dict[str, Any]]
 

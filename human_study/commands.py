@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from data.errors import InputError
 from data.files import write_json, write_rows
-from evaluation.rundir import RunDirectory
+from evaluation.run_directory import RunDirectory
 from human_study.batch.folder import (
     LINKS,
     RESPONSES,
@@ -22,9 +22,9 @@ from human_study.batch.folder import (
     read_batch,
     study_folder,
 )
-from human_study.design.cast import Cast, choose_cast, first_of, fitted
-from human_study.design.protocols import is_file, load_protocol
-from human_study.table.keys import load_key
+from human_study.protocol.protocols import is_file, load_protocol
+from human_study.responses.keys import load_key
+from human_study.trials.cast import Cast, choose_cast, first_of, fitted
 
 if TYPE_CHECKING:
     from human_study.analysis.results import Analysis
@@ -33,14 +33,14 @@ if TYPE_CHECKING:
 # --- before the study ------------------------------------------------------------------------------------------------
 
 def plan(args: Namespace) -> None:
-    from human_study.design.plan import make_plan, plan_text
+    from human_study.trials.plan import make_plan, plan_text
     if not 0 < args.preference < 1:
         raise InputError(f"--preference {args.preference}: expected a share between 0 and 1")
     protocol, cast, layouts, seed = _planned(args)
     answer_seconds = None
     if args.pilot:
-        from human_study.rehearsal.pilot import learned
-        from human_study.table.responses import read_responses
+        from human_study.responses.table import read_responses
+        from human_study.simulation.pilot import learned
         found = learned(read_responses(args.pilot), protocol, cast.reference)
         answer_seconds = found.seconds
         if found.worker_sd is not None:
@@ -49,7 +49,7 @@ def plan(args: Namespace) -> None:
     made = make_plan(protocol, cast, layouts, seed, args.pay, args.pay_per_hour, args.fee, args.preference,
                      args.participant_sd, args.image_sd, answer_seconds)
     if args.rounds and not protocol.staircase:
-        from human_study.rehearsal.power import with_power
+        from human_study.simulation.power import with_power
         made = with_power(made, protocol, cast, layouts, seed, args.rounds)
     print(json.dumps(asdict(made), indent=2) if args.json else plan_text(made, protocol).rstrip("\n"))
 
@@ -70,7 +70,7 @@ def _planned(args: Namespace) -> tuple:
 
 
 def power(args: Namespace) -> None:
-    from human_study.rehearsal.power import Design, answer, simulate, table
+    from human_study.simulation.power import Design, answer, simulate, table
     if args.rounds < 1:
         raise InputError("power: --rounds is at least 1")
     designs = [Design(workers, trials, args.images, args.preference, args.participant_sd, args.image_sd).check()
@@ -150,10 +150,10 @@ def serve(args: Namespace) -> None:
 
 
 def simulate(args: Namespace) -> None:
-    from human_study.rehearsal import simulate as rehearsal
-    from human_study.rehearsal.workers import KINDS, Truth, parse_truth
+    from human_study.responses.table import write_responses
     from human_study.server.serve import open_store
-    from human_study.table.responses import write_responses
+    from human_study.simulation import simulate as rehearsal
+    from human_study.simulation.workers import KINDS, Truth, parse_truth
     run = RunDirectory.open(args.run)
     batch = batch_to_serve(run, args)
     truth = Truth(parse_truth(args.truth, batch), side_bias=args.side_bias)
@@ -172,9 +172,9 @@ def simulate(args: Namespace) -> None:
 # --- their answers ---------------------------------------------------------------------------------------------------
 
 def export(args: Namespace) -> None:
+    from human_study.responses.codebook import write_codebook
+    from human_study.responses.table import write_responses
     from human_study.server.export import all_responses, export_responses, refuse_loss, release
-    from human_study.table.codebook import write_codebook
-    from human_study.table.responses import write_responses
     folder = study_folder(RunDirectory.open(args.run), args.protocol)
     # what is published is what is analysed: with the rows collected from platforms
     frame = all_responses(folder, (), args.simulated) if args.release else export_responses(folder, args.simulated)
@@ -208,9 +208,9 @@ def collect(args: Namespace) -> None:
     from human_study.analysis.results import identity_of
     from human_study.platforms.collect import REPORT, collect_tables, refusal_rows
     from human_study.platforms.submissions import Refused
+    from human_study.responses.forgotten import of_forgotten, remember
+    from human_study.responses.table import write_responses
     from human_study.server.export import export_responses, forgotten_in
-    from human_study.table.forgotten import of_forgotten, remember
-    from human_study.table.responses import write_responses
     folder = study_folder(RunDirectory.open(args.run), args.protocol)
     batch, out = read_batch(folder), args.out or folder
     earlier, answers = out / RESPONSES, [database_file(folder), folder / RESPONSES, out / RESPONSES]
@@ -239,12 +239,12 @@ def collect(args: Namespace) -> None:
 
 def collect_plain(args: Namespace) -> None:
     from human_study.analysis.quality import apply_rules
-    from human_study.design.rules import QualityRules
     from human_study.platforms.collect import REPORT, refusal_rows
     from human_study.platforms.plain import read_plain
-    from human_study.table.codebook import write_codebook
-    from human_study.table.columns import NO_SPECIFICATION
-    from human_study.table.responses import read_responses, write_responses
+    from human_study.protocol.rules import QualityRules
+    from human_study.responses.codebook import write_codebook
+    from human_study.responses.columns import NO_SPECIFICATION
+    from human_study.responses.table import read_responses, write_responses
     if args.run or args.add or not args.out:
         raise InputError("collect --plain: give all tables at once and --out DIR; --run and --add are for the answers "
                          "of a run's own study")
@@ -264,7 +264,7 @@ def collect_plain(args: Namespace) -> None:
 def analyze(args: Namespace) -> None:
     from human_study.analysis.outputs import read_counts, summary, write_analysis
     from human_study.analysis.results import analyse, analyse_counts
-    from human_study.table.responses import merge_responses, read_responses
+    from human_study.responses.table import merge_responses, read_responses
     out = args.out
     if args.run:
         run = RunDirectory.open(args.run)

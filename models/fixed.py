@@ -1,5 +1,5 @@
 """Networks that ship with a dataset: weights as float16 safetensors, and a card (YAML) beside them that says how they
-were made. Read here; made by python -m training.fixed_networks.
+were made. Read here; made by python -m tools.fixed_networks.
 """
 
 from collections.abc import Callable, Mapping, Sequence

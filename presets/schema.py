@@ -118,8 +118,8 @@ class LabelJudgeConfig(Section):
 
 class ScoreConfig(Section):
     metrics: list[str] = ["segmentation", "distances", "diversity", "modes", "reference", "cost", "trust",
-                          "differences", "agreement", "effects"]  # keys of METRICS and COMPARISONS in evaluation.scores
-    protocol: str | None = None  # of a published table, by name: see evaluation.measuring.named_protocols
+                          "differences", "agreement", "effects"]  # see evaluation.scoring
+    protocol: str | None = None  # of a published table, by name: see evaluation.protocols
     bootstrap: int = Field(2000, ge=100, le=10**6)  # resamples behind every interval
     block: int = Field(1, ge=1, le=10**9)  # layouts drawn together in a resample: more than 1 for frames of a film
     extractors: list[ExtractorConfig] = [ExtractorConfig()]

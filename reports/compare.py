@@ -18,10 +18,10 @@ from typing import Any
 
 from data.errors import InputError, one_line_errors
 from data.files import atomic_path
-from evaluation.rundir import COMPARED, RunDirectory, Score, Value
-from reports.record.formatting import NumberFormat, number_format
-from reports.record.tables import REFERENCE_ROWS
+from evaluation.run_directory import COMPARED, RunDirectory, Score, Value
 from reports.reference import PATHS, Reference, flat, load_reference, matching_reference, pictures_key, reference_names
+from reports.tables.formatting import NumberFormat, number_format
+from reports.tables.scores import REFERENCE_ROWS
 
 OWN = ("inputs", "images", "versions", "interval", "merged from", "scored on", "dataset", "leaks")  # of one run
 NOT_COMPARED = (*COMPARED, "cost")  # cost is a machine's own

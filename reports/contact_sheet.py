@@ -12,8 +12,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 from data.errors import InputError, one_line_errors
 from data.files import read_image, write_png
-from evaluation.rundir import PHOTOS, RunDirectory
-from reports.record import pictures
+from evaluation.run_directory import PHOTOS, RunDirectory
+from reports.tables import pictures
 
 GAP, TITLE, FONT = 6, 22, 13  # pixels
 

@@ -24,8 +24,8 @@ from PIL import Image
 from data.errors import InputError, nearest, one_line_errors
 from data.files import atomic_path, read_image, read_json, write_json, write_text
 from evaluation.merge import export_table, summarise_seeds
-from evaluation.rundir import Method, RunDirectory, Score
-from reports.record.pictures import evenly_spaced, image_size
+from evaluation.run_directory import Method, RunDirectory, Score
+from reports.tables.pictures import evenly_spaced, image_size
 
 FOLDER = Path(__file__).parent / "reference"
 FORMAT = "semantic-image-synthesis reference 1"

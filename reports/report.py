@@ -6,14 +6,14 @@ from pathlib import Path
 import jinja2
 
 from data.files import write_text
-from evaluation.rundir import RunDirectory
+from evaluation.run_directory import RunDirectory
 from reports.figures.style import palette
 from reports.findings.choice import chosen_layout
 from reports.page.context import context
 from reports.page.drawn import draw
 from reports.page.gallery import Gallery
-from reports.record.export import export
-from reports.record.formatting import arrow
+from reports.tables.export import export
+from reports.tables.formatting import arrow
 
 TEMPLATES = Path(__file__).parent / "page" / "templates"
 

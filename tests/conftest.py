@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from data.files import write_json, write_png
-from evaluation.rundir import PHOTOS, Method, RunDirectory, Score, Value
+from evaluation.run_directory import PHOTOS, Method, RunDirectory, Score, Value
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"  # real photographs and weights, where a machine has them
 

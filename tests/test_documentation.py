@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.job import make_preset
+from evaluation.pipeline.job import make_preset
 from presets.schema import load_preset
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -224,7 +224,7 @@ class Suite:
         return build_method(spec, self.classes, self.size, **networks)
 
     def train_method(self, name: str) -> dict[str, Any]:
-        """Train one method (or go on, or find it done); what a table says of it: see evaluation.rundir.Method."""
+        """Train one method (or go on, or find it done); the fields of evaluation.run_directory.Method."""
         spec = method_spec(name, self.preset)
         method = self.build(spec)
         task = self._method_task(spec, method)

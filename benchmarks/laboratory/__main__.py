@@ -35,12 +35,12 @@ import pandas as pd
 from benchmarks.laboratory.people import TIES, Crowd, Person
 from data.errors import InputError
 from data.files import read_json, write_json
-from evaluation.rundir import RunDirectory
+from evaluation.run_directory import RunDirectory
 from human_study.__main__ import main as human_study
 from human_study.batch.folder import read_batch
-from human_study.rehearsal.workers import Truth
+from human_study.responses.table import read_responses
 from human_study.server.serve import open_store
-from human_study.table.responses import read_responses
+from human_study.simulation.workers import Truth
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "laboratory"

@@ -7,10 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from human_study.batch.folder import PlannedTrial
-from human_study.design.draw import generator
-from human_study.rehearsal.simulate import FLAGS, browser_file
-from human_study.rehearsal.workers import Truth
 from human_study.server.store import Store
+from human_study.simulation.simulate import FLAGS, browser_file
+from human_study.simulation.workers import Truth
+from human_study.trials.draw import generator
 
 TIES = 0.1  # share of the pairs that everybody calls equal
 WINDOW = {"width": 1100, "height": 800}

@@ -1,1 +1,1 @@
-"""One file per metric, named as in score.metrics; uses measuring and networks."""
+"""One file per metric, named as in score.metrics; uses statistics, cache and networks."""

@@ -13,12 +13,12 @@ import numpy as np
 from scipy import stats
 
 from data.files import sha256
-from evaluation.measuring.context import Work
-from evaluation.measuring.intervals import LEVEL, UNDEFINED, Statistic, holm, percentile_interval, resample
-from evaluation.measuring.preferences import HumanOrder, Preference, order_of, preference_files, read_preferences
-from evaluation.measuring.published_order import TABLE_1, realism
+from evaluation.metrics.context import Work
 from evaluation.metrics.differences import StatisticsOf, all_statistics
-from evaluation.rundir import Value
+from evaluation.run_directory import Value
+from evaluation.statistics.intervals import LEVEL, UNDEFINED, Statistic, holm, percentile_interval, resample
+from evaluation.statistics.preferences import HumanOrder, Preference, order_of, preference_files, read_preferences
+from evaluation.statistics.published_order import TABLE_1, realism
 
 METRIC = "agreement"
 LEAST_METHODS = 3  # two methods have an order right or wrong by the toss of a coin

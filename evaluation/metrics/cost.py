@@ -11,8 +11,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from data.files import read_mapping, write_json
-from evaluation.measuring.context import Work
-from evaluation.rundir import RunDirectory, Value
+from evaluation.metrics.context import Work
+from evaluation.run_directory import RunDirectory, Value
 
 METRIC = "cost"
 

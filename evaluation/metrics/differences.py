@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 
-from evaluation.measuring.context import Work
-from evaluation.measuring.intervals import Difference, Statistic, holm, paired_difference
-from evaluation.rundir import Value
+from evaluation.metrics.context import Work
+from evaluation.run_directory import Value
+from evaluation.statistics.intervals import Difference, Statistic, holm, paired_difference
 
 METRIC = "differences"
 StatisticsOf = Callable[[Work, str], dict[str, Statistic]]

@@ -12,10 +12,9 @@ import torch
 
 from data.errors import InputError
 from data.files import read_json
-from evaluation.measuring.consumers import FeatureConsumer, ahead
-from evaluation.measuring.context import Work, scored_rows
-from evaluation.measuring.intervals import Statistic, percentile_interval
+from evaluation.cache.consumers import FeatureConsumer, ahead
 from evaluation.metrics import manifolds
+from evaluation.metrics.context import Work, scored_rows
 from evaluation.metrics.distance_formulas import (
     ENGINE_SEED,
     KERNEL_SUBSETS,
@@ -32,7 +31,8 @@ from evaluation.metrics.distance_formulas import (
 )
 from evaluation.metrics.modes import known_modes, same_street
 from evaluation.networks.features import FEATURES, LOGITS, Extractor
-from evaluation.rundir import FLOOR, PHOTOS, Value
+from evaluation.run_directory import FLOOR, PHOTOS, Value
+from evaluation.statistics.intervals import Statistic, percentile_interval
 
 METRIC = "distances"
 FLOOR_SPLITS = 20

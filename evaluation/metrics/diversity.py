@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.measuring.consumers import FeatureConsumer
-from evaluation.measuring.context import Work
-from evaluation.measuring.intervals import Statistic
-from evaluation.measuring.measurements import Batch, Consumer
-from evaluation.measuring.perceptual_distance import PAIRWISE, TO_PHOTO, perceptual_consumers
+from evaluation.cache.consumers import FeatureConsumer
+from evaluation.cache.measurements import Batch, Consumer
+from evaluation.metrics.context import Work
+from evaluation.metrics.perceptual_distance import PAIRWISE, TO_PHOTO, perceptual_consumers
 from evaluation.networks.features import FEATURES
-from evaluation.rundir import PHOTOS
+from evaluation.run_directory import PHOTOS
+from evaluation.statistics.intervals import Statistic
 
 METRIC = "diversity"
 

@@ -12,10 +12,10 @@ import numpy as np
 from scipy.sparse.csgraph import connected_components
 
 from data.errors import InputError
-from evaluation.measuring.context import Work
-from evaluation.measuring.intervals import UNDEFINED, Statistic, percentile_interval, resample
+from evaluation.metrics.context import Work
 from evaluation.metrics.differences import StatisticsOf, all_statistics
-from evaluation.rundir import Value
+from evaluation.run_directory import Value
+from evaluation.statistics.intervals import UNDEFINED, Statistic, percentile_interval, resample
 
 METRIC = "effects"
 Cell = tuple[str, str]  # generator, objective

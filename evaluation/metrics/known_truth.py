@@ -23,8 +23,8 @@ from data import open_dataset
 from data.errors import InputError, one_line_errors
 from data.files import write_json
 from data.pairs import PairDataset
-from evaluation.measuring.perceptual_distance import build_lpips, map_distance, unit_maps
 from evaluation.metrics.distance_formulas import frechet_distance
+from evaluation.metrics.perceptual_distance import build_lpips, map_distance, unit_maps
 from evaluation.networks.extractors import build_extractors, check_weights
 from evaluation.networks.features import FEATURES, Extractor
 from evaluation.networks.judge import load_judge

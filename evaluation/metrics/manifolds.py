@@ -11,8 +11,8 @@ import numpy as np
 import torch
 
 from data.errors import InputError
-from evaluation.measuring.intervals import HalfSampled, Statistic, half_samples, half_scale
 from evaluation.metrics.distance_formulas import check_features
+from evaluation.statistics.intervals import HalfSampled, Statistic, half_samples, half_scale
 
 NEIGHBOURS = 3  # Kynkäänniemi et al. 2019
 DENSITY_NEIGHBOURS = 5  # Naeem et al. 2020

@@ -19,11 +19,11 @@ from data import rendered
 from data.configuration import DataConfig
 from data.files import fingerprint, read_image
 from data.street import CAR_COLOURS, MIN_CAR_PIXELS, SHADES, TIMES_OF_DAY, Street, distances_to_paints
-from evaluation.measuring.context import Work
-from evaluation.measuring.images import read_images
-from evaluation.measuring.intervals import Statistic
-from evaluation.measuring.measurements import Batch
-from evaluation.rundir import PHOTOS, RunDirectory, Value
+from evaluation.cache.images import read_images
+from evaluation.cache.measurements import Batch
+from evaluation.metrics.context import Work
+from evaluation.run_directory import PHOTOS, RunDirectory, Value
+from evaluation.statistics.intervals import Statistic
 
 METRIC = "modes"
 REDRAWN_LAYOUTS = 40  # layouts drawn again by the renderer for the photographs' row

@@ -14,10 +14,10 @@ import torch
 
 from data.errors import InputError
 from data.files import fingerprint
-from evaluation.measuring.consumers import judge_pass
-from evaluation.measuring.context import LabelJudge, Work, as_json, scored_rows
-from evaluation.measuring.intervals import Statistic, resampled
-from evaluation.measuring.measurements import Batch
+from evaluation.cache.consumers import judge_pass
+from evaluation.cache.measurements import Batch
+from evaluation.metrics.context import LabelJudge, Work, as_json, scored_rows
+from evaluation.statistics.intervals import Statistic, resampled
 
 
 def confusion_matrices(prediction: np.ndarray, truth: np.ndarray, classes: int) -> np.ndarray:

@@ -12,10 +12,10 @@ rewards blur, whatever it says of methods. One entry for each score of the table
 from typing import Any
 
 from data.files import read_mapping, write_json
-from evaluation.measuring.context import Work
-from evaluation.measuring.perceptual_distance import perceptual_consumers
+from evaluation.metrics.context import Work
 from evaluation.metrics.known_truth import Triples, known_truth
 from evaluation.metrics.modes import known_modes, same_street
+from evaluation.metrics.perceptual_distance import perceptual_consumers
 
 METRIC = "trust"
 LAYOUTS = 40

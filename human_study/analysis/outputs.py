@@ -10,7 +10,7 @@ from human_study.analysis import figures, tables
 from human_study.analysis.published import Counts, figure_4_counts
 from human_study.analysis.results import Analysis
 from human_study.analysis.write_up import methods_paragraph, report, strengths_of
-from human_study.table.columns import REAL_OR_FAKE
+from human_study.responses.columns import REAL_OR_FAKE
 
 
 def write_analysis(analysis: Analysis, out: Path) -> list[Path]:

@@ -11,8 +11,8 @@ import pandas as pd
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from evaluation.measuring.intervals import holm
-from evaluation.rundir import PHOTOS
+from evaluation.run_directory import PHOTOS
+from evaluation.statistics.intervals import holm
 from human_study.analysis.clustered import (
     Estimate,
     Share,
@@ -24,7 +24,7 @@ from human_study.analysis.clustered import (
 )
 from human_study.analysis.published import Counts
 from human_study.analysis.quality import STRUCTURAL, by_reasons
-from human_study.table.columns import condition_name
+from human_study.responses.columns import condition_name
 
 ALPHA = 0.05
 MARGIN = 0.05  # of the equivalence test: 5 percentage points around one half

@@ -6,8 +6,8 @@ percentages without the number of judgments; the counts behind Figure 4 are read
 
 from dataclasses import dataclass
 
-from evaluation.measuring.published_order import TABLE_1
-from human_study.design.matlab import EXPOSURES_MS
+from evaluation.statistics.published_order import TABLE_1
+from human_study.protocol.matlab import EXPOSURES_MS
 
 SOURCE = "Chen & Koltun, ICCV 2017"
 FIGURE_4_JUDGMENTS = 980  # per point

@@ -10,9 +10,9 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 
-from human_study.design.rules import QualityRules, sentinels_needed
-from human_study.table.columns import SEPARATOR
-from human_study.table.tasks import RANKING, of_task
+from human_study.protocol.rules import QualityRules, sentinels_needed
+from human_study.responses.columns import SEPARATOR
+from human_study.responses.tasks import RANKING, of_task
 
 # Rows that are no judgment of the comparison under any rules; reasons given by the import (import_...) are also such.
 STRUCTURAL = ("practice", "sentinel", "no_answer", "asset_error", "stacked", "withdrawn", "returned")

@@ -19,10 +19,10 @@ from human_study.analysis.quality import apply_rules, by_reasons, guess, reason_
 from human_study.analysis.robustness import Flip, votes_to_flip
 from human_study.analysis.tasks import ranking, real_or_fake
 from human_study.analysis.tasks.real_or_fake import Realism, Threshold
-from human_study.design.rules import QualityRules, pass_rate, sentinels_needed
-from human_study.table.columns import NO_SPECIFICATION, TASKS
-from human_study.table.responses import is_simulated
-from human_study.table.tasks import PAIRS, RANKING, REAL_OR_FAKE, methods_shown, of_task
+from human_study.protocol.rules import QualityRules, pass_rate, sentinels_needed
+from human_study.responses.columns import NO_SPECIFICATION, TASKS
+from human_study.responses.table import is_simulated
+from human_study.responses.tasks import PAIRS, RANKING, REAL_OR_FAKE, methods_shown, of_task
 
 TIES = ("half", "drop")
 CATEGORIES = ["study_id", "spec_sha256", "platform", "session_id", "session_started", "worker_id", "block", "image_id",

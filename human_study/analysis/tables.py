@@ -6,13 +6,13 @@ from dataclasses import asdict
 
 import pandas as pd
 
-from evaluation.rundir import PHOTOS
+from evaluation.run_directory import PHOTOS
 from human_study.analysis.clustered import Estimate
 from human_study.analysis.preference import Preference
 from human_study.analysis.published import SOURCE, published_preference
 from human_study.analysis.results import Analysis
 from human_study.analysis.tasks.real_or_fake import Realism
-from human_study.table.columns import RANKING, REAL_OR_FAKE
+from human_study.responses.columns import RANKING, REAL_OR_FAKE
 
 Table = tuple[list[str], list[list[str]]]  # header, rows
 PEOPLE = {"workers": "participants"}

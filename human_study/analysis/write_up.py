@@ -3,7 +3,7 @@
 from human_study.analysis import tables
 from human_study.analysis.preference import MARGIN
 from human_study.analysis.results import Analysis, ExposureRanking
-from human_study.table.columns import PAIRS, RANKING, REAL_OR_FAKE
+from human_study.responses.columns import PAIRS, RANKING, REAL_OR_FAKE
 
 ASKED = {PAIRS: "two-alternative questions about which of two images is more realistic",
          REAL_OR_FAKE: "questions about single images, whether each is a photograph or made by a program",

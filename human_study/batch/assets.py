@@ -20,10 +20,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from data.errors import InputError
 from data.files import read_image, sha256, write_rows
-from evaluation.rundir import PHOTOS, RunDirectory
-from human_study.design.protocols import BLURRED, Protocol
-from human_study.design.trials import INSTRUCTION
-from human_study.table.keys import opaque
+from evaluation.run_directory import PHOTOS, RunDirectory
+from human_study.protocol.protocols import BLURRED, Protocol
+from human_study.responses.keys import opaque
+from human_study.trials.trials import INSTRUCTION
 
 BLUR_FACTOR = 16  # the anchor keeps one pixel of 16 x 16
 COMPRESSION = 6  # of zlib; photographs come to about half of their raw size

@@ -19,11 +19,11 @@ from pathlib import Path
 
 from data.errors import InputError, nearest
 from data.files import fingerprint, read_json
-from evaluation.rundir import RunDirectory
+from evaluation.run_directory import RunDirectory
 from human_study.batch.assets import Asset, asset_from_row
 from human_study.batch.identity import key_file
-from human_study.design.protocols import Protocol, validate
-from human_study.table.columns import LAYOUT_OF, SEPARATOR, shown_cells
+from human_study.protocol.protocols import Protocol, validate
+from human_study.responses.columns import LAYOUT_OF, SEPARATOR, shown_cells
 
 SCHEMA = 3  # of a batch and its database; others are refused, never guessed at
 RESPONSES = "responses.csv"  # of a study folder: what is collected from platforms or exported from the server

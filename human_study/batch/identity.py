@@ -12,7 +12,7 @@ from pathlib import Path
 
 from data.errors import InputError
 from data.files import write_text
-from human_study.table.keys import default_key_file
+from human_study.responses.keys import default_key_file
 
 FILE = "identity"  # in secret/; no .json, so that nothing that gathers tables and settings takes it along
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600

@@ -8,7 +8,7 @@ from typing import Literal
 
 from data.errors import InputError, nearest
 from data.files import fingerprint, read_json, write_bytes, write_json, write_rows, write_text
-from evaluation.rundir import RunDirectory
+from evaluation.run_directory import RunDirectory
 from human_study.batch.assets import (
     LAYOUTS,
     Asset,
@@ -23,14 +23,14 @@ from human_study.batch.assets import (
 )
 from human_study.batch.folder import PLAN_COLUMNS, RESPONSES, SCHEMA, Batch, database_file, read_assets, read_batch
 from human_study.batch.identity import Identity, make_identity, private_folder
-from human_study.batch.page import table_template
-from human_study.design.cast import Cast, choose_cast, fitted
-from human_study.design.draw import draw
-from human_study.design.matlab import PUBLISHED, table_columns, table_text
-from human_study.design.protocols import Protocol, load_protocol, validate
-from human_study.design.trials import Hit, Trial
-from human_study.table.columns import SEPARATOR
-from human_study.table.keys import opaque
+from human_study.page.page import table_template
+from human_study.protocol.matlab import PUBLISHED, table_columns, table_text
+from human_study.protocol.protocols import Protocol, load_protocol, validate
+from human_study.responses.columns import SEPARATOR
+from human_study.responses.keys import opaque
+from human_study.trials.cast import Cast, choose_cast, fitted
+from human_study.trials.draw import draw
+from human_study.trials.trials import Hit, Trial
 
 Rng = Literal["numpy", "matlab"]
 

@@ -10,8 +10,8 @@ import pandas as pd
 from data.errors import InputError
 from human_study.platforms.importers import Hits, import_submissions
 from human_study.platforms.submissions import Refused, read_submissions
-from human_study.table.columns import COLUMNS
-from human_study.table.responses import merge_responses, read_responses
+from human_study.responses.columns import COLUMNS
+from human_study.responses.table import merge_responses, read_responses
 
 REPORT = "import-report.csv"
 

@@ -11,10 +11,10 @@ from pydantic import ValidationError
 
 from data.errors import InputError
 from human_study.batch.folder import PlannedTrial
-from human_study.batch.record import MEASURED, Measured
+from human_study.page.record import MEASURED, Measured
 from human_study.platforms.submissions import Refused, Submission, choices
-from human_study.table.keys import pseudonym
-from human_study.table.responses import make_responses
+from human_study.responses.keys import pseudonym
+from human_study.responses.table import make_responses
 
 Hits = Mapping[str, Sequence[PlannedTrial]]
 ONCE = ("px_per_mm", "viewing_distance_mm", "colour_right")  # measured once per session

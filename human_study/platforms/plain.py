@@ -13,10 +13,10 @@ import pandas as pd
 
 from data.errors import InputError
 from data.files import read_json
-from evaluation.rundir import PHOTOS
+from evaluation.run_directory import PHOTOS
 from human_study.platforms.plain_rows import AGAINST, NEEDED, TRUE, answer, condition, problem, task_of
 from human_study.platforms.submissions import Refused, length_problem, read_cells
-from human_study.table.columns import (
+from human_study.responses.columns import (
     ANSWERS,
     COLUMNS,
     LAYOUT_OF,
@@ -29,7 +29,7 @@ from human_study.table.columns import (
     SEPARATOR,
     condition_name,
 )
-from human_study.table.responses import make_responses
+from human_study.responses.table import make_responses
 
 # what others call our columns; the first name found is read
 ALIASES = {"worker_id": ("worker", "participant", "participant_id", "subject", "subject_id", "PROLIFIC_PID"),

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import pandas as pd
 
-from evaluation.rundir import PHOTOS
-from human_study.table.columns import (
+from evaluation.run_directory import PHOTOS
+from human_study.responses.columns import (
     ANSWERS_OF,
     COLUMNS,
     PAIRS,

@@ -6,13 +6,13 @@ from typing import Literal
 from pydantic import Field
 
 from human_study.batch.folder import PlannedTrial
-from human_study.batch.page import consent_version
-from human_study.batch.record import Measured, Said
-from human_study.design.protocols import MOST_RANKED, Protocol
+from human_study.page.page import consent_version
+from human_study.page.record import Measured, Said
+from human_study.protocol.protocols import MOST_RANKED, Protocol
+from human_study.responses.columns import ANSWERS_OF, CHOICES
 from human_study.server.exposure import exposure_now
 from human_study.server.site import Site
 from human_study.server.store import KIOSK, Refusal, Session
-from human_study.table.columns import ANSWERS_OF, CHOICES
 
 MEASURED_ONCE = {"screen": {"px_per_mm": (0.5, 60), "viewing_distance_mm": (100, 5000)}, "colour": {}}
 

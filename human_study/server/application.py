@@ -17,14 +17,14 @@ from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from human_study.batch.page import page_config, render_document
-from human_study.design.texts import Texts
+from human_study.page.page import page_config, render_document
+from human_study.protocol.texts import Texts
+from human_study.responses.keys import same
 from human_study.server.actions import ACTIONS, shown_trial
 from human_study.server.progress import admin_routes, message_page
 from human_study.server.security import SameOrigin, SecurityHeaders, json_body
 from human_study.server.site import Site
 from human_study.server.store import KIOSK, Refusal, Session
-from human_study.table.keys import same
 
 COOKIE, KIOSK_PAUSE_MS, REDIRECT_PAUSE_MS = "study", 8000, 2500
 ANONYMOUS = "anonymous"

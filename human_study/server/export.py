@@ -20,17 +20,17 @@ from human_study.batch.folder import (
     database_file,
     read_batch,
 )
+from human_study.responses.columns import SEPARATOR
+from human_study.responses.forgotten import refuse_forgotten
+from human_study.responses.table import make_responses, merge_responses, read_responses
 from human_study.server.store import FIELDS, KIOSK, Session, about_sessions
-from human_study.table.columns import SEPARATOR
-from human_study.table.forgotten import refuse_forgotten
-from human_study.table.responses import make_responses, merge_responses, read_responses
 
 STATUS = {"running": "incomplete", "finished": "submitted", "withdrawn": "withdrawn"}
 RT_STEP_MS = 10  # a released table has coarser times
 
 
 def export_responses(study: Path | Batch, simulated: bool = False, database: Path | None = None) -> pd.DataFrame:
-    """One row per answered trial, columns of human_study.table.responses. study: study/<protocol>/ or a batch.
+    """One row per answered trial, columns of human_study.responses.table. study: study/<protocol>/ or a batch.
     database: another one than the batch's own, for example a copy from the computer that served the study.
 
     Needs no key: worker ids are pseudonyms. Raises InputError when nothing was collected, or for another study.

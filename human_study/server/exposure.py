@@ -1,6 +1,6 @@
 """Where a session's staircases stand: every method has its own, and its answers are those to the trials before."""
 
-from evaluation.rundir import PHOTOS
+from evaluation.run_directory import PHOTOS
 from human_study.batch.folder import PlannedTrial
 from human_study.server.store import Session, Store
 

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import InputError
-from evaluation.rundir import RunDirectory
+from evaluation.run_directory import RunDirectory
 from human_study.batch.folder import LINKS, RESPONSES, Batch, database_file
+from human_study.responses.forgotten import drop_worker, forgotten, mark, remember
+from human_study.responses.keys import load_key, pseudonym
 from human_study.server.serve import forget_link, open_store
-from human_study.table.forgotten import drop_worker, forgotten, mark, remember
-from human_study.table.keys import load_key, pseudonym
 
 OF_THE_SERVER = ("local", "prolific")
 

@@ -10,12 +10,12 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from data.errors import InputError
-from human_study.batch.page import fill
+from human_study.page.page import fill
+from human_study.responses.keys import same
 from human_study.server.export import export_responses
 from human_study.server.live import course
 from human_study.server.site import Site
 from human_study.server.store import ABANDONED_S, Store
-from human_study.table.keys import same
 
 COOKIE = "admin"
 

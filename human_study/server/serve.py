@@ -14,15 +14,15 @@ import uvicorn
 
 from data.errors import InputError, nearest
 from data.files import atomic_path
-from evaluation.rundir import RunDirectory
+from evaluation.run_directory import RunDirectory
 from human_study.batch.folder import Batch, database_file
 from human_study.batch.identity import PRIVATE_FILE
-from human_study.design.texts import untranslated
+from human_study.protocol.texts import untranslated
+from human_study.responses.keys import load_key
 from human_study.server.application import create_app
 from human_study.server.patience import PatientProtocol
 from human_study.server.site import PANELS, Panel, Site
 from human_study.server.store import Store
-from human_study.table.keys import load_key
 
 LOOPBACK = ("127.0.0.1", "localhost")
 BACKLOG = 512  # connections that wait to be taken

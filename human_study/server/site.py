@@ -4,11 +4,11 @@ from dataclasses import dataclass, field, replace
 
 from human_study.batch.assets import LAYOUTS, in_language
 from human_study.batch.folder import PlannedTrial
-from human_study.design.trials import INSTRUCTION
+from human_study.responses.keys import keyed, opaque, same
 from human_study.server.live import Live
 from human_study.server.security import RateLimit
 from human_study.server.store import Session, Store
-from human_study.table.keys import keyed, opaque, same
+from human_study.trials.trials import INSTRUCTION
 
 PREVIEW = "preview"  # begins the id of a session that is not stored
 TOKEN_LETTERS = 43  # hex digits: 172 bits

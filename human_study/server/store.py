@@ -15,9 +15,9 @@ from pathlib import Path
 
 from data.errors import InputError
 from human_study.batch.folder import SCHEMA, Batch, PlannedTrial
-from human_study.table.columns import SIMULATED
-from human_study.table.forgotten import mark
-from human_study.table.keys import keyed, pseudonym
+from human_study.responses.columns import SIMULATED
+from human_study.responses.forgotten import mark
+from human_study.responses.keys import keyed, pseudonym
 
 KIOSK = "kiosk"  # assignment_id of sessions begun at the kiosk
 ABANDONED_S = 2 * 3600.0  # an unfinished session not heard of for so long gives its place to somebody else

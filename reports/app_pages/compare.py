@@ -9,14 +9,15 @@ from markupsafe import Markup, escape
 
 from data.errors import InputError
 from data.labels import LabelSpace
-from evaluation.rundir import PHOTOS, Method, Score
+from evaluation.run_directory import PHOTOS, Method, Score
 from reports.app_parts import address, notes, selection, viewer
 from reports.app_parts.sources import Source
 from reports.app_parts.text import plain
-from reports.record import pictures, tables
-from reports.record.commands import finish
-from reports.record.formatting import MISSING, arrow, number_format
-from reports.record.names import score_title
+from reports.tables import pictures
+from reports.tables import scores as tables
+from reports.tables.commands import finish
+from reports.tables.formatting import MISSING, arrow, number_format
+from reports.tables.names import score_title
 
 DEFAULT_METHODS = 3
 

@@ -2,13 +2,13 @@
 
 import streamlit as st
 
-from evaluation.rundir import PHOTOS
+from evaluation.run_directory import PHOTOS
 from reports.app_parts import address, selection, viewer
 from reports.app_parts.scoretables import show_table
 from reports.app_parts.sources import Source
 from reports.app_parts.text import plain
-from reports.record import tables
-from reports.record.names import metric_title
+from reports.tables import scores as tables
+from reports.tables.names import metric_title
 
 METRICS = ("diversity", "modes")
 

@@ -4,7 +4,7 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
-from evaluation.rundir import PHOTOS
+from evaluation.run_directory import PHOTOS
 from reports.app_parts import navigation, numbers, selection, viewer
 from reports.app_parts.sources import Source
 from reports.app_parts.text import plain

@@ -8,7 +8,7 @@ import streamlit as st
 from reports.app_parts import navigation, selection, viewer
 from reports.app_parts.sources import Source
 from reports.app_parts.text import plain
-from reports.record.formatting import number_format
+from reports.tables.formatting import number_format
 
 PER_PAGE = (12, 24, 48)
 

@@ -9,11 +9,12 @@ from reports.app_parts.sources import Source
 from reports.app_parts.text import plain
 from reports.findings import doubts, people
 from reports.findings.verdict import CLEAR
-from reports.record import published, tables
-from reports.record.names import metric_title, score_title
-from reports.record.protocol import protocols
-from reports.record.seeds import Seeds
-from reports.record.tables import Column, Row, ScoreTable
+from reports.tables import published
+from reports.tables import scores as tables
+from reports.tables.names import metric_title, score_title
+from reports.tables.protocol import protocols
+from reports.tables.scores import Column, Row, ScoreTable
+from reports.tables.seeds import Seeds
 
 
 def show(source: Source) -> None:

@@ -4,14 +4,14 @@ import pandas as pd
 import streamlit as st
 
 from data.errors import InputError
-from evaluation.rundir import Method
+from evaluation.run_directory import Method
 from reports.app_parts import sources
 from reports.app_parts.scoretables import heading
 from reports.app_parts.sources import Source
 from reports.app_parts.text import plain
 from reports.findings.ranking import ranking
-from reports.record import tables
-from reports.record.commands import without_images
+from reports.tables import scores as tables
+from reports.tables.commands import without_images
 
 
 def show(source: Source) -> None:

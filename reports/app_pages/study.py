@@ -9,13 +9,13 @@ import streamlit as st
 
 from data.errors import InputError
 from data.files import read_json
-from evaluation.measuring.preferences import read_preferences
+from evaluation.statistics.preferences import read_preferences
 from human_study.batch.folder import Batch, read_batch
 from human_study.server.export import export_responses
 from reports.app_parts import navigation
 from reports.app_parts.sources import Source
 from reports.app_parts.text import plain
-from reports.record.commands import commands
+from reports.tables.commands import commands
 
 
 def show(source: Source) -> None:

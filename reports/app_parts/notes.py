@@ -4,7 +4,7 @@ from dataclasses import asdict, dataclass
 
 from data.errors import InputError
 from data.files import read_json, write_json
-from evaluation.rundir import RunDirectory
+from evaluation.run_directory import RunDirectory
 
 FILE = "notes.json"
 

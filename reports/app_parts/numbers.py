@@ -9,12 +9,12 @@ import streamlit as st
 from PIL import Image
 
 from data.errors import InputError
-from evaluation.measuring.preferences import Preference, preference_files, read_preferences
-from evaluation.rundir import PHOTOS, RunDirectory
+from evaluation.run_directory import PHOTOS, RunDirectory
+from evaluation.statistics.preferences import Preference, preference_files, read_preferences
 from reports.app_parts.sources import Source
-from reports.record import tables
-from reports.record.formatting import arrow
-from reports.record.names import score_title
+from reports.tables import scores as tables
+from reports.tables.formatting import arrow
+from reports.tables.names import score_title
 
 
 def score_names(source: Source) -> dict[str, str]:

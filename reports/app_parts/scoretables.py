@@ -3,8 +3,8 @@
 import pandas as pd
 import streamlit as st
 
-from reports.record.formatting import arrow
-from reports.record.tables import Column, ScoreTable
+from reports.tables.formatting import arrow
+from reports.tables.scores import Column, ScoreTable
 
 
 def heading(column: Column) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pandas as pd
 import streamlit as st
 
-from evaluation.rundir import PHOTOS
+from evaluation.run_directory import PHOTOS
 from reports.app_parts import notes, numbers
 from reports.app_parts.sources import Source
 

@@ -27,9 +27,9 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from data.errors import InputError
-from evaluation.rundir import RunDirectory
+from evaluation.run_directory import RunDirectory
 from reports.app_parts.sources import folders
-from reports.record.pictures import PNG_SIGNATURE, layout_png, png_bytes
+from reports.tables.pictures import PNG_SIGNATURE, layout_png, png_bytes
 
 PREVIEW_WIDTHS = (160, 320, 640)
 _GREY_8 = (8, 0)  # bit depth and colour type of a PNG's header; the same pixels are indices with (8, 3)

@@ -17,10 +17,10 @@ from PIL import Image
 
 from data.errors import InputError
 from data.labels import LabelSpace
-from evaluation.rundir import Method, RunDirectory, Score
-from reports.record import tables
-from reports.record.seeds import Seeds, read_seeds, seeds_of
+from evaluation.run_directory import Method, RunDirectory, Score
 from reports.reference import FOLDER, Reference, flat, load_reference, reference_names
+from reports.tables import scores as tables
+from reports.tables.seeds import Seeds, read_seeds, seeds_of
 
 EXPECTED = "streamlit run reports/app.py -- --run runs/street"
 

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import streamlit as st
 
-from evaluation.rundir import PHOTOS
+from evaluation.run_directory import PHOTOS
 from reports.app_parts import address
 from reports.app_parts.sources import Source
 

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 
 from data.errors import InputError
 from data.files import read_image
-from evaluation.rundir import PHOTOS, Method, RunDirectory
+from evaluation.run_directory import PHOTOS, Method, RunDirectory
 from reports.figures.style import STYLE, WIDTH
-from reports.record.pictures import image_size
+from reports.tables.pictures import image_size
 
 GAP = 0.03  # inches between pictures
 Picture = Callable[[], np.ndarray]

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 import matplotlib
 from matplotlib.figure import Figure
 
-from evaluation.rundir import Score, Value
+from evaluation.run_directory import Score, Value
 from reports.figures.scores import NBSP, point, whiskers, wrapped
 from reports.figures.style import INK, STYLE, WASH, WIDTH, looks, panels
 from reports.findings.axes import AXES, leading_column
-from reports.record.formatting import arrow
-from reports.record.names import capitalised, order_title, score_title
-from reports.record.tables import ScoreTable
+from reports.tables.formatting import arrow
+from reports.tables.names import capitalised, order_title, score_title
+from reports.tables.scores import ScoreTable
 
 
 def agreement(scores: Sequence[Score]) -> Figure | None:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from data.files import write_bytes, write_text
-from evaluation.rundir import FLOOR, PHOTOS
+from evaluation.run_directory import FLOOR, PHOTOS
 
 # Hues of Okabe & Ito and of Tol for readers with any colour vision, darkened where they are faint on white; of each
 # also a bright one for dark pages. Markers differ too, so that no figure depends on colour alone.

@@ -9,9 +9,9 @@ from matplotlib.ticker import LogLocator, NullFormatter
 
 from data.errors import InputError
 from data.files import read_image
-from evaluation.rundir import Method, RunDirectory
+from evaluation.run_directory import Method, RunDirectory
 from reports.figures.style import COLOURS, FAINT, INK, STYLE, WIDTH, label, panels
-from reports.record.pictures import image_size, sample_files
+from reports.tables.pictures import image_size, sample_files
 
 TOTAL = "total"  # the sum of the loss terms in a log
 STEPS = 4  # sample pictures of a training, beside its curves

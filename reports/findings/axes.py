@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from evaluation.rundir import Value
-from reports.record.names import expectation
-from reports.record.tables import Column, ScoreTable
+from evaluation.run_directory import Value
+from reports.tables.names import expectation
+from reports.tables.scores import Column, ScoreTable
 
 
 @dataclass(frozen=True)

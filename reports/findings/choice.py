@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from evaluation.rundir import RunDirectory, Score
-from reports.record.names import score_title
+from evaluation.run_directory import RunDirectory, Score
+from reports.tables.names import score_title
 
 PREFERRED = ("segmentation",)
 

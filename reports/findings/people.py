@@ -6,13 +6,13 @@ from typing import Any
 
 from data.errors import InputError
 from data.files import read_mapping
-from evaluation.measuring.published_order import TITLES
-from evaluation.rundir import PHOTOS, Method, RunDirectory, Score
+from evaluation.run_directory import PHOTOS, Method, RunDirectory, Score
+from evaluation.statistics.published_order import TITLES
 from human_study.analysis.published import SOURCE as PAPER
 from human_study.analysis.published import TABLE_1, published_preference
-from reports.record.formatting import MISSING
-from reports.record.names import counted, dataset_title, listed, order_title, score_title
-from reports.record.tables import SIGNIFICANT
+from reports.tables.formatting import MISSING
+from reports.tables.names import counted, dataset_title, listed, order_title, score_title
+from reports.tables.scores import SIGNIFICANT
 
 
 def agreement_sentences(scores: Sequence[Score]) -> list[str]:

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from reports.findings.axes import AXES, leading_column, ordered, rank_ranges
-from reports.record.tables import Column, ScoreTable
+from reports.tables.scores import Column, ScoreTable
 
 COSTS = ("parameters", "seconds per image")
 

@@ -2,8 +2,8 @@
 
 from data.errors import InputError
 from data.files import read_mapping
-from evaluation.rundir import RunDirectory
-from reports.record.names import capitalised, listed, score_title
+from evaluation.run_directory import RunDirectory
+from reports.tables.names import capitalised, listed, score_title
 
 TRUSTED = 0.75  # share of layouts on which the draw must be nearer
 FILE = "trust.json"

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from evaluation.rundir import FLOOR, PHOTOS, Method, Score, Value
+from evaluation.run_directory import FLOOR, PHOTOS, Method, Score, Value
 from reports.findings.axes import AXES, Axis, leaders, leading_column, ordered
-from reports.record.formatting import duration
-from reports.record.names import capitalised, counted, expectation, listed
-from reports.record.tables import Column, ScoreTable
+from reports.tables.formatting import duration
+from reports.tables.names import capitalised, counted, expectation, listed
+from reports.tables.scores import Column, ScoreTable
 
 CLEAR = 2.0  # methods that spread less than so many times as much as training seeds: their order may be the seed's
 Resolutions = Mapping[tuple[str, str], float]  # (metric, score) -> spread of methods over spread of training seeds

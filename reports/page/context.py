@@ -4,24 +4,24 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from evaluation.rundir import Method, RunDirectory, Score
+from evaluation.run_directory import Method, RunDirectory, Score
 from reports.findings import doubts, people, trust, verdict
 from reports.findings.ranking import ranking
 from reports.page.held import held_against_reference
-from reports.record import beside, facts, published
-from reports.record.classes import ClassTable, per_class_tables
-from reports.record.commands import commands, is_running
-from reports.record.formatting import duration
-from reports.record.names import capitalised, dataset_title, metric_title
-from reports.record.protocol import protocols
-from reports.record.seeds import Seeds, read_seeds
-from reports.record.tables import (
+from reports.tables import beside, facts, published
+from reports.tables.classes import ClassTable, per_class_tables
+from reports.tables.commands import commands, is_running
+from reports.tables.formatting import duration
+from reports.tables.names import capitalised, dataset_title, metric_title
+from reports.tables.protocol import protocols
+from reports.tables.scores import (
     ScoreTable,
     differences_table,
     main_table,
     reference_values,
     whole_run_tables,
 )
+from reports.tables.seeds import Seeds, read_seeds
 
 OPEN = ("segmentation", "distances")  # tables that are open from the start
 

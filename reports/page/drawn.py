@@ -7,16 +7,16 @@ from pathlib import Path
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
-from evaluation.rundir import RunDirectory
+from evaluation.run_directory import RunDirectory
 from reports.figures import grids, people, scores, training
 from reports.figures.classes import per_class
 from reports.figures.style import save, themed
 from reports.findings.verdict import CLEAR
-from reports.record import pictures
-from reports.record.classes import per_class_tables
-from reports.record.export import file_stem
-from reports.record.seeds import read_seeds
-from reports.record.tables import main_table
+from reports.tables import pictures
+from reports.tables.classes import per_class_tables
+from reports.tables.export import file_stem
+from reports.tables.scores import main_table
+from reports.tables.seeds import read_seeds
 
 PAPER_LAYOUTS = 4
 

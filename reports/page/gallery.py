@@ -5,9 +5,9 @@ from urllib.parse import quote
 
 from data.errors import InputError
 from data.files import write_bytes
-from evaluation.rundir import PHOTOS, Method, RunDirectory
-from reports.record import pictures
-from reports.record.names import counted
+from evaluation.run_directory import PHOTOS, Method, RunDirectory
+from reports.tables import pictures
+from reports.tables.names import counted
 
 SCENES = 12
 DIVERSITY_SCENES = 6

@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 from data.errors import InputError
-from evaluation.rundir import RunDirectory
+from evaluation.run_directory import RunDirectory
 from reports.compare import compare
-from reports.record.formatting import number_format
-from reports.record.names import counted, score_title
 from reports.reference import Reference, matching_reference, reference_names
+from reports.tables.formatting import number_format
+from reports.tables.names import counted, score_title
 
 
 @dataclass(frozen=True)

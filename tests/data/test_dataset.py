@@ -10,10 +10,10 @@ from data.errors import InputError
 from data.files import write_json, write_png
 from data.pairs import pairs_key
 from data.street import VERSION, Street
-from evaluation.measuring.context import Context, Work
+from evaluation.metrics.context import Context, Work
+from evaluation.pipeline.dataset import is_written, write_dataset
 from evaluation.run import main
-from evaluation.rundir import RunDirectory
-from evaluation.stages.dataset import is_written, write_dataset
+from evaluation.run_directory import RunDirectory
 from presets.schema import DataConfig, Preset
 from training.suite import Suite
 

@@ -8,11 +8,11 @@ import pytest
 from data.errors import InputError
 from data.files import read_made, write_json
 from data.street import Street
-from evaluation.job import Job
-from evaluation.measuring.leaks import check_photographs
-from evaluation.measuring.measurements import Measurements
-from evaluation.rundir import Score
-from evaluation.stages.dataset import is_written, write_dataset
+from evaluation.cache.measurements import Measurements
+from evaluation.leaks import check_photographs
+from evaluation.pipeline.dataset import is_written, write_dataset
+from evaluation.pipeline.job import Job
+from evaluation.run_directory import Score
 from presets.schema import DataConfig
 from training import checkpoint
 from training.logs import TrainingLog

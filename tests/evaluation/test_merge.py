@@ -9,10 +9,10 @@ from scipy.stats import f_oneway
 from data.errors import InputError
 from data.files import write_json
 from evaluation import merge
-from evaluation.measuring.context import Context
-from evaluation.measuring.intervals import resolution
-from evaluation.rundir import FLOOR, PHOTOS
-from evaluation.scores import score_run
+from evaluation.metrics.context import Context
+from evaluation.run_directory import FLOOR, PHOTOS
+from evaluation.scoring import score_run
+from evaluation.statistics.intervals import resolution
 
 SCORED = []  # the table, scored once
 

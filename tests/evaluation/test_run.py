@@ -17,10 +17,10 @@ from PIL import Image
 
 from baselines.methods import build_generator, method_spec
 from data.files import read_json
-from evaluation.job import make_preset
+from evaluation.pipeline.job import make_preset
 from evaluation.run import main, parser
-from evaluation.rundir import FLOOR, PHOTOS, RunDirectory
-from evaluation.scores import COMPARISONS, METRICS
+from evaluation.run_directory import FLOOR, PHOTOS, RunDirectory
+from evaluation.scoring import COMPARISONS, METRICS
 from presets.schema import preset_names
 from training.checkpoint import load
 

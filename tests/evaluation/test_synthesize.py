@@ -7,9 +7,9 @@ import pytest
 from PIL import Image
 
 from data.files import read_image, write_png
-from evaluation.rundir import RunDirectory
-from evaluation.stages.dataset import write_dataset
-from evaluation.stages.tasks import synthesize_method
+from evaluation.pipeline.dataset import write_dataset
+from evaluation.pipeline.tasks import synthesize_method
+from evaluation.run_directory import RunDirectory
 from evaluation.synthesize import main
 from presets.schema import Preset
 from training.suite import Suite

@@ -6,9 +6,9 @@ from PIL import Image, ImageFilter
 
 from data.files import read_json, write_png
 from data.street import Street
-from evaluation.job import IMAGES
+from evaluation.pipeline.job import IMAGES
 from evaluation.run import main
-from evaluation.rundir import RunDirectory
+from evaluation.run_directory import RunDirectory
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ def loaded(code: str, *arguments: str) -> str:
 
 
 def test_help_and_reading_a_batch_load_nothing_heavy():
-    code = ("import sys, human_study.__main__ as line, human_study.batch.folder, human_study.batch.page; "
+    code = ("import sys, human_study.__main__ as line, human_study.batch.folder, human_study.page.page; "
             f"line.parser().format_help(); print([name for name in {HEAVY} if name in sys.modules])")
     assert loaded(code) == "[]"
 

@@ -4,7 +4,7 @@ import pytest
 
 from data.errors import InputError
 from data.files import read_json
-from evaluation.stages.configuration import claim_run
+from evaluation.pipeline.configuration import claim_run
 from presets.schema import Preset
 
 

@@ -9,7 +9,7 @@ from PIL import Image
 
 from data.errors import InputError
 from data.files import read_image, read_json, write_json, write_png
-from evaluation.rundir import RunDirectory
+from evaluation.run_directory import RunDirectory
 from reports import compare as comparing
 from reports import reference as references
 from reports.compare import compare

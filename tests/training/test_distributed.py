@@ -13,9 +13,9 @@ import torch
 import yaml
 
 from data.files import read_image
-from evaluation.rundir import RunDirectory
-from evaluation.stages.dataset import write_dataset
-from evaluation.stages.synthesis import synthesize
+from evaluation.pipeline.dataset import write_dataset
+from evaluation.pipeline.synthesis import synthesize
+from evaluation.run_directory import RunDirectory
 from presets.schema import load_preset
 from training import checkpoint
 from training.harness import CHECKPOINT

@@ -14,7 +14,7 @@ import pandas as pd
 
 from human_study.analysis.bradley_terry import Ranking, aggregate, coded, identifiability, ranking_of
 from human_study.analysis.clustered import sandwich
-from human_study.table.columns import SEPARATOR
+from human_study.responses.columns import SEPARATOR
 
 STEPS, TOLERANCE = 100, 1e-10  # of Newton's method
 

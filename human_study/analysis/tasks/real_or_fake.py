@@ -13,8 +13,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from evaluation.measuring.intervals import holm
-from evaluation.rundir import PHOTOS
+from evaluation.run_directory import PHOTOS
+from evaluation.statistics.intervals import holm
 from human_study.analysis.clustered import (
     CONFIDENCE,
     Estimate,

@@ -10,9 +10,15 @@ from scipy.stats import kendalltau
 
 from data.errors import InputError
 from data.files import write_json
-from evaluation.measuring.context import Context, Work
-from evaluation.measuring.intervals import Statistic, holm, resample_counts
-from evaluation.measuring.preferences import (
+from evaluation.metrics.agreement import agreement, kendall_tau, pairwise_agreement, random_range
+from evaluation.metrics.context import Context, Work
+from evaluation.metrics.differences import score as score_differences
+from evaluation.metrics.effects import additive_effects, effects_of, file_name
+from evaluation.metrics.effects import score as score_effects
+from evaluation.run_directory import PHOTOS, Method
+from evaluation.scoring import score_run, scored_inputs
+from evaluation.statistics.intervals import Statistic, holm, resample_counts
+from evaluation.statistics.preferences import (
     Preference,
     compared,
     order_of,
@@ -20,13 +26,7 @@ from evaluation.measuring.preferences import (
     read_preferences,
     strengths,
 )
-from evaluation.measuring.published_order import TABLE_1, realism
-from evaluation.metrics.agreement import agreement, kendall_tau, pairwise_agreement, random_range
-from evaluation.metrics.differences import score as score_differences
-from evaluation.metrics.effects import additive_effects, effects_of, file_name
-from evaluation.metrics.effects import score as score_effects
-from evaluation.rundir import PHOTOS, Method
-from evaluation.scores import score_run, scored_inputs
+from evaluation.statistics.published_order import TABLE_1, realism
 from presets.schema import ScoreConfig
 
 RNG = np.random.default_rng(0)

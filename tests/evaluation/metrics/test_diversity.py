@@ -11,9 +11,8 @@ from scipy.ndimage import correlate
 from data.errors import InputError
 from data.files import read_json, sha256, write_json, write_png
 from data.street import CAR_COLOURS, MIN_CAR_PIXELS, Street
-from evaluation.measuring.context import Context, Work
-from evaluation.measuring.measurements import Batch
-from evaluation.measuring.perceptual_distance import LPIPS_TRUNKS, build_lpips, map_distance, unit_maps
+from evaluation.cache.measurements import Batch
+from evaluation.metrics.context import Context, Work
 from evaluation.metrics.diversity import PixelConsumer, pairwise_distance, spread, to_photo
 from evaluation.metrics.modes import (
     COLOURS,
@@ -28,9 +27,10 @@ from evaluation.metrics.modes import (
     statistics,
     tolerance,
 )
-from evaluation.metrics.reference import psnr, ssim
-from evaluation.rundir import FLOOR, PHOTOS, Method, RunDirectory
-from evaluation.scores import score_run
+from evaluation.metrics.perceptual_distance import LPIPS_TRUNKS, build_lpips, map_distance, unit_maps
+from evaluation.metrics.similarity import psnr, ssim
+from evaluation.run_directory import FLOOR, PHOTOS, Method, RunDirectory
+from evaluation.scoring import score_run
 
 RNG = np.random.default_rng(0)
 

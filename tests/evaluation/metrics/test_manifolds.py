@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from data.errors import InputError
-from evaluation.measuring.intervals import HalfSampled, half_samples, half_scale, resample, resample_counts
 from evaluation.metrics.manifolds import BOUNDS, density_coverage, precision_recall, statistics
+from evaluation.statistics.intervals import HalfSampled, half_samples, half_scale, resample, resample_counts
 
 
 def by_definition(x, y, k):

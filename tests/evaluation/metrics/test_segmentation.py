@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from data.errors import InputError
-from evaluation.measuring.intervals import Statistic
 from evaluation.metrics.segmentation import (
     FORMULAS,
     class_accuracy,
@@ -15,6 +14,7 @@ from evaluation.metrics.segmentation import (
     statistics,
     sums,
 )
+from evaluation.statistics.intervals import Statistic
 
 # classes: a, b, c (absent), void
 TRUTH = np.array([[[0, 0, 0, 1], [1, 1, 3, 3]]], np.uint8)

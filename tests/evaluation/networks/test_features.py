@@ -15,10 +15,11 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from data.errors import InputError
 from data.files import sha256, write_json
 from data.labels import LabelSpace
-from evaluation.measuring.consumers import FeatureConsumer, image_maps
-from evaluation.measuring.context import Context, Work
-from evaluation.measuring.measurements import Batch
-from evaluation.metrics import diversity, reference
+from evaluation.cache.consumers import FeatureConsumer, image_maps
+from evaluation.cache.measurements import Batch
+from evaluation.metrics import diversity
+from evaluation.metrics import similarity as reference
+from evaluation.metrics.context import Context, Work
 from evaluation.networks.extractors import EXTRACTORS, OPTIONS, build_extractors
 from evaluation.networks.features import FEATURES, LOGITS, Extractor, register
 from evaluation.networks.huggingface_judges import map_names
@@ -26,7 +27,7 @@ from evaluation.networks.label_judges import build_judge
 from evaluation.networks.resize import FILTERS, resize
 from evaluation.networks.transformers_models import preprocessing
 from evaluation.run import main
-from evaluation.scores import check_files, check_options, score_run
+from evaluation.scoring import check_files, check_options, score_run
 from presets.schema import ExtractorConfig, LabelJudgeConfig, ScoreConfig
 
 LABELS = LabelSpace(["road", "traffic light", "car", "void"], [(i, i, i) for i in range(4)])

@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from data.labels import LabelSpace
-from evaluation.measuring.consumers import ahead, judge_pass
-from evaluation.measuring.measurements import Batch, Measurements
+from evaluation.cache.consumers import ahead, judge_pass
+from evaluation.cache.measurements import Batch, Measurements
 from evaluation.networks.judge import load_judge
 from models.segmentation import ResidualUNet
 

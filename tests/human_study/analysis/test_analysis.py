@@ -9,16 +9,16 @@ import pytest
 from scipy import stats
 
 from data.errors import InputError
-from evaluation.measuring.preferences import read_preferences
+from evaluation.statistics.preferences import read_preferences
 from human_study.__main__ import main
 from human_study.analysis.outputs import read_counts, write_analysis
 from human_study.analysis.quality import apply_rules
 from human_study.analysis.results import analyse
 from human_study.batch.write import write_batch
 from human_study.commands import analyse_run
-from human_study.design.rules import QualityRules
-from human_study.table.columns import condition_name
-from human_study.table.responses import (
+from human_study.protocol.rules import QualityRules
+from human_study.responses.columns import condition_name
+from human_study.responses.table import (
     make_responses,
     merge_responses,
     read_responses,

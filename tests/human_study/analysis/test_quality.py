@@ -13,9 +13,9 @@ from human_study.analysis.quality import (
     session_checks,
 )
 from human_study.analysis.results import analyse
-from human_study.design.protocols import PROTOCOLS, validate
-from human_study.design.rules import QualityRules, pass_rate, sentinel_threshold, sentinels_needed
-from human_study.table.responses import make_responses
+from human_study.protocol.protocols import PROTOCOLS, validate
+from human_study.protocol.rules import QualityRules, pass_rate, sentinel_threshold, sentinels_needed
+from human_study.responses.table import make_responses
 
 RULES = QualityRules()
 

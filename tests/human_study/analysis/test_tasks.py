@@ -13,9 +13,9 @@ from human_study.analysis import bradley_terry
 from human_study.analysis.quality import apply_rules, session_checks
 from human_study.analysis.results import analyse
 from human_study.analysis.tasks import ranking, real_or_fake
-from human_study.design.plan import latent
-from human_study.design.rules import QualityRules
-from human_study.table.responses import make_responses
+from human_study.protocol.rules import QualityRules
+from human_study.responses.table import make_responses
+from human_study.trials.plan import latent
 
 RULES = QualityRules()
 

@@ -8,14 +8,14 @@ from PIL import Image
 
 from data.errors import InputError
 from data.files import write_json, write_png
-from evaluation.rundir import PHOTOS
+from evaluation.run_directory import PHOTOS
 from human_study.batch.assets import padded
 from human_study.batch.folder import read_batch
 from human_study.batch.write import table_names, write_batch
-from human_study.design.cast import Cast
-from human_study.design.draw import draw
-from human_study.design.protocols import UNDER_TEST, load_protocol
-from human_study.table.keys import opaque
+from human_study.protocol.protocols import UNDER_TEST, load_protocol
+from human_study.responses.keys import opaque
+from human_study.trials.cast import Cast
+from human_study.trials.draw import draw
 
 
 def test_names_follow_from_a_secret_and_differ_from_table_to_table(tiny_run):

@@ -7,9 +7,9 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from human_study.batch import page as pages
 from human_study.batch.write import write_batch
-from human_study.design.protocols import load_protocol
+from human_study.page import page as pages
+from human_study.protocol.protocols import load_protocol
 from tests.human_study.batch.visits import SHORT, TIMED, WINDOW, Visit, needs_browser
 
 # --- a session on the server -----------------------------------------------------------------------------------------

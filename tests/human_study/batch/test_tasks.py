@@ -3,10 +3,10 @@
 import pytest
 
 from human_study.batch.write import write_batch
-from human_study.design.protocols import load_protocol
-from human_study.rehearsal.simulate import running
+from human_study.protocol.protocols import load_protocol
 from human_study.server.export import export_responses
 from human_study.server.serve import make_site, open_store
+from human_study.simulation.simulate import running
 from tests.human_study.batch.visits import Visit, needs_browser
 from tests.human_study.server.participants import last_of
 

@@ -10,12 +10,12 @@ from human_study.__main__ import main
 from human_study.analysis.quality import apply_rules
 from human_study.batch.folder import PlannedTrial, read_batch
 from human_study.batch.write import write_batch
-from human_study.design.rules import QualityRules
 from human_study.platforms.collect import collect_tables, refusal_rows
 from human_study.platforms.importers import asset_name, import_submissions, read_log
 from human_study.platforms.submissions import choices, parse_time, read_submissions
-from human_study.table.keys import pseudonym
-from human_study.table.responses import read_responses, write_responses
+from human_study.protocol.rules import QualityRules
+from human_study.responses.keys import pseudonym
+from human_study.responses.table import read_responses, write_responses
 
 KEY = bytes(range(32))
 

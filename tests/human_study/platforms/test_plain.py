@@ -11,9 +11,9 @@ from data.errors import InputError
 from human_study.__main__ import main
 from human_study.analysis.results import analyse, identify
 from human_study.platforms.plain import read_plain
-from human_study.table.codebook import MEANINGS, codebook
-from human_study.table.columns import NAMES
-from human_study.table.responses import like_jspsych, read_responses, write_responses
+from human_study.responses.codebook import MEANINGS, codebook
+from human_study.responses.columns import NAMES
+from human_study.responses.table import like_jspsych, read_responses, write_responses
 
 NEEDED = ["worker", "image", "left", "right", "chosen"]
 

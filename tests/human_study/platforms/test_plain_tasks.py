@@ -11,7 +11,7 @@ from data.errors import InputError
 from human_study.__main__ import main
 from human_study.analysis.results import analyse
 from human_study.platforms.plain import read_plain
-from human_study.table.responses import read_responses, write_responses
+from human_study.responses.table import read_responses, write_responses
 
 METHODS = ["ours", "pix2pix"]
 

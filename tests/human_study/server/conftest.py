@@ -3,7 +3,7 @@
 import pytest
 
 from human_study.batch.write import write_batch
-from human_study.design.protocols import load_protocol
+from human_study.protocol.protocols import load_protocol
 from human_study.server.application import create_app
 from human_study.server.serve import PANELS, make_site, open_store
 from tests.human_study.server.participants import ORIGIN, SMALL, TestClient, last_of

@@ -5,10 +5,10 @@ import re
 
 import pytest
 
-from human_study.design.texts import ready
+from human_study.protocol.texts import ready
+from human_study.responses.table import read_responses, write_responses
 from human_study.server.export import export_responses, release
 from human_study.server.site import PANELS
-from human_study.table.responses import read_responses, write_responses
 from tests.human_study.server.participants import SECRET_WORDS, SMALL, Participant, config_of, join
 
 ASKING = [*SMALL, "languages=[en, de, ja]", "questions=[age, sex, comment]", "screen_check=true", "colour_plates=3",

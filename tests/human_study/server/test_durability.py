@@ -16,8 +16,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from human_study.batch.page import consent_version
-from human_study.design.protocols import load_protocol
+from human_study.page.page import consent_version
+from human_study.protocol.protocols import load_protocol
 from human_study.server.export import export_responses
 from tests.human_study.server.participants import (
     SMALL,

@@ -8,17 +8,17 @@ from pathlib import Path
 import pytest
 
 from data.errors import InputError
-from evaluation.rundir import RunDirectory
+from evaluation.run_directory import RunDirectory
 from human_study.__main__ import main
 from human_study.batch.folder import database_file
 from human_study.batch.write import write_batch
 from human_study.commands import analyse_run
-from human_study.design.protocols import load_protocol
 from human_study.platforms.collect import is_response_table
+from human_study.protocol.protocols import load_protocol
+from human_study.responses.keys import load_key, pseudonym
+from human_study.responses.table import merge_responses, read_responses, write_responses
 from human_study.server.export import export_responses, missing_answers, release
 from human_study.server.serve import choose_panel, links_for, open_store
-from human_study.table.keys import load_key, pseudonym
-from human_study.table.responses import merge_responses, read_responses, write_responses
 from tests.human_study.server.participants import ORIGIN, SMALL, Participant, join, last_of, refused
 
 

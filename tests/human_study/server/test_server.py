@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from human_study.batch.page import consent_version
+from human_study.page.page import consent_version
 from human_study.server.export import export_responses
 from human_study.server.security import BODY_BYTES, RateLimit
 from human_study.server.serve import PANELS, choose_panel

@@ -11,12 +11,12 @@ import pytest
 
 from data.errors import InputError
 from human_study.__main__ import main
-from human_study.rehearsal.simulate import running
 from human_study.server import serve
 from human_study.server.application import create_app
 from human_study.server.patience import PatientProtocol
 from human_study.server.security import RateLimit
 from human_study.server.serve import PANELS, check_address, choose_panel, links_for, listen, make_site
+from human_study.simulation.simulate import running
 from tests.human_study.server.participants import SMALL, Participant, TestClient
 
 

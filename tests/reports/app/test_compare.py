@@ -8,7 +8,7 @@ import numpy as np
 from PIL import Image
 
 from evaluation import merge
-from evaluation.rundir import Method, Score, Value
+from evaluation.run_directory import Method, Score, Value
 from reports.app_pages.compare import per_image
 from reports.app_parts.text import plain
 

@@ -7,7 +7,7 @@ from starlette.testclient import TestClient
 
 from data.files import write_json
 from evaluation import merge
-from evaluation.rundir import Score, Value
+from evaluation.run_directory import Score, Value
 from human_study.batch.write import write_batch
 from reports.app_pages.runs import differing
 from reports.app_pages.training import read_log

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from data.files import read_image, write_png
-from evaluation.rundir import Score, Value
+from evaluation.run_directory import Score, Value
 from reports.figures import grids, people, scores, training
 from reports.figures.style import BRIGHT, COLOURS, DPI, WIDTH, save, svg
 from reports.page.drawn import draw
-from reports.record import tables
+from reports.tables import scores as tables
 
 
 def test_figures_name_every_method_and_are_reproducible(scored_run):

@@ -6,16 +6,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from evaluation.rundir import FLOOR, PHOTOS, Method, Score, Value
+from evaluation.run_directory import FLOOR, PHOTOS, Method, Score, Value
 from reports.findings import doubts, people, verdict
 from reports.findings.axes import AXES, leading_column, rank_ranges
 from reports.findings.choice import chosen_layout
 from reports.findings.ranking import ranking
-from reports.record import facts
-from reports.record.classes import per_class_tables
-from reports.record.names import entry_text, score_title
-from reports.record.protocol import line
-from reports.record.tables import differences_table, main_table
+from reports.tables import facts
+from reports.tables.classes import per_class_tables
+from reports.tables.names import entry_text, score_title
+from reports.tables.protocol import line
+from reports.tables.scores import differences_table, main_table
 
 A, B, C = Method("a", "Alpha"), Method("b", "Beta"), Method("c", "Gamma")
 

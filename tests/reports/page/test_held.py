@@ -2,7 +2,7 @@
 
 import pytest
 
-from evaluation.rundir import Score, Value
+from evaluation.run_directory import Score, Value
 from reports.page import held
 from reports.reference import load_reference, write_reference
 

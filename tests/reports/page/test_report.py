@@ -14,17 +14,17 @@ import pytest
 from data.errors import InputError
 from data.files import write_json, write_png
 from evaluation import merge
-from evaluation.rundir import PHOTOS, Method, RunDirectory, Score, Value
+from evaluation.run_directory import PHOTOS, Method, RunDirectory, Score, Value
 from human_study.analysis.outputs import write_analysis
 from human_study.analysis.published import Counts
 from human_study.analysis.results import analyse, analyse_counts
-from human_study.table.responses import make_responses
+from human_study.responses.table import make_responses
 from reports.findings import people
-from reports.record import tables
-from reports.record.commands import finish
-from reports.record.names import entry_text, entry_title
-from reports.record.tables import Row
 from reports.report import write_report
+from reports.tables import scores as tables
+from reports.tables.commands import finish
+from reports.tables.names import entry_text, entry_title
+from reports.tables.scores import Row
 
 VOID_TAGS = {"meta", "link", "img", "input", "br", "hr", "path", "use"}
 ODD = "odd <b>&\"'#%_name"  # a folder of images may bear any name that a file system takes

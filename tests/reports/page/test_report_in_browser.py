@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from evaluation.rundir import FLOOR, RunDirectory, Score, Value
+from evaluation.run_directory import FLOOR, RunDirectory, Score, Value
 from reports.report import write_report
 
 LONG = "A method whose title is as long as titles of papers sometimes are"

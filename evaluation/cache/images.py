@@ -1,0 +1,258 @@
+"""A method's images: reading them in layout order, content hashes, and taking in folders made by other systems."""
+
+import hashlib
+import re
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from data.errors import InputError
+from data.files import png_bit_depth, read_image
+from data.photographs import same_name
+from evaluation.run_directory import FLOOR, PHOTOS, Method, RunDirectory
+
+NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+ORIENTATION = 0x0112  # of EXIF
+OTHER_FORMATS = (".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm")
+HOW_TO = {
+    "missing": "synthesize these layouts too, under the layout's own name",
+    "unknown": "remove or rename them: files are named <layout>.png, or <layout>_1.png ... <layout>_k.png for k images",
+    "format": "save PNG (other formats change scores); convert from the system's raw output, not from a JPEG",
+    "size": "resize in the system that made them, so that the filter is yours to choose and to state",
+    "mode": "save 8-bit RGB without alpha or palette",
+    "turned": "save them upright and without EXIF",
+    "folders": "give the folder that holds the files themselves",
+    "broken": "copy or synthesize them again",
+}
+
+
+def read_images(files: Sequence[Path], size: tuple[int, int]) -> np.ndarray:
+    """uint8 [N, 3, H, W] in the order of `files`. Raises InputError naming a missing, truncated or odd-sized file."""
+    images = np.empty((len(files), 3, *size), np.uint8)
+    for i, file in enumerate(files):
+        image = read_image(file)
+        if image.shape[:2] != tuple(size):
+            raise InputError(f"{file}: {_size(image.shape)}, expected {_size(size)} (height x width) like its layout")
+        images[i] = image.transpose(2, 0, 1)
+    return images
+
+
+def _size(shape: Sequence[int]) -> str:
+    return f"{shape[0]}x{shape[1]}"
+
+
+def sizes_in(folder: Path) -> Counter:
+    """How many PNG files of each (height, width) lie in a folder, by what they say of themselves. Raises InputError
+    where there is none that can be read."""
+    sizes: Counter = Counter()
+    for file in folder.glob("*.png"):
+        with suppress(OSError, SyntaxError, ValueError, Image.DecompressionBombError), Image.open(file) as image:
+            sizes[image.height, image.width] += 1
+    if not sizes:
+        broken = len(list(folder.glob("*.png")))
+        others = sum(file.suffix.lower() in OTHER_FORMATS for file in folder.iterdir())
+        why = f" that can be read ({broken} broken)" if broken else f" ({others} of other formats)" if others else ""
+        raise InputError(f"--images: {folder} holds no PNG file{why}; {HOW_TO['format']}")
+    return sizes
+
+
+def size_of(run: RunDirectory) -> tuple[int, int]:
+    """Height and width of the run's layouts. Raises InputError when the run has none."""
+    layouts = run.layouts()
+    check_layouts(run)
+    if not layouts:
+        raise InputError(f"{run.dataset / 'layouts'}: no layouts; run the stages before scoring first")
+    return run.layout(layouts[0]).shape
+
+
+def check_layouts(run: RunDirectory) -> None:
+    """Raises InputError naming a layout that is gone: each photograph of the dataset has one."""
+    photos = {file.stem for file in (run.dataset / "photos").glob("*.png")}
+    if gone := sorted(photos - set(run.layouts())):
+        raise InputError(f"{run.dataset / 'layouts'}: {_some([f'{name}.png' for name in gone])} gone; any stage of the "
+                         "main job writes them again, where it can read the data")
+
+
+def variants_of(run: RunDirectory, method: str, k: int, layout: str) -> list[Path]:
+    """The k image files of one layout, u = 1..k; the photograph itself for PHOTOS."""
+    if k == 1 or method == PHOTOS:
+        return [run.image_file(method, layout)]
+    return [run.variant_file(method, layout, u) for u in range(1, k + 1)]
+
+
+def check_complete(run: RunDirectory, method: Method) -> None:
+    """Raises InputError when an image of the method is missing or stands under no layout's name."""
+    check_layouts(run)
+    layouts = run.layouts()
+    folder = run.method_folder(method.name) / "images"
+    files = {file.stem for file in folder.glob("*.png")}
+    lost = [name for name in layouts if name not in files]
+    lost += [file.name for name in layouts for file in variants_of(run, method.name, method.images_per_layout, name)
+             if not file.exists()] if not lost else []
+    if lost:
+        raise InputError(f"{folder}: {_some(lost)} of {len(layouts)} layouts missing; synthesize again, or leave the "
+                         "method out")
+    if extra := sorted(files - set(layouts)):
+        raise InputError(f"{folder}: images without a layout: {_some(extra)}; remove them")
+
+
+def _some(names: Sequence[str], shown: int = 4) -> str:
+    return f"{len(names)} ({', '.join(names[:shown])}{', ...' if len(names) > shown else ''})"
+
+
+def content_hash(files: Iterable[Path]) -> str:
+    """SHA-256 over names and bytes of files, in the order given. Raises InputError naming a missing file."""
+    digest = hashlib.sha256()
+    for file in files:
+        try:
+            content = file.read_bytes()
+        except FileNotFoundError:
+            raise InputError(f"{file}: no such file") from None
+        digest.update(f"{file.name}\0{len(content)}\0".encode())
+        digest.update(content)
+    return digest.hexdigest()
+
+
+def pixel_hash(photo: np.ndarray) -> str:
+    """SHA-256 of the pixels of a photo, uint8 [3, H, W], whatever file they came from."""
+    return hashlib.sha256(np.ascontiguousarray(photo).tobytes()).hexdigest()
+
+
+def check_images(run: RunDirectory, name: str, folder: str | Path) -> tuple[Method, dict[str, list[Path]]]:
+    """What a folder of PNG files named like the layouts would be in the run, and its files by layout. Changes nothing.
+
+    <layout>_1.png ... <layout>_k.png for every layout gives k images per layout. Raises InputError for a name that is
+    taken by a trained method or is another method's title, and for every kind of unfit file at once, with what to do
+    about each.
+    """
+    _check_name(run, name)
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise InputError(f"--images {name}={folder}: no such folder")
+    size = size_of(run)
+    k, files = _match(folder, run.layouts())
+    problems = _problems(folder, run.layouts(), size, k)
+    if problems:
+        listed = "; ".join(f"{what}: {_some(names)} -> {HOW_TO[kind]}" for kind, what, names in problems)
+        raise InputError(f"--images {name}={folder}: {listed}")
+    return Method(name, name, kind="images", images_per_layout=k, notes=[f"images given, folder {folder.name}"]), files
+
+
+def add_images(run: RunDirectory, name: str, folder: str | Path) -> Method:
+    """Take a folder of PNG files named like the layouts into the run as method `name` (kind "images").
+
+    The files are copied byte for byte; left alone when they are there already, replaced when they have changed. Raises
+    InputError as check_images does.
+    """
+    method, files = check_images(run, name, folder)
+    if not _there_already(run, method, files):
+        _copy(run, method, files)
+    return method
+
+
+def _check_name(run: RunDirectory, name: str) -> None:
+    if not NAME_PATTERN.fullmatch(name) or name in (PHOTOS, FLOOR):
+        raise InputError(f"--images {name}=...: a method's name is letters, digits and _ . + - (not {PHOTOS}, {FLOOR})")
+    taken = next((m for m in run.methods() if m.name == name), None)
+    titled = next((m for m in [*run.methods(), *run.merged_methods()] if m.title == name and m.name != name), None)
+    if titled:
+        raise InputError(f"--images {name}=...: '{name}' is what tables call the method '{titled.name}'; choose "
+                         "another name")
+    trained = (run.method_folder(name) / "checkpoint.pt").exists() or (taken and taken.kind != "images")
+    if trained:
+        raise InputError(f"--images {name}=...: '{name}' is a method trained by this run; choose another name")
+
+
+def _match(folder: Path, layouts: list[str]) -> tuple[int, dict[str, list[Path]]]:
+    """Images per layout, and the files of each layout. The number is the one whose names are most nearly all names that
+    there are: with layouts a and a_1, the files a_1 and a_1_1 are one image of each or the first two of a.
+    """
+    present = _by_name(folder)
+    endings = {int(stem.rpartition("_")[2]) for stem in present if stem.rpartition("_")[2].isdecimal()}
+    counts = [1, *sorted(k for k in endings if 2 <= k <= len(present))]
+    k = min(counts, key=lambda k: len(set(present) ^ {stem for name in layouts for stem in _stems(name, k)}))
+    return k, {name: [present.get(stem, folder / f"{stem}.png") for stem in _stems(name, k)] for name in layouts}
+
+
+def _by_name(folder: Path) -> dict[str, Path]:
+    """PNG files by name without ending, in one Unicode form."""
+    return {same_name(file.stem): file for file in sorted(folder.glob("*.png")) if not file.name.startswith(".")}
+
+
+def _stems(layout: str, k: int) -> list[str]:
+    return [layout] if k == 1 else [f"{layout}_{u}" for u in range(1, k + 1)]
+
+
+def _problems(folder: Path, layouts: list[str], size: tuple[int, int], k: int) -> list[tuple[str, str, list[str]]]:
+    expected = {f"{stem}.png" for name in layouts for stem in _stems(name, k)}
+    present = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+    names = {same_name(file.name) for file in present}
+    found: dict[str, list[str]] = {"missing": sorted(expected - names), "unknown": [], "format": [], "size": [],
+                                   "mode": [], "turned": [], "broken": []}
+    for file in present:
+        kind = _kind_of(file, expected, size)
+        if kind:
+            found[kind].append(file.name)
+    if found["missing"]:
+        found["folders"] = sorted(f"{file.name}/" for file in folder.iterdir() if file.is_dir())
+    what = {"missing": "layouts without an image", "unknown": "names that are no layout's", "format": "not PNG",
+            "size": f"not {_size(size)} (height x width)", "mode": "not 8-bit RGB", "broken": "broken or truncated",
+            "turned": "to be turned by their EXIF orientation", "folders": "folders, which are not looked into"}
+    return [(kind, what[kind], names) for kind, names in found.items() if names]
+
+
+def _kind_of(file: Path, expected: set[str], size: tuple[int, int]) -> str | None:
+    if file.suffix.lower() in OTHER_FORMATS:
+        return "format"
+    if same_name(file.name) not in expected:
+        return "unknown"
+    try:
+        with Image.open(file) as image:
+            if image.format != "PNG":
+                return "format"
+            if image.mode != "RGB" or png_bit_depth(file) != 8:  # Pillow opens 16-bit RGB as if it had 8
+                return "mode"
+            image.load()
+            if image.getexif().get(ORIENTATION, 1) != 1:  # some programs turn it, others do not
+                return "turned"
+        return None if read_image(file).shape[:2] == tuple(size) else "size"
+    except (OSError, SyntaxError, ValueError, InputError, Image.DecompressionBombError):
+        return "broken"
+
+
+def _there_already(run: RunDirectory, method: Method, files: dict[str, list[Path]]) -> bool:
+    if method not in run.methods():
+        return False
+    try:
+        check_complete(run, method)
+    except InputError:
+        return False
+    return all(source.read_bytes() == target.read_bytes() for layout, sources in files.items() for source, target
+               in zip(sources, variants_of(run, method.name, method.images_per_layout, layout), strict=True))
+
+
+def _copy(run: RunDirectory, method: Method, files: dict[str, list[Path]]) -> None:
+    target = run.method_folder(method.name)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{method.name}."))
+    try:
+        for part in ("images", "variants")[: 1 + (method.images_per_layout > 1)]:
+            (staging / part).mkdir()
+        for layout, sources in files.items():
+            shutil.copyfile(sources[0], staging / "images" / f"{layout}.png")
+            for u, source in enumerate(sources, 1):
+                if len(sources) > 1:
+                    shutil.copyfile(source, staging / "variants" / f"{layout}_{u}.png")
+        staging.chmod(0o777 & ~0o022)
+        if target.exists():
+            shutil.rmtree(target)
+        staging.rename(target)
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+    run.write_method(method)

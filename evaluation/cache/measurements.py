@@ -1,0 +1,242 @@
+"""What all metrics stand on: one pass over a method's images feeds every network, and the results are cached.
+
+The cache is `cache/<consumer>/<method>.npz` in the run directory, each with the hash of what it was made from: the
+bytes of the method's images and of the dataset, the weights, the resize, the device. Changed files are measured again.
+"""
+
+import os
+import threading
+import zlib
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+from zipfile import BadZipFile
+
+import numpy as np
+import torch
+
+from data.errors import InputError
+from data.files import atomic_path, fingerprint
+from evaluation.cache.images import check_complete, content_hash, read_images, size_of, variants_of
+from evaluation.networks.features import full_float32
+from evaluation.run_directory import PHOTOS, RunDirectory
+
+BATCH_PIXELS = 1 << 18  # pixels decoded and passed through a network at once: what a processor's cache likes
+CUDA_BATCH_PIXELS = 1 << 22
+MOST_THREADS = 8  # batches measured at once on a processor: each holds its feature maps
+FORMAT = 2  # raise when what consumers store changes its meaning
+
+
+class Shared:
+    """What several consumers need, made once by the first that asks, in whatever thread."""
+
+    def __init__(self):
+        self._made: dict[str, Any] = {}
+        self._lock = threading.RLock()
+
+    def get(self, key: str, make: Callable[[], Any]) -> Any:
+        with self._lock:
+            if key not in self._made:
+                self._made[key] = make()
+            return self._made[key]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some layouts with their photographs and the K images of one method. uint8: [B,H,W], [B,3,H,W], [B,K,3,H,W].
+
+    shared: what one consumer computed and another may use for the same batch. of_photos: likewise of the photographs
+    alone, for all methods.
+    """
+
+    names: Sequence[str]
+    layouts: np.ndarray
+    photos: torch.Tensor
+    images: torch.Tensor
+    shared: Shared = field(default_factory=Shared)
+    of_photos: Shared = field(default_factory=Shared)
+
+    def share(self, key: str, make: Callable[[], Any]) -> Any:
+        """What `make` gives, made once for this batch."""
+        return self.shared.get(key, make)
+
+    def share_of_photos(self, key: str, make: Callable[[], Any]) -> Any:
+        """What `make` gives, made once for these photographs."""
+        return self.of_photos.get(key, make)
+
+
+class Consumer(Protocol):
+    """Something that measures images. `name`: its folder in the cache. `key`: hash of all its result depends on.
+
+    With an attribute `against_photos` that is true it compares images with the photographs, and the photographs, which
+    would be compared with themselves, are not measured. With an attribute `alone` that is true it is called by one
+    thread at a time.
+    """
+
+    name: str
+    key: str
+
+    def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
+        """Named arrays, one row per layout of the batch."""
+        ...
+
+
+def _measure(batch: Batch, consumers: Sequence[Consumer]) -> list[dict[str, np.ndarray]]:
+    return [consumer(batch) for consumer in consumers]
+
+
+class Measurements:
+    """Results of consumers for the methods of a run; measured when first asked for, and only once per content."""
+
+    def __init__(self, run: RunDirectory, device: str = "cpu"):
+        self.run = run
+        self.device = torch.device(device).type
+        self.batch_pixels = CUDA_BATCH_PIXELS if self.device == "cuda" else BATCH_PIXELS
+        self.layouts = run.layouts()
+        self.size = size_of(run)
+        self.methods = {method.name: method for method in run.methods()}
+        self._loaded: dict[tuple[str, str], dict[str, np.ndarray]] = {}
+        self._hashes: dict[str, str] = {}
+
+    def rows(self) -> list[str]:
+        """The photographs and every method, in table order."""
+        return [PHOTOS, *self.methods]
+
+    def images_per_layout(self, method: str) -> int:
+        return 1 if method == PHOTOS else self.methods[method].images_per_layout
+
+    def dataset_hash(self) -> str:
+        if "" not in self._hashes:
+            folders = [self.run.dataset / part for part in ("layouts", "photos", "instances")]
+            files = [file for folder in folders for file in sorted(folder.glob("*.png"))]
+            files += [file for file in (self.run.dataset / "labels.json", self.run.dataset / "modes.json")
+                      if file.exists()]
+            self._hashes[""] = content_hash(files)
+        return self._hashes[""]
+
+    def content(self, method: str) -> str:
+        """Hash of a method's images together with the dataset's."""
+        if method not in self._hashes:
+            if method != PHOTOS:
+                check_complete(self.run, self.methods[method])
+            files = [file for name in self.layouts
+                     for file in [self.run.image_file(method, name), *self._files(method, name)]]
+            self._hashes[method] = fingerprint(self.dataset_hash(), content_hash(dict.fromkeys(files)))
+        return self._hashes[method]
+
+    def _files(self, method: str, layout: str) -> list:
+        return variants_of(self.run, method, self.images_per_layout(method), layout)
+
+    def get(self, method: str, consumer: Consumer) -> dict[str, np.ndarray]:
+        """Arrays with one row per layout, in layout order."""
+        self.collect([method], [consumer])
+        return self._loaded[method, consumer.key]
+
+    def collect(self, methods: Sequence[str], consumers: Sequence[Consumer]) -> None:
+        """Make sure that all consumers have seen all methods, reading each image at most once."""
+        missing = {method: [c for c in consumers if not (method == PHOTOS and getattr(c, "against_photos", False))
+                            and not self._load(method, c)] for method in methods}
+        missing = {method: found for method, found in missing.items() if found}
+        if not missing:
+            return
+        parts: dict[str, list[list[dict[str, np.ndarray]]]] = {method: [] for method in missing}
+        with full_float32():
+            for method, measured in self._measured(missing):
+                parts[method].append(measured)
+        for method, found in missing.items():
+            for consumer, part in zip(found, zip(*parts[method], strict=True), strict=True):
+                self._keep(method, consumer, {name: np.concatenate([p[name] for p in part]) for name in part[0]})
+
+    def _measured(self, wanted: dict[str, list[Consumer]]) -> Iterator[tuple[str, list[dict[str, np.ndarray]]]]:
+        """What the consumers of each method measure, batch by batch. A processor has a batch for each of torch's
+        threads: they do not wait for each other at every operation, and no core idles while another is in Python."""
+        threads = torch.get_num_threads()
+        alone = self.device == "cuda" or any(getattr(c, "alone", False) for found in wanted.values() for c in found)
+        at_once = 1 if alone else min(threads, MOST_THREADS)
+        pool = ThreadPoolExecutor(at_once, initializer=torch.set_num_threads, initargs=(threads // at_once,))
+        try:
+            waiting: deque = deque()
+            for method, batch in self.batches(list(wanted)):
+                waiting.append((method, pool.submit(_measure, batch, wanted[method])))
+                if len(waiting) > at_once:
+                    method, measured = waiting.popleft()
+                    yield method, measured.result()
+            for method, measured in waiting:
+                yield method, measured.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+            torch.set_num_threads(threads)  # new threads take over what was set last anywhere
+
+    def _keep(self, method: str, consumer: Consumer, arrays: dict[str, np.ndarray]) -> None:
+        with atomic_path(self._file(method, consumer)) as temporary, open(temporary, "wb") as file:
+            np.savez(file, key=self._key(method, consumer), **arrays)
+        self._loaded[method, consumer.key] = arrays
+
+    def _file(self, method: str, consumer: Consumer):
+        return self.run.path / "cache" / consumer.name / f"{method}.npz"
+
+    def _load(self, method: str, consumer: Consumer) -> bool:
+        if (method, consumer.key) in self._loaded:
+            return True
+        file = self._file(method, consumer)
+        try:
+            with np.load(file) as stored:
+                if str(stored["key"]) != self._key(method, consumer):
+                    return False
+                self._loaded[method, consumer.key] = {name: stored[name] for name in stored.files if name != "key"}
+                return True
+        except FileNotFoundError:
+            return False
+        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error):
+            print(f"  {file}: damaged, is measured again", flush=True)
+            return False
+
+    def _key(self, method: str, consumer: Consumer) -> str:
+        return fingerprint(FORMAT, self.content(method), consumer.key, self.device)
+
+    def batches(self, methods: Sequence[str]) -> Iterator[tuple[str, Batch]]:
+        """Every method's images of some layouts, then of the next ones, in layout order; the photographs are read once
+        for all methods. The next batch is decoded while the last one is being used."""
+        length = max(1, self.batch_pixels // (self.size[0] * self.size[1]))
+        chunks = [self.layouts[i : i + length] for i in range(0, len(self.layouts), length)]
+        wanted = ((method, chunk) for chunk in map(self._chunk, chunks) for method in methods)
+        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+            waiting: deque = deque()
+            for method, chunk in wanted:
+                waiting.append((method, pool.submit(self._read, method, chunk)))
+                if len(waiting) > 2:
+                    method, batch = waiting.popleft()
+                    yield method, batch.result()
+            for method, batch in waiting:
+                yield method, batch.result()
+
+    def _chunk(self, names: Sequence[str]) -> Batch:
+        """The photographs as a batch of their own."""
+        photos = torch.from_numpy(read_images([self.run.photo_file(name) for name in names], self.size))
+        shared = Shared()  # its images are the photographs, so that what is known of either is one
+        layouts = np.stack([self._layout(name) for name in names])
+        return Batch(names, layouts, photos, photos[:, None], shared, shared)
+
+    def _read(self, method: str, chunk: Batch) -> Batch:
+        if method == PHOTOS:
+            return chunk
+        files = [file for name in chunk.names for file in self._files(method, name)]
+        images = read_images(files, self.size).reshape(len(chunk.names), -1, 3, *self.size)
+        return replace(chunk, images=torch.from_numpy(images), shared=Shared())
+
+    def _layout(self, name: str) -> np.ndarray:
+        layout = self.run.layout(name)
+        if layout.shape != tuple(self.size):
+            raise InputError(f"layout {name}: {layout.shape}, expected {self.size} like the first layout")
+        if layout.max() > self.run_void:
+            raise InputError(f"{self.run.dataset / 'layouts' / name}.png: label id {layout.max()} is outside the label "
+                             f"space; expected 0..{self.run_void}")
+        return layout
+
+    @property
+    def run_void(self) -> int:
+        if not hasattr(self, "_void"):
+            self._void = self.run.labels().void
+        return self._void

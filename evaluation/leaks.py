@@ -1,0 +1,133 @@
+"""Leak checks: no network of a loss may judge, and no training photograph may be in the scored set."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import nn
+
+from data.errors import InputError
+from data.files import read_image, read_json
+from evaluation.cache.images import pixel_hash
+from evaluation.networks.held_weights import module_tensors
+from evaluation.run_directory import Method, RunDirectory
+from models.perceptual import tensor_hashes
+
+THUMBNAIL = (16, 32)  # height, width: in CamVid and in street scenes no two photographs of train and val correlate by
+ALIKE = 0.98  # more than 0.91; one saved as JPEG of quality 50, in other light, or with noise, by 0.99 with itself
+CHUNK = 256
+
+
+def hashes_in(protocol: object) -> set[str]:
+    """Every SHA-256 (64 hexadecimal digits) anywhere in a protocol."""
+    if isinstance(protocol, Mapping):
+        return set().union(*(hashes_in(value) for value in protocol.values()))
+    if isinstance(protocol, (list, tuple)):
+        return set().union(*(hashes_in(value) for value in protocol))
+    text = protocol if isinstance(protocol, str) else ""
+    return {text.lower()} if len(text) == 64 and all(c in "0123456789abcdefABCDEF" for c in text) else set()
+
+
+def check_judges(methods: Iterable[Method], judges: Mapping[str, object]) -> None:
+    """Raises InputError when a judge's protocol names weights that a method was trained against.
+
+    judges: what to call the judge in the message -> its protocol.
+    """
+    for method in methods:
+        for network, digest in method.loss_networks.items():
+            for judge, protocol in judges.items():
+                if digest.lower() in hashes_in(protocol):
+                    raise InputError(f"{judge} is the network '{network}' of a loss of method '{method.name}' (SHA-256 "
+                                     f"{digest[:12]}...): a method that was trained to please it cannot be judged by "
+                                     "it; leave out the method, or choose another judge")
+
+
+def held_tensors(network: Any) -> Iterable[torch.Tensor] | None:
+    """Weight tensors of whatever looks at images: what it says itself (`held()`), or those of a module. None for an
+    object that shows none, which a hash in its protocol alone can find out."""
+    if hasattr(network, "held"):
+        return network.held()
+    return module_tensors(network) if isinstance(network, nn.Module) else None
+
+
+def check_shared_weights(methods: Sequence[Method], judge: str, tensors: Iterable[torch.Tensor]) -> None:
+    """Raises InputError when a judge shares a weight tensor with a network of a loss, whatever files they came from."""
+    if not any(method.loss_tensors for method in methods):
+        return
+    own = tensor_hashes(tensors)
+    for method in methods:
+        for network, hashes in method.loss_tensors.items():
+            if own & set(hashes):
+                raise InputError(f"{judge} shares weight tensors with '{network}', a network of a loss "
+                                 f"of method '{method.name}'; leave out the method, or choose another judge")
+
+
+def thumbnail(photo: np.ndarray) -> np.ndarray:
+    """uint8 [3, H, W] -> grey uint8 [16, 32], each value the mean of an area."""
+    grey = Image.fromarray(np.ascontiguousarray(photo.transpose(1, 2, 0))).convert("L")
+    return np.asarray(grey.resize(THUMBNAIL[::-1], Image.Resampling.BOX))
+
+
+def likeness(photos: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Correlation in -1..1 of each photograph with the most alike of the others or of their mirror images: [N].
+
+    photos, others: thumbnails uint8 [N, 16, 32], [M, 16, 32]. A thumbnail of one grey correlates with nothing (0).
+    """
+    a, b = _standard(photos), np.concatenate([_standard(others), _standard(others[:, :, ::-1])])
+    return np.concatenate([(a[i : i + CHUNK] @ b.T).max(axis=1) for i in range(0, len(a), CHUNK)])
+
+
+def _standard(thumbnails: np.ndarray) -> np.ndarray:
+    flat = thumbnails.reshape(len(thumbnails), -1).astype(np.float32)
+    flat -= flat.mean(axis=1, keepdims=True)
+    length = np.linalg.norm(flat, axis=1, keepdims=True)
+    return np.divide(flat, length, out=np.zeros_like(flat), where=length > 0)
+
+
+def training_photographs(run: RunDirectory) -> tuple[set[str] | None, np.ndarray | None]:
+    """Hashes of the training photographs' pixels and their thumbnails, uint8 [M, 16, 32], as far as the run has them.
+    Raises InputError for damaged files."""
+    trained = thumbnails = None
+    if run.train_file.exists():
+        try:
+            trained = set(read_json(run.train_file)["photo_sha256"])
+        except (KeyError, TypeError):
+            raise InputError(f"{run.train_file}: not the hashes of training photographs") from None
+    if run.train_thumbnails.exists():
+        try:
+            thumbnails = np.load(run.train_thumbnails)
+        except (OSError, ValueError, EOFError):
+            raise InputError(f"{run.train_thumbnails}: damaged") from None
+    return trained, thumbnails
+
+
+def check_photographs(run: RunDirectory, alike: float = ALIKE) -> dict[str, Any]:
+    """What a protocol says of the check. Raises InputError when a photograph of the scored set was trained on: by its
+    pixels (dataset/train.json), or changed a little or mirrored (thumbnails that correlate by more than `alike`)."""
+    trained, thumbnails = training_photographs(run)
+    if trained is None:
+        return {"photographs": "no training photographs are known"}
+    photos = {name: read_image(run.photo_file(name)) for name in run.layouts()}
+    _refuse(run, [name for name, photo in photos.items() if _pixels(photo) & trained], "were trained on")
+    if thumbnails is None or not trained:
+        return {"photographs": "no training photograph by its pixels; near duplicates were not looked for: no "
+                               "thumbnails of the training photographs"}
+    own = np.stack([thumbnail(photo.transpose(2, 0, 1)) for photo in photos.values()])
+    found = likeness(own, thumbnails)
+    _refuse(run, [name for name, like in zip(photos, found, strict=True) if like > alike],
+            f"look like training photographs (correlation of thumbnails above {alike}, mirrored or not)",
+            "; where they are right as they are, raise score.alike, which stands in every protocol")
+    return {"photographs": f"no training photograph by its pixels; grey {THUMBNAIL[0]}x{THUMBNAIL[1]} thumbnails, also "
+                           f"mirrored, correlate by {found.max():.3f} at most (allowed: {alike})"}
+
+
+def _refuse(run: RunDirectory, names: Sequence[str], what: str, otherwise: str = "") -> None:
+    if names:
+        raise InputError(f"{run.dataset / 'photos'}: {len(names)} scored photographs {what} (first: {names[0]}); "
+                         f"scores on them say nothing. Split the data again without overlap{otherwise}")
+
+
+def _pixels(image: np.ndarray) -> set[str]:
+    return {pixel_hash(image), pixel_hash(image.transpose(2, 0, 1))}

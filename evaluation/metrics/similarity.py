@@ -1,0 +1,83 @@
+"""The metric "reference": PSNR and SSIM against the photograph. For reference only.
+
+Image-space loss optimises them: an average of all possible cars scores better than any one car, and looks worse. They
+must not be used to say which method is more realistic.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+
+from evaluation.cache.measurements import Batch
+from evaluation.metrics.context import Work
+from evaluation.run_directory import PHOTOS
+from evaluation.statistics.intervals import Statistic
+
+METRIC = "reference"
+WARNING = "image-space loss optimises PSNR and SSIM, and a blurred average scores well on them"
+LUMA = np.array([0.299, 0.587, 0.114])  # Rec. 601
+SIGMA, RADIUS = 1.5, 5  # Wang et al. 2004: an 11 x 11 Gaussian window
+C1, C2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
+
+
+def psnr(image: np.ndarray, photo: np.ndarray) -> np.ndarray:
+    """Peak signal-to-noise ratio in dB of uint8 [N, 3, H, W], over all channels: [N].
+
+    Equal images count as differing in one value by one level, the least that 8 bits can: infinity has no mean.
+    """
+    error = np.square(image.astype(np.float64) - photo).mean(axis=(1, 2, 3))
+    return 10 * np.log10(255**2 / np.maximum(error, 1 / image[0].size))
+
+
+def ssim(image: np.ndarray, photo: np.ndarray) -> np.ndarray:
+    """Structural similarity of the luminance, Wang et al. 2004, over windows inside the image: [N], at most 1."""
+    x, y = (np.einsum("nchw,c->nhw", a.astype(np.float64), LUMA) for a in (image, photo))
+
+    def mean(a: np.ndarray) -> np.ndarray:
+        blurred = gaussian_filter(a, SIGMA, radius=RADIUS, axes=(1, 2))
+        return blurred[:, RADIUS:-RADIUS, RADIUS:-RADIUS]
+
+    mx, my = mean(x), mean(y)
+    vx, vy, cov = mean(x * x) - mx * mx, mean(y * y) - my * my, mean(x * y) - mx * my
+    local = (2 * mx * my + C1) * (2 * cov + C2) / ((mx * mx + my * my + C1) * (vx + vy + C2))
+    return local.mean(axis=(1, 2))
+
+
+@dataclass(frozen=True)
+class ReferenceConsumer:
+    """Measures {"PSNR": float64 [B], "SSIM": float64 [B]} of each layout's first image."""
+
+    name: str = "reference"
+    key: str = "PSNR RGB, SSIM luminance 11x11 Gaussian"
+    against_photos: bool = True
+
+    def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
+        image, photo = batch.images[:, 0].numpy(), batch.photos.numpy()
+        return {"PSNR": psnr(image, photo), "SSIM": ssim(image, photo)}
+
+
+def consumers(work: Work) -> list[ReferenceConsumer]:
+    return [ReferenceConsumer()]
+
+
+def method_statistics(work: Work, method: str) -> dict[str, Statistic]:
+    if method == PHOTOS:
+        return {}
+    measured = work.measurements.get(method, ReferenceConsumer())
+    return {name: Statistic.of_images(numbers) for name, numbers in measured.items()}
+
+
+def protocol(work: Work) -> dict[str, str]:
+    return {"warning": WARNING, "PSNR": "dB, over RGB; equal images as if one value differed by one level",
+            "SSIM": "luminance (Rec. 601), 11x11 Gaussian window",
+            "compared with": "the photograph of the same layout; first image of a method that makes several"}
+
+
+def score(work: Work) -> None:
+    for method in work.methods:
+        inputs = work.inputs(METRIC, method, [protocol(work)])
+        if not work.stored(METRIC, method, inputs):
+            found = method_statistics(work, method)
+            work.write(METRIC, method, inputs, work.values(found), protocol(work),
+                       {name: statistic.per_image[:, 0] for name, statistic in found.items()})

@@ -1,0 +1,93 @@
+"""The validation pairs of a run as plain files, so that every later stage, and any other program, can read them."""
+
+import numpy as np
+
+from data import rendered
+from data.check.balance import check_balance, count_classes
+from data.errors import InputError
+from data.files import atomic_path, fingerprint, read_made, write_json, write_png
+from data.pairs import PairDataset, pairs_key
+from data.views import Cached
+from evaluation.cache.images import pixel_hash
+from evaluation.leaks import THUMBNAIL, thumbnail, training_photographs
+from evaluation.run_directory import RunDirectory
+from presets.schema import DataConfig
+
+
+def dataset_key(config: DataConfig) -> str:
+    return fingerprint(config.model_dump(exclude={"path"}))
+
+
+def _pairs(train: PairDataset, val: PairDataset) -> str:
+    return fingerprint(pairs_key(train), pairs_key(val))
+
+
+def is_written(run: RunDirectory, config: DataConfig, train: PairDataset, val: PairDataset) -> bool:
+    """Whether the run has its validation pairs as files, none of them lost. Raises InputError when they are those of
+    other data."""
+    written = read_made(run.dataset_marker)
+    if written.get("fingerprint") != dataset_key(config):
+        return False
+    if written["pairs"] != _pairs(train, val):
+        raise InputError(f"{run.dataset}: made of other pairs than {config.path or config.dataset} has; give another "
+                         "--out, or the data that this run was begun with")
+    return _is_readable(run) and all(
+        file.exists() for name in map(val.name, range(len(val)))
+        for file in (run.photo_file(name), run.dataset / "layouts" / f"{name}.png"))
+
+
+def _is_readable(run: RunDirectory) -> bool:
+    """Whether what stands beside the pictures can be read. What is damaged is said, once: the dataset is no longer
+    complete."""
+    try:
+        run.labels(), run.modes()
+        return training_photographs(run)[1] is not None
+    except InputError as error:
+        print(f"  {error}; the dataset is written again", flush=True)
+        run.dataset_marker.unlink(missing_ok=True)
+        return False
+
+
+def _write_training_photographs(run: RunDirectory, train: PairDataset) -> np.ndarray:
+    """What tells them again, whole or changed a little. Returns pixels of each class, int64 [C], of their layouts."""
+    hashes, thumbnails = [], np.empty((len(train), *THUMBNAIL), np.uint8)
+    counts = np.zeros(len(train.labels), np.int64)
+    for i in range(len(train)):
+        photo = train[i].photo
+        counts += count_classes(train[i].layout, train.labels)
+        hashes.append(pixel_hash(photo))
+        thumbnails[i] = thumbnail(photo)
+    with atomic_path(run.train_thumbnails) as temporary, open(temporary, "wb") as file:
+        np.save(file, thumbnails)
+    write_json(run.train_file, {"photo_sha256": hashes})
+    return counts
+
+
+def write_dataset(run: RunDirectory, config: DataConfig, train: PairDataset, val: PairDataset) -> list[str]:
+    """Photos, layouts, and where known instances and modes of the validation pairs; hashes and thumbnails of
+    the training photos.
+
+    Returns doubts about the layouts, one line each. Raises InputError where a split is void or one class as a whole.
+    """
+    for split in (val, train):
+        if isinstance(split, Cached):
+            split.fill()
+    write_json(run.dataset / "labels.json", val.labels.to_json())
+    modes, counts = {}, np.zeros(len(val.labels), np.int64)
+    for index in range(len(val)):
+        pair = val[index]
+        write_png(run.photo_file(pair.name), pair.photo.transpose(1, 2, 0).copy())
+        write_png(run.dataset / "layouts" / f"{pair.name}.png", pair.layout)
+        counts += count_classes(pair.layout, val.labels)
+        if pair.instances is not None:
+            write_png(run.dataset / "instances" / f"{pair.name}.png", pair.instances)
+        if pair.modes:
+            modes[pair.name] = pair.modes
+    if modes:
+        write_json(run.dataset / "modes.json", modes)
+    doubts = check_balance(counts, val.labels, "val")
+    doubts += check_balance(_write_training_photographs(run, train), train.labels, "train")
+    renderer = rendered(config.dataset)
+    write_json(run.dataset_marker, {"fingerprint": dataset_key(config), "pairs": _pairs(train, val), "val": len(val),
+                                    "train": len(train), "version": renderer.version if renderer else None})
+    return doubts

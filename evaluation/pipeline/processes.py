@@ -1,0 +1,184 @@
+"""Methods in processes of their own on one machine, one thread each: the default on CPUs with several cores.
+
+Small networks gain little from a second thread and lose much on a machine with other work, where threads wait for each
+other at every operation; two processes use two cores fully. With one thread each, results do not depend on the number
+of cores.
+"""
+
+import os
+import signal
+import traceback
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnContext
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from data.errors import InputError
+from data.processes import SPAWN, end_with_parent, inherited
+from data.views import Cached
+from evaluation.pipeline.tasks import Task, TaskExecutor, is_done, precision_of
+from presets.schema import Preset
+from training.harness import Interrupted
+from training.progress import Position
+from training.suite import Suite
+
+JOBS = 4  # at most, unless told: every process holds its own copy of the photographs
+FAULTS = (signal.SIGSEGV, signal.SIGILL, signal.SIGBUS, signal.SIGFPE)  # of what is computed, not of its surroundings
+
+
+class Worker:
+    """A process, and what it is at work on: the name of a task, or None. Its end shows as the end of the connection,
+    which nobody else holds."""
+
+    def __init__(self, context: SpawnContext, preset: Preset, folder: Path, threads: int, train: Cached | None = None):
+        """train: pairs that are in memory already."""
+        self.connection, theirs = context.Pipe()
+        self.process = context.Process(target=_work, args=(theirs, preset.model_dump(), str(folder), threads),
+                                       daemon=True)
+        self.process.start()
+        theirs.close()
+        self.name: str | None = None
+        self._train = train
+
+    def begin(self, task: Task, name: str) -> None:
+        self.name = name
+        with suppress(BrokenPipeError):  # a process that ended meanwhile: `receive` says so
+            self.connection.send((task, name, self._train))
+        self._train = None  # sent once
+
+    def receive(self) -> Position | tuple[BaseException | None, Any] | None:
+        """Where its training stands, or error and result of the task. None: the process has ended."""
+        try:
+            return self.connection.recv()
+        except (EOFError, ConnectionResetError):
+            self.process.join()
+            return None
+
+
+class ProcessExecutor(TaskExecutor):
+    """jobs: number of processes; None: one per core, at most JOBS. threads: of each.
+
+    A method whose process is ended in bf16 by a fault of this CPU's kernels is trained again in float32.
+    """
+
+    def __init__(self, suite: Suite, jobs: int | None = None, threads: int = 1):
+        super().__init__(suite)
+        self.preset = suite.preset.model_copy(deep=True)
+        self.preset.training.workers = 0  # each process reads its own pairs: as a daemon it may have no children
+        self.jobs, self.threads = jobs or min(os.cpu_count() or 1, JOBS), threads
+        self.workers: list[Worker] = []
+        self.context = SPAWN
+
+    def map(self, task: Task, names: list[str]) -> Iterator[tuple[str, Any]]:
+        """(name, result) as they are done. Raises what a task raises, after the others have saved their state."""
+        if not self.workers and all(is_done(self.suite, task, name) for name in names):
+            yield from ((name, task(self.suite, name)) for name in names)  # nothing worth starting a process for
+            return
+        waiting = deque(names)
+        try:
+            while waiting or any(worker.name for worker in self.workers):
+                self._assign(task, waiting)
+                for worker in self._with_news():
+                    message = worker.receive()
+                    if isinstance(message, Position):
+                        if self.suite.watch:
+                            self.suite.watch(message)
+                    elif message is None:
+                        waiting.append(self._again(worker, task))
+                    else:
+                        name, worker.name = worker.name, None
+                        error, result = message
+                        if error is not None:
+                            raise error
+                        yield name, result
+        except BaseException:
+            self.close()
+            raise
+
+    def _assign(self, task: Task, waiting: deque[str]) -> None:
+        """Names to workers that have none; as many workers as there are jobs, and no more than there is work."""
+        self.workers = [worker for worker in self.workers if worker.name or worker.process.is_alive()]
+        idle = [worker for worker in self.workers if not worker.name]
+        with inherited(self.threads):
+            while len(idle) < len(waiting) and len(self.workers) < self.jobs:
+                idle.append(Worker(self.context, self.preset, self.folder, self.threads,
+                                   self.suite.scenes_in_memory()))
+                self.workers.append(idle[-1])
+        for worker in idle[: len(waiting)]:
+            worker.begin(task, waiting.popleft())
+
+    def _with_news(self) -> list[Worker]:
+        """Workers that have sent something or ended; waits for one."""
+        busy = {worker.connection: worker for worker in self.workers if worker.name}
+        return [busy[connection] for connection in wait(list(busy))]
+
+    def _again(self, worker: Worker, task: Task) -> str:
+        """The name that a lost worker had, where there is another way to do it. Raises InputError otherwise."""
+        name, code = worker.name, worker.process.exitcode
+        self.workers.remove(worker)
+        if precision_of(self.suite, task, name) != "bf16" or -code not in FAULTS:
+            raise InputError(f"{name}: its process {_end(code)}")
+        reason = f"this CPU's bf16 kernels ended the process ({signal.Signals(-code).name})"
+        self.suite.give_up_bf16(name, reason)
+        print(f"  {name}: {reason}; trains again in float32", flush=True)
+        return name
+
+    def close(self) -> None:
+        """Stop the workers; those in training save their state first."""
+        for worker in self.workers:
+            worker.process.terminate()
+        for worker in self.workers:
+            worker.process.join()
+            worker.connection.close()
+        self.workers = []
+
+
+def _end(code: int) -> str:
+    """How a process ended and what to do, for people. code: of multiprocessing, -n for signal n."""
+    kept = "the last checkpoints are kept"
+    if -code == signal.SIGKILL:
+        return (f"was killed (SIGKILL), perhaps for want of memory; {kept}: the same command goes on, with --jobs 1 in "
+                "less memory")
+    if code < 0:
+        fault = ", a fault of this machine or of torch's kernels" if -code in FAULTS else ""
+        return f"was ended by {signal.Signals(-code).name}{fault}; {kept}: start the same command again to go on"
+    return f"ended with exit code {code}, see its own words above; {kept}: start the same command again to go on"
+
+
+def _work(connection: Connection, preset: dict[str, Any], folder: str, threads: int) -> None:
+    """A worker: tasks until it is stopped. Whatever it fails on travels to the parent."""
+    torch.set_num_threads(threads)
+    end_with_parent()
+    try:
+        suite = Suite(Preset.model_validate(preset), Path(folder), connection.send)
+        while _answered(connection, suite):
+            pass
+    except EOFError:  # the parent has let go of it
+        return
+    except (Exception, SystemExit) as error:
+        connection.send((_told(error, "a worker process"), None))
+
+
+def _answered(connection: Connection, suite: Suite) -> bool:
+    """Do the next task. A stopped worker takes no other one."""
+    task, name, train = connection.recv()
+    if train is not None:
+        suite.train = train
+    try:
+        connection.send((None, task(suite, name)))
+    except (Exception, SystemExit) as error:
+        connection.send((_told(error, name), None))
+        return not isinstance(error, Interrupted)
+    return True
+
+
+def _told(error: BaseException, name: str) -> BaseException:
+    """What is meant for people as it is; anything else with its traceback, which a connection does not carry."""
+    if isinstance(error, (Interrupted, InputError, OSError)):
+        return error
+    return RuntimeError(f"{name}: {traceback.format_exc()}")

@@ -1,0 +1,85 @@
+"""Every method's images of the validation layouts, from its checkpoint alone."""
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+
+from data.files import fingerprint, read_json, read_made, sha256, write_json, write_png
+from evaluation.cache.images import variants_of
+from evaluation.metrics.cost import measure, write_cost
+from evaluation.run_directory import RunDirectory
+from models.layers import one_hot
+from training.group import Group
+from training.harness import CHECKPOINT, to_uint8
+from training.suite import derived_seed, load_generator
+
+BATCH = 8  # layouts, fewer where they are larger than LARGE: the memory of a batch is bounded
+LARGE = 256 * 512
+MARKER = "synthesis.json"  # written last: says which checkpoint and layouts the images are of
+
+
+def synthesis_key(run: RunDirectory, method: str, seed: int) -> str:
+    checkpoint = run.method_folder(method) / CHECKPOINT
+    return fingerprint(sha256(checkpoint), read_json(run.dataset_marker), seed)
+
+
+def is_synthesized(run: RunDirectory, method: str, seed: int) -> bool:
+    """Whether every image is there and was made from this checkpoint and these layouts."""
+    made = read_made(run.method_folder(method) / MARKER)
+    if not made or made.get("fingerprint") != synthesis_key(run, method, seed):
+        return False
+    return all(file.exists() for name in run.layouts()
+               for file in [run.image_file(method, name), *variants_of(run, method, made["images_per_layout"], name)])
+
+
+def batch_size(height: int, width: int) -> int:
+    return max(1, min(BATCH, BATCH * LARGE // (height * width)))
+
+
+def synthesize(run: RunDirectory, method: str, seed: int, device: str = "cpu", group: Group | None = None) -> None:
+    """Write images/ (and variants/ where the method makes several) of every layout, and what one image costs.
+
+    Noise of methods that draw some is seeded per batch of layouts: the same checkpoint gives the same pictures. The
+    processes of a group share the batches.
+    """
+    group = group or Group()
+    generator, described = load_generator(run.method_folder(method))
+    generator = generator.to(device, memory_format=torch.channels_last)
+    names = run.layouts()
+    size = batch_size(*described["size"])
+    starts = range(group.rank * size, len(names), group.size * size)
+    batches = [names[first : first + size] for first in starts]
+    for batch, images in _batches(run, generator, described["classes"], batches, derived_seed(seed, method), device):
+        for name, pictures in zip(batch, images[:, described["order"]], strict=True):
+            _write(run, method, name, pictures)
+    group.barrier()
+    if group.leads:
+        layout = one_hot(_layouts(run, names[:1]).to(device), described["classes"])
+        write_cost(run, method, measure(generator, layout))
+        write_json(run.method_folder(method) / MARKER, {"fingerprint": synthesis_key(run, method, seed),
+                                                        "images_per_layout": described["images"]})
+    group.barrier()  # whoever looks for the marker next finds it
+
+
+def _batches(run: RunDirectory, generator: nn.Module, classes: int, batches: list[list[str]],
+             seed: int, device: str) -> Iterator[tuple[list[str], Tensor]]:
+    """Names and their images, uint8 [b, K, 3, H, W] on the CPU."""
+    for batch in batches:
+        torch.manual_seed(derived_seed(seed, batch[0]))
+        with torch.no_grad():
+            images = generator(one_hot(_layouts(run, batch).to(device), classes))
+        yield batch, to_uint8(images).cpu()
+
+
+def _layouts(run: RunDirectory, names: list[str]) -> Tensor:
+    return torch.stack([torch.from_numpy(run.layout(name).copy()) for name in names])
+
+
+def _write(run: RunDirectory, method: str, name: str, pictures: Tensor) -> None:
+    """pictures: uint8 [K, 3, H, W]."""
+    arrays = pictures.permute(0, 2, 3, 1).contiguous().numpy()
+    write_png(run.image_file(method, name), arrays[0])
+    if len(arrays) > 1:
+        for u, array in enumerate(arrays, start=1):
+            write_png(run.variant_file(method, name, u), array)

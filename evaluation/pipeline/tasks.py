@@ -1,0 +1,75 @@
+"""What is done for each method, and the common part of what runs it."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from baselines.methods import method_spec, needed_networks
+from evaluation.pipeline.synthesis import is_synthesized, synthesize
+from evaluation.run_directory import RunDirectory
+from training.harness import is_complete
+from training.suite import Suite
+
+Task = Callable[[Suite, str], Any]
+
+
+def train_method(suite: Suite, name: str) -> dict[str, Any]:
+    return suite.train_method(name)
+
+
+def train_network(suite: Suite, role: str) -> None:
+    """role: "perceptual", "segmenter" or "judge"."""
+    getattr(suite, role)
+
+
+def synthesize_method(suite: Suite, name: str) -> bool:
+    """Whether there was anything left to do."""
+    run, seed = RunDirectory(suite.folder), suite.preset.seed
+    done = is_synthesized(run, name, seed)
+    suite.group.barrier()  # nobody may see the marker before everybody has looked
+    if not done:
+        synthesize(run, name, seed, suite.device, suite.group)
+    return not done
+
+
+def train_and_synthesize(suite: Suite, name: str) -> dict[str, Any]:
+    """As train_method. Where both are wanted, no process waits between them for the slowest training."""
+    described = train_method(suite, name)
+    synthesize_method(suite, name)
+    return described
+
+
+def is_done(suite: Suite, task: Task, name: str) -> bool:
+    """Whether a task would only find its work done."""
+    if task is train_and_synthesize:
+        return all(is_done(suite, part, name) for part in (train_method, synthesize_method))
+    if task is synthesize_method:
+        return is_synthesized(RunDirectory(suite.folder), name, suite.preset.seed)
+    return is_complete(suite.method_folder(name) if task is train_method else suite.network_folder(name))
+
+
+def precision_of(suite: Suite, task: Task, name: str) -> str:
+    """What a task computes in: bf16 is for the training of methods alone."""
+    return "float32" if task in (train_network, synthesize_method) else suite.precision(name)[0]
+
+
+class TaskExecutor:
+    """Runs tasks for many names. `map` is the subclass's."""
+
+    def __init__(self, suite: Suite):
+        self.suite, self.preset, self.folder = suite, suite.preset, suite.folder.resolve()
+
+    def train(self, methods: list[str], synthesize: bool = False) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The networks that losses share and the judge, as far as the run makes them, each once; then (name, what a
+        table says) of every method. synthesize: its images of the validation layouts at once, too."""
+        roles = set().union(*(needed_networks(method_spec(name, self.preset)) for name in methods))
+        judge = {"judge"} if self.preset.score.judge.kind == "trained" else set()
+        for _ in self.map(train_network, sorted(filter(self.suite.trains, roles | judge))):
+            pass
+        return self.map(train_and_synthesize if synthesize else train_method, methods)
+
+    def map(self, task: Task, names: list[str]) -> Iterator[tuple[str, Any]]:
+        """(name, result) as they are done."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Let go of what runs the tasks."""

@@ -1,0 +1,1 @@
+"""Intervals and tests over layouts, dependence between layouts, and people's preferences."""

@@ -1,1 +1,0 @@
-"""What is asked of whom: protocols, rules, cast, order and sides, the published tables' stream, plan; uses table."""

@@ -1,0 +1,1 @@
+"""What a study asks of its participants: protocols, rules, questions and texts."""

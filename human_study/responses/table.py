@@ -1,0 +1,231 @@
+"""Tables of responses: made of rows, checked, merged, written, read. Columns stand in human_study.responses.columns.
+
+People's judgments and simulated ones (platform "sim") are never mixed in one table.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from data.errors import InputError, nearest
+from data.files import atomic_path
+from human_study.responses import tasks
+from human_study.responses.columns import ANSWERS, COLUMNS, NAMES, SCHEMA_VERSION, SEPARATOR, SIMULATED, Column
+
+DTYPES = {"text": "str", "integer": "Int64", "number": "float64", "boolean": "boolean"}
+TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
+
+
+def make_responses(rows: pd.DataFrame | Sequence[dict]) -> pd.DataFrame:
+    """Complete, type, derive and validate rows: all columns of COLUMNS in order; columns not given are empty.
+
+    `schema_version` is filled in; `choice_method`, `outcome` and `sentinel_ok` are derived by `derive`.
+    Raises InputError as `validate_responses` does.
+    """
+    frame = pd.DataFrame(rows).reset_index(drop=True)
+    if "schema_version" not in frame:
+        frame["schema_version"] = SCHEMA_VERSION
+    return validate_responses(derive(_typed(frame.reindex(columns=list(dict.fromkeys([*NAMES, *frame.columns]))))))
+
+
+def derive(frame: pd.DataFrame) -> pd.DataFrame:
+    """Recompute `choice_method`, `outcome` and `sentinel_ok` from what was shown and chosen.
+
+    outcome: of a pair 1, 0 or 0.5 (tie) for the method that `condition` names first; of a single picture 1 for an
+    error; empty without an answer, and of rankings.
+    sentinel_ok: the known answer was chosen, or the anchor ranked last; of a repeat: the same method was chosen as in
+    the first showing of the same image and condition in the session (no answer in either counts as not ok).
+    """
+    frame = frame.copy()
+    left, right = frame["chosen"].eq("left"), frame["chosen"].eq("right")
+    choice = frame["left_method"].where(left, frame["right_method"].where(right))
+    first_is_left = frame["condition"].eq(frame["left_method"] + "_vs_" + frame["right_method"])
+    outcome = pd.Series(float("nan"), frame.index)
+    outcome[left | right] = (first_is_left == left)[left | right].astype(float)
+    outcome[frame["chosen"].eq("tie")] = 0.5
+    single, ranking = tasks.of_task(frame, tasks.REAL_OR_FAKE), tasks.of_task(frame, tasks.RANKING)
+    outcome[single] = tasks.errors(frame[single])
+    ok = frame["chosen"].eq(frame["sentinel_answer"]).astype("boolean")
+    ok[ranking] = tasks.anchor_last(frame[ranking])
+    repeat = frame["sentinel"].eq("repeat")
+    ok[repeat] = _same_as_before(frame.assign(choice_method=choice))[repeat]
+    ok[frame["sentinel"].eq("none")] = pd.NA
+    return frame.assign(choice_method=choice, outcome=outcome, sentinel_ok=ok)
+
+
+def _same_as_before(frame: pd.DataFrame) -> pd.Series:
+    key = ["session_id", "image_id", "condition", "exposure_req_ms"]
+    original = frame[frame["sentinel"].eq("none")].drop_duplicates(key).set_index(key)["choice_method"]
+    before = frame[key].join(original.rename("before"), on=key)["before"]
+    return (before.notna() & before.eq(frame["choice_method"])).astype("boolean")
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    typed = {}
+    for column in COLUMNS:
+        if column.name in frame:
+            typed[column.name] = _cast(frame[column.name], column)
+    for name in frame.columns:
+        if name.startswith(ANSWERS):
+            typed[name] = _text(frame[name])
+    return frame.assign(**typed)
+
+
+def _cast(values: pd.Series, column: Column) -> pd.Series:
+    """The column in its type; columns that have it already pass untouched, for large tables."""
+    try:
+        if column.kind == "text":
+            return _text(values)
+        if column.kind == "boolean":
+            return values if values.dtype == "boolean" else _truth(values)
+        if not pd.api.types.is_numeric_dtype(values):
+            values = pd.to_numeric(values.where(values.astype("str") != ""))
+        return values.astype(DTYPES[column.kind])
+    except (ValueError, TypeError) as error:
+        raise InputError(f"responses: column {column.name} holds a value that is no {column.kind}: {error}") from None
+
+
+def _text(values: pd.Series) -> pd.Series:
+    if isinstance(values.dtype, pd.StringDtype):
+        return values.where(values != "") if values.eq("").any() else values
+    text = values.astype("str")
+    return text.where(values.notna() & (text != ""))
+
+
+def _truth(values: pd.Series) -> pd.Series:
+    if pd.api.types.is_bool_dtype(values) or values.isna().all():
+        return values.astype("boolean")
+    known = {value: TRUTH.get(str(value).lower()) for value in values.dropna().unique()}
+    if wrong := [value for value, truth in known.items() if truth is None and value != ""]:
+        raise ValueError(f"{wrong[0]!r}, expected true or false")
+    return values.map(known).astype("boolean")
+
+
+def validate_responses(frame: pd.DataFrame) -> pd.DataFrame:
+    """The frame with typed columns in the order of COLUMNS, after all checks.
+
+    Raises InputError with the first problem found: missing or unknown column, wrong type or value, an empty required
+    cell, a trial twice in a session, what does not fit the row's task (table.tasks), such as a comparison of a method
+    with itself or a condition that names other methods, sentinel_ok empty where it must not be or filled where it must
+    be empty, simulated rows among people's.
+    """
+    own = [name for name in frame.columns if name not in NAMES and name.startswith(ANSWERS)]
+    for name in frame.columns:
+        if name not in NAMES and name not in own:
+            raise InputError(f"responses: unknown column '{name}': {nearest(name, NAMES)}")
+    if missing := [name for name in NAMES if name not in frame]:
+        raise InputError(f"responses: column {missing[0]} is missing")
+    frame = _typed(frame)[[*NAMES, *own]]
+    for column in COLUMNS:
+        _check_values(frame, column)
+    _check_rows(frame)
+    return frame
+
+
+def _check_values(frame: pd.DataFrame, column: Column) -> None:
+    values = frame[column.name]
+    if column.required:
+        _refuse(frame, values.isna(), f"column {column.name} is empty")
+    if column.values:
+        known = values.isin(column.values) | values.isna()
+        _refuse(frame, ~known, f"column {column.name} is none of {', '.join(column.values)}", column.name)
+    for limit, beyond in ((column.minimum, values.lt), (column.maximum, values.gt)):
+        if limit is not None:
+            _refuse(frame, beyond(limit).fillna(False), f"column {column.name} is beyond {limit:g}", column.name)
+
+
+def _check_rows(frame: pd.DataFrame) -> None:
+    _refuse(frame, frame.duplicated(["session_id", "trial_index"]),
+            "this trial of this session stands in the table twice (same file given twice?)")
+    for rows, problem, column in tasks.problems(frame):
+        _refuse(frame, rows, problem, column)
+    wrong = frame["sentinel_ok"].isna() != frame["sentinel"].eq("none")
+    _refuse(frame, wrong, "sentinel_ok must be empty exactly where sentinel is none", "sentinel_ok")
+    contradiction = frame["used"].fillna(False) & frame["exclude_reasons"].notna()
+    _refuse(frame, contradiction, "used is true but exclude_reasons names a rule", "exclude_reasons")
+    if frame["platform"].eq(SIMULATED).nunique() > 1:
+        raise InputError("responses: simulated rows (platform sim) stand among people's; they are never mixed")
+
+
+def _refuse(frame: pd.DataFrame, wrong: pd.Series, problem: str, show: str | None = None) -> None:
+    if wrong.any():
+        row = frame[wrong.to_numpy(bool)].iloc[0]
+        value = f", got {row[show]!r}" if show else ""
+        raise InputError(f"responses: session {row['session_id']}, trial_index {row['trial_index']}: {problem}{value}")
+
+
+def is_simulated(frame: pd.DataFrame) -> bool:
+    """Whether the table holds simulated judgments (a table never holds both)."""
+    return bool(frame["platform"].eq(SIMULATED).any())
+
+
+def merge_responses(frames: Sequence[pd.DataFrame], across_studies: bool = False) -> pd.DataFrame:
+    """One table of several. Raises InputError on simulated data beside people's (always), on different study or
+    specification hashes (unless `across_studies`), and on rows that stand in more than one table."""
+    if not frames:
+        raise InputError("responses: no table given")
+    if len({is_simulated(frame) for frame in frames if len(frame)}) > 1:
+        raise InputError("responses: simulated data (platform sim) can never be merged with people's")
+    merged = pd.concat(frames, ignore_index=True)
+    for column in ("study_id", "spec_sha256"):
+        if not across_studies and merged[column].nunique() > 1:
+            raise InputError(f"responses: tables of different studies ({column} {', '.join(merged[column].unique())}); "
+                             "pool them on purpose only (across_studies)")
+    return validate_responses(merged)
+
+
+def write_responses(frame: pd.DataFrame, file: Path) -> None:
+    """Validate and write as CSV (UTF-8, \\n, empty cell = missing, true/false) or, by suffix, Parquet or JSON: a
+    list of trials, with jsPsych's names beside ours."""
+    frame = validate_responses(frame)
+    with atomic_path(Path(file)) as temporary:
+        if Path(file).suffix == ".parquet":
+            frame.to_parquet(temporary, index=False)
+        elif Path(file).suffix == ".json":
+            like_jspsych(frame).to_json(temporary, orient="records", force_ascii=False, indent=1)
+        else:
+            truth = {True: "true", False: "false"}
+            as_text = {c.name: frame[c.name].astype(object).map(truth, na_action="ignore")
+                       for c in COLUMNS if c.kind == "boolean"}
+            frame.assign(**as_text).to_csv(temporary, index=False, encoding="utf-8", lineterminator="\n")
+
+
+JSPSYCH = ("rt", "response", "stimulus", "time_elapsed")
+
+
+def like_jspsych(frame: pd.DataFrame) -> pd.DataFrame:
+    """The table with the names that jsPsych gives to a trial's data, JSPSYCH, beside its own."""
+    pair = frame["left_method"] + SEPARATOR + frame["right_method"]
+    methods = frame["shown"].where(frame["shown"].notna(), pair)
+    stimulus = [[f"{method}/{image}" for method in cell.split(SEPARATOR)] for cell, image in
+                zip(methods, frame["image_id"], strict=True)]
+    response = frame["ranked"].where(frame["ranked"].notna(), frame["chosen"])
+    values = (frame["rt_ms"], response, stimulus, frame["response_ts"])
+    return frame.assign(**dict(zip(JSPSYCH, values, strict=True)))
+
+
+def read_responses(file: Path) -> pd.DataFrame:
+    """Read a table written by `write_responses` and validate it. Raises InputError naming the file."""
+    file = Path(file)
+    try:
+        if file.suffix == ".parquet":
+            frame = pd.read_parquet(file)
+        elif file.suffix == ".json":
+            trials = pd.read_json(file, dtype=False)
+            frame = trials.drop(columns=[name for name in JSPSYCH if name in trials])
+        else:
+            text = {column.name: "str" for column in COLUMNS if column.kind == "text"}
+            header = pd.read_csv(file, encoding="utf-8-sig", nrows=0).columns
+            text |= {name: "str" for name in header if name.startswith(ANSWERS)}
+            frame = pd.read_csv(file, encoding="utf-8-sig", dtype=text, keep_default_na=False, na_values=[""],
+                                low_memory=False)
+    except FileNotFoundError:
+        raise InputError(f"{file}: no such file") from None
+    except (ValueError, OSError) as error:
+        raise InputError(f"{file}: not a readable table ({' '.join(str(error).split())})") from None
+    older = [column.name for column in COLUMNS if column.optional and column.name not in frame]
+    try:
+        return validate_responses(frame.reindex(columns=[*frame.columns, *older]))  # measured since: not known
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None

@@ -1,0 +1,254 @@
+"""Which trials every worker sees: pairs, scenes, sides, order, sentinels. Pure functions of the protocol and a seed.
+
+Sides are balanced exactly: in every cell (condition x exposure) each method stands left as often as right, to within
+one trial in a HIT and one trial over all HITs of a table. A scene is never repeated silently: where the images are
+too few, the protocol's stated rule applies or an InputError tells how many are needed.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import combinations
+from typing import Literal
+
+import numpy as np
+
+from data.errors import InputError
+from evaluation.run_directory import PHOTOS
+from human_study.protocol import matlab
+from human_study.protocol.protocols import PROTOCOLS, UNDER_TEST, Protocol
+from human_study.responses.columns import condition_name
+from human_study.trials.cast import Cast
+from human_study.trials.rankings import rankings
+from human_study.trials.singles import singles
+from human_study.trials.trials import INSTRUCTION, Hit, Pair, Trial, generator, shuffled, workers
+
+PUBLISHED_COUNTS = ("test_trials", "sentinels", "hits", "exposures_ms", "sentinel_exposure_ms")
+
+
+@dataclass
+class Balance:
+    """Deals sides so that, over everything dealt to a cell, left and right differ by at most one."""
+
+    surplus: dict[tuple, int] = field(default_factory=dict)  # per cell: times left minus times right
+
+    def deal(self, cell: tuple, n: int, rng: np.random.Generator) -> np.ndarray:
+        """bool [n]: whether the first method of the pair stands left."""
+        surplus = self.surplus.get(cell, 0)
+        extra_left = surplus < 0 or (surplus == 0 and rng.random() < 0.5)
+        lefts = n // 2 + (n % 2 and int(extra_left))
+        self.surplus[cell] = surplus + 2 * lefts - n
+        return rng.permutation(n) < lefts
+
+
+def draw(protocol: Protocol, cast: Cast, layouts: Sequence[str], study_id: str, seed: int = 0,
+         rng: Literal["numpy", "matlab"] = "numpy") -> list[Hit]:
+    """All HITs of a study. The same arguments give the same HITs.
+
+    Raises InputError when the layouts are too few for the protocol, or `rng` is matlab and there are not exactly 500.
+    """
+    if not layouts:
+        raise InputError("the run has no layouts to show; run its synthesis stage first")
+    if rng == "matlab":
+        return _matlab_hits(protocol, cast, layouts)
+    design = TASKS.get(protocol.task) or DESIGNS[protocol.design]
+    return design(protocol, cast, list(layouts), study_id, seed)
+
+
+def comparisons(protocol: Protocol, cast: Cast) -> list[Pair]:
+    """The pairs of methods compared by design `per-worker`: with the reference, or all with all."""
+    if protocol.pairs == "all":
+        return list(combinations((cast.reference, *cast.others), 2))
+    return [(cast.reference, other) for other in cast.others]
+
+
+def seconds(protocol: Protocol, exposures_ms: Sequence[int | None], answer_seconds: float | None = None) -> float:
+    """Estimated duration of trials: exposure and the delay before it where there is one, and the time to answer (the
+    protocol's estimate unless another is given)."""
+    waits = sum((ms + protocol.delay_ms) / 1000 for ms in exposures_ms if ms)
+    return waits + len(exposures_ms) * (answer_seconds or protocol.answer_seconds)
+
+
+# --- the study without time limit: one table per baseline, every image exactly once ---------------------------------
+
+def unlimited_tables(protocol: Protocol, cast: Cast, layouts: list[str], study_id: str, seed: int) -> list[Hit]:
+    """HITs of at most `test_trials`, as equal as possible; sentinels in proportion (rounded up), never first."""
+    hits = []
+    for other in cast.others:
+        rng, balance = generator(seed, study_id, other), Balance()
+        anchor = other if cast.anchor == UNDER_TEST else cast.anchor
+        parts = np.array_split(rng.permutation(layouts), -(-len(layouts) // protocol.test_trials))
+        for index, scenes in enumerate(parts):
+            test = _trials((cast.reference, other), scenes.tolist(), None, balance, rng)
+            count = -(-len(test) * protocol.sentinels // protocol.test_trials)
+            shown = _sentinel_scenes(layouts, set(scenes.tolist()), count, rng)
+            sentinels = _sentinels(anchor, shown, None, balance, rng)
+            after = rng.choice(len(test), count, replace=False)
+            hits.append(Hit(other, index, _insert(test, sentinels, after)))
+    return hits
+
+
+def _insert(test: list[Trial], extra: list[Trial], after: np.ndarray) -> tuple[Trial, ...]:
+    """`extra[i]` directly after the test trial number `after[i]`."""
+    follow = dict(zip(after.tolist(), extra, strict=True))
+    return tuple(trial for i, one in enumerate(test) for trial in ((one, follow[i]) if i in follow else (one,)))
+
+
+def _sentinel_scenes(layouts: list[str], tested: set[str], count: int, rng: np.random.Generator) -> list[str]:
+    """Scenes not tested in the same HIT where there are enough of them, otherwise any."""
+    free = [layout for layout in layouts if layout not in tested]
+    return rng.permutation(free if len(free) >= count else layouts)[:count].tolist()
+
+
+# --- the study with limited time: three pairs x exposures, the same number of every cell in every HIT ----------------
+
+def timed_tables(protocol: Protocol, cast: Cast, layouts: list[str], study_id: str, seed: int) -> list[Hit]:
+    """Per cell as many trials as the protocol says, or as many as the layouts fill once (at least one).
+
+    Scenes are used as evenly as possible within a HIT: with fewer layouts than trials some are shown again.
+    """
+    per_cell, count = timed_counts(protocol, len(layouts))
+    hits = []
+    for other in cast.others:
+        balance = Balance()
+        pairs = [(cast.reference, PHOTOS), (other, PHOTOS), (cast.reference, other)]
+        for index in range(protocol.hits or 1):
+            rng = generator(seed, study_id, other, index)
+            cells = [(pair, ms) for pair in pairs for ms in protocol.exposures_ms]
+            scenes = _spread(layouts, len(cells) * per_cell + count, rng)
+            trials = _sentinels(cast.anchor, [scenes.pop() for _ in range(count)],
+                                protocol.sentinel_exposure_ms, balance, rng)
+            for pair, ms in cells:
+                trials += _trials(pair, [scenes.pop() for _ in range(per_cell)], ms, balance, rng)
+            hits.append(Hit(other, index, shuffled(trials, rng)))
+    return hits
+
+
+def timed_counts(protocol: Protocol, layouts: int) -> tuple[int, int]:
+    """(trials per cell, sentinels) of one HIT: the protocol's, reduced in proportion where the layouts are fewer."""
+    cells = 3 * len(protocol.exposures_ms)
+    if protocol.test_trials % cells:
+        raise InputError(f"protocol {protocol.name}: test_trials={protocol.test_trials} is no multiple of the "
+                         f"{cells} cells (3 pairs x {len(protocol.exposures_ms)} exposures)")
+    full = protocol.test_trials // cells
+    per_cell = max(1, min(full, layouts * full // (protocol.test_trials + protocol.sentinels)))
+    return per_cell, -(-protocol.sentinels * per_cell // full)
+
+
+def _spread(layouts: list[str], n: int, rng: np.random.Generator) -> list[str]:
+    """n scenes in random order, each used floor or ceil of n / len(layouts) times."""
+    rounds = [rng.permutation(layouts) for _ in range(-(-n // len(layouts)))]
+    return rng.permutation(np.concatenate(rounds)[:n]).tolist()
+
+
+# --- our own: every worker gets trials of his own, each scene once --------------------------------------------------
+
+def per_worker(protocol: Protocol, cast: Cast, layouts: list[str], study_id: str, seed: int) -> list[Hit]:
+    """One HIT per worker. K workers in a row see the same scenes with the K cells rotated: pairs stay comparable.
+
+    Raises InputError when a worker's trials need more scenes than there are.
+    """
+    cells = [(pair, ms) for pair in comparisons(protocol, cast) for ms in protocol.exposures_ms or (None,)]
+    n, hits, balance = tests_per_worker(protocol, len(cells)), [], Balance()
+    for worker, scenes, rng in workers(protocol, layouts, n, len(cells), study_id, seed):
+        turned = [cells[(j + worker) % len(cells)] for j in range(n)]
+        hits.append(Hit("all", worker, _worker_trials(protocol, cast, scenes, turned, balance, rng)))
+    return hits
+
+
+def tests_per_worker(protocol: Protocol, cells: int) -> int:
+    """Test trials per worker: the largest multiple of 2 x cells not above `test_trials`, so that every cell has as many
+    trials with its first method left as right; with more cells than that, `test_trials`, balanced over workers."""
+    whole = protocol.test_trials // (2 * cells) * 2 * cells
+    return whole or protocol.test_trials
+
+
+def _worker_trials(protocol: Protocol, cast: Cast, scenes: list[str], turned: list[tuple[Pair, int | None]],
+                   balance: Balance, rng: np.random.Generator) -> tuple[Trial, ...]:
+    exposure = protocol.sentinel_exposure_ms or max(protocol.exposures_ms, default=None)
+    n = len(turned)
+    of_cell: dict[tuple, list[str]] = {}
+    for cell, scene in zip(turned, scenes, strict=False):
+        of_cell.setdefault(cell, []).append(scene)
+    trials = [trial for (pair, ms), own in of_cell.items() for trial in _trials(pair, own, ms, balance, rng)]
+    trials += _sentinels(cast.anchor, scenes[n:n + protocol.sentinels], exposure, balance, rng)
+    trials += _instruction_checks(protocol.instruction_checks, exposure, balance, rng)
+    ordered = _with_repeats(shuffled(trials, rng), protocol.repeats, rng)
+    practice = _sentinels(cast.anchor, scenes[n + protocol.sentinels:][:protocol.practice], exposure, Balance(), rng)
+    return tuple(replace(one, block="practice") for one in practice) + ordered
+
+
+def _with_repeats(trials: tuple[Trial, ...], count: int, rng: np.random.Generator) -> tuple[Trial, ...]:
+    """Test trials of the first half again, mirrored, at random places of the second half."""
+    half = len(trials) // 2
+    first = [trial for trial in trials[:half] if trial.sentinel == "none"]
+    if count > len(first):
+        raise InputError(f"repeats={count}, but the first half of a session has only {len(first)} test trials to "
+                         "repeat")
+    chosen = [first[i] for i in rng.choice(len(first), count, replace=False)] if count else []
+    again = [replace(trial.mirrored(), sentinel="repeat", trial_id=f"{trial.trial_id}/repeat") for trial in chosen]
+    return trials[:half] + shuffled([*trials[half:], *again], rng)
+
+
+# --- pieces ----------------------------------------------------------------------------------------------------------
+
+def _trials(pair: Pair, scenes: Sequence[str], exposure_ms: int | None, balance: Balance,
+            rng: np.random.Generator, sentinel: str = "none") -> list[Trial]:
+    condition = condition_name(*pair)
+    sides = balance.deal((condition, exposure_ms, sentinel), len(scenes), rng)
+    return [_trial(pair, scene, exposure_ms, bool(first_left), sentinel)
+            for scene, first_left in zip(scenes, sides, strict=True)]
+
+
+def _trial(pair: Pair, scene: str, exposure_ms: int | None, first_left: bool, sentinel: str) -> Trial:
+    condition = condition_name(*pair)
+    answer = "" if sentinel == "none" else "left" if first_left else "right"
+    name = "/".join([condition, scene, *([str(exposure_ms)] if exposure_ms else []),
+                     *([sentinel] if sentinel != "none" else [])])
+    return Trial(name, scene, condition, pair if first_left else pair[::-1], exposure_ms, "test", sentinel, answer)
+
+
+def _sentinels(anchor: str, scenes: Sequence[str], exposure_ms: int | None, balance: Balance,
+               rng: np.random.Generator) -> list[Trial]:
+    """The photograph against the anchor: the photograph is the right answer."""
+    return _trials((PHOTOS, anchor), scenes, exposure_ms, balance, rng, "perceptual")
+
+
+def _instruction_checks(count: int, exposure_ms: int | None, balance: Balance,
+                        rng: np.random.Generator) -> list[Trial]:
+    """Both pictures say which side to choose; `image_id` names that side, so one pair of pictures serves each side."""
+    trials = _trials(INSTRUCTION, [""] * count, exposure_ms, balance, rng, "instruction")
+    return [replace(trial, image_id=f"choose-{trial.sentinel_answer}", trial_id=f"instruction/{i}")
+            for i, trial in enumerate(trials)]
+
+
+# --- the stream of the published tables ------------------------------------------------------------------------------
+
+def _matlab_hits(protocol: Protocol, cast: Cast, layouts: Sequence[str]) -> list[Hit]:
+    """The published order and sides on the layouts given; the same for every baseline, as in 2017."""
+    rows = {"crn2017-unlimited": matlab.unlimited_hits, "crn2017-timed": matlab.timed_hits}.get(protocol.name)
+    if rows is None:
+        raise InputError(f"rng matlab reproduces crn2017-unlimited and crn2017-timed only, not '{protocol.name}'")
+    if changed := [name for name in PUBLISHED_COUNTS
+                   if getattr(protocol, name) != getattr(PROTOCOLS[protocol.name], name)]:
+        raise InputError(f"rng matlab reproduces the published tables, which fix {changed[0]}; use rng numpy")
+    if len(layouts) != matlab.IMAGES:
+        raise InputError(f"rng matlab reproduces a study of exactly {matlab.IMAGES} layouts, the run has "
+                         f"{len(layouts)}; use rng numpy")
+    hits = []
+    for other in cast.others:
+        anchor = other if cast.anchor == UNDER_TEST else cast.anchor
+        names = {"reference": cast.reference, "other": other, "real": PHOTOS, "anchor": anchor}
+        for index, hit in enumerate(rows()):
+            hits.append(Hit(other, index, tuple(_matlab_trial(row, names, layouts) for row in hit)))
+    return hits
+
+
+def _matlab_trial(row: matlab.Row, names: dict[str, str], layouts: Sequence[str]) -> Trial:
+    first = ("real", "reference", "other") if row.sentinel else ("reference", "other", "real")
+    pair = sorted((row.left, row.right), key=lambda role: first.index(role) if role in first else len(first))
+    return _trial((names[pair[0]], names[pair[1]]), layouts[row.image - 1], row.exposure_ms, row.left == pair[0],
+                  "perceptual" if row.sentinel else "none")
+
+
+DESIGNS = {"unlimited-tables": unlimited_tables, "timed-tables": timed_tables, "per-worker": per_worker}
+TASKS = {"real_or_fake": singles, "ranking": rankings}  # pairs have a choice of designs

@@ -1,0 +1,56 @@
+"""Command lines that go on with a run, for the folder where it lies now, and whether it is going on by itself."""
+
+import shlex
+import time
+from pathlib import Path
+
+from evaluation.run_directory import RunDirectory
+
+STILL_WARM = 180  # seconds since the newest file of a training: one that runs writes more often
+
+
+def commands(run: RunDirectory) -> dict[str, str]:
+    path = shlex.quote(str(run.path))
+    return {"app": f"streamlit run reports/app.py -- --run {path}", "finish": finish(run),
+            "analyze": f"python -m human_study analyze --run {path}"}
+
+
+def finish(run: RunDirectory) -> str:
+    """The command that made the run, for all stages and, where some have no images yet, all methods of the run.
+
+    It names the folder where the run lies now, which may be a copy. Finished work is not repeated by it. Empty where
+    run.json does not hold the command.
+    """
+    record = run.config()
+    words = _without_out(shlex.split(record.get("command", "")))
+    if not words:
+        return ""
+    if without_images(run):  # a later call may have added them
+        words += ["--methods", ",".join(record["config"]["methods"])]
+    if run.path != Path("runs") / str(record.get("preset")):
+        words += ["--out", str(run.path)]
+    return shlex.join(words if "--all" in words else [*words, "--all"])
+
+
+def _without_out(words: list[str]) -> list[str]:
+    kept, skip = [], False
+    for word in words:
+        if not skip and word != "--out" and not word.startswith("--out="):
+            kept.append(word)
+        skip = word == "--out"
+    return kept
+
+
+def without_images(run: RunDirectory) -> list[str]:
+    """Methods that are configured and have not been synthesized."""
+    present = set(run.method_names())
+    return [name for name in run.config()["config"]["methods"] if name not in present]
+
+
+def is_running(run: RunDirectory) -> bool:
+    """Whether a training or synthesis of an unfinished run wrote something in the last minutes."""
+    if not without_images(run):
+        return False
+    files = [file for pattern in ("methods/*/log.csv", "methods/*/checkpoint.pt", "methods/*/images", "judges/*/*")
+             for file in run.path.glob(pattern)]
+    return any(time.time() - file.stat().st_mtime < STILL_WARM for file in files)

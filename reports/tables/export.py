@@ -1,0 +1,67 @@
+"""Tables of a run as files: CSV at full precision and LaTeX (booktabs) for a paper."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from data.files import write_text
+from evaluation.run_directory import RunDirectory
+from reports.tables import scores as tables
+from reports.tables.classes import per_class_tables
+from reports.tables.formatting import MISSING, arrow, latex_escape
+from reports.tables.scores import Column, Row, ScoreTable
+from reports.tables.seeds import seeds_table
+
+
+def export(run: RunDirectory, folder: Path) -> list[Path]:
+    """Write every table of the run into `folder`; gives the files written. Nothing for a run without scores."""
+    methods, scores = [*run.methods(), *run.merged_methods()], run.scores()
+    score_tables = {"scores": tables.main_table(methods, scores),
+                    "differences": tables.differences_table(methods, scores),
+                    "seeds": seeds_table(run), **tables.whole_run_tables(methods, scores)}
+    files: dict[str, str] = {}
+    for name, table in score_tables.items():
+        if table.columns:
+            files |= {f"{name}.csv": table.frame().to_csv(index=False), f"{name}.tex": latex_table(table)}
+    for name, table in per_class_tables(methods, scores).items():
+        stem, frame = file_stem(name), table.titled()
+        files |= {f"{stem}.csv": frame.to_csv(index_label="method"), f"{stem}.tex": latex_frame(frame)}
+    for name, text in files.items():
+        write_text(folder / name, text)
+    return [folder / name for name in files]
+
+
+def file_stem(name: str) -> str:
+    """A name that any file system takes: letters, digits and hyphens."""
+    return "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
+
+
+def latex_table(table: ScoreTable) -> str:
+    """A booktabs tabular: headings by metric, intervals in small type, marked values bold, references apart."""
+    columns = pd.MultiIndex.from_tuples(
+        [(latex_escape(title), latex_escape(f"{c.heading} {arrow(c.higher_is_better)}".strip()))
+         for title, group in table.groups() for c in group])
+    body = [[_latex_cell(table, row, column) for column in table.columns] for row in table.rows]
+    frame = pd.DataFrame(body, index=[latex_escape(row.title) for row in table.rows], columns=columns)
+    lines = frame.to_latex(escape=False, multicolumn_format="c", column_format="l" + "c" * len(columns)).splitlines()
+    references = sum(row.reference for row in table.rows)
+    if 0 < references < len(table.rows):
+        lines.insert(lines.index(r"\bottomrule") - references, r"\midrule")
+    return "\n".join([r"% needs \usepackage{booktabs}; brackets: 95 % intervals", *lines]) + "\n"
+
+
+def _latex_cell(table: ScoreTable, row: Row, column: Column) -> str:
+    value = table.cell(row, column)
+    if value is None:
+        return latex_escape(MISSING)
+    text = column.format(value.value)
+    text = rf"\textbf{{{text}}}" if table.is_marked(row, column) else text
+    small = " ".join(filter(None, [column.format.interval(value.interval), latex_escape(table.note(row, column))]))
+    return text + (rf" {{\scriptsize {small}}}" if small else "")
+
+
+def latex_frame(frame: pd.DataFrame) -> str:
+    """A table of numbers as booktabs LaTeX, names escaped, three decimals."""
+    texts = frame.map(lambda number: latex_escape(MISSING) if pd.isna(number) else f"{number:.3f}")
+    texts = texts.rename(index=lambda name: latex_escape(str(name)), columns=lambda name: latex_escape(str(name)))
+    return texts.to_latex(escape=False, column_format="l" + "r" * len(frame.columns))

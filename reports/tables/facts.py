@@ -1,0 +1,114 @@
+"""What was run and what of it is missing, in words."""
+
+import re
+from collections.abc import Mapping, Sequence
+
+from data.errors import InputError
+from evaluation.cache.images import check_complete
+from evaluation.run_directory import COMPARED, PHOTOS, Method, RunDirectory, Score
+from reports.tables.commands import without_images
+from reports.tables.formatting import MISSING
+from reports.tables.names import counted, dataset_title, expectation, listed, metric_title, score_title
+from reports.tables.scores import ScoreTable, missing, stale_scores
+
+_WORTH = re.compile(r"worth about (\d+) independent")
+CONDITIONAL = ("modes", "trust", *COMPARED)  # metrics that many a run can have no score of
+
+
+def facts(run: RunDirectory, record: Mapping, methods: Sequence[Method],
+          scores: Sequence[Score]) -> list[tuple[str, str]]:
+    """What was run, as (label, text)."""
+    config, data = record["config"], record["config"]["data"]
+    height, width = data["size"]
+    budgets = sorted({m.images_seen for m in methods if m.images_seen is not None})
+    devices = sorted({str(score.protocol["device"]) for score in scores if "device" in score.protocol})
+    found = [
+        ("Run", run.path.resolve().name),
+        ("Preset", str(record.get("preset") or MISSING)),
+        ("Dataset", dataset_title(data["dataset"])
+         + (f", {counted(data['train'], 'training pair')}" if data.get("train") else "")),
+        ("Scored", f"{counted(len(run.layouts()), 'validation layout')}, {height}×{width} pixels"),
+        ("Budget", " / ".join(f"{n:,}" for n in budgets) + " images seen per method" if budgets else MISSING),
+        ("Seed", str(config.get("seed", MISSING))),
+        ("Trained in", ", ".join(sorted(trained_in(methods))) or MISSING),
+        ("Device", ", ".join(devices) or MISSING),
+    ]
+    return [(label, text) for label, text in found if text != MISSING]
+
+
+def problems(run: RunDirectory, rows: Sequence[Method], scores: Sequence[Score], table: ScoreTable) -> list[str]:
+    """What a reader expects and this run has not, one line each."""
+    methods = run.methods()
+    lines = [f"no images: {name} is configured but has not been synthesized" for name in without_images(run)]
+    lines += [line for method in methods for line in _incomplete(run, method)]
+    if not table.columns:
+        lines.append("not scored: this run has no scores yet")
+    elif PHOTOS not in {score.method for score in scores}:
+        lines.append("not scored: the photographs (oracle row) are missing, so the judge itself is not checked")
+    return lines + _unscored(run, scores) + missing(methods, scores) + stale_scores(rows, scores)
+
+
+def _unscored(run: RunDirectory, scores: Sequence[Score]) -> list[str]:
+    asked = run.config()["config"].get("score", {}).get("metrics", [])
+    absent = [name for name in asked if name not in (*CONDITIONAL, *(score.metric for score in scores))]
+    return [f"not scored: {metric_title(name)} ({name} in score.metrics)" for name in absent if scores]
+
+
+def _incomplete(run: RunDirectory, method: Method) -> list[str]:
+    try:
+        check_complete(run, method)
+    except InputError as error:
+        return [f"images of {method.title} do not fit the layouts: {error}"]
+    return []
+
+
+def interval_notes(scores: Sequence[Score]) -> dict[str, list[str]]:
+    """Metric -> lines on intervals that are missing, and on those that need a word: which values, and why."""
+    found: dict[str, dict[tuple[bool, str], list[str]]] = {}
+    for score in scores:
+        for value in score.values:
+            if (value.interval is None or value.interval_note) and not expectation(value.name):
+                key = value.interval is not None, value.interval_note or "not given"
+                names = found.setdefault(score.metric, {}).setdefault(key, [])
+                names += [] if (title := score_title(value.name)) in names else [title]
+    return {metric: [f"{'Interval of' if there else 'Without interval:'} {listed(names, 6)} ({note})"
+                     for (there, note), names in notes.items()] for metric, notes in found.items()}
+
+
+def independent_layouts(scores: Sequence[Score]) -> float | None:
+    """How many independent layouts the run's layouts are worth, by the note of the number that suffers most."""
+    notes = {value.interval_note for score in scores for value in score.values if value.interval_note}
+    return min((float(worth[1]) for note in notes if (worth := _WORTH.search(note))), default=None)
+
+
+def expectations(scores: Sequence[Score]) -> list[str]:
+    """What so many independent draws would score, per score: a mark to read the methods by."""
+    found: dict[str, dict[int, str]] = {}
+    for score in scores:
+        for value in score.values:
+            if known := expectation(value.name):
+                found.setdefault(score_title(known[0]), {})[known[1]] = f"{value.value:.3f}"
+    return [f"{title}: {listed((f'{text} with {k}' for k, text in sorted(draws.items())), 9)}"
+            for title, draws in found.items()]
+
+
+def oracle_notes(scores: Sequence[Score]) -> dict[str, str]:
+    """What the row of the photographs is, in metrics in which it is not the photographs themselves."""
+    return {s.metric: f"The row of the photographs is {s.protocol['photographs']}, scored like a method’s images"
+            for s in scores if s.method == PHOTOS and "photographs" in s.protocol}
+
+
+def trained_in(methods: Sequence[Method]) -> dict[str, list[str]]:
+    """Precision -> titles of the methods that were trained in it."""
+    found: dict[str, list[str]] = {}
+    for method in methods:
+        if method.precision:
+            found.setdefault(method.precision, []).append(method.title)
+    return found
+
+
+def legend(run: RunDirectory) -> list[tuple[str, str]]:
+    """(class name, colour as #rrggbb)."""
+    labels = run.labels()
+    return [(name, "#{:02x}{:02x}{:02x}".format(*colour))
+            for name, colour in zip(labels.names, labels.colours, strict=True)]

@@ -1,0 +1,67 @@
+"""The protocol of every number: one readable line per metric, and every entry of it behind."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from evaluation.run_directory import FLOOR, PHOTOS, Method, Score
+from reports.tables.names import capitalised, counted, entry_text, entry_title, listed, metric_title
+from reports.tables.scores import metric_order, table_rows
+
+SENTENCE = ("test", "human order", "compared with", "void", "warning")  # entries told as they are
+
+
+def protocols(methods: Sequence[Method], scores: Sequence[Score]) -> list[dict[str, Any]]:
+    """Per metric: the readable line, what all its scores share, and what differs, by method. Complete: every key of
+    every protocol."""
+    titles = {row.name: row.title for row in table_rows(methods)}
+    order = [*titles, *(score.method for score in scores)]
+    return [_protocol(metric, sorted((s for s in scores if s.metric == metric), key=lambda s: order.index(s.method)),
+                      titles) for metric in metric_order(scores)]
+
+
+def _protocol(metric: str, group: list[Score], titles: Mapping[str, str]) -> dict[str, Any]:
+    keys = list(dict.fromkeys(key for score in group for key in score.protocol))
+    shared = [key for key in keys if len({entry_text(score.protocol.get(key)) for score in group}) == 1]
+    differing = [key for key in keys if key not in shared]
+    return {"title": metric_title(metric), "metric": metric, "line": line(group),
+            "shared": [(entry_title(key), entry_text(group[0].protocol[key])) for key in shared],
+            "differing": [entry_title(key) for key in differing],
+            "rows": [(titles.get(s.method, capitalised(s.method)), [entry_text(s.protocol.get(key))
+                                                                     for key in differing]) for s in group]}
+
+
+def line(group: Sequence[Score]) -> str:
+    """What moves such a number most, as a sentence: who looked, at what, how many, against what, which interval."""
+    protocol = next((s.protocol for s in group if s.method not in (PHOTOS, FLOOR)), group[0].protocol)
+    parts = [_looked(protocol), _number(protocol)]
+    parts += [f"{key}: {entry_text(protocol[key])}" for key in SENTENCE if isinstance(protocol.get(key), str)]
+    if isinstance(interval := protocol.get("interval"), str) and any(v.interval for s in group for v in s.values):
+        parts.append(f"intervals: {interval}")
+    return capitalised("; ".join(part for part in parts if part)) + "."
+
+
+def _looked(protocol: Mapping[str, Any]) -> str:
+    judge, extractors = protocol.get("judge"), protocol.get("extractors")
+    if judge:
+        return f"judged by {_name(judge)}"
+    if isinstance(extractors, Mapping) and extractors:
+        return "features of the " + listed(f"{label} ({_name(about.get('judge', about))})" if isinstance(about, Mapping)
+                                       else str(label) for label, about in extractors.items())
+    extractor = protocol.get("extractor")
+    return f"features of {_name(extractor)}" if extractor else ""
+
+
+def _name(about: Any) -> str:
+    if not isinstance(about, Mapping):
+        return str(about)
+    name = next((str(about[key]) for key in ("name", "description", "extractor", "network") if about.get(key)), "")
+    size = about.get("input size")
+    return name + (f" at {entry_text(size)}" if isinstance(size, list | tuple) else "")
+
+
+def _number(protocol: Mapping[str, Any]) -> str:
+    n, size = protocol.get("N"), protocol.get("image size")
+    if not isinstance(n, int):
+        return ""
+    at = f" at {entry_text(size)}" if size else ""
+    return counted(n, "layout") + at

@@ -1,0 +1,55 @@
+"""Tasks that end their own process, in a module that other processes can import."""
+
+import multiprocessing
+import os
+import signal
+
+import torch
+
+ENDS = {"image_space": signal.SIGSEGV, "unet+image_space": signal.SIGILL, "full_resolution+image_space": signal.SIGBUS,
+        "recombinator+image_space": signal.SIGFPE}
+
+
+def train_on_bad_kernels(suite, name):
+    """Every generator ends its own process in bf16, by the signal of its name or SIGNAL; in float32 it works."""
+    build = suite.build
+
+    number = int(os.environ.get("SIGNAL", ENDS[name]))
+
+    def fault(module, layout):
+        if torch.is_autocast_enabled("cpu"):
+            os.kill(os.getpid(), number)
+
+    def build_faulty(spec):
+        method = build(spec)
+        method.generator.register_forward_pre_hook(fault)
+        return method
+
+    suite.build = build_faulty
+    try:
+        return suite.train_method(name)
+    finally:
+        suite.build = build
+
+
+def end_by_a_fault(suite, name):
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def leave(suite, name):
+    raise SystemExit("no more of this")
+
+
+def end_in_bf16(suite, name):
+    """No training: a process that is ended in bf16 by the signal of its name, and says its precision otherwise."""
+    precision, _ = suite.precision(name)
+    if precision == "bf16":
+        os.kill(os.getpid(), ENDS[name])
+    return precision
+
+
+def forked():
+    """Processes that are forked from one that has imported everything, where the suite itself starts fresh ones."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["evaluation.pipeline.processes"])
+    return context

@@ -1,0 +1,236 @@
+"""Methods in processes and as tasks of a local Ray: the same results, and what happens where one of them is lost."""
+
+import os
+import signal
+import sys
+import threading
+import time
+import types
+from pathlib import Path
+
+import pytest
+import torch
+
+from data.errors import InputError
+from evaluation.pipeline.dataset import write_dataset
+from evaluation.pipeline.executor import EXECUTORS, LocalExecutor, RayExecutor, make_executor
+from evaluation.pipeline.processes import FAULTS, ProcessExecutor, _answered, _end
+from evaluation.pipeline.tasks import is_done, synthesize_method
+from evaluation.run_directory import RunDirectory
+from presets.schema import Preset
+from training import checkpoint
+from training.harness import CHECKPOINT
+from training.suite import Suite
+
+sys.path.append(str(Path(__file__).parent))  # also of the processes that are started here
+
+from faulty_tasks import (  # noqa: E402
+    ENDS,
+    end_by_a_fault,
+    end_in_bf16,
+    forked,
+    leave,
+    train_on_bad_kernels,
+)
+
+METHODS = ["crn", "image_space"]
+
+
+def preset() -> Preset:
+    return Preset.model_validate({
+        "methods": METHODS, "device": "cpu", "data": {"size": [32, 64], "train": 16, "val": 4},
+        "perceptual": {"source": "trained", "width": 0.04, "images_seen": 8},
+        "judge": {"kind": "trained", "width": 8, "images_seen": 8},
+        "generators": {"crn": {"widths": [8, 6, 4, 4]}}, "objectives": {"content": {"calibrate_at": 2}},
+        "training": {"images_seen": 60, "batch": 2, "precision": "float32", "checkpoint_seconds": 0.0}})
+
+
+@pytest.fixture(scope="module")
+def local_ray():
+    ray = pytest.importorskip("ray", reason="needs Ray (the extra ray)")
+    before = os.environ.get("OMP_NUM_THREADS")
+    ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="error", object_store_memory=10**8,
+             runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(sys.path)}})
+    yield ray
+    ray.shutdown()
+    assert os.environ.get("OMP_NUM_THREADS") == before
+
+
+def weights(folder, name):
+    return checkpoint.load(folder / "methods" / name / CHECKPOINT)["generator"]
+
+
+def test_a_lost_worker_s_task_goes_on_from_its_checkpoint(tmp_path, local_ray):
+    def train_and_die_once(suite, name):  # nested, so that Ray sends the code itself
+        marker, saved = suite.folder / f"died_{name}", suite.method_folder(name) / CHECKPOINT
+
+        def die():
+            while not saved.exists():
+                time.sleep(0.01)
+            marker.write_text(str(checkpoint.load(saved)["step"]))
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        if not marker.exists():
+            threading.Thread(target=die, daemon=True).start()
+        return suite.train_method(name)
+
+    alone = Suite(preset(), tmp_path / "alone")
+    expected = dict(LocalExecutor(alone).train(METHODS))
+    suite = Suite(preset(), tmp_path / "ray")
+    executor = RayExecutor(suite)
+    done = dict(executor.map(train_and_die_once, ["crn"])) | dict(executor.train(["image_space"]))
+    assert 0 < int((tmp_path / "ray" / "died_crn").read_text()) < 30
+    for name in METHODS:
+        whole, resumed = weights(tmp_path / "alone", name), weights(tmp_path / "ray", name)
+        assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+        assert done[name]["images_seen"] == expected[name]["images_seen"] == 60
+    assert (tmp_path / "ray" / "judges" / "judge" / CHECKPOINT).exists()
+
+    run = RunDirectory(suite.folder)
+    write_dataset(run, suite.preset.data, suite.train, suite.val)
+    assert dict(executor.map(synthesize_method, METHODS)) == {"crn": True, "image_space": True}
+    assert len(list((tmp_path / "ray" / "methods" / "crn" / "images").glob("*.png"))) == 4
+
+
+def test_bad_input_of_a_task_arrives_as_such(tmp_path, local_ray):
+    wrong = preset()
+    wrong.training.batch, wrong.training.accumulate = 2, 3
+    with pytest.raises(InputError, match="training.batch=2 cannot be shared equally"):
+        dict(RayExecutor(Suite(wrong, tmp_path)).map(lambda suite, name: suite.train_method(name), ["image_space"]))
+
+
+def test_a_gpu_that_the_cluster_lacks(tmp_path, local_ray):
+    if local_ray.cluster_resources().get("GPU"):
+        pytest.skip("this cluster has one")
+    suite = Suite(preset(), tmp_path)
+    suite.preset.device = "cuda"
+    with pytest.raises(InputError, match="the Ray cluster has no GPU"):
+        RayExecutor(suite)
+
+
+def test_images_straight_after_each_training_in_processes_that_render_nothing(tmp_path):
+    alone = Suite(preset(), tmp_path / "alone")
+    expected = dict(LocalExecutor(alone).train(METHODS))
+    suite = Suite(preset(), tmp_path / "processes")
+    run = RunDirectory(suite.folder)
+    assert suite.scenes_in_memory() is None
+    write_dataset(run, suite.preset.data, suite.train, suite.val)
+    assert suite.scenes_in_memory() is suite.train
+    executor = ProcessExecutor(suite, 2)
+    done = dict(executor.train(METHODS, synthesize=True))
+    executor.close()
+    assert set(done) == set(expected) and all(is_done(suite, synthesize_method, name) for name in METHODS)
+    for name in METHODS:
+        whole, apart = weights(tmp_path / "alone", name), weights(tmp_path / "processes", name)
+        assert all(torch.equal(whole[key], apart[key]) for key in whole)
+        assert len(list((run.method_folder(name) / "images").glob("*.png"))) == 4
+
+
+def test_a_process_takes_the_scenes_that_it_is_sent():
+    sent, heard, suite = object(), [], types.SimpleNamespace(train=None)
+    messages = iter([(lambda suite, name: suite.train, "crn", sent), (lambda suite, name: suite.train, "unet", None)])
+    connection = types.SimpleNamespace(recv=lambda: next(messages), send=heard.append)
+    assert _answered(connection, suite) and _answered(connection, suite)
+    assert heard == [(None, sent), (None, sent)]
+
+
+def on_a_cpu_with_bad_kernels(folder, precision="bf16") -> Suite:
+    values = preset().model_dump()
+    values["methods"] = list(ENDS)
+    values["generators"] = {"crn": {"widths": [8, 6, 4, 4]}, "unet": {"width": 4, "max_width": 8},
+                            "recombinator": {"width": 4, "max_width": 8}, "full_resolution": {"layers": 3, "width": 4}}
+    values["training"] |= {"precision": precision, "images_seen": 4}
+    return Suite(Preset.model_validate(values), folder)
+
+
+def check_trained_in_float32(done, names, suite):
+    assert set(done) == set(names)
+    for name in names:
+        note = f"trained in float32: this CPU's bf16 kernels ended the process ({ENDS[name].name})"
+        assert done[name]["precision"] == "float32" and done[name]["notes"] == [note]
+        saved = checkpoint.load(suite.method_folder(name) / CHECKPOINT)
+        assert saved["place"]["precision"] == "float32" and saved["step"] == 2
+
+
+def test_what_bf16_kernels_end_is_trained_in_float32(tmp_path, capsys):
+    suite, names = on_a_cpu_with_bad_kernels(tmp_path), ["full_resolution+image_space"]
+    executor = make_executor("local", suite)
+    done = dict(executor.map(train_on_bad_kernels, names))
+    executor.close()
+    check_trained_in_float32(done, names, suite)
+    assert capsys.readouterr().out.splitlines() == [_said(names[0])]
+    assert suite.train_method(names[0]) == done[names[0]]  # a later call has the training done, and says the same of it
+
+
+def _said(name):
+    return f"  {name}: this CPU's bf16 kernels ended the process ({ENDS[name].name}); trains again in float32"
+
+
+@pytest.mark.parametrize("kind", EXECUTORS)
+def test_every_fault_in_every_executor_leads_to_float32(tmp_path, capfd, request, kind):
+    """Each signal of FAULTS, by tasks that train nothing."""
+    assert set(ENDS.values()) == set(FAULTS)
+    if kind == "ray":
+        request.getfixturevalue("local_ray")
+    suite = on_a_cpu_with_bad_kernels(tmp_path)
+    executor = make_executor(kind, suite, 2 if kind == "processes" else None)
+    if kind != "ray":
+        getattr(executor, "apart", executor).context = forked()
+    try:
+        assert dict(executor.map(end_in_bf16, list(ENDS))) == dict.fromkeys(ENDS, "float32")
+    finally:
+        executor.close()
+    for name, number in ENDS.items():
+        assert number.name in suite.precision(name)[1]
+    if kind != "ray":  # whose workers' lines stay with them
+        assert sorted(capfd.readouterr().out.splitlines()) == sorted(map(_said, ENDS))
+
+
+@pytest.mark.parametrize(("code", "text"), [(3, "ended with exit code 3, see its own words above; the last"), (
+    -signal.SIGABRT, "was ended by SIGABRT; the last"), (
+    -signal.SIGSEGV, "was ended by SIGSEGV, a fault of this machine or of torch's kernels; the last")])
+def test_how_a_process_ended_is_told_as_what_it_is(code, text):
+    assert _end(code).startswith(text) and "memory" not in _end(code)
+
+
+def test_a_killed_process_is_not_tried_again(tmp_path, monkeypatch):
+    monkeypatch.setenv("SIGNAL", str(int(signal.SIGKILL)))
+    executor = ProcessExecutor(on_a_cpu_with_bad_kernels(tmp_path), 1)
+    with pytest.raises(InputError, match=r"image_space: its process was killed \(SIGKILL\), perhaps .* --jobs 1"):
+        dict(executor.map(train_on_bad_kernels, ["image_space"]))
+    assert executor.workers == []
+
+
+def test_why_a_process_ended_arrives_whatever_the_main_module_is(tmp_path, monkeypatch):
+    script = types.ModuleType("__main__")  # as Streamlit leaves it: multiprocessing runs its file in every child
+    script.__file__ = str(tmp_path / "script.py")
+    Path(script.__file__).write_text("raise SystemExit('the main module ran')")
+    monkeypatch.setitem(sys.modules, "__main__", script)
+    executor = ProcessExecutor(on_a_cpu_with_bad_kernels(tmp_path), 1)
+    with pytest.raises(RuntimeError, match="(?s)image_space: Traceback.*SystemExit: no more of this"):
+        dict(executor.map(leave, ["image_space"]))
+    assert sys.modules["__main__"] is script
+
+
+def test_a_fault_in_float32_has_no_other_precision_to_go_to(tmp_path):
+    executor = ProcessExecutor(on_a_cpu_with_bad_kernels(tmp_path, "auto"), 1)
+    with pytest.raises(InputError, match="was ended by SIGSEGV, a fault of this machine or of torch's kernels; the"):
+        dict(executor.map(end_by_a_fault, ["image_space"]))
+
+
+def test_too_little_memory_is_said(tmp_path, monkeypatch):
+    suite = on_a_cpu_with_bad_kernels(tmp_path, "float32")
+
+    def full(*_, **__):
+        raise MemoryError
+
+    monkeypatch.setattr(torch.optim, "Adam", full)
+    with pytest.raises(InputError, match="the machine's memory is too small; .*--jobs"):
+        suite.train_method("image_space")
+
+
+def test_one_job_is_a_process_also_where_there_is_one_core(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    suite = on_a_cpu_with_bad_kernels(tmp_path)
+    assert isinstance(make_executor("auto", suite), LocalExecutor)
+    assert isinstance(make_executor("auto", suite, 1), ProcessExecutor)

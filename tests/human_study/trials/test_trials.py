@@ -1,0 +1,483 @@
+"""Protocols, MATLAB's stream, designs and batches: goldens, exact balance, blinding, refusals."""
+
+import csv
+import hashlib
+import re
+import shutil
+import struct
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from data.errors import InputError
+from data.files import sha256, write_json, write_png
+from evaluation.pipeline.job import Job
+from evaluation.run_directory import PHOTOS
+from human_study.__main__ import main, parser
+from human_study.batch.assets import blurred, instruction_picture
+from human_study.batch.folder import read_batch
+from human_study.batch.write import StudyInUse, write_batch
+from human_study.commands import batch_to_serve
+from human_study.protocol.protocols import BLURRED, PROTOCOLS, UNDER_TEST, load_protocol
+from human_study.trials import draw as design
+from human_study.trials.cast import Cast
+from human_study.trials.draw import Balance, draw, generator, matlab, timed_counts
+from human_study.trials.trials import Stock
+from presets.schema import Preset
+
+GOLDEN = {
+    "crn2017-unlimited": ("data_GAN.csv", 59_154, "852707377812eb55862f3631ece9270fb9c4d4ebfe61a7d0faab62bc721b0e7d"),
+    "crn2017-timed": ("data_timed_cityscapes_good.csv", 127_236,
+                      "6883ff175112fe77d612b9ccb658334b3efd45bc4a694332eb3fd37d11f29990"),
+}
+METHODS = {"crn": "CRN", "crn_diversity": "CRN, diversity", "pix2pix": "pix2pix",
+           "image_space": "Image-space loss"}  # of the fixture tiny_run
+LAYOUTS = [f"{i:05d}" for i in range(500)]
+CAST = Cast("crn", ("pix2pix", "unet"), "image_space")
+
+
+def sides(trials):
+    """Per cell: how often the method named first stood left minus right."""
+    surplus = Counter()
+    for trial in trials:
+        first_left = trial.condition.startswith(f"{trial.methods[0]}_vs_")
+        surplus[trial.condition, trial.exposure_ms, trial.sentinel] += 1 if first_left else -1
+    return surplus
+
+
+# --- goldens ---------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("protocol", GOLDEN)
+def test_published_tables_byte_for_byte(protocol, tmp_path):
+    name, size, digest = GOLDEN[protocol]
+    main(["hits", "--protocol", protocol, "--rng", "matlab", "--out", str(tmp_path)])
+    content = (tmp_path / name).read_bytes()
+    assert len(content) == size and hashlib.sha256(content).hexdigest() == digest
+
+
+def test_matlab_functions():
+    stream = matlab.MatlabStream()
+    # first values of rand after rng(0), as MATLAB's documentation prints them
+    assert np.allclose(stream.rand(5), [.8147, .9058, .1270, .9134, .6324], atol=5e-5)
+    assert sorted(stream.randperm(20)) == list(range(1, 21))
+    some = stream.randperm(100, 10)
+    assert len(set(some)) == 10 and some.min() >= 1 and some.max() <= 100
+
+
+def test_what_is_known_of_the_published_tables():
+    rows = [row for hit in matlab.unlimited_hits() for row in hit]
+    test = [row for row in rows if not row.sentinel]
+    assert sorted(row.image for row in test) == list(range(1, 501))
+    assert sorted(Counter(row.left for row in test).values()) == [243, 257]
+    assert all(not hit[0].sentinel and sum(row.sentinel for row in hit) == 10 for hit in matlab.unlimited_hits())
+    timed = Counter((frozenset((row.left, row.right)), row.exposure_ms) for hit in matlab.timed_hits() for row in hit
+                    if not row.sentinel)
+    assert len(timed) == 21 and set(timed.values()) == {50}
+
+
+def test_matlab_design_on_a_run_has_the_published_structure():
+    hits = draw(PROTOCOLS["crn2017-unlimited"], Cast("crn", ("gan",), UNDER_TEST), LAYOUTS, "s", rng="matlab")
+    for hit, rows in zip(hits, matlab.unlimited_hits(), strict=True):
+        names = {"crn": "reference", "gan": "other", PHOTOS: "real"}
+        assert [(names[t.methods[0]], names[t.methods[1]], int(t.image_id) + 1) for t in hit.trials] == [
+            (row.left, row.right, row.image) for row in rows]
+    with pytest.raises(InputError, match="exactly 500 layouts, the run has 499"):
+        draw(PROTOCOLS["crn2017-timed"], CAST, LAYOUTS[:499], "s", rng="matlab")
+    with pytest.raises(InputError, match="not 'lab'"):
+        draw(PROTOCOLS["lab"], CAST, LAYOUTS, "s", rng="matlab")
+    for name, setting in (("crn2017-timed", "hits=3"), ("crn2017-unlimited", "sentinels=5")):
+        with pytest.raises(InputError, match=f"fix {setting.partition('=')[0]}"):
+            draw(load_protocol(name, [setting]), CAST, LAYOUTS, "s", rng="matlab")
+    with pytest.raises(SystemExit):
+        main(["hits", "--protocol", "crn2017-timed", "--rng", "matlab", "--set", "hits=3", "--out", "nowhere"])
+
+
+# --- designs ---------------------------------------------------------------------------------------------------------
+
+def test_unlimited_500_layouts():
+    hits = draw(PROTOCOLS["crn2017-unlimited"], Cast("crn", ("pix2pix", "unet"), UNDER_TEST), LAYOUTS, "s")
+    assert len(hits) == 10
+    for table in ("pix2pix", "unet"):
+        own = [hit for hit in hits if hit.table == table]
+        test = [trial for hit in own for trial in hit.trials if trial.sentinel == "none"]
+        assert sorted(trial.image_id for trial in test) == LAYOUTS
+        assert set(sides(test).values()) == {0}
+        for hit in own:
+            sentinels = [trial for trial in hit.trials if trial.sentinel == "perceptual"]
+            assert len(hit.trials) == 110 and len(sentinels) == 10 and hit.trials[0].sentinel == "none"
+            assert set(sides(hit.trials).values()) == {0}
+            assert {frozenset((t.methods[0], t.methods[1])) for t in sentinels} == {frozenset((PHOTOS, table))}
+            assert all(t.methods[t.sentinel_answer == "right"] == PHOTOS for t in sentinels)
+            assert len({t.image_id for t in hit.trials}) == 110  # a sentinel's scene is not tested in its HIT
+    first, second = ([t.methods[0] == "crn" for t in hit.trials if t.sentinel == "none"] for hit in (hits[0], hits[5]))
+    assert first != second  # sides are drawn anew for every baseline
+
+
+@pytest.mark.parametrize("layouts, hits, test, sentinels", [(20, 1, 20, 2), (131, 2, 66, 7), (100, 1, 100, 10),
+                                                            (1, 1, 1, 1), (101, 2, 51, 6)])
+def test_unlimited_with_fewer_layouts(layouts, hits, test, sentinels):
+    found = draw(PROTOCOLS["crn2017-unlimited"], Cast("crn", ("pix2pix",), UNDER_TEST), LAYOUTS[:layouts], "s")
+    kinds = Counter(trial.sentinel for trial in found[0].trials)
+    assert (len(found), kinds["none"], kinds["perceptual"]) == (hits, test, sentinels)
+    shown = [trial.image_id for hit in found for trial in hit.trials if trial.sentinel == "none"]
+    assert sorted(shown) == LAYOUTS[:layouts]
+    test = [t for hit in found for t in hit.trials if t.sentinel == "none"]
+    assert abs(sides(test)["crn_vs_pix2pix", None, "none"]) <= 1
+
+
+def test_timed_500_layouts():
+    hits = draw(PROTOCOLS["crn2017-timed"], CAST, LAYOUTS, "s")
+    assert len(hits) == 20
+    total = Counter()
+    for hit in hits:
+        cells = Counter((trial.condition, trial.exposure_ms) for trial in hit.trials if trial.sentinel == "none")
+        assert len(hit.trials) == 110 and len(cells) == 21 and set(cells.values()) == {5}
+        assert max(map(abs, sides(hit.trials).values())) <= 1
+        assert len({trial.image_id for trial in hit.trials}) == 110  # no scene primes another trial
+        for trial in hit.trials:
+            if trial.sentinel == "perceptual":
+                assert {trial.methods[0], trial.methods[1]} == {PHOTOS, "image_space"} and trial.exposure_ms == 4000
+        if hit.table == "pix2pix":
+            total += sides(hit.trials)
+            total -= Counter({cell: -n for cell, n in sides(hit.trials).items() if n < 0})
+    own = [trial for hit in hits if hit.table == "pix2pix" for trial in hit.trials]
+    assert set(sides(own).values()) == {0}  # 25 left and 25 right in each of the 21 cells
+    assert {trial.condition for trial in own if trial.sentinel == "none"} == {
+        "crn_vs_photos", "pix2pix_vs_photos", "crn_vs_pix2pix"}
+
+
+@pytest.mark.parametrize("layouts, expected", [(500, (5, 5)), (110, (5, 5)), (109, (4, 4)), (44, (2, 2)), (12, (1, 1))])
+def test_timed_counts_shrink_with_the_layouts(layouts, expected):
+    assert timed_counts(PROTOCOLS["crn2017-timed"], layouts) == expected
+    hit = draw(PROTOCOLS["crn2017-timed"], CAST, LAYOUTS[:layouts], "s")[0]
+    assert len(hit.trials) == 21 * expected[0] + expected[1]
+    uses = Counter(trial.image_id for trial in hit.trials).values()
+    assert max(uses) == -(-len(hit.trials) // layouts)  # never more often than needed
+
+
+def test_lab_is_exactly_balanced_and_shows_each_scene_once():
+    protocol = load_protocol("lab", ["hits=12"])
+    hits = draw(protocol, Cast("crn", ("a", "b", "c"), BLURRED), LAYOUTS[:200], "s")
+    assert len(hits) == 12
+    for hit in hits:
+        test = [t for t in hit.trials if t.sentinel == "none"]
+        assert len(test) == 48 and set(Counter(t.condition for t in test).values()) == {16}
+        assert set(sides(test).values()) == {0}
+        scenes = [t.image_id for t in hit.trials if t.sentinel != "instruction"]
+        assert len(scenes) == len(set(scenes)) == 48 + 10 + 3
+        assert [t.block for t in hit.trials] == ["practice"] * 3 + ["test"] * 60
+        assert Counter(t.sentinel for t in hit.trials if t.block == "test") == {
+            "none": 48, "perceptual": 10, "instruction": 2}
+        for t in hit.trials:
+            if t.sentinel == "instruction":
+                assert t.image_id == f"choose-{t.sentinel_answer}"
+    by_condition = [Counter(t.image_id for hit in hits[:3] for t in hit.trials if t.condition == f"crn_vs_{m}")
+                    for m in "abc"]
+    assert by_condition[0] == by_condition[1] == by_condition[2]  # paired: the same scenes in every condition
+    orders = [[(t.image_id, t.methods[0]) for t in hit.trials] for hit in hits[:2]]
+    assert orders[0] != orders[1]
+
+
+@pytest.mark.parametrize("cells, asked, given", [(1, 48, 48), (1, 49, 48), (7, 48, 42), (3, 50, 48), (30, 48, 48)])
+def test_trials_per_worker(cells, asked, given):
+    assert design.tests_per_worker(load_protocol("lab", [f"test_trials={asked}"]), cells) == given
+
+
+def test_every_scene_comes_twice_before_any_comes_a_third_time():
+    stock = Stock(LAYOUTS[:10], generator(0, "x"))
+    uses = Counter()
+    for _ in range(12):
+        taken = stock.take(7)
+        uses.update(taken)
+        assert len(set(taken)) == 7 and max(uses.values()) - min(uses[scene] for scene in LAYOUTS[:10]) <= 1
+
+
+def test_many_cells_are_balanced_over_workers():
+    protocol = load_protocol("lab", ["hits=60", "test_trials=20", "pairs=all"])
+    hits = draw(protocol, Cast("crn", tuple("abcde"), BLURRED), LAYOUTS[:100], "s")  # 15 cells
+    test = [t for hit in hits for t in hit.trials if t.sentinel == "none"]
+    assert len({t.condition for t in test}) == 15
+    assert max(map(abs, sides(test).values())) <= 1
+    assert set(Counter(t.condition for t in test).values()) == {80}
+
+
+def test_repeats_are_mirrored_and_come_later():
+    hits = draw(load_protocol("lab", ["repeats=4"]), CAST, LAYOUTS, "s")
+    for hit in hits:
+        place = {t.trial_id: i for i, t in enumerate(hit.trials)}
+        repeats = [t for t in hit.trials if t.sentinel == "repeat"]
+        assert len(repeats) == 4
+        for t in repeats:
+            first = hit.trials[place[t.trial_id.removesuffix("/repeat")]]
+            assert first.methods == t.methods[::-1] and place[first.trial_id] < place[t.trial_id]
+    with pytest.raises(InputError, match="repeats=40"):
+        draw(load_protocol("lab", ["repeats=40"]), CAST, LAYOUTS, "s")
+
+
+def test_too_few_scenes_is_an_error_not_a_repetition():
+    with pytest.raises(InputError, match="61 layouts are needed.*the run has 60"):
+        draw(PROTOCOLS["lab"], CAST, LAYOUTS[:60], "s")
+    with pytest.raises(InputError, match="no layouts"):
+        draw(PROTOCOLS["lab"], CAST, [], "s")
+
+
+def test_seeds():
+    protocol = PROTOCOLS["lab"]
+    assert draw(protocol, CAST, LAYOUTS, "s", 0) == draw(protocol, CAST, LAYOUTS, "s", 0)
+    assert draw(protocol, CAST, LAYOUTS, "s", 0) != draw(protocol, CAST, LAYOUTS, "s", 1)
+    assert draw(protocol, CAST, LAYOUTS, "s", 0) != draw(protocol, CAST, LAYOUTS, "t", 0)
+
+
+def test_balance_is_exact_for_odd_counts():
+    balance, rng = Balance(), generator(0, "x")
+    dealt = [balance.deal("cell", n, rng) for n in (5, 3, 1, 4, 7)]
+    assert all(abs(2 * int(d.sum()) - len(d)) <= 1 for d in dealt)
+    assert sum(int(d.sum()) for d in dealt) == 10
+
+
+# --- protocols -------------------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("name, settings, message", [
+    ("crn2017-timd", [], "did you mean 'crn2017-timed'"),
+    ("lab", ["hit=3"], "unknown key 'hit': did you mean 'hits'"),
+    ("lab", ["hits=0"], "key 'hits'.*got 0"),
+    ("lab", ["texts.en.titel=x"], "did you mean 'title'"),
+    ("lab", ["rules.x.y=1"], "unknown key 'rules.x'"),
+    ("lab", ["hits"], "expected key=value"),
+    ("lab", ["min_viewport=[500, 300]"], "min_viewport is smaller"),
+    ("lab", ["exposures_ms=[125, 125]"], "different positive"),
+    ("lab", ["anchor=under-test"], "belongs to design unlimited-tables"),
+    ("crn2017-unlimited", ["exposures_ms=[125]"], "no time limit"),
+    ("crn2017-unlimited", ["hits=3"], "leave hits and pairs out"),
+    ("crn2017-unlimited", ["pairs=all"], "leave hits and pairs out"),
+    ("crn2017-unlimited", ["repeats=2"], "belong to design per-worker"),
+    ("crn2017-timed", ["practice=2"], "belong to design per-worker"),
+    ("crn2017-timed", ["instruction_checks=1"], "belong to design per-worker"),
+    ("lab", ["sentinel_exposure_ms=500"], "with exposures_ms"),
+    ("none.yaml", [], r"no such file \(a protocol"),
+])
+def test_wrong_protocols(name, settings, message):
+    with pytest.raises(InputError, match=message) as error:
+        load_protocol(name, settings)
+    assert "\n" not in str(error.value)
+
+
+def test_protocol_file(tmp_path):
+    file = tmp_path / "pilot.yaml"
+    file.write_text("extends: lab\nhits: 5\ntexts: {en: {title: Pilot}}\n")
+    protocol = load_protocol(str(file))
+    assert (protocol.name, protocol.hits, protocol.text().title) == ("pilot", 5, "Pilot")
+    assert protocol.text().question == PROTOCOLS["lab"].text().question
+    assert protocol.sha256() != PROTOCOLS["lab"].sha256()
+    with pytest.raises(Exception, match="frozen"):
+        protocol.hits = 6
+    for text, message in (("- a\n", "a mapping"), ("extends: [lab]\n", "unknown"), ("extends: 3\n", "unknown")):
+        file.write_text(text)
+        with pytest.raises(InputError, match=message):
+            load_protocol(str(file))
+
+
+# --- batches ---------------------------------------------------------------------------------------------------------
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(file.relative_to(folder)): file.read_bytes() for file in sorted(folder.rglob("*")) if file.is_file()}
+
+
+def test_batch_of_the_2017_study(tiny_run):
+    batch = write_batch(tiny_run, "crn2017-unlimited", None, "crn")
+    assert batch.folder == tiny_run.study / "crn2017-unlimited"
+    tables = sorted((batch.public).glob("hits-*.csv"))
+    assert len(tables) == len(METHODS) - 1
+    with open(tables[0], newline="") as stream:
+        header, row = csv.reader(stream)
+    assert header == [f"image_{side}_url_{n}" for n in range(1, 15) for side in "AB"]  # 12 + 2 trials
+    hit = next(trials for trials in batch.hits.values() if trials[0].batch_id == tables[0].stem)
+    assert row == [f"images/{asset}.png" for t in hit for asset in (t.assets[0], t.assets[1])]
+    for trial in hit:
+        assert batch.assets[trial.assets[0]].key == (trial.methods[0], trial.image_id)
+        shown = np.asarray(Image.open(batch.image(trial.assets[0])))
+        assert np.array_equal(shown, np.asarray(Image.open(tiny_run.image_file(trial.methods[0], trial.image_id))))
+
+
+def test_timed_table_has_times(tiny_run):
+    batch = write_batch(tiny_run, "crn2017-timed", ["pix2pix"], "crn")
+    with open(batch.public / "hits-01.csv", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 10 and list(rows[0])[:3] == ["image_A_url_1", "image_B_url_1", "time_1"]
+    assert {rows[0][f"time_{n}"] for n in range(1, 23)} == {"125", "250", "500", "1000", "2000", "4000", "8000"}
+
+
+def test_same_bytes_again_and_after_an_interruption(tiny_run):
+    first = everything(write_batch(tiny_run, "crn2017-unlimited", None, "crn").folder)
+    assert everything(write_batch(tiny_run, "crn2017-unlimited", None, "crn").folder) == first
+    folder = tiny_run.study / "crn2017-unlimited"
+    (folder / "secret" / "spec.json").write_text("[1]")
+    with pytest.raises(InputError, match="expected a mapping"):
+        read_batch(folder)
+    (folder / "secret" / "spec.json").unlink()
+    with pytest.raises(InputError, match="no study batch"):
+        read_batch(folder)
+    next((folder / "public" / "images").iterdir()).unlink()
+    assert everything(write_batch(tiny_run, "crn2017-unlimited", None, "crn").folder) == first
+    other = write_batch(tiny_run, "crn2017-unlimited", None, "crn", out=tiny_run.path / "other")
+    again = read_batch(folder)
+    assert other.spec == again.spec and not set(other.assets) & set(again.assets)  # one design, names of its own
+    assert other.key_file != again.key_file
+    copy = tiny_run.path / "copy"
+    shutil.copytree(folder, copy)
+    assert read_batch(copy).key_file != again.key_file
+
+
+@pytest.mark.parametrize("used", ["responses.csv", "secret/study.sqlite"])
+def test_a_batch_in_use_is_not_replaced(tiny_run, used, capsys):
+    batch = write_batch(tiny_run, "crn2017-unlimited", ["pix2pix"], "crn")
+    (batch.folder / used).parent.mkdir(parents=True, exist_ok=True)
+    (batch.folder / used).touch()
+    before = everything(batch.folder)
+    write_batch(tiny_run, "crn2017-unlimited", ["pix2pix"], "crn")  # the same one is fine
+    with pytest.raises(StudyInUse, match=rf"{used}: .*rename .*crn2017-unlimited to keep it"):
+        write_batch(tiny_run, "crn2017-unlimited", None, "crn")
+    job = Job.__new__(Job)
+    job.preset, job.run = Preset(methods=list(METHODS)), tiny_run
+    job.study()  # the main job says so and goes on to the report
+    assert "the study stays as it is" in capsys.readouterr().out
+    assert everything(batch.folder) == before and not (tiny_run.path / "stages" / "study.json").exists()
+
+
+def test_the_seed_is_the_runs_own(tiny_run):
+    record = tiny_run.config()
+    record["config"]["seed"] = 7
+    write_json(tiny_run.path / "run.json", record)
+    arguments = ["--run", str(tiny_run.path), "--protocol", "crn2017-unlimited"]
+    for more, seed in (([], 7), (["--seed", "0"], 0)):
+        main(["hits", *arguments, *more])
+        assert read_batch(tiny_run.study / "crn2017-unlimited").spec["seed"] == seed
+    args = parser().parse_args(["serve", *arguments, "--participants", "1"])
+    assert batch_to_serve(tiny_run, args).spec["seed"] == 0  # as it was written
+
+
+def test_an_edited_protocol_file_is_what_is_served(tiny_run, tmp_path):
+    file = tmp_path / "pilot.yaml"
+    file.write_text("extends: crn2017-unlimited\n")
+    args = parser().parse_args(["serve", "--run", str(tiny_run.path), "--protocol", str(file)])
+    first = batch_to_serve(tiny_run, args)
+    kept = first.folder / "secret" / "spec.json"
+    before = kept.stat().st_mtime_ns
+    assert batch_to_serve(tiny_run, args).spec == first.spec and kept.stat().st_mtime_ns == before
+    file.write_text("extends: crn2017-unlimited\ntexts: {en: {title: Pilot}}\n")
+    assert batch_to_serve(tiny_run, args).protocol.text().title == "Pilot"
+
+
+def test_hash_changes_with_one_byte_of_one_image(tiny_run):
+    before = write_batch(tiny_run, "crn2017-unlimited", None, "crn")
+    file = tiny_run.image_file("pix2pix", "00003")
+    image = np.array(Image.open(file))
+    image[0, 0, 0] ^= 1
+    write_png(file, image)
+    after = write_batch(tiny_run, "crn2017-unlimited", None, "crn")
+    assert after.spec_sha256 != before.spec_sha256 and not set(after.assets) & set(before.assets)
+    assert after.spec["images_sha256"]["pix2pix/00003"] == sha256(file)
+
+
+@pytest.mark.parametrize("protocol", ["crn2017-unlimited", "crn2017-timed", "lab"])
+def test_nothing_public_tells_the_method(tiny_run, protocol):
+    settings = ["test_trials=6", "practice=1", "sentinels=1"] if protocol == "lab" else []
+    batch = write_batch(tiny_run, load_protocol(protocol, settings), None, "crn")
+    forbidden = [*METHODS, *METHODS.values(), PHOTOS, BLURRED, "blurred", "anchor", "sentinel", batch.study_id,
+                 batch.spec_sha256]
+    sizes, formats = set(), set()
+    for name, content in everything(batch.public).items():
+        assert re.fullmatch(r"(images/[0-9a-f]{32}\.png|hits-\d\d\.csv|template\.html)", name)
+        if name.endswith(".png"):
+            sizes.add(len(content))
+            formats.add(tuple(chunks(content)))
+        else:
+            text = (name + content.decode()).lower()
+            for word in forbidden:
+                assert not re.search(rf"(?<![a-z]){re.escape(word.lower())}(?![a-z])", text), word
+    assert len(sizes) == 1  # the size of a file would tell a photograph from a smooth image
+    assert len(formats) == 1 and set(*formats) == {b"IHDR", b"IDAT", b"paDd", b"IEND"}  # no metadata
+
+
+def chunks(png: bytes):
+    position = 8
+    while position < len(png):
+        length, kind = struct.unpack(">I4s", png[position:position + 8])
+        yield kind
+        position += length + 12
+
+
+@pytest.mark.parametrize("arguments, message", [
+    ({"methods": ["crm"]}, "no images of method 'crm'.*did you mean 'crn'"),
+    ({"methods": ["crn"]}, "cannot be compared with itself"),
+    ({"methods": []}, "at least two methods"),
+    ({"methods": ["pix2pix", "pix2pix"]}, "named twice"),
+    ({"methods": ["pix2pix"], "reference": "nix"}, "no images of method 'nix'"),
+    ({"methods": ["pix2pix"], "anchor": "pix2pix"}, "cannot be the anchor.*blurred-photos"),
+    ({"methods": ["photos"]}, "choose protocol lab"),
+    ({"methods": None, "images_url": "http://example.org/x"}, "use https"),
+    ({"methods": None, "images_url": 'https://e.org/"x'}, "without spaces, quotes"),
+    ({"protocol": "crn2017-timed", "methods": ["image_space"]}, "under test, so it cannot be the anchor"),
+    ({"protocol": "crn2017-timed", "methods": None, "anchor": "nix"}, "as the anchor.*--anchor"),
+])
+def test_refusals(tiny_run, arguments, message):
+    arguments = {"protocol": "crn2017-unlimited", "reference": "crn"} | arguments
+    with pytest.raises(InputError, match=message) as error:
+        write_batch(tiny_run, **arguments)
+    assert "\n" not in str(error.value)
+
+
+def test_unequal_missing_and_identical_images(tiny_run):
+    file = tiny_run.image_file("pix2pix", "00002")
+    content = file.read_bytes()
+    Image.open(file).resize((32, 32)).save(file)
+    with pytest.raises(InputError, match="32 x 32 pixels.*64 x 32"):
+        write_batch(tiny_run, "crn2017-unlimited", None, "crn")
+    file.write_bytes(content[:200])
+    with pytest.raises(InputError, match="broken or truncated"):
+        write_batch(tiny_run, "crn2017-unlimited", None, "crn")
+    file.unlink()
+    with pytest.raises(InputError, match="missing image of method 'pix2pix'"):
+        write_batch(tiny_run, "crn2017-unlimited", None, "crn")
+    for layout in tiny_run.layouts():
+        tiny_run.image_file("pix2pix", layout).write_bytes(tiny_run.image_file("crn", layout).read_bytes())
+    with pytest.raises(InputError, match="have the same images"):
+        write_batch(tiny_run, "crn2017-unlimited", None, "crn")
+
+
+def test_pictures_keep_their_shape_on_the_screen(tiny_run):
+    lab = PROTOCOLS["lab"]
+    assert [lab.fitted(shape).height for shape in ((64, 128), (96, 128), (256, 320))] == [200, 300, 320]
+    assert lab.fitted((64, 128)).min_viewport == lab.min_viewport and lab.fitted((9, 9)).min_viewport == (900, 580)
+    assert lab.fitted((64, 128)).sha256() == load_protocol("lab", ["height=200"]).sha256()  # the same study
+    for height in (197, 203):
+        assert load_protocol("lab", [f"height={height}"]).fitted((64, 128)).height == height
+    with pytest.raises(InputError, match="128 x 96 pixels would be distorted at 400 x 200.*height=300"):
+        load_protocol("lab", ["height=200"]).fitted((96, 128))
+    for layout in tiny_run.layouts():
+        for method in (PHOTOS, "crn", "pix2pix"):
+            write_png(tiny_run.image_file(method, layout), np.random.default_rng(len(layout + method)).integers(
+                0, 255, (48, 64, 3), dtype=np.uint8))
+    settings = ["test_trials=2", "sentinels=1", "practice=0", "width=24", "hits=1"]
+    batch = write_batch(tiny_run, load_protocol("lab", settings), ["pix2pix"], "crn")
+    assert batch.protocol.height == 18
+    assert {(asset.width, asset.height) for asset in batch.assets.values()} == {(48, 36)}  # twice what is shown
+    assert {Image.open(batch.image(asset)).size for asset in batch.assets} == {(48, 36)}
+    write_batch(tiny_run, load_protocol("lab", settings), ["pix2pix"], "crn")  # kept, not made again
+
+
+def test_a_layout_may_have_a_comma_in_its_name(tiny_run):
+    for file in tiny_run.path.rglob("00003.png"):
+        file.rename(file.with_name("a, b.png"))
+    batch = write_batch(tiny_run, "crn2017-unlimited", None, "crn")
+    assert "a, b" in {asset.image_id for asset in batch.assets.values()}
+
+
+def test_pictures_made_here():
+    photo = np.random.default_rng(0).integers(0, 256, (64, 128, 3), dtype=np.uint8)
+    assert blurred(photo).shape == photo.shape and blurred(photo).std() < photo.std() / 2
+    left, right = (instruction_picture(text, (64, 128)) for text in ("Choose the\nLEFT", "Choose the\nRIGHT"))
+    assert left.shape == (64, 128, 3) and not np.array_equal(left, right)

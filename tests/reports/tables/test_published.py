@@ -1,0 +1,54 @@
+"""Values of publications, and this run's beside them."""
+
+import pytest
+
+from data.errors import InputError
+from data.files import write_json
+from evaluation.run_directory import Method, Score, Value
+from reports.tables import published
+from reports.tables.beside import named_protocol, published_table
+
+
+def test_published_values_spot_checks():
+    crn = {(row.dataset, row.protocol[:13]): row.values for row in published.PUBLISHED if row.method == "crn"}
+    assert crn["Cityscapes", "judge DRN-D-1"] == {"mIoU": 52.4, "pixel accuracy": 77.1, "FID": 104.7}
+    assert crn["Cityscapes", "judge PSPNet"] == {"mIoU": 34.83, "pixel accuracy": 70.55}
+    assert len(published.PUBLISHED) == 4 + 2 + 4 + 4 + 2 + 3
+    assert "pix2pix" in {row.method for row in published.PUBLISHED}
+    assert all(row.protocol and row.source for row in published.PUBLISHED)
+
+
+def test_rows_of_the_same_dataset_come_first():
+    assert {row.dataset for row in published.for_dataset("ade20k")[:4]} == {"ADE20K"}
+    assert published.for_dataset("street")[0].dataset == "Cityscapes"
+
+
+def test_this_runs_row_bears_the_protocol_of_its_segmentation():
+    """Agreement has values of the same names, which are Kendall's tau and have another protocol."""
+    scores = [Score("agreement", "cityscapes", [Value("mIoU", -0.8)], {"statistic": "Kendall's tau-b"}),
+              Score("segmentation", "crn", [Value("mIoU", 0.5)],
+                    {"judge": {"name": "a judge", "input size": [32, 64]}, "N": 20, "image size": [32, 64],
+                     "void": "ignored"})]
+    ours = published_table("street", [Method("crn", "CRN")], scores)["groups"][0]
+    assert ours["rows"] == [{"title": "CRN", "values": ["50.0", "–", "–"]}]
+    assert ours["protocol"] == "Judged by a judge at 32×64; 20 layouts at 32×64; void: ignored."
+
+
+def test_the_published_protocol_asked_for_and_why_its_name_is_refused(tiny_run):
+    assert named_protocol(tiny_run) is None
+    found = {"asked for": "spade", "dataset": "cityscapes", "table": "SPADE, Table 1", "values": {"mIoU": "mIoU"},
+             "kept by": ["FID"], "differs": {"mIoU": ["N is 12, not 500", "the judge is a, not b"], "FID": []},
+             "needs": ["judge b"], "left open by the paper": ["the filter"]}
+    write_json(file := tiny_run.path / "scores" / "protocol.json", found)
+    said = named_protocol(tiny_run)
+    assert said["verdict"] == "This run’s FID is measured as in SPADE, Table 1 (protocol spade)"
+    assert said["refused"] == ["mIoU: N is 12, not 500; the judge is a, not b"] and said["needs"] == ["judge b"]
+    groups = published_table("cityscapes", [], [], said | {"table": "Wang et al. 2018"})["groups"]
+    assert [(group["source"][:4], group["same"]) for group in groups[:2]] == [("Wang", "FID"), ("Park", "")]
+    write_json(file, found | {"kept by": [], "differs": {"FID": ["N is 12, not 500"]}})
+    assert named_protocol(tiny_run)["verdict"].startswith("No value of this run bears the name of the protocol spade")
+    write_json(file, found | {"kept by": ["FID", "mIoU"], "differs": {"FID": [], "mIoU": []}})
+    assert named_protocol(tiny_run)["refused"] == named_protocol(tiny_run)["needs"] == []
+    file.write_text("{}")
+    with pytest.raises(InputError, match="protocol.json: not a record of a published protocol"):
+        named_protocol(tiny_run)

@@ -1,0 +1,243 @@
+"""Numbers and tables, from small made-up runs."""
+
+import json
+import re
+import shutil
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from data.errors import InputError
+from data.files import write_json
+from evaluation import merge
+from evaluation.run_directory import FLOOR, PHOTOS, Method, RunDirectory, Score, Value
+from reports.tables import export
+from reports.tables import scores as tables
+from reports.tables.classes import per_class_tables
+from reports.tables.formatting import duration, latex_escape, number_format
+from reports.tables.seeds import read_seeds, seeds_table
+
+
+def add_method(run: RunDirectory, name: str, title: str) -> None:
+    shutil.copytree(run.method_folder("pix2pix"), run.method_folder(name))
+    run.write_method(Method(name, title, kind="images", notes=["made <elsewhere>"]))
+
+
+@pytest.mark.parametrize(("values", "shown"), [
+    ([0.52431, 0.1], ["0.524", "0.100"]),
+    ([123.456, 1.5], ["123.5", "1.5"]),
+    ([97_863_171, 5_400_000], ["97.86", "5.40"]),
+    ([36_347, 3_131], ["36.35", "3.13"]),
+    ([999_999, 9_999], ["1000.0", "10.0"]),
+    ([9_999, 0.5], ["9999.0", "0.5"]),
+    ([0.00123, -0.0000001], ["0.00123", "0.00000"]),
+    ([7, 3, None], ["7", "3", "–"]),
+    ([], []),
+])
+def test_one_number_format_per_column(values, shown):
+    assert [number_format(values)(value) for value in values] == shown
+
+
+def test_prefix_and_interval_follow_the_column():
+    assert [number_format([v]).prefix for v in (9_999, 36_347, 2e6, 3e9, 4e12)] == ["", "k", "M", "G", "T"]
+    form = number_format([97_863_171])
+    assert form.prefix == "M"
+    assert form.interval((97e6, 98.5e6)) == "[97.00, 98.50]"
+    assert form.interval(None) == ""
+
+
+def test_latex_escape_covers_every_special_character():
+    assert latex_escape(r"a_b & 100% $x$ #1 {~^\}") == (
+        r"a\_b \& 100\% \$x\$ \#1 \{\textasciitilde{}\textasciicircum{}\textbackslash{}\}")
+
+
+def test_durations():
+    assert [duration(s) for s in (0.5, 75.2, 7260, None)] == ["0.5 s", "1 min 15 s", "2 h 1 min", "–"]
+
+
+def test_table_holds_the_numbers_of_the_files(scored_run):
+    table = tables.main_table(scored_run.methods(), scored_run.scores())
+    frame = table.frame().set_index("name")
+    for score in scored_run.scores():
+        content = json.loads(scored_run.score_file(score.metric, score.method).read_text())
+        for value in content["values"]:
+            key = f"{score.metric}/{value['name']}"
+            assert frame.loc[score.method, key] == value["value"]
+            assert [frame.loc[score.method, f"{key} {end}"] for end in ("low", "high")] == value["interval"]
+
+
+def test_reference_rows_stand_last_and_are_never_best(scored_run):
+    table = tables.main_table(scored_run.methods(), scored_run.scores())
+    assert [row.name for row in table.rows] == ["crn", "crn_diversity", "pix2pix", "image_space", PHOTOS]
+    assert table.rows[-1].reference
+    assert table.marked == {("crn", "segmentation/mIoU"), ("crn", "segmentation/pixel accuracy"),
+                            ("crn", "distances/FD-judge")}
+
+
+def test_ties_are_all_best_and_values_without_order_never(tiny_run):
+    for name, number in (("crn", 3.0), ("pix2pix", 3.0), ("image_space", 1.0)):
+        tiny_run.write_score(Score("new_metric", name, [Value("ordered", number, None, "exact", True),
+                                                        Value("count", number, None, "exact")], {}))
+    table = tables.main_table(tiny_run.methods(), tiny_run.scores())
+    assert table.marked == {("crn", "new_metric/ordered"), ("pix2pix", "new_metric/ordered")}
+    assert table.groups()[0][0] == "New metric"
+    assert tables.missing(tiny_run.methods(), tiny_run.scores()) == ["not scored: New metric of CRN, diversity"]
+
+
+def test_a_score_without_values_is_not_missing(tiny_run):
+    for name, values in (("crn", [Value("parameters", 9.0, None, "exact count")]), ("crn_diversity", []),
+                         ("pix2pix", [])):
+        tiny_run.write_score(Score("cost", name, values, {}))
+    assert tables.missing(tiny_run.methods(), tiny_run.scores()) == ["not scored: Cost of Image-space loss"]
+
+
+def test_methods_of_one_title_keep_their_own_numbers(scored_run):
+    add_method(scored_run, "theirs", "CRN")
+    scored_run.write_score(Score("segmentation", "theirs", [Value("mIoU", 0.1)], {}, {"mIoU": [0.1] * 12},
+                                 {"IoU per class": {"road": 0.2}}))
+    methods, scores = scored_run.methods(), scored_run.scores()
+    classes = per_class_tables(methods, scores)["IoU per class"]
+    assert list(classes.values["road"][["crn", "theirs"]]) == [0.9, 0.2]
+    assert {"CRN (crn)", "CRN (theirs)"} <= set(classes.titled().index)
+    assert {"CRN (crn)", "CRN (theirs)"} <= {row.title for row in tables.main_table(methods, scores).rows}
+
+
+def test_decimals_follow_the_intervals_too(scored_run):
+    tau = [Value("mIoU", 1.0, (1 / 3, 1.0)), Value("FD-judge", 1.0, (0.6, 1.0))]
+    scored_run.write_score(Score("agreement", "nyu", tau, {}))
+    for name in ("crn", "pix2pix"):
+        scored_run.write_score(Score("new_metric", name, [Value("share", 1.0, (0.25, 1.0))], {}))
+    methods, scores = scored_run.methods(), scored_run.scores()
+    whole, main = tables.whole_run_tables(methods, scores)["agreement"], tables.main_table(methods, scores)
+    assert tables.cell_text(whole.cell(whole.rows[0], whole.columns[0]), whole.columns[0]) == "1.000 [0.333, 1.000]"
+    assert tables.cell_text(main.cell(main.rows[0], main.columns[-1]), main.columns[-1]) == "1.000 [0.250, 1.000]"
+
+
+def test_spread_over_seeds_is_a_table(scored_run):
+    table = merge.export_table(scored_run)
+    other = json.loads(json.dumps(table).replace('"pix2pix"', '"oasis"'))
+    for score in other["scores"]:
+        score["values"][0]["value"] += 0.2
+    assert not seeds_table(scored_run).columns
+    write_json(scored_run.path / "scores" / "seeds.json", merge.summarise_seeds([table, other]))
+    found = seeds_table(scored_run)
+    assert [row.name for row in found.rows] == ["crn", "crn_diversity", "image_space", PHOTOS]
+    assert found.note(found.rows[0], found.columns[0]) == "spread 0.141"
+    assert found.columns[0].higher_is_better
+    files = {file.name: file for file in export.export(scored_run, scored_run.report / "tables")}
+    assert "segmentation/mIoU spread" in pd.read_csv(files["seeds.csv"]).columns
+    write_json(scored_run.path / "scores" / "seeds.json", [{"mean": 1}])
+    with pytest.raises(InputError, match="seeds.json: not made by"):
+        seeds_table(scored_run)
+
+
+def test_values_of_the_floor_alone_make_no_column(scored_run):
+    scored_run.write_score(Score("distances", FLOOR, [Value("FD-judge", 1.3, (1.0, 1.7), "", False),
+                                                      Value("FD-judge, train against val", 0.9)], {}))
+    methods, scores = scored_run.methods(), scored_run.scores()
+    table = tables.main_table(methods, scores)
+    assert [column.name for column in table.columns] == ["mIoU", "pixel accuracy", "FD-judge"]
+    assert table.rows[-1].name == FLOOR
+    assert tables.reference_values(methods, scores) == {
+        "Photographs against photographs (floor)": [("Fréchet distance (judge), train against val", "0.900")]}
+
+
+def test_differences_are_marked_by_the_corrected_p_value(scored_run):
+    for name, p in (("pix2pix", 0.0002), ("image_space", 0.2)):
+        scored_run.write_score(Score("differences", name, [Value("mIoU minus crn", -0.1, (-0.2, -0.05), "", True)], {},
+                                     details={"tests": {"mIoU": {"p": p / 2, "p (Holm)": p}}}))
+    table = tables.differences_table(scored_run.methods(), scored_run.scores())
+    assert [row.name for row in table.rows] == ["pix2pix", "image_space"]
+    assert table.marked == {("pix2pix", "differences/mIoU minus crn")}
+    assert table.note(table.rows[0], table.columns[0]) == "p < 0.001"
+    assert [table.sense(row, table.columns[0]) for row in table.rows] == ["worse", ""]
+    assert table.columns[0].heading == "mIoU minus CRN"
+    assert table.frame()["differences/mIoU minus crn p"].tolist() == [0.0002, 0.2]
+    main = tables.main_table(scored_run.methods(), scored_run.scores())
+    assert "differences" not in {column.metric for column in main.columns}
+    assert not tables.missing(scored_run.methods(), scored_run.scores())
+
+
+def test_scores_of_the_whole_run_are_tables_of_their_own(scored_run):
+    for order, tau in (("cityscapes", 0.6), ("nyu", 0.2)):
+        scored_run.write_score(Score("agreement", order, [Value("mIoU", tau, (0, 1), "", True)], {},
+                                     details={"p": {"mIoU": 0.01}, "p (Holm)": {"mIoU": 0.25},
+                                              "tau of random orders, 95 %": {"mIoU": [-0.8, 0.8]}}))
+    methods, scores = scored_run.methods(), scored_run.scores()
+    table = tables.whole_run_tables(methods, scores)["agreement"]
+    assert [column.name for column in table.columns] == ["cityscapes", "nyu"]
+    assert [table.cell(table.rows[0], column).value for column in table.columns] == [0.6, 0.2]
+    assert table.note(table.rows[0], table.columns[0]) == "p = 0.250, random ±0.800"
+    assert table.frame()[["agreement/nyu p", "agreement/nyu random"]].to_numpy().tolist() == [[0.25, 0.8]]
+    assert "agreement" not in {column.metric for column in tables.main_table(methods, scores).columns}
+    assert not tables.stale_scores(methods, scores)
+
+
+def test_score_of_a_method_without_images_is_named_and_left_out(scored_run):
+    scored_run.write_score(Score("segmentation", "gone", [Value("mIoU", 0.9)], {}))
+    methods, scores = scored_run.methods(), scored_run.scores()
+    assert "gone" not in set(tables.main_table(methods, scores).frame()["name"])
+    assert tables.stale_scores(methods, scores) == [
+        "left out: scores/segmentation/gone.json is about a method without images in this run"]
+
+
+def test_per_class_table_with_intervals_and_an_absent_class(scored_run):
+    score = scored_run.scores("segmentation")[0]
+    score.details = {"IoU per class": {"road": 0.9, "car": None}, "IoU per class, interval": {"road": [0.85, 0.95]}}
+    scored_run.write_score(score)
+    table = per_class_tables(scored_run.methods(), scored_run.scores())["IoU per class"]
+    assert table.values.loc[score.method, "road"] == 0.9
+    assert np.isnan(table.values.loc[score.method, "car"])
+    assert table.intervals.loc[score.method, "road"] == "[0.850, 0.950]"
+    assert table.intervals.loc[score.method, "car"] == ""
+    assert table.titled().index[-1] == table.rows[-1].title == "Photographs (oracle)"
+
+
+def test_exported_files_hold_the_same_numbers(scored_run, tmp_path):
+    files = {file.name: file for file in export.export(scored_run, tmp_path / "tables")}
+    frame = pd.read_csv(files["scores.csv"]).set_index("name")
+    score = next(s for s in scored_run.scores("distances") if s.method == "pix2pix")
+    assert frame.loc["pix2pix", "distances/FD-judge"] == score.values[0].value
+    assert frame.loc["pix2pix", "distances/FD-judge high"] == score.values[0].interval[1]
+    classes = pd.read_csv(files["iou-per-class.csv"]).set_index("method")
+    assert classes.loc["CRN", "car"] == 0.5
+
+
+def test_latex_is_escaped_and_balanced(scored_run, tmp_path):
+    add_method(scored_run, "odd", "100% & R_1 #2")
+    for metric in ("segmentation", "distances"):
+        score = next(s for s in scored_run.scores(metric) if s.method == "pix2pix")
+        scored_run.write_score(Score(metric, "odd", score.values, score.protocol))
+    text = next(f for f in export.export(scored_run, tmp_path) if f.name == "scores.tex").read_text()
+    rows = [line for line in text.splitlines() if line.endswith(r"\\")]
+    assert any(line.startswith(r"100\% \& R\_1 \#2 & ") for line in rows)
+    assert {len(re.findall(r"(?<!\\)&", row)) for row in rows if "multicolumn" not in row} == {3}
+    assert text.count(r"\begin{tabular}") == text.count(r"\end{tabular}") == 1
+    assert r"\textbf{0.700} {\scriptsize [0.680, 0.720]}" in text
+    assert text.index("100\\%") < text.rindex(r"\midrule") < text.index("Photographs (oracle)")
+
+
+def test_resolution_is_that_of_the_summary(scored_run):
+    table = merge.export_table(scored_run)
+    others = [json.loads(json.dumps(table)) for _ in range(2)]
+    for shift, other in zip((0.01, -0.01), others, strict=True):
+        for score in other["scores"]:
+            for value in score["values"]:
+                value["value"] += shift
+    rows = merge.summarise_seeds([table, *others])
+    write_json(scored_run.path / "scores" / "seeds.json", rows)
+    seeds = read_seeds(scored_run)
+    ratios = {(row["metric"], row["value"]): row["resolution"]["ratio"] for row in rows if row["method"] == "crn"}
+    assert seeds.n == 3 and seeds.resolution == ratios
+    assert [column.name for column, _ in seeds.ratios()][0] == "FD-judge"
+
+
+def test_a_score_with_one_value_and_what_draws_would_score_are_no_columns_to_compare(tiny_run):
+    for name in ("crn", "pix2pix"):
+        tiny_run.write_score(Score("modes", name, [
+            Value("times of day covered", 0.25, (0.25, 0.25), "", True),
+            Value("times of day covered, 1 independent draw", 0.25, None, "exact", True)], {}))
+    table = tables.main_table(tiny_run.methods(), tiny_run.scores())
+    assert [column.name for column in table.shown().columns] == ["times of day covered"]
+    assert [column.name for column in table.shown().constant()] == ["times of day covered"]

@@ -1,2 +1,0 @@
-"""Makes the networks that ship with a dataset rendered in code: judge, perceptual network, segmenter. Each is made
-once, by one command (python -m training.fixed_networks NAME), and stored with a card that says how."""
