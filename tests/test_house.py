@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 
 # Each room may use itself, what stands after it and nothing else. Files of a room beside its inner rooms are named "".
-OUTER = ["reports", "human_study", "evaluation", "training", "baselines", "models", "presets", "data"]
+OUTER = ["reports", "human_study", "evaluation", "training", "baselines", "models", "presets", "writing", "data"]
 FRONT_DOOR = "evaluation/pipeline/job.py"  # lists and starts the stages of every room
 INNER = {
     "data": {"": ["datasets", "street"], "datasets": [""], "street": [""], "check": [""]},

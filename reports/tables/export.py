@@ -8,9 +8,11 @@ from data.files import write_text
 from evaluation.run_directory import RunDirectory
 from reports.tables import scores as tables
 from reports.tables.classes import per_class_tables
-from reports.tables.formatting import MISSING, arrow, latex_escape
+from reports.tables.formatting import arrow
 from reports.tables.scores import Column, Row, ScoreTable
 from reports.tables.seeds import seeds_table
+from writing.numbers import MISSING
+from writing.tables import latex, latex_escape
 
 
 def export(run: RunDirectory, folder: Path) -> list[Path]:
@@ -38,16 +40,13 @@ def file_stem(name: str) -> str:
 
 def latex_table(table: ScoreTable) -> str:
     """A booktabs tabular: headings by metric, intervals in small type, marked values bold, references apart."""
-    columns = pd.MultiIndex.from_tuples(
-        [(latex_escape(title), latex_escape(f"{c.heading} {arrow(c.higher_is_better)}".strip()))
-         for title, group in table.groups() for c in group])
-    body = [[_latex_cell(table, row, column) for column in table.columns] for row in table.rows]
-    frame = pd.DataFrame(body, index=[latex_escape(row.title) for row in table.rows], columns=columns)
-    lines = frame.to_latex(escape=False, multicolumn_format="c", column_format="l" + "c" * len(columns)).splitlines()
-    references = sum(row.reference for row in table.rows)
-    if 0 < references < len(table.rows):
-        lines.insert(lines.index(r"\bottomrule") - references, r"\midrule")
-    return "\n".join([r"% needs \usepackage{booktabs}; brackets: 95 % intervals", *lines]) + "\n"
+    header = [latex_escape(f"{column.heading} {arrow(column.higher_is_better)}".strip()) for column in table.columns]
+    groups = [latex_escape(title) for title, group in table.groups() for _ in group]
+    rows = [[latex_escape(row.title), *(_latex_cell(table, row, column) for column in table.columns)]
+            for row in table.rows]
+    methods = sum(not row.reference for row in table.rows)
+    return "% needs \\usepackage{booktabs}; brackets: 95 % intervals\n" + latex(
+        ["", *header], rows, groups=["", *groups], escape=False, align="c", rule_before=methods)
 
 
 def _latex_cell(table: ScoreTable, row: Row, column: Column) -> str:
@@ -61,7 +60,7 @@ def _latex_cell(table: ScoreTable, row: Row, column: Column) -> str:
 
 
 def latex_frame(frame: pd.DataFrame) -> str:
-    """A table of numbers as booktabs LaTeX, names escaped, three decimals."""
-    texts = frame.map(lambda number: latex_escape(MISSING) if pd.isna(number) else f"{number:.3f}")
-    texts = texts.rename(index=lambda name: latex_escape(str(name)), columns=lambda name: latex_escape(str(name)))
-    return texts.to_latex(escape=False, column_format="l" + "r" * len(frame.columns))
+    """A table of numbers as booktabs LaTeX, three decimals."""
+    rows = [[str(name), *(MISSING if pd.isna(number) else f"{number:.3f}" for number in line)]
+            for name, line in zip(frame.index, frame.to_numpy(), strict=True)]
+    return latex(["", *(str(name) for name in frame.columns)], rows)

@@ -15,45 +15,12 @@ from evaluation.run_directory import FLOOR, PHOTOS, Method, RunDirectory, Score,
 from reports.tables import export
 from reports.tables import scores as tables
 from reports.tables.classes import per_class_tables
-from reports.tables.formatting import duration, latex_escape, number_format
 from reports.tables.seeds import read_seeds, seeds_table
 
 
 def add_method(run: RunDirectory, name: str, title: str) -> None:
     shutil.copytree(run.method_folder("pix2pix"), run.method_folder(name))
     run.write_method(Method(name, title, kind="images", notes=["made <elsewhere>"]))
-
-
-@pytest.mark.parametrize(("values", "shown"), [
-    ([0.52431, 0.1], ["0.524", "0.100"]),
-    ([123.456, 1.5], ["123.5", "1.5"]),
-    ([97_863_171, 5_400_000], ["97.86", "5.40"]),
-    ([36_347, 3_131], ["36.35", "3.13"]),
-    ([999_999, 9_999], ["1000.0", "10.0"]),
-    ([9_999, 0.5], ["9999.0", "0.5"]),
-    ([0.00123, -0.0000001], ["0.00123", "0.00000"]),
-    ([7, 3, None], ["7", "3", "–"]),
-    ([], []),
-])
-def test_one_number_format_per_column(values, shown):
-    assert [number_format(values)(value) for value in values] == shown
-
-
-def test_prefix_and_interval_follow_the_column():
-    assert [number_format([v]).prefix for v in (9_999, 36_347, 2e6, 3e9, 4e12)] == ["", "k", "M", "G", "T"]
-    form = number_format([97_863_171])
-    assert form.prefix == "M"
-    assert form.interval((97e6, 98.5e6)) == "[97.00, 98.50]"
-    assert form.interval(None) == ""
-
-
-def test_latex_escape_covers_every_special_character():
-    assert latex_escape(r"a_b & 100% $x$ #1 {~^\}") == (
-        r"a\_b \& 100\% \$x\$ \#1 \{\textasciitilde{}\textasciicircum{}\textbackslash{}\}")
-
-
-def test_durations():
-    assert [duration(s) for s in (0.5, 75.2, 7260, None)] == ["0.5 s", "1 min 15 s", "2 h 1 min", "–"]
 
 
 def test_table_holds_the_numbers_of_the_files(scored_run):
