@@ -146,7 +146,6 @@ def serve(args: Namespace) -> None:
         links = server.links_for(site, batch.secret / LINKS, args.participants, args.new_links)
         server.announce(site, links, args.kiosk)
         server.run(site, listening)
-        store.close()
 
 
 def simulate(args: Namespace) -> None:

@@ -17,8 +17,15 @@ KEY_BYTES = 32
 
 
 def default_key_file(study_id: str, *identity: str) -> Path:
-    """In the user's data folder; `identity`: what tells this batch from others of the same study."""
-    base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    """In the user's data folder; `identity`: what tells this batch from others of the same study.
+
+    Raises InputError where the user has no home folder, as in many containers.
+    """
+    try:
+        base = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    except RuntimeError:
+        raise InputError("this user has no home folder for the key of the pseudonyms; name a file for it, outside the "
+                         "run, with --key-file") from None
     mark = hashlib.sha256("\0".join(identity).encode()).hexdigest()[:12]
     return base / "semantic-image-synthesis-suite" / f"{study_id}-{mark}.key"
 
@@ -36,20 +43,20 @@ def load_key(file: Path, results: Path, create: bool) -> bytes:
             raise InputError(f"{file}: the key of this study is missing; without it no participant can be recognised. "
                              "A study that was moved or copied has its key under another name in that folder: give "
                              "it with --key-file")
-        _make(file)
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        except OSError as error:
+            raise InputError(f"{error.filename}: the key of the pseudonyms cannot be written there ({error.strerror}); "
+                             "name another file, outside the run, with --key-file") from None
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(secrets.token_bytes(KEY_BYTES))
     if stat.S_IMODE(file.stat().st_mode) & 0o077:
         raise InputError(f"{file}: the key is readable by others; run chmod 600 on it")
     key = file.read_bytes()
     if len(key) != KEY_BYTES:
         raise InputError(f"{file}: not a key of this program ({len(key)} bytes, expected {KEY_BYTES})")
     return key
-
-
-def _make(file: Path) -> None:
-    file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    handle = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(handle, "wb") as stream:
-        stream.write(secrets.token_bytes(KEY_BYTES))
 
 
 def keyed(key: bytes, *parts: str) -> str:

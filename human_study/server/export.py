@@ -1,9 +1,12 @@
 """The answers of the study server as the tidy table of responses."""
 
 import json
+import os
+import shutil
 import sqlite3
+import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -61,9 +64,20 @@ def export_responses(study: Path | Batch, simulated: bool = False, database: Pat
 
 @contextmanager
 def _reading(file: Path) -> Iterator[sqlite3.Connection]:
+    """A connection that changes nothing: not the database, and no file beside it. SQLite makes such files even to read,
+    unless it is told that nobody writes (`immutable`): nobody does where there is no write-ahead log. A log in a folder
+    that cannot be written to is read from a copy."""
+    file = Path(file).absolute()
+    log = file.with_name(f"{file.name}-wal")
     try:
-        with closing(sqlite3.connect(f"{Path(file).absolute().as_uri()}?mode=ro", uri=True)) as db:
-            yield db
+        with ExitStack() as stack:
+            if log.exists() and not os.access(file.parent, os.W_OK):
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                for part in (log, file):
+                    shutil.copyfile(part, folder / part.name)
+                file = folder / file.name
+            how = "mode=ro" if log.exists() else "immutable=1"
+            yield stack.enter_context(closing(sqlite3.connect(f"{file.as_uri()}?{how}", uri=True)))
     except (sqlite3.DatabaseError, pd.errors.DatabaseError, KeyError) as error:
         raise InputError(f"{file}: not a database of the study server ({error})") from None
 

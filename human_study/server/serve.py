@@ -5,6 +5,7 @@ It listens on this computer only, unless --host, --public-url and --i-know say o
 
 import csv
 import itertools
+import signal
 import socket
 import sys
 from pathlib import Path
@@ -26,6 +27,8 @@ from human_study.server.store import Store
 
 LOOPBACK = ("127.0.0.1", "localhost")
 BACKLOG = 512  # connections that wait to be taken
+STOP_S = 5
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def open_store(run: RunDirectory, batch: Batch, key_file: Path | None = None, simulated: bool = False,
@@ -158,11 +161,21 @@ def announce(site: Site, links: list[tuple[str, str]], kiosk: bool) -> None:
 
 
 def server(site: Site) -> uvicorn.Server:
-    """There is no access log: it would hold the links."""
+    """There is no access log: it would hold the links. Stopping waits STOP_S seconds for requests in progress."""
     return uvicorn.Server(uvicorn.Config(create_app(site), http=PatientProtocol, ws="none", log_level="warning",
-                                         access_log=False, server_header=False))
+                                         access_log=False, server_header=False, timeout_graceful_shutdown=STOP_S))
 
 
 def run(site: Site, listening: socket.socket) -> None:
-    """Serve until stopped."""
-    server(site).run(sockets=[listening])
+    """Serve until a signal asks to stop; then the database is one complete file without a write-ahead log."""
+    serving = server(site)
+
+    def stop(*_: object) -> None:
+        serving.should_exit = True
+
+    for number in STOP_SIGNALS:  # uvicorn raises the signal again when it has stopped: by default the process would end
+        signal.signal(number, stop)
+    try:
+        serving.run(sockets=[listening])
+    finally:
+        site.store.close()

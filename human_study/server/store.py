@@ -129,7 +129,9 @@ class Store:
         return len(self.batch.hits) * self.assignments
 
     def close(self) -> None:
-        self._db.close()
+        """The last connection to close merges the write-ahead log into the file and deletes it."""
+        with self._lock:
+            self._db.close()
 
     @contextmanager
     def _write(self) -> Iterator[sqlite3.Connection]:

@@ -121,6 +121,7 @@ def test_killed_between_answer_and_reply(tiny_run, key_file, request):
         server.start()
         codes = [code.result(timeout=60) for code in codes]
     server.kill(signal.SIGTERM)
+    assert not list(tiny_run.study.glob("*/secret/study.sqlite-*"))  # the file alone is the whole database
     frame = export_responses(tiny_run.study / "crn2017-unlimited")
     stored = {(row.session_id, row.trial_index): row.chosen for row in frame.itertuples()}
     assert stored == acknowledged and len(stored) == 4 * 14 and len(set(codes)) == 4

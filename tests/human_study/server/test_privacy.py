@@ -1,5 +1,6 @@
 """Pseudonyms, keys, forgetting, release; answers are never lost on the way to the analysis."""
 
+import os
 import shlex
 import shutil
 import sqlite3
@@ -15,7 +16,7 @@ from human_study.batch.write import write_batch
 from human_study.commands import analyse_run
 from human_study.platforms.collect import is_response_table
 from human_study.protocol.protocols import load_protocol
-from human_study.responses.keys import load_key, pseudonym
+from human_study.responses.keys import default_key_file, load_key, pseudonym
 from human_study.responses.table import merge_responses, read_responses, write_responses
 from human_study.server.export import export_responses, missing_answers, release
 from human_study.server.serve import choose_panel, links_for, open_store
@@ -144,6 +145,31 @@ def test_keys(tmp_path):
     with pytest.raises(InputError, match="outside the results"):
         load_key(results / "a.key", results, create=True)
     assert pseudonym(key, "mturk", "A1") != pseudonym(key, "prolific", "A1")
+
+
+@pytest.mark.parametrize("home, message", [(None, "no home folder"), ("/proc", "cannot be written there")])
+def test_where_there_is_no_place_for_the_key(tmp_path, monkeypatch, home, message):
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    if home is None:
+        monkeypatch.setattr(Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home directory")))
+    else:
+        monkeypatch.setenv("HOME", home)
+    with pytest.raises(InputError, match=f"{message}.*--key-file"):
+        load_key(default_key_file("lab"), tmp_path, create=True)
+
+
+@pytest.mark.parametrize("served", [False, True])
+def test_a_database_is_read_where_nothing_can_be_written(make, tmp_path, monkeypatch, served):
+    client = make()
+    join(client).consent().all()
+    store = client.app.state.site.store
+    if not served:
+        store.close()
+    before = sorted(store.batch.secret.iterdir())
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    frame = export_responses(store.batch)
+    assert len(frame) == 9 and sorted(store.batch.secret.iterdir()) == before
+    assert (store.batch.secret / "study.sqlite-wal").exists() == served
 
 
 def test_a_lost_or_wrong_key_is_refused(make, tiny_run, key_file, tmp_path):
