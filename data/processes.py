@@ -1,5 +1,7 @@
-"""Processes that start from nothing, take over nothing that is not theirs, and end with their parent. Free of torch."""
+"""Processes that start from nothing, inherit nothing of their parent's, and end with it; and how many of them there
+may be. Free of torch."""
 
+import math
 import multiprocessing
 import os
 import signal
@@ -10,12 +12,61 @@ import types
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TypeVar
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
 SPAWN = multiprocessing.get_context("spawn")  # a forked torch may hang in its parent's locks
 CHUNK = 16  # items that travel together
+MOST_PROCESSES = 16  # of one map: more gain little, and each holds 60 MB of its own
+CGROUP_LIST, CGROUP_ROOT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
+
+_limit: float = math.inf  # of available_cores, by limit_cores
+
+
+def limit_cores(cores: int | None) -> None:
+    """From now on available_cores() is at most this in the whole process; None removes the limit."""
+    global _limit
+    _limit = cores or math.inf
+
+
+def available_cores() -> int:
+    """Number of cores that this process may use, at least 1; the machine may have many more.
+
+    The cores of its affinity mask (taskset, SLURM's cpuset), or fewer if the CPU quota of its cgroup (Docker,
+    Kubernetes) or limit_cores allows fewer.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, math.floor(min(cores, _cgroup_quota(), _limit)))
+
+
+def _cgroup_quota() -> float:
+    """The least CPU quota of this process's cgroup and those around it, in cores; infinity without one."""
+    try:
+        groups = [line.split(":", 2) for line in CGROUP_LIST.read_text(encoding="utf-8").splitlines()]
+    except OSError:  # not Linux
+        return math.inf
+    quotas = [math.inf]
+    for _, controllers, group in groups:  # version 2 has one line, without controllers
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        mounts = [CGROUP_ROOT / name for name in (("cpu", controllers) if controllers else ("", "unified"))]
+        inner = Path(group.lstrip("/"))
+        # in a container, the path may be the host's, which the container does not see: the mount itself is its group
+        folders = [mount / part for mount in mounts for part in (inner, *inner.parents)]
+        quotas += [quota for folder in folders if (quota := _quota(folder, version=1 if controllers else 2))]
+    return min(quotas)
+
+
+def _quota(folder: Path, version: int) -> float | None:
+    """Quota of one cgroup, in cores; None where it has none."""
+    names = ["cpu.max"] if version == 2 else ["cpu.cfs_quota_us", "cpu.cfs_period_us"]
+    try:
+        quota, period = " ".join((folder / name).read_text(encoding="utf-8").strip() for name in names).split()
+        return int(quota) / int(period) if int(quota) > 0 else None
+    except (OSError, ValueError, ZeroDivisionError):  # no such file; "max", no quota
+        return None
 
 
 @contextmanager
@@ -54,19 +105,28 @@ def _watch_parent() -> None:
 
 def map_in_processes(function: Callable[[Item], Result], items: Sequence[Item],
                      processes: int | None = None) -> Iterator[Result]:
-    """function of every item, in their order. processes: None is one per core.
+    """function of every item, in their order. processes: None is one per available core, at most MOST_PROCESSES.
 
-    function and items are sent to the processes, which import no more than they need for them. Raises what function
-    raises.
+    function and items are sent to the processes, which import no more than they need for them. Works in this process
+    where the system has no shared memory for several. Raises what function raises.
     """
-    count = processes or os.cpu_count() or 1
-    if count == 1 or len(items) <= CHUNK:
+    count = processes or min(available_cores(), MOST_PROCESSES)
+    if count == 1 or len(items) <= CHUNK or not _has_semaphores():
         yield from map(function, items)
         return
-    pool = ProcessPoolExecutor(count, SPAWN, initializer=end_with_parent)
+    pool = ProcessPoolExecutor(min(count, math.ceil(len(items) / CHUNK)), SPAWN, initializer=end_with_parent)
     try:
         with inherited(threads=1):
             results = pool.map(function, items, chunksize=CHUNK)
         yield from results
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _has_semaphores() -> bool:
+    """Whether a pool can be made: its queues need semaphores, which live in /dev/shm."""
+    try:
+        SPAWN.Lock()
+    except (OSError, ImportError):  # a sandbox without /dev/shm, or with a read-only one
+        return False
+    return True

@@ -1,11 +1,10 @@
 """Views of a dataset: some of its pairs, and its pairs kept in memory."""
 
-import os
 from concurrent.futures import ThreadPoolExecutor
 
 from data.labels import LabelSpace
 from data.pairs import Pair, PairDataset
-from data.processes import map_in_processes
+from data.processes import available_cores, map_in_processes
 
 BYTES_PER_PIXEL = 5  # photo 3, layout 1, instances 1
 
@@ -61,7 +60,7 @@ class Cached:
         return all(pair is not None for pair in self._pairs)
 
     def fill(self, workers: int | None = None) -> "Cached":
-        """Read everything now, which also finds every broken file now. workers: None is one per core.
+        """Read everything now, which also finds every broken file now. workers: None is one per available core.
 
         They are threads, since decoding and resizing run outside Python's lock, or processes for what is computed.
         Raises InputError as reading does.
@@ -71,7 +70,7 @@ class Cached:
             for index, pair in zip(missing, map_in_processes(self.dataset.__getitem__, missing, workers), strict=True):
                 self._pairs[index] = pair
             return self
-        with ThreadPoolExecutor(workers or os.cpu_count()) as pool:
+        with ThreadPoolExecutor(workers or available_cores()) as pool:
             for _ in pool.map(self.__getitem__, range(len(self))):
                 pass
         return self

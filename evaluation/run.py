@@ -54,7 +54,9 @@ def parser() -> argparse.ArgumentParser:
                      help="where each method is trained and synthesizes: here one after another (local), in processes "
                           "of one thread (processes), or as tasks of a Ray cluster (ray: RAY_ADDRESS, or this machine "
                           "alone); default: processes on a CPU with several cores, else local")
-    how.add_argument("--jobs", type=int, metavar="N", help="number of processes; default: one per core, at most 4")
+    how.add_argument("--jobs", type=int, metavar="N",
+                     help="trainings at a time, and most cores that the rest may use; default: the cores that this job "
+                          "may use (affinity, cgroup quota), at most 4 trainings")
     how.add_argument("--seed", type=int, metavar="N", help="default: the preset's (0)")
     how.add_argument("--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE", dest="settings",
                      help="any keys of the preset, for example training.images_seen=6000 training.lr=0.001")

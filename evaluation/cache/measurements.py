@@ -4,7 +4,6 @@ The cache is `cache/<consumer>/<method>.npz` in the run directory, each with the
 bytes of the method's images and of the dataset, the weights, the resize, the device. Changed files are measured again.
 """
 
-import os
 import threading
 import zlib
 from collections import deque
@@ -19,6 +18,7 @@ import torch
 
 from data.errors import InputError
 from data.files import atomic_path, fingerprint
+from data.processes import available_cores
 from evaluation.cache.images import check_complete, content_hash, read_images, size_of, variants_of
 from evaluation.networks.features import full_float32
 from evaluation.run_directory import PHOTOS, RunDirectory
@@ -202,7 +202,7 @@ class Measurements:
         length = max(1, self.batch_pixels // (self.size[0] * self.size[1]))
         chunks = [self.layouts[i : i + length] for i in range(0, len(self.layouts), length)]
         wanted = ((method, chunk) for chunk in map(self._chunk, chunks) for method in methods)
-        with ThreadPoolExecutor(min(4, os.cpu_count() or 1)) as pool:
+        with ThreadPoolExecutor(min(4, available_cores())) as pool:
             waiting: deque = deque()
             for method, chunk in wanted:
                 waiting.append((method, pool.submit(self._read, method, chunk)))

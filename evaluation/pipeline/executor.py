@@ -4,7 +4,6 @@ On Ray, every node needs this package and the run directory at the same path (a 
 worker is lost runs again, there or elsewhere, and goes on from its checkpoint.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import torch
 
 from data.errors import InputError, nearest
+from data.processes import available_cores
 from evaluation.pipeline.processes import ProcessExecutor
 from evaluation.pipeline.tasks import Task, TaskExecutor, precision_of
 from presets.schema import Preset
@@ -120,7 +120,7 @@ def make_executor(name: str, suite: Suite, jobs: int | None = None) -> TaskExecu
         raise InputError(f"--executor {name}: not under torchrun, whose processes share the work themselves")
     if name == "auto":
         alone = suite.device == "cpu" and group_size() == 1
-        name = "processes" if alone and (jobs is not None or (os.cpu_count() or 1) > 1) else "local"
+        name = "processes" if alone and (jobs is not None or available_cores() > 1) else "local"
     if jobs is not None and name != "processes":
         raise InputError(f"--jobs {jobs}: for --executor processes, which is for a CPU; here it is {name}")
     return ProcessExecutor(suite, jobs) if name == "processes" else EXECUTORS[name](suite)

@@ -1,7 +1,6 @@
 """The main job: its stages in order, what is checked before any of them, and the run directory that they share."""
 
 import json
-import os
 import shlex
 import signal
 import sys
@@ -18,6 +17,7 @@ from baselines.methods import METHODS, OBJECTIVES, check_preset_options, method_
 from data import rendered
 from data.errors import InputError, nearest
 from data.files import fingerprint, read_json, read_made, sha256, write_json
+from data.processes import available_cores, limit_cores
 from evaluation.cache.images import add_images, check_images, sizes_in
 from evaluation.metrics.context import Context, versions
 from evaluation.networks.judge import load_judge
@@ -331,7 +331,8 @@ def run(args: Namespace, command: str) -> int:
                                  "another --preset")
             rehearse(preset)
         out = Path(args.out or Path("runs") / Path(args.preset).stem)
-        torch.set_num_threads(whole_number("OMP_NUM_THREADS", os.cpu_count() or 1, least=1))
+        limit_cores(args.jobs)
+        torch.set_num_threads(whole_number("OMP_NUM_THREADS", available_cores(), least=1))
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped like by Ctrl-C: what is running is saved
         job = Job(preset, out, images, args.executor, args.jobs, {"train", "synthesize"} <= set(stages))
         with sole_use(out) if is_first_process() else nullcontext():

@@ -5,7 +5,6 @@ other at every operation; two processes use two cores fully. With one thread eac
 of cores.
 """
 
-import os
 import signal
 import traceback
 from collections import deque
@@ -19,7 +18,7 @@ from typing import Any
 import torch
 
 from data.errors import InputError
-from data.processes import SPAWN, end_with_parent, inherited
+from data.processes import SPAWN, available_cores, end_with_parent, inherited
 from data.views import Cached
 from evaluation.pipeline.tasks import Task, TaskExecutor, is_done, precision_of
 from presets.schema import Preset
@@ -61,7 +60,7 @@ class Worker:
 
 
 class ProcessExecutor(TaskExecutor):
-    """jobs: number of processes; None: one per core, at most JOBS. threads: of each.
+    """jobs: number of processes; None: one per available core, at most JOBS. threads: of each.
 
     A method whose process is ended in bf16 by a fault of this CPU's kernels is trained again in float32.
     """
@@ -70,7 +69,7 @@ class ProcessExecutor(TaskExecutor):
         super().__init__(suite)
         self.preset = suite.preset.model_copy(deep=True)
         self.preset.training.workers = 0  # each process reads its own pairs: as a daemon it may have no children
-        self.jobs, self.threads = jobs or min(os.cpu_count() or 1, JOBS), threads
+        self.jobs, self.threads = jobs or min(available_cores(), JOBS), threads
         self.workers: list[Worker] = []
         self.context = SPAWN
 

@@ -8,7 +8,6 @@ one repeats under `earlier`.
 """
 
 import argparse
-import os
 import platform
 import shlex
 import sys
@@ -116,7 +115,7 @@ def parser() -> argparse.ArgumentParser:
     usage.add_argument("--out", type=Path, required=True, metavar="DIR")
     usage.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
     usage.add_argument("--seed", type=int, default=0)
-    usage.add_argument("--workers", type=int, default=os.cpu_count(), help="rendering processes; default: one per core")
+    usage.add_argument("--workers", type=int, help="rendering processes; default: one per available core")
     usage.add_argument("--steps", type=int, help="at most; default: the role's")
     usage.add_argument("--minutes", type=float, help="wall-clock limit of the training, rendering not counted")
     usage.add_argument("--batch", type=int, help="pictures at 64x128 in a step; default: the role's")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from data import processes
 from data.errors import InputError
 from evaluation.pipeline.dataset import write_dataset
 from evaluation.pipeline.executor import EXECUTORS, LocalExecutor, RayExecutor, make_executor
@@ -230,7 +231,7 @@ def test_too_little_memory_is_said(tmp_path, monkeypatch):
 
 
 def test_one_job_is_a_process_also_where_there_is_one_core(tmp_path, monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    monkeypatch.setattr(processes, "_limit", 1)  # of one core
     suite = on_a_cpu_with_bad_kernels(tmp_path)
     assert isinstance(make_executor("auto", suite), LocalExecutor)
     assert isinstance(make_executor("auto", suite, 1), ProcessExecutor)
