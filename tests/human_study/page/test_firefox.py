@@ -6,8 +6,8 @@ import pytest
 
 from benchmarks.laboratory.people import FILL_IN, LOOK
 from human_study.server.export import export_responses
-from tests.human_study.batch import windows
-from tests.human_study.batch.visits import TIMED
+from tests.human_study.page import windows
+from tests.human_study.page.visits import TIMED
 
 SESSION = [*TIMED, "practice=1", "feedback=true", "break_every=3", "delay_ms=200", "questions=[age, comment]"]
 ANSWERS = {"question-age": "34"}
@@ -56,8 +56,9 @@ def test_a_whole_session(browser, study, tmp_path):
         seen = window.run("() => window.seen")
         assert window.problems() == []
         window.run("() => setTimeout(() => { throw new Error('on purpose'); })")
-        time.sleep(0.5)
-        assert "on purpose" in " ".join(window.problems())  # errors are noticed
+        end = time.monotonic() + PATIENCE_S
+        while "on purpose" not in " ".join(window.problems()):  # errors are noticed
+            assert time.monotonic() < end
     rows = export_responses(store.batch).sort_values("trial_index")
     assert rows["session_id"].unique().tolist() == [session.session_id]
     assert dict(zip(rows["trial_index"], rows["chosen"], strict=True)) == chosen and len(chosen) == 6

@@ -3,7 +3,7 @@
 import pytest
 
 from human_study.server.export import export_responses
-from tests.human_study.batch.visits import SHORT, Visit, needs_browser
+from tests.human_study.page.visits import SHORT, Visit, needs_browser
 
 pytestmark = needs_browser
 EYES = "words={eyes: {text: '%s', options: {one: one, two: two}}}"
@@ -19,8 +19,7 @@ def through_the_questions(v):
     v.page.click("button.primary")
     v.page.fill("#question-age", "12")
     v.page.click("button.primary")
-    assert v.page.locator("#question-age").count() == 1  # the browser says what is wrong
-    v.page.fill("#question-age", "33")
+    v.page.fill("#question-age", "33")  # still there: the browser said what was wrong
     v.page.click("button.primary")
     v.page.wait_for_selector("#card-width")
     v.page.evaluate("""() => { const s = document.getElementById("card-width"); s.value = 428;
@@ -37,11 +36,11 @@ def through_the_questions(v):
 def test_everything_at_once(visit):
     v = visit(EVERYTHING, locale="de-AT")
     v.page.goto(v.link)
-    assert v.page.inner_text("h1") == "Welches Bild wirkt echter?"
+    v.shows("h1", "Welches Bild wirkt echter?")
     v.page.click("text=English")
-    v.page.wait_for_selector("text=I have read this")
+    v.shows("text=I have read this")
     v.page.click("text=Deutsch")
-    v.page.wait_for_selector("text=Ich habe dies gelesen")
+    v.shows("text=Ich habe dies gelesen")
     through_the_questions(v)
     v.page.click("button.primary")
     v.ready(0)
@@ -63,8 +62,7 @@ def test_everything_at_once(visit):
     v.ready(7)
     v.page.keyboard.press("j")
     v.page.click("button.primary")
-    assert v.page.locator("#question-eyes").count() == 1  # it has to be answered
-    v.page.select_option("#question-eyes", "two")
+    v.page.select_option("#question-eyes", "two")  # still there: it has to be answered
     v.page.click("button.primary")
     v.page.wait_for_selector(".code")
     frame = export_responses(v.store.batch)
@@ -80,9 +78,9 @@ def test_a_phone_sees_them_one_above_the_other(visit):
     v = visit([*SHORT, "stacked=true"], viewport=phone, screen=phone, has_touch=True, is_mobile=True)
     v.begin()
     v.ready(0)
+    v.shows(".choice", ["Upper", "Lower"])
     upper, lower = (v.page.locator(".box").nth(i).bounding_box() for i in (0, 1))
     assert upper["x"] == lower["x"] and upper["y"] + upper["height"] <= lower["y"] and upper["width"] == 366
-    assert v.page.inner_text(".buttons").split() == ["Upper", "Lower"]
     v.page.get_by_role("button", name="Lower").tap()
     answer = v.saved(1)[0]
     assert (answer["chosen"], answer["layout"], answer["visible_fraction"]) == ("right", "stacked", 1)
@@ -93,11 +91,12 @@ def test_a_preview_in_the_browser(browser, study):
     store, site = study(SHORT)
     v = Visit(browser)
     v.page.goto(f"{site.origins[0]}/v/{site.token('preview')}")
-    assert "nothing is recorded" in v.page.inner_text(".preview")
+    v.shows(".preview", "nothing is recorded")
     v.agree()
     for i in range(3):
         v.ready(i)
         v.page.keyboard.press("ArrowLeft")
     v.page.wait_for_selector("text=You have finished")
-    assert v.page.locator(".code").count() == 0 and store.sessions() == [] and v.problems == []
+    v.shows(".code", count=0)
+    assert store.sessions() == [] and v.problems == []
     v.context.close()

@@ -9,7 +9,7 @@ from human_study.batch.write import write_batch
 from human_study.protocol.protocols import load_protocol
 from human_study.server.serve import make_site, open_store
 from human_study.simulation.simulate import FLAGS, running
-from tests.human_study.batch.visits import SHORT, Visit
+from tests.human_study.page.visits import SHORT, Visit
 from tests.human_study.server.participants import last_of
 
 

@@ -7,7 +7,7 @@ from human_study.protocol.protocols import load_protocol
 from human_study.server.export import export_responses
 from human_study.server.serve import make_site, open_store
 from human_study.simulation.simulate import running
-from tests.human_study.batch.visits import Visit, needs_browser
+from tests.human_study.page.visits import Visit, expect, needs_browser
 from tests.human_study.server.participants import last_of
 
 pytestmark = needs_browser
@@ -40,44 +40,52 @@ def served(browser, tiny_run, tmp_path):
         manager.__exit__(None, None, None)
 
 
-def badges(v):
-    return v.page.locator(".badge").all_inner_texts()
+def brought(v, badges, trial=0):
+    """Wait until the pictures have these places and can be pressed."""
+    v.shows(".badge", badges)
+    v.shows(f'.trial[data-trial="{trial}"] .holder[aria-disabled="false"]', count=3)
 
 
 def test_pictures_are_brought_in_order(served):
     visit = served("ranking", ["pix2pix", "image_space"], ["show_layout=true"])
     v = visit()
-    v.page.wait_for_selector('.holder[aria-disabled="false"]')
-    assert v.page.locator(".layout img").count() == 1 and "fits the outline best" in v.page.inner_text("h1")
-    assert v.page.get_by_role("button", name="Next").is_disabled()
+    brought(v, ["", "", ""])
+    v.shows(".layout img", count=1)
+    v.shows("h1", "fits the outline best")
+    expect(v.page.get_by_role("button", name="Next")).to_be_disabled()
     v.page.dblclick(".holder >> nth=2")  # the second click takes nothing back
-    assert badges(v) == ["", "", "1"]
+    brought(v, ["", "", "1"])
     v.page.keyboard.press("a")
-    assert badges(v) == ["2", "", "1"]
+    brought(v, ["2", "", "1"])
     v.page.wait_for_timeout(350)
     v.page.get_by_role("button", name="picture C, place 1").click()
-    assert badges(v) == ["1", "", ""] and v.page.locator(".status").inner_text() == "1: A"
+    brought(v, ["1", "", ""])
+    v.shows(".status", "1: A")
     v.page.keyboard.press("b")
+    brought(v, ["1", "2", ""])
     v.page.wait_for_timeout(350)  # a second press of one picture within that time counts for nothing
     v.page.keyboard.press("Enter")  # the focus is on a picture: Enter presses that
-    assert badges(v) == ["1", "2", "3"]
+    brought(v, ["1", "2", "3"])
     v.page.get_by_role("button", name="Next").click()
     answer = v.saved(1)[0]
     assert (answer["chosen"], answer["ranked"], answer["n_changes"]) == ("ranked", [0, 1, 2], 1)
     assert answer["visible_fraction"] == 1 and "layout" not in answer
-    v.page.wait_for_selector('.trial[data-trial="1"] .holder[aria-disabled="false"]')
+    brought(v, ["", "", ""], trial=1)
     v.page.click("text=Pause")
-    assert v.page.locator(".picture.hid").count() == 3
+    v.shows(".picture.hid", count=3)
     v.page.get_by_role("button", name="Go on").click()
-    for key in ("C", "B", "A", "Enter"):
-        v.page.wait_for_selector('.holder[aria-disabled="false"]')
+    for key, badges in zip("CBA", (["", "", ""], ["", "", "1"], ["", "2", "1"]), strict=True):
+        brought(v, badges, trial=1)
         v.page.keyboard.press(key)
+    brought(v, ["3", "2", "1"], trial=1)
+    v.page.keyboard.press("Enter")
     assert v.saved(2)[1]["ranked"] == [2, 1, 0]
     assert v.problems == []
     phone = visit(**PHONE)
-    phone.page.wait_for_selector('.holder[aria-disabled="false"]')
-    for i in (1, 2, 0):
+    for i, badges in zip((1, 2, 0), (["", "", ""], ["", "1", ""], ["", "1", "2"]), strict=True):
+        brought(phone, badges)
         phone.page.locator(".holder").nth(i).tap()
+    brought(phone, ["3", "1", "2"])
     phone.page.get_by_role("button", name="Next").tap()
     answer = phone.saved(1)[0]
     assert (answer["ranked"], answer["layout"], answer["img_css_w"]) == ([1, 2, 0], "stacked", 300)
@@ -88,7 +96,7 @@ def test_is_it_a_photograph(served):
     visit = served("hype-infinity", ["crn"], ["practice=2", "feedback=true"])
     v = visit()
     v.ready(0)
-    assert v.page.inner_text(".buttons").split("\n") == ["Photograph", "Made by a program"]
+    v.shows(".choice", ["Photograph", "Made by a program"])
     v.page.keyboard.press("ArrowLeft")
     v.page.wait_for_selector("text=/That is (not )?right/")
     v.page.click(".show:not([disabled])")
@@ -97,7 +105,7 @@ def test_is_it_a_photograph(served):
     v.page.click('.choice[value="fake"]')
     v.page.click(".show:not([disabled])")
     v.ready(2)
-    assert v.page.inner_text(".progress") == "Picture 1 of 4"
+    v.shows(".progress", "Picture 1 of 4")
     v.page.keyboard.press("j")
     assert [answer["chosen"] for answer in v.saved(3)] == ["real", "fake", "fake"]
     phone = visit(**PHONE)

@@ -1,36 +1,39 @@
 """What interrupts a participant: pictures out of reach, pauses, small windows and small screens."""
 
+from collections import Counter
+
 import pytest
 
-from tests.human_study.batch.visits import SHORT, needs_browser
+from tests.human_study.page.visits import SHORT, needs_browser
 
 pytestmark = needs_browser
+FAILURES = 3  # of a picture, after which the page gives it up, as in images.js
 FIVE = [*SHORT, "test_trials=8"]
 
 
 @pytest.mark.parametrize("outage", ["offline", "busy"])
 def test_an_outage_of_the_pictures_costs_no_trial(visit, outage):
     v = visit(FIVE)
-    away = []
+    away = Counter()
 
     def refuse(route):
-        away.append(route.request.url)
+        away[route.request.url.partition("?")[0]] += 1
         return route.abort() if outage == "offline" else route.fulfill(status=503)
 
     v.begin()
     v.ready(0)
-    v.page.wait_for_timeout(500)  # some are fetched ahead
+    v.until(lambda: len({url for url in v.loaded if "/a/" in url}) == 8)  # those of four pairs
     v.page.route("**/a/*", refuse)
     for i in range(4):
         v.ready(i)
         v.page.keyboard.press("ArrowLeft")
-    v.page.wait_for_selector("text=cannot be fetched")  # the first pair that was not fetched ahead
-    v.page.wait_for_timeout(2500)  # longer than all attempts that a picture had
-    assert len(v.answers()) == 4 and away
+    v.shows("text=cannot be fetched")  # the first pair that was not fetched ahead
+    v.until(lambda: max(away.values()) > 2 * FAILURES)  # an attempt asks twice: picture, then any reply
+    assert len(v.answers()) == 4
     v.page.unroute("**/a/*")
     for i in range(4, 9):
         v.ready(i)
-        assert v.page.locator(".notice").is_hidden()
+        v.hides(".notice")
         v.page.keyboard.press("ArrowLeft")
     v.page.wait_for_selector(".code")
     assert [a["chosen"] for a in v.answers()] == ["left"] * 9 and not any(a["asset_error"] for a in v.answers())
@@ -38,25 +41,24 @@ def test_an_outage_of_the_pictures_costs_no_trial(visit, outage):
 
 def test_what_was_missing_ahead_is_asked_for_again_in_its_turn(visit):
     v = visit(FIVE)
-    missing = {"now": True, "urls": set()}
+    first, missing, restored = set(), Counter(), []
 
     def serve(route):
         url = route.request.url.partition("?")[0]
-        if missing["now"] and len(missing["first"]) == 2 and url not in missing["first"]:
-            missing["urls"].add(url)
+        if not restored and len(first) == 2 and url not in first:
+            missing[url] += 1
             return route.fulfill(status=404)
-        missing["first"].add(url)
+        first.add(url)
         return route.continue_()
 
-    missing["first"] = set()
     v.page.route("**/a/*", serve)
     v.begin()
     v.ready(0)
-    v.page.wait_for_timeout(2500)  # what is fetched ahead has failed for good
-    missing["now"] = False
+    v.until(lambda: len(missing) == 6 and min(missing.values()) == 2 * FAILURES)  # given up
+    restored.append(True)
     v.page.keyboard.press("ArrowLeft")
     v.ready(1)
-    assert missing["urls"] and len(v.answers()) == 1
+    assert len(v.answers()) == 1
 
 
 @pytest.mark.parametrize("by", ["button", "hidden"])
@@ -69,17 +71,19 @@ def test_a_pause_covers_the_pictures_and_does_not_count(visit, by):
         v.page.evaluate("""() => { Object.defineProperty(document, "hidden", { value: true, configurable: true });
           document.dispatchEvent(new Event("visibilitychange"));
           Object.defineProperty(document, "hidden", { value: false, configurable: true }); }""")
-    v.page.wait_for_selector("text=The pictures are covered")
-    assert v.page.locator(".picture.hid").count() == 2
+    v.shows("text=The pictures are covered")
+    v.shows(".picture.hid", count=2)
     v.page.keyboard.press("ArrowLeft")  # no answer to what cannot be seen
-    v.page.wait_for_timeout(1500)
-    assert v.answers() == [] and v.page.locator(".choice:not([disabled])").count() == 0
+    v.page.wait_for_timeout(500)
+    v.shows(".choice:not([disabled])", count=0)
+    assert v.answers() == []
     v.page.click(".show")
     v.ready(0)
-    assert v.page.locator(".picture.hid").count() == 0 and v.page.locator(".show").is_hidden()
+    v.shows(".picture.hid", count=0)
+    v.hides(".show")
     v.page.keyboard.press("ArrowLeft")
     answer = v.saved(1)[0]
-    assert answer["paused_ms"] > 1500
+    assert answer["paused_ms"] > 500
     assert abs(answer["rt_ms"] + answer["paused_ms"] - (answer["response_ts"] - answer["onset_ts"])) < 1
 
 
@@ -107,4 +111,4 @@ def test_nobody_is_asked_to_enlarge_what_cannot_be_larger(visit, size, words):
     width, height = size
     v = visit(viewport={"width": 390, "height": 700}, screen={"width": width, "height": height})
     v.page.goto(v.link)
-    assert words in v.page.inner_text(".cover")
+    v.shows(".cover", words)
