@@ -124,7 +124,7 @@ def free_port() -> int:
 
 
 def resident_mb(process: subprocess.Popen) -> float:
-    lines = Path(f"/proc/{process.pid}/status").read_text().splitlines()
+    lines = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8").splitlines()
     return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
 
 
@@ -182,7 +182,7 @@ def measure(run: RunDirectory, steps: int, pause: float) -> dict:
     ports = [free_port() for _ in range(3)]
     own, plain, empty = (f"http://localhost:{port}" for port in ports)
     streamlit = [sys.executable, "-m", "streamlit", "run", "--server.port"]
-    (run.path / "word.py").write_text(f"import streamlit\nstreamlit.write('{WORD}')\n")
+    (run.path / "word.py").write_text(f"import streamlit\nstreamlit.write('{WORD}')\n", encoding="utf-8")
     names, table = run.method_names(), {}
     with (serving([*streamlit, str(ports[0]), "reports/app.py", "--", "--run", str(run.path)], f"{own}/_stcore/health")
           as process, serving([*streamlit, str(ports[2]), str(run.path / "word.py")], f"{empty}/_stcore/health"),
@@ -242,7 +242,7 @@ def main(arguments: list[str] | None = None) -> int:
         result = measure(run, args.steps, args.pause)
         print(text(result))
         if args.out:
-            args.out.write_text(json.dumps(result, indent=2) + "\n")
+            args.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
     return 0
 
 

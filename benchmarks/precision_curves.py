@@ -23,7 +23,7 @@ PRECISIONS = ("float32", "bf16")
 def curve(suite: Suite, method: str) -> tuple[list[int], list[float]]:
     """Steps and mean total loss of the windows before them, of a training that is made where it is not there."""
     suite.train_method(method)
-    with open(suite.method_folder(method) / "log.csv", newline="") as file:
+    with open(suite.method_folder(method) / "log.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     return [int(row["step"]) for row in rows], [float(row["total"]) for row in rows]
 

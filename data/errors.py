@@ -3,6 +3,7 @@
 import contextlib
 import difflib
 import errno
+import io
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -33,6 +34,7 @@ def one_line_errors(program: str) -> Iterator[None]:
     Output that nobody reads any more, as with `| head`, ends the program without a word, with the exit code that shells
     give a program ended by SIGPIPE. Other exceptions are bugs and pass.
     """
+    _escape_what_the_terminal_cannot_show()
     try:
         yield
         sys.stdout.flush()
@@ -51,6 +53,16 @@ def one_line_errors(program: str) -> Iterator[None]:
         in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
         why = "a file stands where a folder is expected" if in_the_way else error.strerror
         sys.exit(_fail(program, f"{error.filename}: {why}"))
+
+
+def _escape_what_the_terminal_cannot_show() -> None:
+    """A path or a name that the terminal's encoding lacks is printed with escapes instead of ending the program; in
+    processes that it starts likewise."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    encoding = os.environ.get("PYTHONIOENCODING", "").partition(":")[0]
+    os.environ["PYTHONIOENCODING"] = f"{encoding}:backslashreplace"
 
 
 def _unread() -> bool:

@@ -22,6 +22,22 @@ from data.errors import InputError
 from data.image_content import ID_MODES, channels, lossy_as, named
 from data.plain_yaml import parse_yaml
 
+SYSTEM_FILES = ("Thumbs.db", "desktop.ini", "__MACOSX", "@eaDir")  # of Windows, a Mac's archives, a Synology server
+
+
+def list_folder(folder: Path, pattern: str = "*") -> list[Path]:
+    """Sorted paths below a folder that match a glob pattern; empty when the folder is missing.
+
+    Every listing goes through here, because systems add files of their own that are not ours to read: hidden ones (a
+    Mac writes `._NAME` beside each file on a foreign disk, and .DS_Store), the names in SYSTEM_FILES, and whatever lies
+    in a folder of that kind. Raises PermissionError for a folder that may not be read.
+    """
+    folder = Path(folder)
+    with suppress(FileNotFoundError, NotADirectoryError):
+        os.scandir(folder).close()  # glob would take a folder that may not be read for an empty one
+    return sorted(path for path in folder.glob(pattern)
+                  if not any(part.startswith(".") or part in SYSTEM_FILES for part in path.relative_to(folder).parts))
+
 
 @contextmanager
 def atomic_path(path: Path, durable: bool = False) -> Iterator[Path]:
@@ -66,7 +82,8 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    write_bytes(path, text.encode("utf-8"))
+    """UTF-8. Bytes of file names that are not UTF-8 are escaped, which JSON's readers turn back into the same name."""
+    write_bytes(path, text.encode("utf-8", "backslashreplace"))
 
 
 def write_rows(path: Path, rows: Iterable[Iterable[Any]]) -> None:

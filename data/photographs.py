@@ -1,5 +1,6 @@
 """What the datasets of photographs share: matching files into pairs, reading, checking and resizing them."""
 
+import os
 import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -11,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from data.errors import InputError
-from data.files import check_label_map, read_image
+from data.files import check_label_map, list_folder, read_image
 from data.labels import LabelSpace
 from data.pairs import Pair
 
@@ -101,13 +102,16 @@ def same_name(text: str) -> str:
 
 def images_by_name(folder: Path, pattern: str = "*", ending: str = "",
                    suffixes: Sequence[str] = IMAGE_SUFFIXES) -> dict[str, Path]:
-    """Image files below `folder` that match the glob `pattern`, by file stem without `ending`; hidden files left out.
+    """Image files below `folder` that match the glob `pattern`, by file stem without `ending`.
 
-    Raises InputError when two files have the same name, because pairs are known by it.
+    Raises InputError when two files have the same name, because pairs are known by it, or a name is no text.
     """
     found: dict[str, Path] = {}
-    for file in sorted(folder.glob(pattern)):
-        if file.name.startswith(".") or file.suffix.lower() not in suffixes or not file.stem.endswith(ending):
+    for file in list_folder(folder, pattern):
+        if file.suffix.lower() not in suffixes or not file.stem.endswith(ending):
+            continue
+        if why := _not_text(file):
+            _complain(why)
             continue
         name = same_name(file.stem.removesuffix(ending))
         if name in found:
@@ -117,6 +121,20 @@ def images_by_name(folder: Path, pattern: str = "*", ending: str = "",
             continue
         found[name] = file
     return found
+
+
+def _not_text(file: Path) -> str | None:
+    """Why the name of a file cannot be written into a record of the run; None for a name that can."""
+    try:
+        file.name.encode()
+    except UnicodeEncodeError:
+        shown = str(file).encode("utf-8", "backslashreplace").decode()
+        try:
+            os.fsencode(file.name).decode()
+        except UnicodeDecodeError:
+            return f"{shown}: its name is not UTF-8 text; rename it (convmv -f latin1 -t utf8 renames whole folders)"
+        return f"{shown}: this locale cannot represent its name; run with PYTHONUTF8=1 or LC_ALL=C.UTF-8"
+    return None
 
 
 def match(photos: Mapping[str, Path], layouts: Mapping[str, Path], photo_folder: Path,
@@ -161,7 +179,7 @@ def _complain(message: str) -> None:
 
 def near_miss(name: str, folder: Path) -> str:
     """Why there is no image of this name in a folder, as far as a file below it tells; "" where nothing does."""
-    for file in sorted(folder.rglob("*")):
+    for file in list_folder(folder, "**/*"):
         stem = same_name(file.stem)
         if file.is_dir() or stem.lower() != name.lower():
             continue
@@ -176,7 +194,7 @@ def near_miss(name: str, folder: Path) -> str:
 
 def _what_else(folder: Path) -> str:
     """What stands in a folder where images are expected: sub-folders, other files."""
-    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+    entries = list_folder(folder)
     folders = [entry.name for entry in entries if entry.is_dir()]
     others = [entry.name for entry in entries if not entry.is_dir()]
     parts = [f"{len(names)} {kind} ({', '.join(names[:3])}{', ...' if len(names) > 3 else ''})"

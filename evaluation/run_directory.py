@@ -31,7 +31,7 @@ from typing import Any
 import numpy as np
 
 from data.errors import InputError
-from data.files import read_image, read_json, read_mapping, write_json
+from data.files import list_folder, read_image, read_json, read_mapping, write_json
 from data.labels import LabelSpace
 
 PHOTOS = "photos"  # the real photographs scored as if synthesized: the oracle row
@@ -180,7 +180,7 @@ class RunDirectory:
 
     def layouts(self) -> list[str]:
         """Names of the validation layouts, sorted."""
-        return sorted(file.stem for file in (self.dataset / "layouts").glob("*.png"))
+        return sorted(file.stem for file in list_folder(self.dataset / "layouts", "*.png"))
 
     def layout(self, name: str) -> np.ndarray:
         """uint8 [H, W] class indices."""
@@ -206,7 +206,7 @@ class RunDirectory:
 
     def method_names(self) -> list[str]:
         """Methods of this run that have images, in the order of the configuration, then by name."""
-        files = (self.path / "methods").glob("*/method.json")
+        files = list_folder(self.path / "methods", "*/method.json")
         found = {file.parent.name for file in files if (file.parent / "images").is_dir()}
         configured = [name for name in self.config()["config"]["methods"] if name in found]
         return [*configured, *sorted(found - set(configured))]
@@ -248,4 +248,4 @@ class RunDirectory:
     def scores(self, metric: str | None = None) -> list[Score]:
         """All scores, or those of one metric, sorted by metric and method."""
         pattern = f"{metric or '*'}/*.json"
-        return [Score.read(file) for file in sorted((self.path / "scores").glob(pattern))]
+        return [Score.read(file) for file in list_folder(self.path / "scores", pattern)]

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import InputError, nearest
-from data.files import fingerprint, sha256
+from data.files import fingerprint, list_folder, sha256
 from evaluation import leaks
 from evaluation.cache.measurements import Consumer
 from evaluation.metrics import agreement, cost, differences, diversity, effects, segmentation, trust
@@ -143,7 +143,7 @@ def _consumers(work: Work, metrics: dict[str, Metric]) -> list[Consumer]:
 def _standing(work: Work, metric: str, scored: bool) -> Iterator[Path]:
     """The files that this call found or made, where the metric was scored. Deletes those that no longer hold: of a
     metric that was scored all others, of another metric those of images that have changed. Merged rows stay."""
-    for file in sorted((work.run.path / "scores" / metric).glob("*.json")):
+    for file in list_folder(work.run.path / "scores" / metric, "*.json"):
         protocol = Score.read(file).protocol
         if scored and protocol.get("inputs") in work.current:
             yield file

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor
 
 from data.errors import InputError, nearest, one_line_errors
-from data.files import read_image, write_png
+from data.files import list_folder, read_image, write_png
 from data.label_file import read_label_file
 from data.labels import LabelSpace
 from data.photographs import at_size, images_by_name, require_folder
@@ -33,7 +33,7 @@ SHOWN = 5  # unfit label maps named in the message
 
 def trained(run: RunDirectory, methods: str | None) -> dict[str, Path]:
     """Name -> checkpoint of the methods asked for, or of all that the run has trained. Raises InputError."""
-    found = {file.parent.name: file for file in sorted((run.path / "methods").glob(f"*/{CHECKPOINT}"))}
+    found = {file.parent.name: file for file in list_folder(run.path / "methods", f"*/{CHECKPOINT}")}
     if not found:
         raise InputError(f"{run.path / 'methods'}: no trained method; run the stage `train` first")
     names = [name.strip() for name in methods.split(",")] if methods else list(found)

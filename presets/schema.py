@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 
 from data.configuration import DataConfig, Images, Section, Seed, apply_settings, first_problem, merge
 from data.errors import InputError, nearest
-from data.files import read_yaml
+from data.files import list_folder, read_yaml
 
 PRESET_FOLDER = Path(__file__).parent
 
@@ -166,7 +166,7 @@ class Preset(Section):
 
 
 def preset_names() -> list[str]:
-    return sorted(file.stem for file in PRESET_FOLDER.glob("*.yaml"))
+    return sorted(file.stem for file in list_folder(PRESET_FOLDER, "*.yaml"))
 
 
 def load_preset(name_or_file: str, settings: Sequence[str] = (), defaults: Sequence[str] = ()) -> Preset:

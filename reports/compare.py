@@ -219,7 +219,7 @@ def _table(rows: Iterable[Row]) -> list[str]:
 
 def write_csv(comparison: Comparison, file: Path) -> None:
     """The rows at full precision."""
-    with atomic_path(file) as temporary, open(temporary, "w", newline="") as target:
+    with atomic_path(file) as temporary, open(temporary, "w", newline="", encoding="utf-8") as target:
         writer = csv.writer(target)
         writer.writerow(["metric", "method", "value", "own", "own low", "own high", "reference", "reference low",
                          "reference high", "verdict", "better"])

@@ -22,7 +22,7 @@ import numpy as np
 from PIL import Image
 
 from data.errors import InputError, nearest, one_line_errors
-from data.files import atomic_path, read_image, read_json, write_json, write_text
+from data.files import atomic_path, list_folder, read_image, read_json, write_json, write_text
 from evaluation.merge import export_table, summarise_seeds
 from evaluation.run_directory import Method, RunDirectory, Score
 from reports.tables.pictures import evenly_spaced, image_size
@@ -52,12 +52,12 @@ class Reference:
 
     def previews(self, method: str) -> dict[str, Path]:
         """Layout -> file of the synthesized image."""
-        return {file.stem: file for file in sorted((self.folder / "previews" / method).glob("*.jpg"))}
+        return {file.stem: file for file in list_folder(self.folder / "previews" / method, "*.jpg")}
 
 
 def reference_names() -> list[str]:
     """Of those that ship with the suite."""
-    return sorted(file.parent.name for file in FOLDER.glob("*/reference.json"))
+    return sorted(file.parent.name for file in list_folder(FOLDER, "*/reference.json"))
 
 
 def load_reference(name: str | Path) -> Reference:
@@ -72,9 +72,9 @@ def load_reference(name: str | Path) -> Reference:
     if about.get("format") != FORMAT:
         raise InputError(f"{file}: format {about.get('format')!r}, expected {FORMAT!r}")
     seeds = folder / "seeds.json"
-    scores = [Score.read(file) for file in sorted(folder.glob("scores/*/*.json"))]
+    scores = [Score.read(file) for file in list_folder(folder, "scores/*/*.json")]
     return Reference(folder, about, [Method(**m) for m in read_json(folder / "methods.json").values()], scores,
-                     [read_json(file) for file in sorted(folder.glob("seeds/*.json"))],
+                     [read_json(file) for file in list_folder(folder, "seeds/*.json")],
                      read_json(seeds) if seeds.exists() else [])
 
 
@@ -176,7 +176,7 @@ def _devices(tables: Sequence[dict[str, Any]]) -> list[str]:
 
 
 def _copy(source: Path, target: Path, pattern: str) -> None:
-    for file in sorted(source.glob(pattern)):
+    for file in list_folder(source, pattern):
         target.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(file, target / file.name)
 
@@ -193,7 +193,7 @@ def _measured(folder: Path | None) -> dict[str, Path]:
     """Name in the reference -> file."""
     if folder is None:
         return {}
-    memorised = {f"{file.parent.name}.json": file for file in sorted(folder.glob("*/memorise.json"))}
+    memorised = {f"{file.parent.name}.json": file for file in list_folder(folder, "*/memorise.json")}
     others = [folder / "plan.json", folder / "precision" / "precision_curves.json"]
     return memorised | {file.name: file for file in others if file.exists()}
 
@@ -207,7 +207,7 @@ def _without_paths(content: Any) -> Any:
 
 
 def _refuse_large(folder: Path) -> None:
-    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    size = sum(file.stat().st_size for file in list_folder(folder, "**/*") if file.is_file())
     if size > LIMIT:
         raise InputError(f"{folder}: {size / 1e6:.1f} MB, more than the {LIMIT / 1e6:.0f} MB that a reference may have")
 

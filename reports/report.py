@@ -5,7 +5,7 @@ from pathlib import Path
 
 import jinja2
 
-from data.files import write_text
+from data.files import list_folder, write_text
 from evaluation.run_directory import RunDirectory
 from reports.figures.style import palette
 from reports.findings.choice import chosen_layout
@@ -54,8 +54,8 @@ def _remove_others(folder: Path, keep: set[Path]) -> None:
     """Drop what an earlier report left behind, so that the folder holds this report and nothing else."""
     if not folder.is_dir():
         return
-    for path in sorted(folder.rglob("*"), reverse=True):
-        if path.is_dir() and not any(path.iterdir()):
+    for path in reversed(list_folder(folder, "**/*")):
+        if path.is_dir() and not list_folder(path):
             shutil.rmtree(path)
         elif path.is_file() and path not in keep:
             path.unlink()

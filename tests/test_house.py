@@ -1,4 +1,4 @@
-"""Imports point one way, between the rooms of the house and between the rooms within them."""
+"""Imports point one way, between the rooms of the house and within them; habits that all rooms keep."""
 
 import ast
 import subprocess
@@ -44,7 +44,7 @@ INNER = {
 
 def imports(file: Path) -> list[str]:
     found = []
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -81,3 +81,54 @@ def test_rooms_within_a_room_use_only_what_they_say(room, inner):
                 if used not in allowed:
                     wrong.append(f"{file} imports {name}")
     assert wrong == []
+
+
+LISTING = {"glob", "rglob", "iglob", "iterdir", "listdir", "scandir", "walk"}
+OF_AST = "ast"  # ast.walk lists no folder
+TEXT = {"read_text", "write_text"}
+
+
+def calls(file: Path) -> list[tuple[str, ast.Call]]:
+    """Calls of methods and of `open`, as (name, call)."""
+    found = []
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            if not (isinstance(node.func.value, ast.Name) and node.func.value.id == OF_AST):
+                found.append((node.func.attr, node))
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "open":
+            found.append(("open", node))
+    return found
+
+
+def without_encoding(name: str, call: ast.Call) -> bool:
+    """Whether a call opens a text file, or a process as text, in whatever encoding the machine prefers."""
+    given = {keyword.arg for keyword in call.keywords}
+    as_text = any(keyword.arg in ("text", "universal_newlines") and isinstance(keyword.value, ast.Constant)
+                  and keyword.value.value is True for keyword in call.keywords)
+    if name in TEXT or as_text:
+        return "encoding" not in given
+    if name == "open" and isinstance(call.func, ast.Name) or name == "fdopen":
+        mode = [*call.args[1:2], *(keyword.value for keyword in call.keywords if keyword.arg == "mode")]
+        return "encoding" not in given and not (mode and isinstance(mode[0], ast.Constant) and "b" in mode[0].value)
+    return False
+
+
+@pytest.mark.parametrize("room", [*OUTER, "writing", "tools", "benchmarks"])
+def test_folders_are_listed_in_one_place_and_text_is_utf8(room):
+    wrong = []
+    for file in files(room):
+        for name, call in calls(ROOT / file):
+            if name in LISTING and str(file) != "data/files.py":
+                wrong.append(f"{file}:{call.lineno}: {name}: list_folder of data.files leaves out hidden files")
+            if without_encoding(name, call):
+                wrong.append(f"{file}:{call.lineno}: {name} without encoding: text files are UTF-8 on every machine")
+    assert wrong == []
+
+
+def test_a_call_without_encoding_is_found():
+    source = "open(f); open(f, 'w'); f.read_text(); run(f, text=True); f.write_text(t); os.fdopen(h, 'w')"
+    fine = "open(f, 'rb'); open(f, encoding='utf-8'); f.read_text(encoding='utf-8'); Image.open(f); os.open(f, 1)"
+    for text, expected in ((source, True), (fine, False)):
+        nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+        names = [getattr(node.func, "attr", getattr(node.func, "id", "")) for node in nodes]
+        assert [without_encoding(*each) for each in zip(names, nodes, strict=True)] == [expected] * len(nodes)

@@ -22,7 +22,7 @@ class TrainingLog:
         self.events = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
 
     def _keep_until(self, step: int) -> None:
-        text = self.file.read_text(errors="replace") if self.file.exists() and step else ""
+        text = self.file.read_text(encoding="utf-8", errors="replace") if self.file.exists() and step else ""
         whole = text[: text.rfind("\n") + 1].replace("\0", "")  # a line without its end is half a line
         rows = list(csv.reader(whole.splitlines()))
         if rows and rows[0][:1] != ["step"]:  # damaged: the rest goes on under columns of its own
@@ -37,7 +37,7 @@ class TrainingLog:
     def add(self, step: int, images: int, seconds: float, terms: dict[str, float]) -> None:
         row: dict[str, Any] = {"step": step, "images": images, "seconds": f"{seconds:.2f}"}
         row |= {name: f"{value:.6g}" for name, value in terms.items()}
-        with open(self.file, "a", newline="") as file:
+        with open(self.file, "a", newline="", encoding="utf-8") as file:
             if self.columns is None:
                 self.columns = list(row)
                 file.write(",".join(self.columns) + "\n")

@@ -28,7 +28,7 @@ from pathlib import Path
 
 from benchmarks.gpu_reference.plan import FULL, TINY, Bench, Scale
 from data.errors import InputError, one_line_errors
-from data.files import read_json, write_json, write_text
+from data.files import list_folder, read_json, write_json, write_text
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -85,7 +85,8 @@ class Reference:
             self.say(f"{name}: stopped after {self.clock.now() - began:.0f} s, its time was up")
             return False
         if code:
-            last = (self.work / "logs" / f"{name}.txt").read_text(errors="replace").strip().splitlines()[-1:]
+            log = (self.work / "logs" / f"{name}.txt").read_text(encoding="utf-8", errors="replace")
+            last = log.strip().splitlines()[-1:]
             self.say(f"{name}: failed with exit code {code} ({' '.join(last)[:300]})")
             return False
         self.say(f"{name}: done in {self.clock.now() - began:.0f} s")
@@ -176,7 +177,7 @@ class Reference:
                       str(self.scale.precision_images), *self.settings()]))
         for name, module, arguments in todo:
             limit = self.training_left()
-            if limit > 5 and not list((self.work / name).glob("*.json")):
+            if limit > 5 and not list_folder(self.work / name, "*.json"):
                 self.call(name, module, *arguments, "--out", str(self.work / name), limit=limit)
 
     def training_left(self) -> float:
@@ -240,25 +241,24 @@ class Reference:
         work = self.work
         runs = [file for seed in self.seeds() for pattern in
                 ("run.json", "dataset/labels.json", "scores/**/*.json", "methods/*/*.json", "methods/*/log.csv",
-                 "report/tables/*", "report/figures/*.svg") for file in self.run_folder(seed).glob(pattern)]
+                 "report/tables/*", "report/figures/*.svg") for file in list_folder(self.run_folder(seed), pattern)]
         archive(self.out / "runs.tar.gz", work, runs)
-        archive(self.out / "measurements.tar.gz", work, [*work.glob("benchmarks/*.json"), *work.glob("*/memorise.json"),
-                                                         *work.glob("precision/*.json"), *work.glob("plan.json"),
-                                                         *work.glob("logs/*.txt")])
+        archive(self.out / "measurements.tar.gz", work, _matching(
+            work, "benchmarks/*.json", "*/memorise.json", "precision/*.json", "plan.json", "logs/*.txt"))
         seeds = [self.run_folder(seed) for seed in self.seeds() if (self.run_folder(seed) / "scores").is_dir()]
         if seeds and self.call("reference", "reports.reference", *map(str, seeds), "--out", str(work / "reference"),
                                "--measurements", str(work), limit=max(10, self.clock.left())):
-            archive(self.out / "reference.tar.gz", work, list((work / "reference").rglob("*")))
+            archive(self.out / "reference.tar.gz", work, list_folder(work / "reference", "**/*"))
         if seeds:
             self.call("sheet", "reports.contact_sheet", "--run", str(seeds[0]), "--out", str(work / "sheet.png"),
                       "--layouts", "3", limit=max(10, self.clock.left()))
-        archive(self.out / "photographs.tar.gz", work, [*work.glob("*/memorise.png"), *work.glob("sheet.png")])
+        archive(self.out / "photographs.tar.gz", work, _matching(work, "*/memorise.png", "sheet.png"))
 
     def summary(self) -> str:
         lines = ["", "WHEN", *self.lines, ""]
-        for file in sorted((self.work / "benchmarks").glob("*.json")):
+        for file in list_folder(self.work / "benchmarks", "*.json"):
             lines += bench_lines(file)
-        for file in sorted(self.work.glob("*/memorise.json")):
+        for file in list_folder(self.work, "*/memorise.json"):
             lines += [f"memorised, {m['name']}: L1 {m['L1 in [-1, 1]']:.4f}, sharpness {m['sharpness']:.4f} of "
                       f"{m['sharpness of the photographs']:.4f}" for m in read_json(file)["methods"]]
         if (file := self.work / "precision" / "precision_curves.json").exists():
@@ -267,6 +267,10 @@ class Reference:
         for seed in self.seeds():
             lines += ["", f"seed {seed}", *score_lines(self.run_folder(seed))]
         return "\n".join(lines) + "\n"
+
+
+def _matching(folder: Path, *patterns: str) -> list[Path]:
+    return [file for pattern in patterns for file in list_folder(folder, pattern)]
 
 
 def stop(process: subprocess.Popen) -> None:
@@ -308,7 +312,7 @@ def score_lines(run: Path) -> list[str]:
     """Headline of every score file of a run."""
     lines = []
     for metric in ("segmentation", "distances"):
-        for file in sorted((run / "scores" / metric).glob("*.json")):
+        for file in list_folder(run / "scores" / metric, "*.json"):
             values = ", ".join(f"{v['name']} {v['value']:.3f}" for v in read_json(file)["values"][:2])
             lines.append(f"  {metric:13} {file.stem:18} {values}")
     return lines

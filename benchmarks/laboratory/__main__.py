@@ -74,7 +74,7 @@ class Server:
     def start(self) -> "Server":
         """Returns once it answers."""
         self.process = subprocess.Popen(self.command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                        text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
+                                        text=True, encoding="utf-8", env=os.environ | {"OMP_NUM_THREADS": "1"})
         late = time.monotonic() + START_S
         while self.process.poll() is None and time.monotonic() < late:
             with contextlib.suppress(OSError), urlopen(f"{self.url}/favicon.ico", timeout=10):

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from data.errors import InputError
-from data.files import png_bit_depth, read_image
+from data.files import list_folder, png_bit_depth, read_image
 from data.photographs import same_name
 from evaluation.run_directory import FLOOR, PHOTOS, Method, RunDirectory
 
@@ -51,12 +51,12 @@ def sizes_in(folder: Path) -> Counter:
     """How many PNG files of each (height, width) lie in a folder, by what they say of themselves. Raises InputError
     where there is none that can be read."""
     sizes: Counter = Counter()
-    for file in folder.glob("*.png"):
+    for file in list_folder(folder, "*.png"):
         with suppress(OSError, SyntaxError, ValueError, Image.DecompressionBombError), Image.open(file) as image:
             sizes[image.height, image.width] += 1
     if not sizes:
-        broken = len(list(folder.glob("*.png")))
-        others = sum(file.suffix.lower() in OTHER_FORMATS for file in folder.iterdir())
+        broken = len(list_folder(folder, "*.png"))
+        others = sum(file.suffix.lower() in OTHER_FORMATS for file in list_folder(folder))
         why = f" that can be read ({broken} broken)" if broken else f" ({others} of other formats)" if others else ""
         raise InputError(f"--images: {folder} holds no PNG file{why}; {HOW_TO['format']}")
     return sizes
@@ -73,7 +73,7 @@ def size_of(run: RunDirectory) -> tuple[int, int]:
 
 def check_layouts(run: RunDirectory) -> None:
     """Raises InputError naming a layout that is gone: each photograph of the dataset has one."""
-    photos = {file.stem for file in (run.dataset / "photos").glob("*.png")}
+    photos = {file.stem for file in list_folder(run.dataset / "photos", "*.png")}
     if gone := sorted(photos - set(run.layouts())):
         raise InputError(f"{run.dataset / 'layouts'}: {_some([f'{name}.png' for name in gone])} gone; any stage of the "
                          "main job writes them again, where it can read the data")
@@ -91,7 +91,7 @@ def check_complete(run: RunDirectory, method: Method) -> None:
     check_layouts(run)
     layouts = run.layouts()
     folder = run.method_folder(method.name) / "images"
-    files = {file.stem for file in folder.glob("*.png")}
+    files = {file.stem for file in list_folder(folder, "*.png")}
     lost = [name for name in layouts if name not in files]
     lost += [file.name for name in layouts for file in variants_of(run, method.name, method.images_per_layout, name)
              if not file.exists()] if not lost else []
@@ -182,7 +182,7 @@ def _match(folder: Path, layouts: list[str]) -> tuple[int, dict[str, list[Path]]
 
 def _by_name(folder: Path) -> dict[str, Path]:
     """PNG files by name without ending, in one Unicode form."""
-    return {same_name(file.stem): file for file in sorted(folder.glob("*.png")) if not file.name.startswith(".")}
+    return {same_name(file.stem): file for file in list_folder(folder, "*.png")}
 
 
 def _stems(layout: str, k: int) -> list[str]:
@@ -191,7 +191,7 @@ def _stems(layout: str, k: int) -> list[str]:
 
 def _problems(folder: Path, layouts: list[str], size: tuple[int, int], k: int) -> list[tuple[str, str, list[str]]]:
     expected = {f"{stem}.png" for name in layouts for stem in _stems(name, k)}
-    present = sorted(file for file in folder.iterdir() if file.is_file() and not file.name.startswith("."))
+    present = [file for file in list_folder(folder) if file.is_file()]
     names = {same_name(file.name) for file in present}
     found: dict[str, list[str]] = {"missing": sorted(expected - names), "unknown": [], "format": [], "size": [],
                                    "mode": [], "turned": [], "broken": []}
@@ -200,7 +200,7 @@ def _problems(folder: Path, layouts: list[str], size: tuple[int, int], k: int) -
         if kind:
             found[kind].append(file.name)
     if found["missing"]:
-        found["folders"] = sorted(f"{file.name}/" for file in folder.iterdir() if file.is_dir())
+        found["folders"] = [f"{file.name}/" for file in list_folder(folder) if file.is_dir()]
     what = {"missing": "layouts without an image", "unknown": "names that are no layout's", "format": "not PNG",
             "size": f"not {_size(size)} (height x width)", "mode": "not 8-bit RGB", "broken": "broken or truncated",
             "turned": "to be turned by their EXIF orientation", "folders": "folders, which are not looked into"}

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from data.errors import InputError
-from data.files import atomic_path, fingerprint
+from data.files import atomic_path, fingerprint, list_folder
 from data.processes import available_cores
 from evaluation.cache.images import check_complete, content_hash, read_images, size_of, variants_of
 from evaluation.networks.features import full_float32
@@ -110,7 +110,7 @@ class Measurements:
     def dataset_hash(self) -> str:
         if "" not in self._hashes:
             folders = [self.run.dataset / part for part in ("layouts", "photos", "instances")]
-            files = [file for folder in folders for file in sorted(folder.glob("*.png"))]
+            files = [file for folder in folders for file in list_folder(folder, "*.png")]
             files += [file for file in (self.run.dataset / "labels.json", self.run.dataset / "modes.json")
                       if file.exists()]
             self._hashes[""] = content_hash(files)

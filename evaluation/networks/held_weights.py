@@ -7,6 +7,8 @@ import torch
 from safetensors import safe_open
 from torch import nn
 
+from data.files import list_folder
+
 
 def module_tensors(module: nn.Module) -> Iterator[torch.Tensor]:
     """Parameters and buffers."""
@@ -30,6 +32,6 @@ def program_tensors(program: torch.export.ExportedProgram) -> Iterator[torch.Ten
 
 def safetensors_tensors(folder: Path) -> Iterator[torch.Tensor]:
     """Every tensor of every safetensors file in a model's folder, also those that the loaded model does not use."""
-    for file in sorted(folder.glob("*.safetensors")):
+    for file in list_folder(folder, "*.safetensors"):
         with safe_open(file, "pt") as stored:
             yield from (stored.get_tensor(key) for key in stored.keys())  # noqa: SIM118

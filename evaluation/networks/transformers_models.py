@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from data.errors import InputError
-from data.files import fingerprint, read_json, sha256
+from data.files import fingerprint, list_folder, read_json, sha256
 from evaluation.networks.features import FEATURES, Extractor
 from presets.schema import ExtractorConfig
 
@@ -41,7 +41,7 @@ def require_transformers(what: str) -> Any:
 
 def model_hash(folder: Path) -> str:
     """One SHA-256 over the weight files of a model folder. Raises InputError when there is no safetensors file."""
-    files = sorted(folder.glob("*.safetensors"))
+    files = list_folder(folder, "*.safetensors")
     if not files:
         raise InputError(f"{folder}: no *.safetensors file; download the model's folder with its weights first")
     return sha256(files[0]) if len(files) == 1 else fingerprint([sha256(file) for file in files])

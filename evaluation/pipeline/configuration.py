@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import InputError
-from data.files import write_json
+from data.files import list_folder, write_json
 from evaluation.pipeline import lock
 from evaluation.run_directory import RunDirectory
 from presets.schema import Preset
@@ -34,7 +34,7 @@ def claim_run(folder: Path, preset: Preset, name: str, versions: dict[str, str],
         config["methods"] = list(dict.fromkeys(methods))
         versions = before.get("versions", {}) | versions
         command = before.get("command", command)
-    elif folder.exists() and (not folder.is_dir() or any(entry.name != lock.NAME for entry in folder.iterdir())):
+    elif folder.exists() and (not folder.is_dir() or any(entry.name != lock.NAME for entry in list_folder(folder))):
         raise InputError(f"{folder}: not empty and not a run directory (no run.json); give another --out")
     content = {"preset": name, "command": command, "config": config, "versions": versions,
                "fixed_networks": networks or {}}

@@ -16,7 +16,7 @@ import torch
 from baselines.methods import METHODS, OBJECTIVES, check_preset_options, method_spec
 from data import rendered
 from data.errors import InputError, nearest
-from data.files import fingerprint, read_json, read_made, sha256, write_json
+from data.files import fingerprint, list_folder, read_json, read_made, sha256, write_json
 from data.processes import available_cores, limit_cores
 from evaluation.cache.images import add_images, check_images, sizes_in
 from evaluation.metrics.context import Context, versions
@@ -194,7 +194,7 @@ class Job:
     def _report_inputs(self) -> list[Path]:
         patterns = ("run.json", "scores/*.json", "scores/*/*.json", "methods/*/*.json", "methods/*/log.csv",
                     "study/*/*.json", "study/*/*/*.json", "study/*/responses.csv")
-        return [file for pattern in patterns for file in self.run.path.glob(pattern)]
+        return [file for pattern in patterns for file in list_folder(self.run.path, pattern)]
 
     def _changed(self, stage: str, inputs: str) -> bool:
         """Whether a stage has not been done with these inputs, or a file that it made is gone or has changed."""

@@ -57,7 +57,7 @@ def _take(file: Path) -> int:
 
 def _holder(file: Path) -> str:
     try:
-        found = json.loads(file.read_text())
+        found = json.loads(file.read_text(encoding="utf-8"))
         return f"process {found['process']} on {found['host']}, since {found['since']}"
     except (OSError, ValueError, KeyError):
         return "it has just begun"

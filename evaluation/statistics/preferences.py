@@ -8,7 +8,7 @@ import numpy as np
 from scipy.sparse.csgraph import connected_components
 
 from data.errors import InputError
-from data.files import read_json
+from data.files import list_folder, read_json
 from evaluation.run_directory import RunDirectory
 
 STUDY = "human-study"
@@ -57,7 +57,7 @@ def preference_files(run: RunDirectory, given: str | None) -> dict[str, Path]:
         raise InputError(f"{given}: simulated participants chose, no person judged; score.preferences are people's")
     if given:
         return {STUDY: Path(given)}
-    files = sorted(run.study.glob("*/analysis/preferences.json"))
+    files = list_folder(run.study, "*/analysis/preferences.json")
     return {f"{STUDY}-{file.parents[1].name}": file for file in files if not _simulated(file)}
 
 

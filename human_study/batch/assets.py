@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from data.errors import InputError
-from data.files import read_image, sha256, write_rows
+from data.files import list_folder, read_image, sha256, write_rows
 from evaluation.run_directory import PHOTOS, RunDirectory
 from human_study.protocol.protocols import BLURRED, Protocol
 from human_study.responses.keys import opaque
@@ -133,7 +133,7 @@ def asset_from_row(row: dict[str, str]) -> Asset:
 
 def intact(assets: list[Asset], folder: Path) -> bool:
     """Whether every picture is in the folder unchanged, and nothing else."""
-    if {file.name for file in folder.glob("*")} != {f"{asset.asset_id}.png" for asset in assets}:
+    if {file.name for file in list_folder(folder)} != {f"{asset.asset_id}.png" for asset in assets}:
         return False
     with ThreadPoolExecutor() as pool:
         return all(pool.map(lambda asset: sha256(folder / f"{asset.asset_id}.png") == asset.sha256, assets))

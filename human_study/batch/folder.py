@@ -18,7 +18,7 @@ from functools import cached_property
 from pathlib import Path
 
 from data.errors import InputError, nearest
-from data.files import fingerprint, read_json
+from data.files import fingerprint, list_folder, read_json
 from evaluation.run_directory import RunDirectory
 from human_study.batch.assets import Asset, asset_from_row
 from human_study.batch.identity import key_file
@@ -147,7 +147,7 @@ def read_assets(folder: Path) -> list[Asset]:
 
 def study_folder(run: RunDirectory, protocol: str | None) -> Path:
     """Folder of a study in a run. Raises InputError where there is none, or several and none is named."""
-    found = sorted(file.parent.parent for file in run.study.glob("*/secret/spec.json"))
+    found = sorted(file.parent.parent for file in list_folder(run.study, "*/secret/spec.json"))
     names = [folder.name for folder in found]
     if protocol is not None:
         if protocol not in names:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from data.errors import InputError, nearest
-from data.files import fingerprint, read_json, write_bytes, write_json, write_rows, write_text
+from data.files import fingerprint, list_folder, read_json, write_bytes, write_json, write_rows, write_text
 from evaluation.run_directory import RunDirectory
 from human_study.batch.assets import (
     LAYOUTS,
@@ -112,7 +112,7 @@ def _keep_answers(folder: Path, spec: dict) -> None:
         if file.exists():
             raise StudyInUse(f"{file}: belongs to a batch with other settings or images, which would be overwritten; "
                              f"rename {folder} to keep it, then run the same command again")
-    for file in folder.glob(f"secret/{database_file(folder, simulated=True).name}*"):
+    for file in list_folder(folder, f"secret/{database_file(folder, simulated=True).name}*"):
         file.unlink()
 
 
@@ -165,7 +165,7 @@ def table_names(hits: Sequence[Hit], secret: str) -> dict[str, str]:
 
 def _write_tables(folder: Path, protocol: Protocol, hits: Sequence[Hit], assets: dict[Name, Asset], url: str,
                   names: dict[str, str]) -> None:
-    for old in (folder / "public").glob("hits-*.csv"):
+    for old in list_folder(folder / "public", "hits-*.csv"):
         if old.stem not in names.values():
             old.unlink()
     for table, name in names.items():

@@ -11,10 +11,10 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from data.errors import InputError
-from data.files import read_yaml
+from data.files import list_folder, read_yaml
 
 FOLDER = Path(__file__).parent / "languages"
-LANGUAGES = tuple(sorted(file.stem for file in FOLDER.glob("*.yaml")))  # with ready texts
+LANGUAGES = tuple(sorted(file.stem for file in list_folder(FOLDER, "*.yaml")))  # with ready texts
 FALLBACK = "en"  # for what a language of a protocol's own leaves out
 
 

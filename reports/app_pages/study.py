@@ -8,7 +8,7 @@ import pandas as pd
 import streamlit as st
 
 from data.errors import InputError
-from data.files import read_json
+from data.files import list_folder, read_json
 from evaluation.statistics.preferences import read_preferences
 from human_study.batch.folder import Batch, read_batch
 from human_study.server.export import export_responses
@@ -21,7 +21,7 @@ from reports.tables.commands import commands
 def show(source: Source) -> None:
     """The page. Raises InputError for a study whose files are broken."""
     st.subheader("Human study", anchor=False)
-    studies = sorted(file.parents[1].name for file in source.run.study.glob("*/secret/spec.json"))
+    studies = sorted(file.parents[1].name for file in list_folder(source.run.study, "*/secret/spec.json"))
     if not studies:
         st.info("No study in this run yet. Plan one with python -m human_study plan, write it with "
                 "python -m human_study hits.")
@@ -74,7 +74,7 @@ def _progress(batch: Batch) -> None:
 
 
 def _hit(source: Source, batch: Batch, name: str) -> None:
-    tables = sorted(batch.public.glob("*.csv"))
+    tables = list_folder(batch.public, "*.csv")
     if not tables or not (batch.public / "template.html").exists():
         st.info("This study has no HIT tables; its pages are made by the study server (python -m human_study serve).")
         return

@@ -9,6 +9,7 @@ import pandas as pd
 import streamlit as st
 from markupsafe import Markup
 
+from data.files import list_folder
 from reports.app_parts.sources import Source
 from reports.app_parts.text import plain
 
@@ -27,7 +28,7 @@ def show(source: Source) -> None:
 
 def _logs(source: Source) -> dict[str, Path]:
     """By name of the method."""
-    return {file.parent.name: file for file in sorted((source.run.path / "methods").glob("*/log.csv"))}
+    return {file.parent.name: file for file in list_folder(source.run.path / "methods", "*/log.csv")}
 
 
 def _running(logs: dict[str, Path]) -> list[str]:
@@ -96,7 +97,7 @@ def _curves(frames: dict[str, pd.DataFrame], term: str, axis: str, logarithmic: 
 
 def _samples(source: Source, titles: dict[str, str]) -> None:
     """The newest sample picture up to a step, of every method that has some."""
-    files = {name: sorted((source.run.method_folder(name) / "samples").glob("*.png")) for name in titles}
+    files = {name: list_folder(source.run.method_folder(name) / "samples", "*.png") for name in titles}
     steps = sorted({step(file) for each in files.values() for file in each})
     if not steps:
         return

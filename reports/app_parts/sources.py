@@ -16,6 +16,7 @@ import streamlit as st
 from PIL import Image
 
 from data.errors import InputError
+from data.files import list_folder
 from data.labels import LabelSpace
 from evaluation.run_directory import Method, RunDirectory, Score
 from reports.reference import FOLDER, Reference, flat, load_reference, reference_names
@@ -110,7 +111,7 @@ class Source:
     def state(self) -> tuple:
         """What grows while a run is made: equal as long as nothing new can be shown. Raises InputError."""
         names = self.run.method_names()
-        counts = [len(list((self.run.method_folder(name) / "images").glob("*.png"))) for name in names]
+        counts = [len(list_folder(self.run.method_folder(name) / "images", "*.png")) for name in names]
         return tuple(names), tuple(counts), len(self.run.layouts()), _newest(self.run)
 
     @property
@@ -197,7 +198,7 @@ def open_source(number: int, name: str, path: Path) -> Source:
 
 
 def _newest(run: RunDirectory) -> tuple[int, float]:
-    times = [file.stat().st_mtime for file in (run.path / "scores").glob("*/*.json")]
+    times = [file.stat().st_mtime for file in list_folder(run.path / "scores", "*/*.json")]
     return len(times), max(times, default=0.0)
 
 
@@ -205,7 +206,7 @@ def _newest(run: RunDirectory) -> tuple[int, float]:
 def _scores(path: str, changed: tuple[int, float]) -> tuple[list[Score], list[str]]:
     """All scores and a line per file that is none; `changed` makes a new entry when a file does."""
     found, problems = [], []
-    for file in sorted((Path(path) / "scores").glob("*/*.json")):
+    for file in list_folder(Path(path) / "scores", "*/*.json"):
         try:
             found.append(Score.read(file))
         except InputError as error:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from data.errors import InputError
-from data.files import read_mapping
+from data.files import list_folder, read_mapping
 from evaluation.run_directory import PHOTOS, Method, RunDirectory, Score
 from evaluation.statistics.published_order import TITLES
 from human_study.analysis.published import SOURCE as PAPER
@@ -58,13 +58,13 @@ def preferences() -> dict[str, Any]:
 
 def studies(run: RunDirectory, methods: Sequence[Method]) -> list[dict[str, Any]]:
     """The run’s A/B batches: where they lie, what is in them, and the analysis of the responses where there is one."""
-    return [_study(folder, run, methods) for folder in sorted(run.study.glob("*/")) if (folder / "public").is_dir()]
+    return [_study(folder, run, methods) for folder in list_folder(run.study, "*/") if (folder / "public").is_dir()]
 
 
 def _study(folder: Path, run: RunDirectory, methods: Sequence[Method]) -> dict[str, Any]:
     return {"name": folder.name, "folder": folder.relative_to(run.path).as_posix(),
-            "hits": sorted(file.name for file in (folder / "public").glob("*.csv")),
-            "images": sum(1 for _ in (folder / "public" / "images").glob("*")),
+            "hits": [file.name for file in list_folder(folder / "public", "*.csv")],
+            "images": len(list_folder(folder / "public" / "images")),
             "responses": (folder / "responses.csv").is_file(),
             "analysis": _analysis(folder / "analysis" / "analysis.json", run, methods)}
 

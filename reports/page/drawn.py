@@ -36,7 +36,8 @@ def draw(run: RunDirectory, folder: Path, chosen: str) -> dict[str, Drawn]:
         if figure is not None:
             stem = folder / "figures" / file_stem(name)
             files = save(figure, stem, vector)
-            text = Markup(themed(stem.with_suffix(".svg").read_text(), f"{stem.name}-")) if vector else None
+            svg = stem.with_suffix(".svg").read_text(encoding="utf-8") if vector else None
+            text = Markup(themed(svg, f"{stem.name}-")) if vector else None
             found[name] = Drawn(text, [file.relative_to(folder).as_posix() for file in files])
     return found
 

@@ -4,6 +4,7 @@ import shlex
 import time
 from pathlib import Path
 
+from data.files import list_folder
 from evaluation.run_directory import RunDirectory
 
 STILL_WARM = 180  # seconds since the newest file of a training: one that runs writes more often
@@ -52,5 +53,5 @@ def is_running(run: RunDirectory) -> bool:
     if not without_images(run):
         return False
     files = [file for pattern in ("methods/*/log.csv", "methods/*/checkpoint.pt", "methods/*/images", "judges/*/*")
-             for file in run.path.glob(pattern)]
+             for file in list_folder(run.path, pattern)]
     return any(time.time() - file.stat().st_mtime < STILL_WARM for file in files)

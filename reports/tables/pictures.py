@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from data.errors import InputError
+from data.files import list_folder
 from data.labels import LabelSpace
 from evaluation.run_directory import RunDirectory
 
@@ -62,6 +63,6 @@ def image_size(run: RunDirectory) -> tuple[int, int]:
 
 def sample_files(run: RunDirectory, method: str, most: int) -> list[tuple[int, Path]]:
     """(step, file) of sample pictures that the training of a method left, at equal distances, the last included."""
-    files = sorted((run.method_folder(method) / "samples").glob("step_*.png"))
+    files = list_folder(run.method_folder(method) / "samples", "step_*.png")
     found = {file.name: file for file in files if file.stem.removeprefix("step_").isdecimal()}
     return [(int(found[name].stem.removeprefix("step_")), found[name]) for name in evenly_spaced(list(found), most)]

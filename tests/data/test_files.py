@@ -1,4 +1,4 @@
-"""What the system refuses: one line that names the file, and nothing half written."""
+"""Files and folders: a refusal by the system is one line that names the file, and nothing is half written."""
 
 import os
 import subprocess
@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from data.errors import InputError, one_line_errors
-from data.files import read_json, write_text
+from data.files import list_folder, read_json, write_json, write_text
 
 
 def line_of(capsys, action) -> str:
@@ -56,3 +56,37 @@ def test_a_folder_where_a_file_is_to_be_written(capsys, tmp_path):
     said = line_of(capsys, lambda: write_text(tmp_path / "f", "text"))
     assert said == f"program: error: {tmp_path}/f: Is a directory"
     assert [file.name for file in tmp_path.iterdir()] == ["f"]
+
+
+def test_hidden_files_and_those_of_other_systems_are_not_listed(tmp_path):
+    for name in ("b.png", "a.png", "._a.png", ".DS_Store", "Thumbs.db", "sub/c.png", ".cache/d.png", "__MACOSX/e.png"):
+        write_text(tmp_path / name, "")
+
+    def names(*pattern):
+        return [path.relative_to(tmp_path).as_posix() for path in list_folder(tmp_path, *pattern)]
+    assert names() == ["a.png", "b.png", "sub"]
+    assert names("*.png") == ["a.png", "b.png"] and names("*/*") == ["sub/c.png"]
+    assert names("**/*") == ["a.png", "b.png", "sub", "sub/c.png"]
+    write_text(tmp_path / ".hidden" / "f.png", "")
+    assert len(list_folder(tmp_path / ".hidden")) == 1  # the folder that is named may be hidden itself
+    assert list_folder(tmp_path / "missing") == list_folder(tmp_path / "a.png") == []
+
+
+LATIN = os.fsdecode(b"fa\xe7ade")  # as unzip leaves a name of an old Windows archive
+
+
+def test_a_name_that_is_not_utf8_survives_a_record(tmp_path):
+    write_json(tmp_path / "a.json", {"folder": LATIN})
+    assert read_json(tmp_path / "a.json") == {"folder": LATIN}
+
+
+@pytest.mark.parametrize("environment", [
+    {"PYTHONIOENCODING": "ascii"}, {"PYTHONIOENCODING": "gbk:strict"}, {"LC_ALL": "C.UTF-8"},
+    {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}])
+def test_any_path_can_be_printed_in_any_terminal(environment):
+    code = ("from data.errors import one_line_errors\nfrom data.processes import map_in_processes\n"
+            "with one_line_errors('program'):\n    print('caf\\xe9 \\u8857 \\udce7 fine')\n"
+            "    list(map_in_processes(print, ['\\u8857 \\udce7 fine'] * 17, processes=2))")
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | environment, capture_output=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.count(b" fine") == 18

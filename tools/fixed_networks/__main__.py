@@ -68,7 +68,7 @@ def make(name: str, role: Role, out: Path, device: str, seed: int, workers: int,
     if earlier:
         card["earlier"] = {key: earlier[1][key] for key in EARLIER if key in earlier[1]}
     with atomic_path(card_file(out, name)) as file:
-        file.write_text(yaml.safe_dump(card, sort_keys=False, width=120))
+        file.write_text(yaml.safe_dump(card, sort_keys=False, width=120), encoding="utf-8")
     return card
 
 
