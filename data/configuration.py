@@ -1,6 +1,9 @@
 """What a preset may say of the data; the strict base class of its sections; how values come together or are refused."""
 
+import argparse
+import copy
 from collections.abc import Iterable
+from functools import reduce
 from typing import Annotated, Any, get_args
 
 import yaml
@@ -12,6 +15,12 @@ from data.plain_yaml import parse_yaml
 Seed = Annotated[int, Field(ge=0, lt=1 << 32)]  # what every random generator takes
 Side = Annotated[int, Field(ge=8, le=1 << 14)]
 Images = Annotated[int, Field(ge=1, le=10**10)]  # a number of them that a counter and a float hold exactly
+
+# Keys of presets that have another name now, or another place. A preset with an old one is refused with the new name;
+# the record of an older run is read with the new one.
+RENAMED_KEYS = {
+    "study.reference": "study.baseline",
+}
 
 
 class Section(BaseModel):
@@ -69,12 +78,35 @@ def _apply(values: dict, setting: str) -> None:
                          ) from None
 
 
+class RenamedOption(argparse.Action):
+    """An option of a command line that has another name now, `const`: an error that names it."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        parser.error(f"{option_string} is now called {self.const}")
+
+
+def with_new_keys(values: dict) -> dict:
+    """Values of an older preset with every renamed key under its new name; what the new key holds already stays."""
+    values = copy.deepcopy(values)
+    for old, new in RENAMED_KEYS.items():
+        *sections, last = old.split(".")
+        section = reduce(lambda found, key: found.get(key, {}) if isinstance(found, dict) else {}, sections, values)
+        if isinstance(section, dict) and last in section:
+            moved = section.pop(last)
+            for key in reversed(new.split(".")):
+                moved = {key: moved}
+            values = merge(moved, values)
+    return values
+
+
 def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
     """The first thing wrong with the values of `model`, in words."""
     problem = error.errors()[0]
     *parents, last = problem["loc"] or [""]
     key = ".".join(str(part) for part in problem["loc"])
     if problem["type"] == "extra_forbidden":
+        if new := RENAMED_KEYS.get(".".join(part for part in problem["loc"] if isinstance(part, str))):
+            return f"key '{key}' is now called '{new}'"
         return f"unknown key '{key}': {nearest(str(last), _section_at(model, parents).model_fields)}"
     message = problem["msg"].removeprefix("Value error, ")
     return f"key '{key}': {message}, got {problem['input']!r}" if key else message

@@ -120,16 +120,6 @@ def read_mapping(path: Path) -> dict[str, Any]:
     return values
 
 
-def read_made(path: Path) -> dict[str, Any]:
-    """What a JSON file says that can be made again: empty where there is none. A damaged one is said and removed."""
-    try:
-        return read_mapping(path) if Path(path).exists() else {}
-    except InputError:
-        print(f"  {path}: damaged, is made again", flush=True)
-        Path(path).unlink(missing_ok=True)
-        return {}
-
-
 class _Twice(Exception):
     """A key that an object has twice."""
 

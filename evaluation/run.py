@@ -16,6 +16,7 @@ import sys
 
 from baselines.named import METHODS
 from data import DATASETS
+from data.configuration import RenamedOption
 from data.errors import one_line_errors
 from evaluation.pipeline import STAGES
 from presets.schema import ScoreConfig, preset_names
@@ -42,8 +43,9 @@ def parser() -> argparse.ArgumentParser:
     how.add_argument("--preset", metavar="NAME|FILE.yaml",
                      help="default: street; with --images, --data and nothing to train: images")
     how.add_argument("--data", metavar="PATH", help="folder of the dataset (not for scenes rendered in code)")
-    how.add_argument("--reference", metavar="NAME",
+    how.add_argument("--baseline", metavar="NAME",
                      help="the method that the others are compared with; default: the preset's, else the first")
+    how.add_argument("--reference", action=RenamedOption, const="--baseline", help=argparse.SUPPRESS)
     how.add_argument("--out", metavar="DIR", help="run directory; default: runs/<preset>")
     how.add_argument("--methods", metavar="A,B,...",
                      help="instead of the preset's; names from --list, or generator+objective")

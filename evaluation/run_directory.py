@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 
+from data.configuration import with_new_keys
 from data.errors import InputError
 from data.files import list_folder, read_image, read_json, read_mapping, write_json
 from data.labels import LabelSpace
@@ -165,11 +166,12 @@ class RunDirectory:
         return self.path / "methods" / name
 
     def config(self) -> dict:
-        """Raises InputError where it cannot be read, or is of something else."""
+        """run.json, keys of older versions under their present names. Raises InputError where it cannot be read or is
+        something else."""
         record = read_mapping(file := self.path / "run.json")
         if not isinstance(record.get("config"), dict):
             raise InputError(f"{file}: not the record of a run (no configuration in it)")
-        return record
+        return record | {"config": with_new_keys(record["config"])}
 
     def labels(self) -> LabelSpace:
         file = self.dataset / "labels.json"

@@ -5,6 +5,10 @@
 
 The label maps hold class indices, as those in RUN/dataset/layouts do: copy one, edit it. Ids of a dataset's own need
 --labels, see data/label_file.py. Writes FOLDER/METHOD/LAYOUT.png, or LAYOUT_1.png ... LAYOUT_k.png for k images.
+
+The same command on the same machine gives the same pixels. Another processor, number of threads or number of layouts
+in a batch rounds differently: pixels then differ by one level of 255 at most (methods that draw noise draw it for a
+batch as a whole).
 """
 
 import argparse

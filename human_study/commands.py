@@ -112,7 +112,7 @@ def study_choices(run: RunDirectory, args: Namespace) -> dict:
     study = config.get("study", {})
     return {"protocol": load_protocol(protocol_name(run, args), args.settings),
             "methods": args.methods.split(",") if args.methods else None,
-            "reference": args.reference or study.get("reference", "crn"),
+            "reference": args.reference or study.get("baseline", "crn"),
             "anchor": args.anchor or study.get("anchor"),
             "seed": config.get("seed", 0) if args.seed is None else args.seed}
 

@@ -134,7 +134,7 @@ class ScoreConfig(Section):
 
 class StudyConfig(Section):
     protocol: str = "crn2017-unlimited"
-    reference: str = "crn"  # the method every other is compared with
+    baseline: str = "crn"  # the method that every other one is compared with
     anchor: str | None = None  # method of the sentinels; None: what the protocol says
 
 

@@ -5,11 +5,12 @@ import numpy as np
 from data import rendered
 from data.check.balance import check_balance, count_classes
 from data.errors import InputError
-from data.files import atomic_path, fingerprint, read_made, write_json, write_png
+from data.files import atomic_path, fingerprint, write_json, write_png
+from data.made import is_made, read_record, report_changes, write_record
 from data.pairs import PairDataset, pairs_key
 from data.views import Cached
 from evaluation.cache.images import pixel_hash
-from evaluation.leaks import THUMBNAIL, thumbnail, training_photographs
+from evaluation.leaks import THUMBNAIL, thumbnail
 from evaluation.run_directory import RunDirectory
 from presets.schema import DataConfig
 
@@ -23,29 +24,17 @@ def _pairs(train: PairDataset, val: PairDataset) -> str:
 
 
 def is_written(run: RunDirectory, config: DataConfig, train: PairDataset, val: PairDataset) -> bool:
-    """Whether the run has its validation pairs as files, none of them lost. Raises InputError when they are those of
-    other data."""
-    written = read_made(run.dataset_marker)
-    if written.get("fingerprint") != dataset_key(config):
+    """Whether the run has its validation pairs as files, none of them lost or changed. Raises InputError when they are
+    those of other data."""
+    record = read_record(run.dataset_marker)
+    if record is None or record.inputs != dataset_key(config):
         return False
-    if written["pairs"] != _pairs(train, val):
+    if record.facts.get("pairs") != _pairs(train, val):
         raise InputError(f"{run.dataset}: made of other pairs than {config.path or config.dataset} has; give another "
                          "--out, or the data that this run was begun with")
-    return _is_readable(run) and all(
-        file.exists() for name in map(val.name, range(len(val)))
-        for file in (run.photo_file(name), run.dataset / "layouts" / f"{name}.png"))
-
-
-def _is_readable(run: RunDirectory) -> bool:
-    """Whether what stands beside the pictures can be read. What is damaged is said, once: the dataset is no longer
-    complete."""
-    try:
-        run.labels(), run.modes()
-        return training_photographs(run)[1] is not None
-    except InputError as error:
-        print(f"  {error}; the dataset is written again", flush=True)
-        run.dataset_marker.unlink(missing_ok=True)
-        return False
+    names = [val.name(index) for index in range(len(val))]
+    files = [file for name in names for file in (run.photo_file(name), run.dataset / "layouts" / f"{name}.png")]
+    return is_made(run.dataset_marker, record.inputs, files)
 
 
 def _write_training_photographs(run: RunDirectory, train: PairDataset) -> np.ndarray:
@@ -69,25 +58,30 @@ def write_dataset(run: RunDirectory, config: DataConfig, train: PairDataset, val
 
     Returns doubts about the layouts, one line each. Raises InputError where a split is void or one class as a whole.
     """
+    report_changes(run.dataset_marker)
     for split in (val, train):
         if isinstance(split, Cached):
             split.fill()
     write_json(run.dataset / "labels.json", val.labels.to_json())
+    files = [run.dataset / "labels.json", run.train_file, run.train_thumbnails]
     modes, counts = {}, np.zeros(len(val.labels), np.int64)
     for index in range(len(val)):
         pair = val[index]
-        write_png(run.photo_file(pair.name), pair.photo.transpose(1, 2, 0).copy())
-        write_png(run.dataset / "layouts" / f"{pair.name}.png", pair.layout)
-        counts += count_classes(pair.layout, val.labels)
+        pictures = {"photos": pair.photo.transpose(1, 2, 0).copy(), "layouts": pair.layout}
         if pair.instances is not None:
-            write_png(run.dataset / "instances" / f"{pair.name}.png", pair.instances)
+            pictures["instances"] = pair.instances
+        for part, pixels in pictures.items():
+            write_png(run.dataset / part / f"{pair.name}.png", pixels)
+            files.append(run.dataset / part / f"{pair.name}.png")
+        counts += count_classes(pair.layout, val.labels)
         if pair.modes:
             modes[pair.name] = pair.modes
     if modes:
         write_json(run.dataset / "modes.json", modes)
+        files.append(run.dataset / "modes.json")
     doubts = check_balance(counts, val.labels, "val")
     doubts += check_balance(_write_training_photographs(run, train), train.labels, "train")
     renderer = rendered(config.dataset)
-    write_json(run.dataset_marker, {"fingerprint": dataset_key(config), "pairs": _pairs(train, val), "val": len(val),
-                                    "train": len(train), "version": renderer.version if renderer else None})
+    write_record(run.dataset_marker, dataset_key(config), files, pairs=_pairs(train, val), val=len(val),
+                 train=len(train), version=renderer.version if renderer else None)
     return doubts

@@ -16,7 +16,8 @@ import torch
 from baselines.methods import METHODS, OBJECTIVES, check_preset_options, method_spec
 from data import rendered
 from data.errors import InputError, nearest
-from data.files import fingerprint, list_folder, read_json, read_made, sha256, write_json
+from data.files import fingerprint, list_folder, read_json, sha256
+from data.made import is_made, write_record
 from data.processes import available_cores, limit_cores
 from evaluation.cache.images import add_images, check_images, sizes_in
 from evaluation.metrics.context import Context, versions
@@ -136,11 +137,11 @@ class Job:
         if len(methods) < 2:
             say("no study: it compares at least two methods")
             return
-        reference = self.reference()
-        inputs = fingerprint(config.model_dump(), reference, self.preset.seed, methods, self._images_key(methods))
+        baseline = self.baseline()
+        inputs = fingerprint(config.model_dump(), baseline, self.preset.seed, methods, self._images_key(methods))
         if self._changed("study", inputs):
             try:
-                write_batch(self.run, config.protocol, None, reference, config.anchor, self.preset.seed)
+                write_batch(self.run, config.protocol, None, baseline, config.anchor, self.preset.seed)
             except StudyInUse as in_use:
                 say(f"the study stays as it is: {in_use}")
                 return
@@ -162,13 +163,13 @@ class Job:
         """Raises InputError when the data cannot be opened, or are not those that the run was begun with."""
         return is_written(self.run, self.preset.data, self.suite.train, self.suite.val)
 
-    def reference(self) -> str:
+    def baseline(self) -> str:
         """The method that the others are compared with: the preset's, or where the run lacks it the first."""
         methods = [method.name for method in self.run.methods()]
-        wanted = self.preset.study.reference
+        wanted = self.preset.study.baseline
         if wanted in methods or not methods:
             return wanted
-        say(f"'{wanted}' is not in this run: the others are compared with '{methods[0]}' (--reference NAME)")
+        say(f"'{wanted}' is not in this run: the others are compared with '{methods[0]}' (--baseline NAME)")
         return methods[0]
 
     def _context(self) -> Context:
@@ -182,7 +183,7 @@ class Job:
         else:
             judge = build_judge(config.judge, self.run.labels(), self.suite.device)
         return Context(judge=judge, device=self.suite.device, bootstrap=config.bootstrap, seed=self.preset.seed,
-                       options=config, reference=self.reference(), train_photos=self.suite.train_photos)
+                       options=config, reference=self.baseline(), train_photos=self.suite.train_photos)
 
     def _images_key(self, methods: list[str]) -> list:
         """What identifies the pictures of these methods: of what made them, or their bytes where others made them."""
@@ -198,15 +199,10 @@ class Job:
 
     def _changed(self, stage: str, inputs: str) -> bool:
         """Whether a stage has not been done with these inputs, or a file that it made is gone or has changed."""
-        done = read_made(self.run.path / "stages" / f"{stage}.json")
-        if done.get("inputs") != inputs or not isinstance(done.get("files"), dict):
-            return True
-        return any(not (self.run.path / file).exists() or sha256(self.run.path / file) != digest
-                   for file, digest in done["files"].items())
+        return not is_made(self.run.path / "stages" / f"{stage}.json", inputs, folder=self.run.path)
 
     def _done(self, stage: str, inputs: str, files: Sequence[Path]) -> None:
-        made = {str(file.relative_to(self.run.path)): sha256(file) for file in files}
-        write_json(self.run.path / "stages" / f"{stage}.json", {"inputs": inputs, "files": made})
+        write_record(self.run.path / "stages" / f"{stage}.json", inputs, files, self.run.path)
 
 
 IMAGES = "images"  # the preset of pictures made elsewhere, for photographs and layouts in a folder
@@ -275,9 +271,9 @@ def make_preset(args: Namespace) -> Preset:
     settings += [f"seed={args.seed}"] if args.seed is not None else []
     settings += [f"device={args.device}"] if args.device else []
     settings += [f"methods=[{args.methods}]"] if args.methods else []
-    settings += [f"study.reference={json.dumps(args.reference)}"] if args.reference else []
+    settings += [f"study.baseline={json.dumps(args.baseline)}"] if args.baseline else []
     args.preset = args.preset or chosen_preset(args)
-    first = [f"study.reference={json.dumps(args.images[0].partition('=')[0])}"] if args.images else []
+    first = [f"study.baseline={json.dumps(args.images[0].partition('=')[0])}"] if args.images else []
     defaults = first if args.preset == IMAGES else []
     preset = load_preset(args.preset, settings, defaults)
     if preset.score.protocol:

@@ -1,11 +1,13 @@
 """Every method's images of the validation layouts, from its checkpoint alone."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
-from data.files import fingerprint, read_json, read_made, sha256, write_json, write_png
+from data.files import fingerprint, read_json, sha256, write_png
+from data.made import is_made, read_record, report_changes, write_record
 from evaluation.cache.images import variants_of
 from evaluation.metrics.cost import measure, write_cost
 from evaluation.run_directory import RunDirectory
@@ -25,12 +27,16 @@ def synthesis_key(run: RunDirectory, method: str, seed: int) -> str:
 
 
 def is_synthesized(run: RunDirectory, method: str, seed: int) -> bool:
-    """Whether every image is there and was made from this checkpoint and these layouts."""
-    made = read_made(run.method_folder(method) / MARKER)
-    if not made or made.get("fingerprint") != synthesis_key(run, method, seed):
-        return False
-    return all(file.exists() for name in run.layouts()
-               for file in [run.image_file(method, name), *variants_of(run, method, made["images_per_layout"], name)])
+    """Whether every image was made from this checkpoint and these layouts, and none is missing or changed."""
+    record = read_record(file := run.method_folder(method) / MARKER)
+    return record is not None and is_made(file, synthesis_key(run, method, seed),
+                                          _pictures(run, method, record.facts.get("images_per_layout", 1)))
+
+
+def _pictures(run: RunDirectory, method: str, k: int) -> list[Path]:
+    """Files of all images of a method: images/, and variants/ where there are several of each layout."""
+    return list(dict.fromkeys(file for name in run.layouts() for file in (
+        run.image_file(method, name), *variants_of(run, method, k, name))))
 
 
 def batch_size(height: int, width: int) -> int:
@@ -44,6 +50,8 @@ def synthesize(run: RunDirectory, method: str, seed: int, device: str = "cpu", g
     processes of a group share the batches.
     """
     group = group or Group()
+    if group.leads:
+        report_changes(run.method_folder(method) / MARKER)
     generator, described = load_generator(run.method_folder(method))
     generator = generator.to(device, memory_format=torch.channels_last)
     names = run.layouts()
@@ -57,8 +65,9 @@ def synthesize(run: RunDirectory, method: str, seed: int, device: str = "cpu", g
     if group.leads:
         layout = one_hot(_layouts(run, names[:1]).to(device), described["classes"])
         write_cost(run, method, measure(generator, layout))
-        write_json(run.method_folder(method) / MARKER, {"fingerprint": synthesis_key(run, method, seed),
-                                                        "images_per_layout": described["images"]})
+        k = described["images"]
+        write_record(run.method_folder(method) / MARKER, synthesis_key(run, method, seed), _pictures(run, method, k),
+                     images_per_layout=k)
     group.barrier()  # whoever looks for the marker next finds it
 
 

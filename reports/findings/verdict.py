@@ -194,7 +194,7 @@ def _times(passes: float) -> str:
 
 def title(record: Mapping, methods: Sequence[Method], dataset: str) -> str:
     """What was compared. The study's reference method is named first."""
-    reference = record["config"].get("study", {}).get("reference")
+    reference = record["config"].get("study", {}).get("baseline")
     names = [m.title for m in sorted(methods, key=lambda m: m.name != reference)]
     if not names:
         return f"No method yet on {dataset}"

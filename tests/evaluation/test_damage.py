@@ -6,12 +6,11 @@ import numpy as np
 import pytest
 
 from data.errors import InputError
-from data.files import read_made, write_json
+from data.made import changed_files, holds, is_made, read_record, write_record
 from data.street import Street
 from evaluation.cache.measurements import Measurements
 from evaluation.leaks import check_photographs
 from evaluation.pipeline.dataset import is_written, write_dataset
-from evaluation.pipeline.job import Job
 from evaluation.run_directory import Score
 from presets.schema import DataConfig
 from training import checkpoint
@@ -46,24 +45,41 @@ def test_a_damaged_measurement_is_made_again(tiny_run, capsys, way):
 
 
 @ways
-def test_a_damaged_marker_is_as_good_as_none(tmp_path, capsys, way):
-    assert read_made(file := tmp_path / "marker.json") == {}
-    write_json(file, {"inputs": "1"})
-    assert read_made(file) == {"inputs": "1"} and capsys.readouterr().out == ""
+def test_a_damaged_record_is_as_good_as_none(tmp_path, capsys, way):
+    (made := tmp_path / "picture.png").write_bytes(b"pixels")
+    assert read_record(file := tmp_path / "record.json") is None and not is_made(file, "1", [made])
+    write_record(file, "1", [made], pairs=3)
+    assert is_made(file, "1", [made]) and not is_made(file, "2", [made]) and read_record(file).facts == {"pairs": 3}
     damage(file, way)
-    assert read_made(file) == {} and capsys.readouterr().out == f"  {file}: damaged, is made again\n"
-    assert not file.exists()
+    assert read_record(file) is None and not file.exists()
+    said = capsys.readouterr().out
+    assert said.startswith(f"  {file}: damaged (") and said.endswith("); it is made again\n") and said.count("\n") == 1
 
 
 @ways
-def test_a_stage_looks_at_what_it_made(tiny_run, way):
-    job = object.__new__(Job)
-    job.run = tiny_run
-    write_json(file := tiny_run.path / "scores" / "cost" / "crn.json", {"value": 1})
-    job._done("score", "inputs", [file])
-    assert not job._changed("score", "inputs") and job._changed("score", "other inputs")
-    damage(file, way)
-    assert job._changed("score", "inputs")
+def test_files_on_record_that_were_changed_or_deleted(tmp_path, way):
+    for name in "ab":
+        (tmp_path / name).write_bytes(bytes(100))
+    write_record(file := tmp_path / "record.json", "1", [tmp_path / "a"])
+    assert is_made(file, "1", [tmp_path / "a", tmp_path / "b"]) and not is_made(file, "1", [tmp_path / "c"])
+    damage(tmp_path / "b", way)
+    assert is_made(file, "1") and changed_files(read_record(file), tmp_path) == []
+    damage(tmp_path / "a", way)
+    assert not is_made(file, "1") and changed_files(read_record(file), tmp_path) == [tmp_path / "a"]
+
+
+def test_a_single_file_that_holds_the_fingerprint_of_its_inputs(tmp_path, capsys):
+    def read(file):
+        if not file.read_text():
+            raise InputError(f"{file}: nothing in it")
+        return file.read_text()
+    file = tmp_path / "single"
+    assert not holds(file, "1", read)
+    file.write_text("1")
+    assert holds(file, "1", read) and not holds(file, "2", read)
+    file.write_text("")
+    assert not holds(file, "1", read) and not file.exists()
+    assert capsys.readouterr().out == f"  {file}: damaged (nothing in it); it is made again\n"
 
 
 @pytest.fixture(scope="module")
@@ -73,16 +89,17 @@ def splits():
 
 
 @ways
-@pytest.mark.parametrize("name", ["train_thumbnails.npy", "train.json", "modes.json", "labels.json", "complete.json"])
+@pytest.mark.parametrize("name", ["train_thumbnails.npy", "train.json", "modes.json", "labels.json", "complete.json",
+                                  "photos/00000.png"])
 def test_a_damaged_dataset_is_written_again(tiny_run, splits, capsys, name, way):
     write_dataset(tiny_run, *splits)
     assert is_written(tiny_run, *splits)
     before = (file := tiny_run.dataset / name).read_bytes()
     damage(file, way)
-    assert not is_written(tiny_run, *splits) and not is_written(tiny_run, *splits)
-    said = capsys.readouterr().out
-    assert said.startswith(f"  {file}: ") and said.count("\n") == 1
+    assert not is_written(tiny_run, *splits)
     write_dataset(tiny_run, *splits)
+    said = capsys.readouterr().out
+    assert file.name in said and said.count("\n") == 1
     assert is_written(tiny_run, *splits) and file.read_bytes() == before
 
 

@@ -255,7 +255,7 @@ def test_run_json_holds_configuration_and_versions(smoke):
 def test_every_preset_is_valid_and_its_methods_can_be_built(name):
     preset = make_preset(parser().parse_args(["--all", "--preset", name, "--set", "seed=1", "training.batch=1"]))
     assert (preset.seed, preset.training.batch) == (1, 1)
-    assert preset.study.reference in preset.methods or not preset.methods  # of given pictures the first one is it
+    assert preset.study.baseline in preset.methods or not preset.methods  # of given pictures the first one is it
     for method in preset.methods:
         spec = method_spec(method, preset)
         with torch.device("meta"):

@@ -70,8 +70,8 @@ def test_ids_of_their_own(run, tmp_path):
     write_png(tmp_path / "raw" / f"{first}.png", run.layout(first) + np.uint8(100))
     assert main(["--run", str(run.path), "--layouts", str(tmp_path / "raw"), "--out", str(tmp_path / "out"),
                  "--methods", "image_space", "--labels", str(tmp_path / "labels.yaml")]) == 0
-    image = read_image(tmp_path / f"out/image_space/{first}.png")
-    assert (image == read_image(run.image_file("image_space", first))).all()
+    alone = read_image(tmp_path / f"out/image_space/{first}.png").astype(int)  # the run's own was one of a batch
+    assert np.abs(alone - read_image(run.image_file("image_space", first))).max() <= 1
 
 
 def test_every_unfit_label_map_is_named_before_anything_is_written(run, tmp_path, capsys):

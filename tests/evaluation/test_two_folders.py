@@ -43,7 +43,7 @@ def test_two_folders_give_tables_a_study_and_a_report(folders, tmp_path, capsys)
     spec = read_json(run.study / "crn2017-unlimited" / "secret" / "spec.json")
     assert "sharp" in str(spec) and "blurred" in str(spec)
     assert (run.report / "index.html").exists() and not (run.path / "judges").exists()
-    assert call(folders, tmp_path / "run", "--reference", "blurred") == 0
+    assert call(folders, tmp_path / "run", "--baseline", "blurred") == 0
     assert [score.method for score in run.scores("differences")] == ["sharp"]
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from data.configuration import with_new_keys
 from data.errors import InputError
 from presets.schema import load_preset
 
@@ -14,6 +15,7 @@ from presets.schema import load_preset
     ("training.betas=[0.9, 1.0]", "key 'training.betas.1': Input should be less than 1, got 1.0"),
     ("overrides.gan.betas=[-0.5, 0.9]", "key 'overrides.gan.betas.0': Input should be greater than or equal to 0"),
     ("training.trainable=2", "key 'training.trainable': the other modules would stay random: needs"),
+    ("study.reference=crn", "key 'study.reference' is now called 'study.baseline'"),
     ("perceptual.path=vgg.mat", "perceptual.path needs perceptual.source=torchvision|matconvnet|safetensors")])
 def test_what_is_refused_names_the_key(setting, message):
     with pytest.raises(InputError) as error:
@@ -74,3 +76,9 @@ def test_a_setting_stands_once(settings, message):
 def test_settings_beside_each_other_and_over_the_defaults_of_a_command():
     preset = load_preset("street", ["data.val=5", "data.train=7", "seed=3"], ["seed=1", "data.val=1", "data.seed=2"])
     assert (preset.data.val, preset.data.train, preset.data.seed, preset.seed) == (5, 7, 2, 3)
+
+
+def test_values_of_an_older_preset_under_their_present_keys():
+    older = {"study": {"reference": "unet", "anchor": None}, "seed": 3}
+    assert with_new_keys(older) == {"study": {"baseline": "unet", "anchor": None}, "seed": 3}
+    assert older["study"]["reference"] == "unet" and with_new_keys({"study": None}) == {"study": None}

@@ -83,7 +83,7 @@ def test_diversity_is_told_beside_independent_draws():
 
 
 def test_images_from_elsewhere_are_no_demonstration():
-    record = {"config": {"data": {"dataset": "camvid", "size": [64, 128]}, "study": {"reference": "crn"}}}
+    record = {"config": {"data": {"dataset": "camvid", "size": [64, 128]}, "study": {"baseline": "crn"}}}
     foreign = Method("theirs", "Theirs", kind="images")
     text = verdict.budget(record, [foreign], 100, 0, None)
     assert "made elsewhere" in text and "demonstration" not in text and "100 layouts" in text
