@@ -18,6 +18,8 @@ from typing import TypeVar
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
 SPAWN = multiprocessing.get_context("spawn")  # a forked torch may hang in its parent's locks
+# Besides Ctrl-C: the system shuts down or a job is cancelled, the terminal is gone, SLURM warns of the time limit.
+STOP_SIGNALS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGUSR1") if hasattr(signal, name)]
 CHUNK = 16  # items that travel together
 MOST_PROCESSES = 16  # of one map: more gain little, and each holds 60 MB of its own
 CGROUP_LIST, CGROUP_ROOT = Path("/proc/self/cgroup"), Path("/sys/fs/cgroup")
@@ -67,6 +69,13 @@ def _quota(folder: Path, version: int) -> float | None:
         return int(quota) / int(period) if int(quota) > 0 else None
     except (OSError, ValueError, ZeroDivisionError):  # no such file; "max", no quota
         return None
+
+
+def stop_like_ctrl_c() -> None:
+    """Let STOP_SIGNALS interrupt this process as Ctrl-C does, but for those that it ignores (nohup: SIGHUP)."""
+    for number in STOP_SIGNALS:
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
 
 
 @contextmanager

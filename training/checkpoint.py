@@ -3,6 +3,7 @@
 import errno
 import os
 import random
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,11 @@ from data.errors import InputError
 from data.files import atomic_path
 
 KEYS = {"description", "fingerprint", "step", "steps", "generator"}  # in every checkpoint
-WRITER = "inline_container"  # in every error of torch's writer, which says nothing of the disk that it found full
+WRITER = "inline_container"  # in every error of torch's writer, which does not mention that the disk is full
 
 
 def save(path: Path, content: dict[str, Any]) -> None:
-    """Raises OSError naming the file where the disk is full."""
+    """Raises OSError naming the file if the disk is full."""
     try:
         with atomic_path(path, durable=True) as temporary:
             torch.save(content, temporary)
@@ -28,22 +29,41 @@ def save(path: Path, content: dict[str, Any]) -> None:
 
 
 def load(path: Path, mapped: bool = False) -> dict[str, Any]:
-    """Tensors and plain values only, on the CPU. Raises InputError for a file that is missing or no checkpoint.
+    """Tensors and plain values only, on the CPU.
 
-    mapped: tensors stay in the file until they are used.
+    mapped: tensors stay in the file until they are used, and are not checked: for the plain values.
+    Raises InputError for a file that is missing, no checkpoint or damaged, and for weights that are not finite.
     """
     try:
+        _check_sums(path, tensors=not mapped)
         saved = torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
     except FileNotFoundError:
         raise InputError(f"{path}: no such checkpoint") from None
     except (PermissionError, IsADirectoryError):
         raise
-    except Exception:  # of half a file torch raises nearly anything, by where it ends
+    except Exception:  # torch raises nearly anything for half a file, depending on where it ends
         raise InputError(f"{path}: not a readable checkpoint ({Path(path).stat().st_size:,} bytes); damaged or copied "
                          "in part: copy it again, or delete it to train again") from None
     if not isinstance(saved, dict) or not saved.keys() >= KEYS:
         raise InputError(f"{path}: not a checkpoint of this suite")
+    if not mapped:
+        for name, weight in saved["generator"].items():
+            if not weight.isfinite().all():
+                raise InputError(f"{path}: weight '{name}' is not finite; delete the file to train again")
     return saved
+
+
+def _check_sums(path: Path, tensors: bool) -> None:
+    """Hold a checkpoint, which is a ZIP archive, against the checksums in it: torch does not.
+
+    Raises zipfile.BadZipFile. tensors: of the weights too, which reads the whole file.
+    """
+    with zipfile.ZipFile(path) as archive:
+        for member in archive.infolist():
+            if tensors or "/data/" not in member.filename:
+                with archive.open(member) as content:
+                    while content.read(1 << 20):  # raises at the end
+                        pass
 
 
 def rng_state(device: torch.device) -> dict[str, Any]:

@@ -125,10 +125,10 @@ def first_to_speak() -> bool:
 
 @contextmanager
 def one_voice() -> Iterator[None]:
-    """Let one process report an InputError; the others that fail with it end without a word."""
+    """Let one process report an InputError or OSError; the others that fail because of it end without a message."""
     try:
         yield
-    except InputError:
+    except (InputError, OSError):
         if group_size() > 1:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # by which torchrun ends the others: the message comes first
         if first_to_speak():

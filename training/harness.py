@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -17,6 +17,7 @@ from torch.optim.swa_utils import AveragedModel
 from data.errors import InputError
 from data.files import remove_parts, write_png
 from data.pairs import PairDataset
+from data.processes import STOP_SIGNALS
 from models.layers import one_hot
 from models.objectives import Objective
 from presets.schema import TrainingConfig
@@ -38,7 +39,7 @@ class Trainable(Protocol):
 
 
 class Interrupted(Exception):
-    """Training was stopped by a signal; its state is saved."""
+    """Training was stopped by a signal, and its state is saved: the message names step and file."""
 
 
 @dataclass
@@ -136,9 +137,9 @@ def fit(task: Task, method: Trainable, dataset: PairDataset, fabric: Fabric, gro
 
     method: built from the seed by the caller. group: of the processes that `fabric` spans, None where there is one.
     watch: told in the first process where training stands.
-    Raises Interrupted after Ctrl-C or SIGTERM (state saved) and InputError when a loss or a weight is not finite, the
-    GPU's memory is too small, or a process is lost (of the group, or one that loads data); the last good checkpoint
-    stays.
+    Raises Interrupted after Ctrl-C or one of STOP_SIGNALS once the state is saved, OSError if it cannot be saved, and
+    InputError when a loss or a weight is not finite, the GPU's memory is too small, or a process is lost (of the group,
+    or one that loads data); the last good checkpoint stays.
     """
     group = group or Group()
     _check_batch(task.config, group)
@@ -193,12 +194,18 @@ def _train(task: Task, method: Trainable, dataset: PairDataset, fabric: Fabric, 
                     _save_checked(task, state, terms, group, fabric)
                     saved_at = time.monotonic()
                 if stopping and state.step < steps:
-                    raise Interrupted
-    finally:
+                    raise Interrupted(f"{task.title}: step {state.step} of {steps} is saved in "
+                                      f"{task.folder / CHECKPOINT}")
         if log:
             log.close()
-            if watch:
-                watch(Position(task.title, state.step, steps))
+    except BaseException:
+        if log:
+            with suppress(OSError):  # a full disk, which has ended the training already
+                log.close()
+        raise
+    finally:
+        if log and watch:
+            watch(Position(task.title, state.step, steps))
 
 
 def _check_batch(config: TrainingConfig, group: Group) -> None:
@@ -329,16 +336,18 @@ def to_uint8(images: Tensor) -> Tensor:
 
 @contextmanager
 def stop_signal() -> Iterator[threading.Event]:
-    """An event that Ctrl-C and SIGTERM set, so that training stops between two steps; a second Ctrl-C stops at once."""
+    """An event that Ctrl-C and STOP_SIGNALS set, so that training stops between two steps; a second Ctrl-C stops at
+    once."""
     event = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield event
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, *STOP_SIGNALS)
+              if signal.getsignal(number) is not signal.SIG_IGN}  # nohup ignores SIGHUP
 
     def on_signal(number, frame):
         event.set()
-        if number == signal.SIGINT:  # not SIGTERM: torchrun sends it more than once
+        if number == signal.SIGINT:  # not the others: torchrun sends SIGTERM more than once
             signal.signal(number, before[number] or signal.SIG_DFL)
 
     for number in before:

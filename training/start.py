@@ -18,9 +18,9 @@ def source_file(start_from: str, method: str, checkpoint_name: str) -> Path:
     return path / "methods" / method / checkpoint_name if path.is_dir() else path
 
 
-def read_source(file: Path) -> dict[str, Any]:
-    """The checkpoint of a finished network, its weights mapped, not read. Raises InputError where it is not one."""
-    saved = checkpoint.load(file, mapped=True)
+def read_source(file: Path, mapped: bool = True) -> dict[str, Any]:
+    """The checkpoint of a finished network, see checkpoint.load. Raises InputError if it is another file."""
+    saved = checkpoint.load(file, mapped)
     if "generator" not in saved or "labels" not in saved.get("description", {}):
         raise InputError(f"{file}: not the checkpoint of a method, so training cannot start from it")
     if saved["step"] < saved["steps"]:

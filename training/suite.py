@@ -283,7 +283,7 @@ class Suite:
     def _begin(self, spec: MethodSpec, method: Method, config: TrainingConfig) -> None:
         """What precedes the first step: weights of a coarser network, which modules learn."""
         if source := self._source(spec, config):
-            take_over(method.generator, self.val.labels.to_json(), read_source(source), source)
+            take_over(method.generator, self.val.labels.to_json(), read_source(source, mapped=False), source)
         freeze_all_but_last(method.generator, config.trainable, spec.title)
         if config.cache_photo_features_gb:
             for module in method.objective.modules():

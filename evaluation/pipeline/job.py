@@ -2,7 +2,6 @@
 
 import json
 import shlex
-import signal
 import sys
 import time
 from argparse import Namespace
@@ -18,7 +17,7 @@ from data import rendered
 from data.errors import InputError, nearest
 from data.files import fingerprint, list_folder, read_json, sha256
 from data.made import is_made, write_record
-from data.processes import available_cores, limit_cores
+from data.processes import available_cores, limit_cores, stop_like_ctrl_c
 from evaluation.cache.images import add_images, check_images, sizes_in
 from evaluation.metrics.context import Context, versions
 from evaluation.networks.judge import load_judge
@@ -329,7 +328,7 @@ def run(args: Namespace, command: str) -> int:
         out = Path(args.out or Path("runs") / Path(args.preset).stem)
         limit_cores(args.jobs)
         torch.set_num_threads(whole_number("OMP_NUM_THREADS", available_cores(), least=1))
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped like by Ctrl-C: what is running is saved
+        stop_like_ctrl_c()
         job = Job(preset, out, images, args.executor, args.jobs, {"train", "synthesize"} <= set(stages))
         with sole_use(out) if is_first_process() else nullcontext():
             if job.has_dataset():  # a folder is claimed only for data that can be opened, and not for two

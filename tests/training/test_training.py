@@ -1,8 +1,15 @@
 """The harness: budgets, order of the data, stopping and going on, logs, refusals."""
 
 import csv
+import errno
 import os
 import signal
+import struct
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,6 +29,7 @@ from training.batches import ShuffledBatches
 from training.fabric import forked_devices
 from training.group import Group
 from training.harness import CHECKPOINT, Interrupted, is_complete, steps_of, to_uint8
+from training.logs import TrainingLog
 from training.suite import Suite, load_generator
 
 LABELS = LabelSpace(["road", "car", "sky", "void"], [(1, 1, 1), (2, 2, 2), (3, 3, 3), (0, 0, 0)])
@@ -82,8 +90,11 @@ def weights(folder, name) -> dict[str, torch.Tensor]:
 
 
 def logged(folder, name) -> list[list[str]]:
-    with open(folder / "methods" / name / "log.csv") as file:
-        rows = list(csv.reader(file))
+    """Rows of the log, but for the seconds; empty without one."""
+    file = folder / "methods" / name / "log.csv"
+    rows = list(csv.reader(file.read_text(encoding="utf-8").splitlines())) if file.exists() else []
+    if not rows:
+        return rows
     seconds = rows[0].index("seconds")
     return [row[:seconds] + row[seconds + 1:] for row in rows]
 
@@ -147,6 +158,43 @@ def test_a_signal_saves_the_state_between_two_steps(tmp_path):
     assert suite(tmp_path).train_method("image_space")["images_seen"] == 24
 
 
+@pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="Windows has no such signals")
+def test_a_lost_terminal_and_a_warning_of_the_time_limit_save_the_state(tmp_path):
+    """A real process, which goes on with the training after the first signal."""
+    script = ("import sys; sys.path.insert(0, sys.argv[1]); import test_training as t\n"
+              "for _ in range(2):\n"
+              "    try: t.suite(sys.argv[2], images_seen=10**6, checkpoint_seconds=1e9).train_method('image_space')\n"
+              "    except t.Interrupted as stopped: print(stopped, flush=True)\n")
+    process = subprocess.Popen([sys.executable, "-c", script, str(Path(__file__).parent), str(tmp_path)], text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    file, last = tmp_path / "methods" / "image_space" / CHECKPOINT, 0
+    for number in (signal.SIGHUP, signal.SIGUSR1):
+        deadline = time.monotonic() + 60
+        while len(logged(tmp_path, "image_space")) < 10 + last // 2 and process.poll() is None:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        process.send_signal(number)
+        line = process.stdout.readline()
+        assert (saved := checkpoint.load(file)["step"]) > last, process.communicate()
+        assert line == f"Image-space loss: step {saved} of 500000 is saved in {file}\n"
+        last = saved
+    assert process.wait(10) == 0
+
+
+def test_a_full_disk_while_stopping_is_not_reported_as_saved(tmp_path, monkeypatch):
+    stopped = suite(tmp_path, checkpoint_seconds=1000.0)
+    stopped.loss_networks("image_space")
+    stopped.train.signal_at = stopped.train.read + 7
+
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    monkeypatch.setattr(torch, "save", full)
+    monkeypatch.setattr(TrainingLog, "close", full)
+    with pytest.raises(OSError) as error:
+        stopped.train_method("image_space")
+    assert error.value.filename == str(tmp_path / "methods" / "image_space" / CHECKPOINT)
+
+
 def test_finished_training_is_not_repeated(tmp_path):
     first = suite(tmp_path)
     first.train_method("image_space")
@@ -180,9 +228,11 @@ def test_other_settings_are_refused(tmp_path):
         suite(tmp_path, lr=0.5).train_method("image_space")
 
 
-def test_other_checkpoint_settings_are_not(tmp_path):
+def test_settings_that_do_not_shape_the_result_may_change(tmp_path):
     suite(tmp_path).train_method("image_space")
-    suite(tmp_path, checkpoint_seconds=7.0, log_every=3).train_method("image_space")
+    before = (tmp_path / "methods" / "image_space" / CHECKPOINT).read_bytes()
+    suite(tmp_path, Noise(kill_at=1), checkpoint_seconds=7.0, log_every=3).train_method("image_space")
+    assert (tmp_path / "methods" / "image_space" / CHECKPOINT).read_bytes() == before
 
 
 def test_a_loss_that_is_not_finite_stops_training(tmp_path):
@@ -333,7 +383,7 @@ def test_what_a_process_left_that_was_killed_while_saving_goes(tmp_path):
 def test_a_full_disk_is_an_error_of_the_system_and_keeps_the_last_checkpoint(tmp_path, monkeypatch, capsys):
     """torch's own writer raises this on a full disk."""
     file = tmp_path / CHECKPOINT
-    checkpoint.save(file, content := dict.fromkeys(checkpoint.KEYS, 1))
+    checkpoint.save(file, content := dict.fromkeys(checkpoint.KEYS, 1) | {"generator": {}})
 
     def full(content, path):
         path.write_bytes(b"half")
@@ -355,6 +405,26 @@ def test_a_checkpoint_of_which_a_part_was_copied_is_one_line(tmp_path, share, ma
     with pytest.raises(InputError, match=f"{file}: not a readable checkpoint .*copied in part") as error:
         checkpoint.load(file, mapped)
     assert "\n" not in str(error.value)
+
+
+def test_a_checkpoint_of_right_length_and_wrong_weights_is_refused(tmp_path):
+    content = dict.fromkeys(checkpoint.KEYS, 1) | {"generator": {"weight": torch.ones(1000)}}
+    checkpoint.save(file := tmp_path / CHECKPOINT, content)
+    largest = max((i for i in zipfile.ZipFile(file).infolist()), key=lambda i: i.file_size)
+    whole = bytearray(file.read_bytes())
+    name, extra = struct.unpack("<HH", whole[largest.header_offset + 26 : largest.header_offset + 30])
+    whole[largest.header_offset + 30 + name + extra + 403] |= 0x7F  # an exponent of all ones
+    file.write_bytes(whole)
+    assert not torch.load(file)["generator"]["weight"].isfinite().all()  # torch takes it
+    with pytest.raises(InputError, match=f"{file}: not a readable checkpoint .*damaged"):
+        checkpoint.load(file)
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path):
+    content = dict.fromkeys(checkpoint.KEYS, 1) | {"generator": {"weight": torch.tensor([1.0, torch.nan])}}
+    checkpoint.save(file := tmp_path / CHECKPOINT, content)
+    with pytest.raises(InputError, match=f"{file}: weight 'weight' is not finite"):
+        checkpoint.load(file)
 
 
 def test_a_file_of_other_tensors_is_no_checkpoint(tmp_path):
