@@ -13,12 +13,12 @@ import numpy as np
 from scipy import stats
 
 from data.files import sha256
+from evaluation import published
 from evaluation.metrics.context import Work
 from evaluation.metrics.differences import StatisticsOf, all_statistics
 from evaluation.run_directory import Value
 from evaluation.statistics.intervals import LEVEL, UNDEFINED, Statistic, holm, percentile_interval, resample
 from evaluation.statistics.preferences import HumanOrder, Preference, order_of, preference_files, read_preferences
-from evaluation.statistics.published_order import TABLE_1, realism
 
 METRIC = "agreement"
 LEAST_METHODS = 3  # two methods have an order right or wrong by the toss of a coin
@@ -141,8 +141,9 @@ def score(work: Work, sources: Mapping[str, StatisticsOf], inputs_of: Callable[[
 
 def _orders(work: Work) -> list[tuple[HumanOrder, str]]:
     """Each with a hash of what it was made from beside the order itself."""
-    found = [(HumanOrder(table, f"Chen & Koltun, ICCV 2017, Table 1, {table}", realism(table)), "")
-             for table in TABLE_1]
+    paper = published.preferences()
+    found = [(HumanOrder(dataset, f"{paper.source}, Table 1, {dataset}", paper.realism(dataset)), "")
+             for dataset in paper.table_1]
     for name, file in preference_files(work.run, work.context.options.preferences).items():
         order = order_of(name, "the run's own human study, Bradley-Terry strengths (log odds)", read_preferences(file),
                          work.measurements.layouts, work.methods)

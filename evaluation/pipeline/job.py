@@ -18,6 +18,7 @@ from data.errors import InputError, nearest
 from data.files import fingerprint, list_folder, read_json, sha256
 from data.made import is_made, write_record
 from data.processes import available_cores, limit_cores, stop_like_ctrl_c
+from evaluation import protocols
 from evaluation.cache.images import add_images, check_images, sizes_in
 from evaluation.metrics.context import Context, versions
 from evaluation.networks.judge import load_judge
@@ -28,7 +29,6 @@ from evaluation.pipeline.dataset import is_written, write_dataset
 from evaluation.pipeline.executor import make_executor
 from evaluation.pipeline.lock import sole_use
 from evaluation.pipeline.tasks import synthesize_method
-from evaluation.protocols import named_protocol
 from evaluation.run_directory import Method, RunDirectory
 from evaluation.scoring import (
     check_files,
@@ -276,8 +276,8 @@ def make_preset(args: Namespace) -> Preset:
     defaults = first if args.preset == IMAGES else []
     preset = load_preset(args.preset, settings, defaults)
     if preset.score.protocol:
-        wanted = named_protocol(preset.score.protocol, preset.data.dataset)
-        preset = load_preset(args.preset, settings, [*defaults, *wanted.settings()])
+        table = protocols.named_protocol(preset.score.protocol, preset.data.dataset)
+        preset = load_preset(args.preset, settings, [*defaults, *protocols.settings(table.protocol)])
     check_preset_options(preset)
     for name in preset.methods:
         method_spec(name, preset)

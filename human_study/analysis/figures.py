@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from data.files import atomic_path
+from evaluation import published
 from human_study.analysis.preference import Preference
-from human_study.analysis.published import SOURCE
 from human_study.analysis.results import Analysis
 from human_study.analysis.tables import pair_title, paper_value, title
 
@@ -35,7 +35,7 @@ def exposure_figure(analysis: Analysis) -> Figure | None:
     lowest = min(100 * (row.clustered or row.naive or (0, 0))[0] for row in rows)
     axes.set(xlabel="exposure, ms", ylabel="preferred, %", ylim=(40 if lowest > 42 else 0, 101))
     if any(paper_value(row) is not None for row in rows):
-        axes.plot([], [], color="grey", linestyle="--", label=f"{SOURCE}, Cityscapes")
+        axes.plot([], [], color="grey", linestyle="--", label=f"{published.preferences().source}, Cityscapes")
     axes.legend(frameon=False, fontsize=8)
     return _marked(figure, analysis)
 
@@ -71,7 +71,7 @@ def method_figure(analysis: Analysis) -> Figure | None:
     paper = [(100 * paper_value(row), i) for i, row in enumerate(rows) if paper_value(row) is not None]
     if paper:
         axes.plot(*zip(*paper, strict=True), "D", color=COLOURS[1], markerfacecolor="none",
-                  label=f"{SOURCE}, Cityscapes")
+                  label=f"{published.preferences().source}, Cityscapes")
     axes.axvline(50, color="grey", linewidth=0.8, zorder=0)
     same = {row.a for row in rows} == {analysis.reference}
     axes.set_yticks(places, [f"over {title(analysis, row.b)}" if same else pair_title(analysis, row) for row in rows])

@@ -6,8 +6,9 @@ import pandas as pd
 
 from data.errors import InputError
 from data.files import write_json, write_text
+from evaluation import published
 from human_study.analysis import figures, tables
-from human_study.analysis.published import Counts, figure_4_counts
+from human_study.analysis.preference import Counts
 from human_study.analysis.results import Analysis
 from human_study.analysis.write_up import methods_paragraph, report, strengths_of
 from human_study.responses.columns import REAL_OR_FAKE
@@ -62,7 +63,9 @@ def read_counts(file: str) -> list[Counts]:
     """Counts of votes from CSV: columns a, b, exposure_ms (empty: unlimited), wins (votes for a), n. `figure-4` names
     the paper's own. Raises InputError for a missing column or impossible counts."""
     if file == "figure-4":
-        return figure_4_counts()
+        paper = published.preferences()
+        return [Counts(a, b, float(ms), wins, paper.judgments) for (a, b), row in paper.figure_4.items()
+                for ms, wins in row.items()]
     try:
         frame = pd.read_csv(file, encoding="utf-8-sig", dtype={"a": str, "b": str})
         rows = frame.to_dict("records")

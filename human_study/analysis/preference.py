@@ -22,13 +22,23 @@ from human_study.analysis.clustered import (
     clustered_share,
     clustered_test,
 )
-from human_study.analysis.published import Counts
 from human_study.analysis.quality import STRUCTURAL, by_reasons
 from human_study.responses.columns import condition_name
 
 ALPHA = 0.05
 MARGIN = 0.05  # of the equivalence test: 5 percentage points around one half
 FEW = 5  # workers or images up to which an interval is honest but very wide
+
+
+@dataclass(frozen=True)
+class Counts:
+    """Votes for method `a` against method `b`; exposure_ms None means unlimited time."""
+
+    a: str
+    b: str
+    exposure_ms: float | None
+    wins: int
+    n: int
 
 
 @dataclass(frozen=True)

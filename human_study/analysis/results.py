@@ -13,8 +13,7 @@ from human_study.analysis import bradley_terry, effects, preference
 from human_study.analysis.agreement import krippendorff_alpha, split_half
 from human_study.analysis.bradley_terry import Ranking
 from human_study.analysis.clustered import Estimate
-from human_study.analysis.preference import MARGIN, Comparison, Preference
-from human_study.analysis.published import Counts
+from human_study.analysis.preference import MARGIN, Comparison, Counts, Preference
 from human_study.analysis.quality import apply_rules, by_reasons, guess, reason_names, session_checks
 from human_study.analysis.robustness import Flip, votes_to_flip
 from human_study.analysis.tasks import ranking, real_or_fake

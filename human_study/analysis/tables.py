@@ -6,10 +6,10 @@ from dataclasses import asdict
 
 import pandas as pd
 
+from evaluation import published
 from evaluation.run_directory import PHOTOS
 from human_study.analysis.clustered import Estimate
 from human_study.analysis.preference import Preference
-from human_study.analysis.published import SOURCE, published_preference
 from human_study.analysis.results import Analysis
 from human_study.analysis.tasks.real_or_fake import Realism
 from human_study.responses.columns import RANKING, REAL_OR_FAKE
@@ -60,7 +60,7 @@ def verdict(analysis: Analysis, row: Preference) -> str:
 
 def paper_value(row: Preference) -> float | None:
     """The paper's share for the same pair and exposure on Cityscapes."""
-    return published_preference(row.a, row.b, row.exposure_ms)
+    return published.preferences().share(row.a, row.b, row.exposure_ms)
 
 
 def like_table_1(analysis: Analysis) -> Table | None:
@@ -68,13 +68,14 @@ def like_table_1(analysis: Analysis) -> Table | None:
     rows = [row for row in analysis.preferences if row.exposure_ms is None and row.a == analysis.reference]
     if not rows:
         return None
+    paper = published.preferences()
     header = [f"{title(analysis, analysis.reference)} preferred, %", *(title(analysis, row.b) for row in rows)]
     return header, [
         ["this study", *(percent(row.share) for row in rows)],
         ["95 % clustered", *(percent_interval(row.clustered) for row in rows)],
         ["judgments", *(str(row.n) for row in rows)],
-        [f"{SOURCE}, Cityscapes", *(percent(paper_value(row)) for row in rows)],
-        [f"{SOURCE}, NYU", *(percent(published_preference(row.a, row.b, None, "nyu")) for row in rows)],
+        [f"{paper.source}, Cityscapes", *(percent(paper_value(row)) for row in rows)],
+        [f"{paper.source}, NYU", *(percent(paper.share(row.a, row.b, None, "nyu")) for row in rows)],
     ]
 
 

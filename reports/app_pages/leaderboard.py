@@ -4,12 +4,12 @@ import altair as alt
 import pandas as pd
 import streamlit as st
 
+from evaluation import published
 from reports.app_parts.scoretables import heading, show_table
 from reports.app_parts.sources import Source
 from reports.app_parts.text import plain
 from reports.findings import doubts, people
 from reports.findings.verdict import CLEAR
-from reports.tables import published
 from reports.tables import scores as tables
 from reports.tables.names import metric_title, score_title
 from reports.tables.protocol import protocols
@@ -162,9 +162,10 @@ def _effects(source: Source) -> None:
 def _published(source: Source) -> None:
     dataset = source.config.get("data.dataset", "")
     with st.expander("Published values, measured by others under other protocols"):
-        st.caption(plain(published.CAUTION))
-        rows = [{"Method": row.title, "Dataset": row.dataset, **row.values, "Protocol": row.protocol,
-                 "Source": row.source} for row in published.for_dataset(dataset)]
+        st.caption(plain(published.caution()))
+        rows = [{"Method": title, "Dataset": table.title, **values, "Protocol": table.measured,
+                 "Source": table.full_source} for table in published.tables_for(dataset)
+                for title, values in table.rows.items()]
         number = st.column_config.NumberColumn(format="%.1f")
         st.dataframe(pd.DataFrame(rows), hide_index=True, key="published", placeholder="–",
                      column_config=dict.fromkeys(["mIoU", "pixel accuracy", "FID"], number))

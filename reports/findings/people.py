@@ -6,10 +6,8 @@ from typing import Any
 
 from data.errors import InputError
 from data.files import list_folder, read_mapping
+from evaluation import published
 from evaluation.run_directory import PHOTOS, Method, RunDirectory, Score
-from evaluation.statistics.published_order import TITLES
-from human_study.analysis.published import SOURCE as PAPER
-from human_study.analysis.published import TABLE_1, published_preference
 from reports.tables.formatting import MISSING
 from reports.tables.names import counted, dataset_title, listed, order_title, score_title
 from reports.tables.scores import SIGNIFICANT
@@ -49,11 +47,12 @@ def _signed(number: float) -> str:
 
 def preferences() -> dict[str, Any]:
     """The paper's Table 1: percent of comparisons in which people chose CRN's image over the column's method."""
-    columns = list(next(iter(TABLE_1.values())))
+    paper = published.preferences()
+    columns = list(next(iter(paper.table_1.values())))
     names = {"cityscapes": "Cityscapes", "nyu": "NYU"}
-    return {"columns": [TITLES[name] for name in columns], "source": PAPER,
+    return {"columns": [paper.titles[name] for name in columns], "source": paper.source,
             "rows": [(names.get(dataset, dataset_title(dataset)), [row[name] for name in columns])
-                     for dataset, row in TABLE_1.items()]}
+                     for dataset, row in paper.table_1.items()]}
 
 
 def studies(run: RunDirectory, methods: Sequence[Method]) -> list[dict[str, Any]]:
@@ -80,7 +79,7 @@ def _analysis(file: Path, run: RunDirectory, methods: Sequence[Method]) -> dict[
     rows = [{"pair": f"{titles.get(p['a'], p['a'])} over {titles.get(p['b'], p['b'])}",
              "exposure": "unlimited" if p["exposure_ms"] is None else f"{p['exposure_ms']:g} ms",
              "percent": _percent(p["share"]), "clustered": _percents(p["clustered"]), "naive": _percents(p["naive"]),
-             "n": p["n"], "paper": _percent(published_preference(p["a"], p["b"], p["exposure_ms"])),
+             "n": p["n"], "paper": _percent(published.preferences().share(p["a"], p["b"], p["exposure_ms"])),
              "verdict": p.get("verdict", "")} for p in content["preferences"]]
     return {"rows": rows, **_single(content, titles), "simulated": content["identity"]["simulated"],
             "notes": content["notes"], "folder": file.parent.relative_to(run.path).as_posix()}

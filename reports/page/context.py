@@ -4,11 +4,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from evaluation import published
 from evaluation.run_directory import Method, RunDirectory, Score
 from reports.findings import doubts, people, trust, verdict
 from reports.findings.ranking import ranking
 from reports.page.held import held_against_reference
-from reports.tables import beside, facts, published
+from reports.tables import beside, facts
 from reports.tables.classes import ClassTable, per_class_tables
 from reports.tables.commands import commands, is_running
 from reports.tables.formatting import duration
@@ -55,7 +56,7 @@ def context(run: RunDirectory) -> dict[str, Any]:
         "legend": facts.legend(run),
         "protocols": protocols(rows, scores),
         "versions": ", ".join(f"{name} {version}" for name, version in record.get("versions", {}).items()),
-        "published": beside.published_table(dataset, rows, scores, named), "caution": published.CAUTION,
+        "published": beside.published_table(dataset, rows, scores, named), "caution": published.caution(),
         "named_protocol": named,
         "preferences": people.preferences(), "studies": studies,
         "commands": commands(run),

@@ -5,8 +5,8 @@ from typing import Any
 
 from data.errors import InputError
 from data.files import read_mapping
+from evaluation import published
 from evaluation.run_directory import Method, RunDirectory, Score
-from reports.tables import published
 from reports.tables.formatting import MISSING
 from reports.tables.names import dataset_title, listed
 from reports.tables.protocol import line
@@ -20,21 +20,20 @@ def published_table(dataset: str, methods: Sequence[Method], scores: Sequence[Sc
     """Rows in groups of one dataset, protocol and source; this run's first, then those of the published table that the
     run asked for (`named`, see named_protocol). A score of another name stays out: a Fréchet distance on other features
     is no FID."""
-    table = named["table"] if named else ""
+    asked = named["table"] if named else ""
     ours = [{"title": row.title, "values": [_in_percent(row.name, name, scores) for name in COLUMNS]}
             for row in table_rows(methods)]
     ours = [row for row in ours if set(row["values"]) != {MISSING}]
     groups = [{"dataset": dataset_title(dataset), "protocol": _own_protocol(scores), "source": "this run", "ours": True,
                "same": "", "rows": ours}] if ours else []
-    for row in published.for_dataset(dataset, table):
-        asked = named and published.same_dataset(row, dataset) and row.source.startswith(table)
-        place = {"dataset": row.dataset, "protocol": row.protocol, "source": row.source, "ours": False,
-                 "same": listed(named["kept"]) if asked else ""}
-        if not groups or {key: groups[-1][key] for key in place} != place:
-            groups.append(place | {"rows": []})
-        groups[-1]["rows"].append({"title": row.title, "values": [_plain(row.values.get(name)) for name in COLUMNS]})
+    for table in published.tables_for(dataset, asked):
+        same = listed(named["kept"]) if named and (table.dataset, table.source) == (dataset, asked) else ""
+        rows = [{"title": title, "values": [str(values.get(name, MISSING)) for name in COLUMNS]}
+                for title, values in table.rows.items()]
+        groups.append({"dataset": table.title, "protocol": table.measured, "source": table.full_source, "ours": False,
+                       "same": same, "rows": rows})
     return {"scores": list(COLUMNS), "groups": groups,
-            "same_dataset": any(published.same_dataset(row, dataset) for row in published.PUBLISHED)}
+            "same_dataset": any(table.dataset == dataset for table in published.tables())}
 
 
 def named_protocol(run: RunDirectory) -> dict[str, Any] | None:
@@ -63,10 +62,6 @@ def _in_percent(method: str, name: str, scores: Sequence[Score]) -> str:
     if value is None:
         return MISSING
     return f"{value.value * (100 if name in published.PERCENT and value.unit != '%' else 1):.1f}"
-
-
-def _plain(value: float | None) -> str:
-    return MISSING if value is None else str(value)
 
 
 def _own_protocol(scores: Sequence[Score]) -> str:

@@ -1,14 +1,16 @@
 """Published protocols by name: what they set, and that no name is printed where anything differs."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
 from data.errors import InputError
 from data.files import read_json
+from evaluation import published
 from evaluation.metrics.context import Context, Work
 from evaluation.pipeline.job import make_preset
-from evaluation.protocols import NAMED, differences, named_protocol
+from evaluation.protocols import differences, named, named_protocol, needs
 from evaluation.run import parser
 from evaluation.scoring import score_run
 from presets.schema import ScoreConfig
@@ -16,7 +18,8 @@ from presets.schema import ScoreConfig
 
 def work_of(wanted, **changes):
     """A stand-in for a run that keeps a protocol in everything but the changes."""
-    judge = {"name": wanted.judge, "label mapping": {str(i): i for i in range(wanted.classes)}}
+    name = wanted.judge["name"] if wanted.judge else None
+    judge = {"name": name, "label mapping": {str(i): i for i in range(wanted.classes)}}
     given = {"n": wanted.layouts, "size": wanted.size or (8, 8), "judge": judge, "official": True,
              "classes": wanted.classes} | changes
     context = SimpleNamespace(judge=SimpleNamespace(protocol=given["judge"]) if given["judge"] else None)
@@ -25,16 +28,17 @@ def work_of(wanted, **changes):
                            run=SimpleNamespace(labels=lambda: range(given["classes"] + 1)))
 
 
-@pytest.mark.parametrize("name, dataset", [(name, dataset) for name, of in NAMED.items() for dataset in of])
+@pytest.mark.parametrize("name, dataset", [(name, dataset) for name, of in named().items() for dataset in of])
 def test_a_name_is_kept_only_where_nothing_differs(name, dataset):
-    wanted = named_protocol(name, dataset)
+    table = named_protocol(name, dataset)
+    wanted = table.protocol
     assert not any(differences(work_of(wanted), wanted).values())
     assert all(differences(work_of(wanted, n=wanted.layouts - 1), wanted).values())
     if wanted.size:
         assert all(differences(work_of(wanted, size=(64, 128)), wanted).values())
     other = differences(work_of(wanted, judge={"name": "another"}, official=False), wanted)
-    assert all(other.values()) and set(other) == set(wanted.values)
-    assert wanted.needs and wanted.open and wanted.source
+    assert all(other.values()) and set(other) == set(wanted.columns)
+    assert needs(wanted) and wanted.open and table.source
 
 
 def test_settings_of_a_protocol_and_ones_own_before_them():
@@ -49,12 +53,13 @@ def test_settings_of_a_protocol_and_ones_own_before_them():
     for name in ("pix2pix-fcn", "freestyle"):
         with pytest.raises(InputError, match=f"'{name}' cannot be checked here: .*; known: oasis, pix2pixhd, spade$"):
             make_preset(parser().parse_args([*call[:-1], f"score.protocol={name}"]))
-    with pytest.raises(InputError, match="'spade' has no table on dataset 'street'; it has one on cityscapes, ade20k"):
+    with pytest.raises(InputError, match="'spade' has no table on dataset 'street'; it has one on cityscapes"):
         named_protocol("spade", "street")
 
 
 def test_a_run_says_what_differs_and_prints_no_name(tiny_run, tiny_judge, monkeypatch):
-    monkeypatch.setitem(NAMED["spade"], "street", NAMED["spade"]["cityscapes"])
+    cityscapes = named_protocol("spade", "cityscapes")
+    monkeypatch.setattr(published, "tables", lambda: [replace(cityscapes, dataset="street")])
     options = ScoreConfig(metrics=["reference"], protocol="spade")
     score_run(tiny_run, Context(tiny_judge, bootstrap=200, options=options))
     found = read_json(tiny_run.path / "scores" / "protocol.json")

@@ -10,6 +10,7 @@ from scipy.stats import kendalltau
 
 from data.errors import InputError
 from data.files import write_json
+from evaluation import published
 from evaluation.metrics.agreement import agreement, kendall_tau, pairwise_agreement, random_range
 from evaluation.metrics.context import Context, Work
 from evaluation.metrics.differences import score as score_differences
@@ -26,7 +27,6 @@ from evaluation.statistics.preferences import (
     read_preferences,
     strengths,
 )
-from evaluation.statistics.published_order import TABLE_1, realism
 from presets.schema import ScoreConfig
 
 RNG = np.random.default_rng(0)
@@ -56,15 +56,15 @@ def test_range_of_random_orders_is_that_of_all_orders():
 
 
 def test_order_of_the_paper():
-    order = realism("cityscapes")
+    order = published.preferences().realism("cityscapes")
     assert sorted(order, key=order.get, reverse=True) == [
         "crn", "full_resolution", "encoder_decoder", "pix2pix", "gan_segmentation", "image_space"]
     assert order["crn"] == 50 and order["image_space"] == 0.3
-    assert set(TABLE_1["nyu"]) == set(TABLE_1["cityscapes"])
+    assert set(published.preferences().realism("nyu")) == set(order)
 
 
 def test_agreement_of_a_score_that_orders_as_people_do_and_of_its_reverse():
-    human = realism("cityscapes")
+    human = published.preferences().realism("cityscapes")
     found = agreement(scores(human), human, COUNTS)
     assert found.tau == 1 and found.discordant == [] and found.p == pytest.approx(2 / 720)
     reverse = agreement(scores({name: -value for name, value in human.items()}), human, COUNTS)
@@ -95,7 +95,7 @@ def test_a_human_order_that_changes_with_the_layouts_widens_the_interval():
 
 
 def test_too_few_methods_or_no_order_gives_nothing():
-    human = realism("nyu")
+    human = published.preferences().realism("nyu")
     assert agreement(scores({"crn": 1, "pix2pix": 2, "mine": 3}), human, COUNTS) is None
     assert agreement(scores(human, better=None), human, COUNTS) is None
     assert agreement(scores(dict.fromkeys(human, 1.0), noise=0), human, COUNTS) is None

@@ -10,7 +10,8 @@ import statsmodels.api as sm
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from human_study.analysis import bradley_terry, effects, published
+from evaluation import published
+from human_study.analysis import bradley_terry, effects
 from human_study.analysis.agreement import krippendorff_alpha, nominal_alpha, split_half, value_counts
 from human_study.analysis.clustered import (
     Share,
@@ -22,8 +23,8 @@ from human_study.analysis.clustered import (
     sandwich,
     wilson,
 )
-from human_study.analysis.preference import from_counts
-from human_study.analysis.published import Counts
+from human_study.analysis.outputs import read_counts
+from human_study.analysis.preference import Counts, from_counts
 from human_study.analysis.results import analyse_counts
 from human_study.analysis.robustness import votes_to_flip
 
@@ -259,11 +260,11 @@ def test_agreement_with_others_by_hand():
 # --- the paper's numbers ---------------------------------------------------------------------------------------------
 
 def test_the_papers_counts_give_the_papers_numbers():
-    analysis = analyse_counts(published.figure_4_counts(), "figure 4", "crn")
+    analysis = analyse_counts(read_counts("figure-4"), "figure 4", "crn")
     cells = {(one.a, one.b, one.exposure_ms): one for one in analysis.preferences}
     stated = {125: (72.5, 73.4, 52.6), 250: (85.0, 84.0, 57.4), 500: (95.1, 87.4, 64.2)}  # in the paper's text
     for ms, values in stated.items():
-        for pair, percent in zip(published.FIGURE_4, values, strict=True):
+        for pair, percent in zip(published.preferences().figure_4, values, strict=True):
             assert 100 * cells[*pair, ms].share == pytest.approx(percent, abs=0.06)
     assert round(cells["photos", "crn", 125].p_exact, 2) == 0.12
     others = [one.p_exact_holm for key, one in cells.items() if key != ("photos", "crn", 125)]
@@ -272,9 +273,10 @@ def test_the_papers_counts_give_the_papers_numbers():
 
 
 def test_published_values_either_way_round():
-    assert published.published_preference("crn", "pix2pix", None) == pytest.approx(0.969)
-    assert published.published_preference("pix2pix", "crn", None) == pytest.approx(0.031)
-    assert published.published_preference("crn", "pix2pix", None, "nyu") == pytest.approx(0.772)
-    assert published.published_preference("crn", "photos", 125) == pytest.approx(1 - 515 / 980)
-    assert published.published_preference("crn", "spade", None) is None
-    assert published.published_preference("crn", "pix2pix", 100) is None
+    share = published.preferences().share
+    assert share("crn", "pix2pix", None) == pytest.approx(0.969)
+    assert share("pix2pix", "crn", None) == pytest.approx(0.031)
+    assert share("crn", "pix2pix", None, "nyu") == pytest.approx(0.772)
+    assert share("crn", "photos", 125) == pytest.approx(1 - 515 / 980)
+    assert share("crn", "spade", None) is None
+    assert share("crn", "pix2pix", 100) is None

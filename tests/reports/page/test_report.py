@@ -16,7 +16,7 @@ from data.files import write_json, write_png
 from evaluation import merge
 from evaluation.run_directory import PHOTOS, Method, RunDirectory, Score, Value
 from human_study.analysis.outputs import write_analysis
-from human_study.analysis.published import Counts
+from human_study.analysis.preference import Counts
 from human_study.analysis.results import analyse, analyse_counts
 from human_study.responses.table import make_responses
 from reports.findings import people

@@ -4,23 +4,22 @@ import pytest
 
 from data.errors import InputError
 from data.files import write_json
+from evaluation import published
 from evaluation.run_directory import Method, Score, Value
-from reports.tables import published
 from reports.tables.beside import named_protocol, published_table
 
 
 def test_published_values_spot_checks():
-    crn = {(row.dataset, row.protocol[:13]): row.values for row in published.PUBLISHED if row.method == "crn"}
-    assert crn["Cityscapes", "judge DRN-D-1"] == {"mIoU": 52.4, "pixel accuracy": 77.1, "FID": 104.7}
-    assert crn["Cityscapes", "judge PSPNet"] == {"mIoU": 34.83, "pixel accuracy": 70.55}
-    assert len(published.PUBLISHED) == 4 + 2 + 4 + 4 + 2 + 3
-    assert "pix2pix" in {row.method for row in published.PUBLISHED}
-    assert all(row.protocol and row.source for row in published.PUBLISHED)
+    crn = {(table.name, table.title): table.rows["CRN"] for table in published.tables() if "CRN" in table.rows}
+    assert crn["spade", "Cityscapes"] == {"mIoU": 52.4, "pixel accuracy": 77.1, "FID": 104.7}
+    assert crn["pix2pixhd", "Cityscapes"] == {"mIoU": 34.83, "pixel accuracy": 70.55}
+    assert sum(len(table.rows) for table in published.tables()) == 4 + 2 + 4 + 4 + 2 + 3
+    assert all(table.measured and table.source for table in published.tables())
 
 
 def test_rows_of_the_same_dataset_come_first():
-    assert {row.dataset for row in published.for_dataset("ade20k")[:4]} == {"ADE20K"}
-    assert published.for_dataset("street")[0].dataset == "Cityscapes"
+    assert {table.title for table in published.tables_for("ade20k")[:2]} == {"ADE20K"}
+    assert published.tables_for("street")[0].title == "Cityscapes"
 
 
 def test_this_runs_row_bears_the_protocol_of_its_segmentation():
@@ -43,7 +42,7 @@ def test_the_published_protocol_asked_for_and_why_its_name_is_refused(tiny_run):
     said = named_protocol(tiny_run)
     assert said["verdict"] == "This run’s FID is measured as in SPADE, Table 1 (protocol spade)"
     assert said["refused"] == ["mIoU: N is 12, not 500; the judge is a, not b"] and said["needs"] == ["judge b"]
-    groups = published_table("cityscapes", [], [], said | {"table": "Wang et al. 2018"})["groups"]
+    groups = published_table("cityscapes", [], [], said | {"table": "Wang et al. 2018 (pix2pixHD), Table 1"})["groups"]
     assert [(group["source"][:4], group["same"]) for group in groups[:2]] == [("Wang", "FID"), ("Park", "")]
     write_json(file, found | {"kept by": [], "differs": {"FID": ["N is 12, not 500"]}})
     assert named_protocol(tiny_run)["verdict"].startswith("No value of this run bears the name of the protocol spade")
