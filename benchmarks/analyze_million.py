@@ -61,7 +61,7 @@ def main() -> None:
             print(f"reading {file.stat().st_size / 1e6:.0f} MB of CSV: {time.perf_counter() - begin:.1f} s")
         begin = time.perf_counter()
         analysis = analyse(frame, "crn")
-        print(f"analysing {len(frame)} judgments of {analysis.participation.workers} workers: "
+        print(f"analysing {len(frame)} judgments of {analysis.participation.participants} participants: "
               f"{time.perf_counter() - begin:.1f} s")
         begin = time.perf_counter()
         write_analysis(analysis, Path(folder) / "analysis")

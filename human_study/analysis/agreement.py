@@ -22,7 +22,7 @@ def combined_codes(*columns: pd.Series) -> np.ndarray:
 
 
 def value_counts(units: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """float [units, values]: how often each unit was given each value; codes as of pandas.factorize."""
+    """float [units, values]: how often each unit got each value."""
     units, values = pd.factorize(units)[0], pd.factorize(values, sort=True)[0]
     shape = (int(units.max(initial=-1)) + 1, int(values.max(initial=-1)) + 1)
     return np.bincount(units * shape[1] + values, minlength=shape[0] * shape[1]).reshape(shape).astype(float)
@@ -56,15 +56,15 @@ def _alpha(observed: float, totals: np.ndarray) -> float:
 def krippendorff_alpha(frame: pd.DataFrame) -> Estimate:
     """Alpha over all judgments with a bootstrap interval over images.
 
-    A unit is one image of one condition at one exposure, its value the outcome (first method, second method, tie), so
-    that conditions of different difficulty add to the agreement and equal ones do not.
-    frame: columns image_id, condition, exposure_req_ms, outcome.
+    A unit is one image of one pair at one exposure, its value the outcome (first method, second method, tie), so that
+    pairs of different difficulty add to the agreement and equal ones do not.
+    frame: columns image_id, a, b, exposure_req_ms, outcome.
     """
-    unit = combined_codes(frame["image_id"], frame["condition"], frame["exposure_req_ms"])
+    unit = combined_codes(*(frame[name] for name in ("image_id", "a", "b", "exposure_req_ms")))
     counts = value_counts(unit, frame["outcome"].to_numpy())
     alpha = nominal_alpha(counts)
     if math.isnan(alpha):
-        return Estimate(alpha, note="no image was judged twice in the same condition: agreement cannot be measured")
+        return Estimate(alpha, note="no image was judged twice in the same comparison: agreement cannot be measured")
     observed, by_value = _disagreement(counts)
     image = frame["image_id"].to_numpy()[np.unique(unit, return_index=True)[1]]  # of every unit
     codes = pd.factorize(image[counts.sum(axis=1) >= 2])[0]
@@ -79,21 +79,23 @@ def krippendorff_alpha(frame: pd.DataFrame) -> Estimate:
     return Estimate(alpha, (float(low), float(high)))
 
 
-def split_half(outcomes: np.ndarray, workers: np.ndarray, units: np.ndarray) -> Estimate:
-    """Rank correlation (Spearman) of the units' preferences between random halves of the workers, stepped up to all
-    workers by the Spearman-Brown formula; mean and 95 % range over SPLITS splits.
+def split_half(outcomes: np.ndarray, participants: np.ndarray, units: np.ndarray) -> Estimate:
+    """Rank correlation (Spearman) of the units' preferences between random halves of the participants, stepped up to
+    all participants by the Spearman-Brown formula; mean and 95 % range over SPLITS splits.
 
     units: the images of one condition and exposure.
     """
-    workers, units = pd.factorize(workers)[0], pd.factorize(units)[0]
-    count, size = int(workers.max(initial=-1)) + 1, int(units.max(initial=-1)) + 1
+    participants, units = pd.factorize(participants)[0], pd.factorize(units)[0]
+    count, size = int(participants.max(initial=-1)) + 1, int(units.max(initial=-1)) + 1
     if count < 2 or size < 3:
         return Estimate(math.nan, note="needs at least two participants and three images")
     rng = np.random.default_rng(0)
     found = []
     for _ in range(SPLITS):
-        half = rng.permutation(count) < count // 2
-        means = [_unit_means(outcomes, units, half[workers] == side, size) for side in (True, False)]
+        half = (rng.permutation(count) < count // 2)[participants]
+        with np.errstate(invalid="ignore"):  # a unit that a half did not judge has no mean
+            means = [np.bincount(units[side], outcomes[side], size) / np.bincount(units[side], minlength=size)
+                     for side in (half, ~half)]
         both = ~np.isnan(means[0]) & ~np.isnan(means[1])
         if both.sum() >= 3 and all(np.ptp(mean[both]) > 0 for mean in means):
             r = stats.spearmanr(means[0][both], means[1][both]).statistic
@@ -102,9 +104,3 @@ def split_half(outcomes: np.ndarray, workers: np.ndarray, units: np.ndarray) -> 
         return Estimate(math.nan, note="the two halves share fewer than three images with any spread")
     low, high = np.quantile(found, [0.025, 0.975])
     return Estimate(float(np.mean(found)), (float(low), float(high)))
-
-
-def _unit_means(outcomes: np.ndarray, units: np.ndarray, chosen: np.ndarray, size: int) -> np.ndarray:
-    n = np.bincount(units[chosen], minlength=size)
-    with np.errstate(invalid="ignore"):
-        return np.bincount(units[chosen], outcomes[chosen], size) / n

@@ -21,7 +21,7 @@ RANK_DRAWS = 4000
 
 @dataclass(frozen=True)
 class Ranking:
-    """Strengths sum to 0 (log odds). `problem` says why there are none; then the other fields are empty."""
+    """Strengths sum to 0 (log odds). `problem`: why there are none; the other fields are then empty."""
 
     methods: tuple[str, ...]
     strengths: tuple[Estimate, ...] = ()
@@ -33,7 +33,7 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Cells:
-    """Judgments aggregated over what the model sees: left and right method codes, votes for left (ties half), total."""
+    """Judgments counted by left and right method: codes of both, votes for left (a tie is half a vote), total."""
 
     left: np.ndarray
     right: np.ndarray
@@ -67,7 +67,7 @@ def beats_graph(cells: Cells) -> np.ndarray:
 
 
 def identifiability(cells: Cells, methods: Sequence[str]) -> str:
-    """Why strengths and side bias have no finite unique estimate; empty where they have one."""
+    """Why strengths and side bias have no finite unique estimate; empty if they have one."""
     beats = beats_graph(cells)
     if connected_components(beats, connection="weak")[0] > 1:
         return "not identifiable: some methods were never compared with the others, not even through a third"
@@ -139,29 +139,20 @@ def rank(frame: pd.DataFrame) -> Ranking:
     return ranking_of(methods, parameters, parts, int(cells.n.sum()))
 
 
-def centred(count: int) -> np.ndarray:
-    """float [K, 1 + K - 1]: strengths that sum to 0 as contrasts of (side, methods 1..K-1)."""
-    against_first = np.vstack([np.zeros(count - 1), np.eye(count - 1)])
-    return np.column_stack([np.zeros(count), against_first - against_first.mean(axis=0)])
-
-
 def ranking_of(methods: tuple[str, ...], parameters: np.ndarray, parts: Sandwich, votes: int) -> Ranking:
-    """Of parameters (side, methods 1..K-1) with their clustered covariance."""
-    contrasts = centred(len(methods))
+    """Of parameters (side, methods 1..K-1) with their clustered covariance. Rank intervals are the 2.5 % and 97.5 %
+    quantiles of the ranks of multivariate t draws with the positive semi-definite part of that covariance."""
+    against_first = np.vstack([np.zeros(len(methods) - 1), np.eye(len(methods) - 1)])
+    contrasts = np.column_stack([np.zeros(len(methods)), against_first - against_first.mean(axis=0)])  # sum to 0
+    intervals: tuple[tuple[int, int], ...] = ()
+    if not parts.missing:
+        covariance = contrasts @ (parts.by_participant + parts.by_image - parts.by_both) @ contrasts.T
+        values, vectors = np.linalg.eigh(covariance)
+        rng = np.random.default_rng(0)
+        normal = rng.standard_normal((RANK_DRAWS, len(values))) * np.sqrt(values.clip(0)) @ vectors.T
+        draws = contrasts @ parameters + normal / np.sqrt(rng.chisquare(parts.df, (RANK_DRAWS, 1)) / parts.df)
+        ranks = (-draws).argsort(axis=1).argsort(axis=1) + 1
+        low, high = np.quantile(ranks, [0.025, 0.975], axis=0, method="nearest")
+        intervals = tuple((int(a), int(b)) for a, b in zip(low, high, strict=True))
     strengths = tuple(estimate(float(c @ parameters), parts, c) for c in contrasts)
-    return Ranking(methods, strengths, _rank_intervals(contrasts, parameters, parts),
-                   estimate(float(parameters[0]), parts), votes)
-
-
-def _rank_intervals(contrasts: np.ndarray, parameters: np.ndarray, parts: Sandwich) -> tuple[tuple[int, int], ...]:
-    """2.5 % and 97.5 % quantiles of the ranks of multivariate t draws with the clustered covariance (its positive
-    semi-definite part)."""
-    if parts.missing:
-        return ()
-    values, vectors = np.linalg.eigh(contrasts @ (parts.by_worker + parts.by_image - parts.by_both) @ contrasts.T)
-    rng = np.random.default_rng(0)
-    normal = rng.standard_normal((RANK_DRAWS, len(values))) * np.sqrt(values.clip(0)) @ vectors.T
-    draws = contrasts @ parameters + normal / np.sqrt(rng.chisquare(parts.df, (RANK_DRAWS, 1)) / parts.df)
-    ranks = (-draws).argsort(axis=1).argsort(axis=1) + 1
-    low, high = np.quantile(ranks, [0.025, 0.975], axis=0, method="nearest")
-    return tuple((int(a), int(b)) for a, b in zip(low, high, strict=True))
+    return Ranking(methods, strengths, intervals, estimate(float(parameters[0]), parts), votes)

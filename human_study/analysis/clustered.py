@@ -1,9 +1,9 @@
-"""Variances, intervals and tests for judgments that share workers and images.
+"""Variances, intervals and tests for judgments that share participants and images.
 
-A judgment is not independent of the other judgments of its worker or of its image, so an interval that counts
-judgments is far too narrow (its nominal 95 % cover about half). The variance here is the two-way cluster-robust one of
-Cameron, Gelbach & Miller (2011): by worker plus by image minus their intersection, never below the larger of the two,
-with t quantiles of min(workers, images) - 1 degrees of freedom.
+Judgments of one participant, or of one image, are not independent, so an interval that counts judgments is far too
+narrow (a nominal 95 % covers the truth in about half of the studies). The variance here is the two-way cluster-robust
+one of Cameron, Gelbach & Miller (2011): by participant plus by image minus their intersection, never below the larger
+of the two, with t quantiles of min(participants, images) - 1 degrees of freedom.
 """
 
 import math
@@ -20,57 +20,54 @@ CONFIDENCE = 0.95
 class Sandwich:
     """Two-way covariance of k estimates in its three parts, each float64 [k, k], and the numbers of clusters."""
 
-    by_worker: np.ndarray
+    by_participant: np.ndarray
     by_image: np.ndarray
     by_both: np.ndarray
-    workers: int
+    participants: int
     images: int
 
     @property
     def df(self) -> int:
-        return min(self.workers, self.images) - 1
+        return min(self.participants, self.images) - 1
 
     @property
     def missing(self) -> str:
-        """Why there is no clustered interval, empty where there is one."""
-        if self.workers < 2:
+        """Why no clustered interval exists; empty otherwise."""
+        if self.participants < 2:
             return "one participant: how much participants differ cannot be estimated"
         return "one image: how much images differ cannot be estimated" if self.images < 2 else ""
 
     def variance(self, contrast: np.ndarray | None = None) -> float:
         """Variance of contrast @ estimates (default: of the first estimate)."""
-        contrast = np.eye(len(self.by_worker))[0] if contrast is None else np.asarray(contrast, float)
-        worker, image, both = (float(contrast @ part @ contrast) for part in
-                               (self.by_worker, self.by_image, self.by_both))
-        return max(worker + image - both, worker, image)
+        contrast = np.eye(len(self.by_participant))[0] if contrast is None else np.asarray(contrast, float)
+        participant, image, both = (float(contrast @ part @ contrast)
+                                    for part in (self.by_participant, self.by_image, self.by_both))
+        return max(participant + image - both, participant, image)
 
 
 # not statsmodels' cov_type="cluster": the same numbers, but its two-way variance has no floor and can be negative, and
-# its 15 times the time counts for power and for a million judgments
-def sandwich(scores: np.ndarray, workers: np.ndarray, images: np.ndarray) -> Sandwich:
+# it takes 15 times as long, which counts for power and for a million judgments
+def sandwich(scores: np.ndarray, participants: np.ndarray, images: np.ndarray) -> Sandwich:
     """Two-way covariance of sum(scores), where scores are the judgments' influences on k estimates.
 
-    scores: float [n] or [n, k], summing to about 0 at the estimate; workers, images: integer codes [n], each >= 0.
+    scores: float [n] or [n, k], summing to about 0 at the estimate; participants, images: integer codes [n], each >= 0.
     """
     scores = scores.reshape(len(scores), -1)
-    workers, images = pd.factorize(workers)[0], pd.factorize(images)[0]
-    both = pd.factorize(workers.astype(np.int64) * (images.max(initial=0) + 1) + images)[0]
-    parts = [_cluster_sum(scores, codes) for codes in (workers, images, both)]
-    return Sandwich(*parts, int(workers.max(initial=-1)) + 1, int(images.max(initial=-1)) + 1)
-
-
-def _cluster_sum(scores: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    groups = int(codes.max(initial=-1)) + 1
-    sums = np.stack([np.bincount(codes, column, groups) for column in scores.T], axis=1)  # [groups, k]
-    return sums.T @ sums * (groups / (groups - 1) if groups > 1 else 1.0)
+    participants, images = pd.factorize(participants)[0], pd.factorize(images)[0]
+    both = pd.factorize(participants.astype(np.int64) * (images.max(initial=0) + 1) + images)[0]
+    parts, sizes = [], []
+    for codes in (participants, images, both):
+        groups = int(codes.max(initial=-1)) + 1
+        sums = np.stack([np.bincount(codes, column, groups) for column in scores.T], axis=1)  # [groups, k]
+        parts.append(sums.T @ sums * (groups / (groups - 1) if groups > 1 else 1.0))
+        sizes.append(groups)
+    return Sandwich(*parts, *sizes[:2])
 
 
 @dataclass(frozen=True)
 class Share:
-    """A share of judgments (0..1) with what its clusters say about it; `missing` says why `variance` is None.
-
-    `effective_n` is the number of independent judgments that would carry as much information, at most n.
-    """
+    """A share of judgments (0..1). `effective_n`: the number of independent judgments that would carry as much
+    information, at most n; None for the reason in `missing`."""
 
     value: float
     n: int
@@ -79,17 +76,17 @@ class Share:
     missing: str = ""
 
 
-def clustered_share(outcomes: np.ndarray, workers: np.ndarray, images: np.ndarray) -> Share:
+def clustered_share(outcomes: np.ndarray, participants: np.ndarray, images: np.ndarray) -> Share:
     """Mean of outcomes (each 0, 0.5 or 1) with its effective number of judgments.
 
-    Where all outcomes are 0 or all are 1 the spread cannot be seen; each worker, or each image where those are fewer,
-    then counts as one judgment.
+    Where all outcomes are 0 or all are 1 there is no spread to see; each participant then counts as one judgment, or
+    each image where those are fewer.
     """
     n = len(outcomes)
     if n == 0:
         return Share(math.nan, 0, None, 0, "no judgments")
     share = float(np.mean(outcomes))
-    parts = sandwich((outcomes - share) / n, workers, images)
+    parts = sandwich((outcomes - share) / n, participants, images)
     if parts.missing:
         return Share(share, n, None, 0, parts.missing)
     if share in (0.0, 1.0):
@@ -109,7 +106,7 @@ def wilson(share: float, n: float, quantile: float) -> tuple[float, float]:
 
 
 def clustered_interval(share: Share, confidence: float = CONFIDENCE) -> tuple[float, float] | None:
-    """Wilson's interval at the effective number of judgments with a t quantile; None where it cannot be had."""
+    """Wilson's interval at the effective number of judgments with a t quantile; None without such a number."""
     if share.effective_n is None:
         return None
     return wilson(share.value, share.effective_n, stats.t.ppf((1 + confidence) / 2, share.df))
@@ -125,7 +122,7 @@ def clustered_test(share: Share, null: float = 0.5) -> float | None:
 def clustered_equivalence(share: Share, margin: float, null: float = 0.5) -> float | None:
     """p value of TOST: the larger of the one-sided tests of share <= null - margin and share >= null + margin.
 
-    Small means: the share lies within the margin, so the two methods cannot be told apart by more than that.
+    A small value means that the share lies within the margin: the two methods differ by no more than that.
     """
     if share.effective_n is None:
         return None
@@ -140,7 +137,7 @@ def _score(share: Share, null: float) -> float:
 
 @dataclass(frozen=True)
 class Estimate:
-    """A number with its clustered 95 % interval and two-sided p value of being 0; None with the reason in `note`."""
+    """A number with its clustered 95 % interval and the two-sided p value of 0; None for the reason in `note`."""
 
     value: float
     interval: tuple[float, float] | None = None
@@ -148,10 +145,12 @@ class Estimate:
     note: str = ""
 
 
-def clustered_difference(outcomes: np.ndarray, second: np.ndarray, workers: np.ndarray, images: np.ndarray) -> Estimate:
-    """Difference of two shares, mean over `second` minus mean over the rest, paired through shared workers and images.
+def clustered_difference(outcomes: np.ndarray, second: np.ndarray, participants: np.ndarray, images: np.ndarray
+                         ) -> Estimate:
+    """Difference of two shares, mean over `second` minus mean over the rest, paired through the participants and images
+    that they share.
 
-    second: bool [n]. value NaN where one of the two groups is empty.
+    second: bool [n]. The value is NaN where one of the two groups is empty.
     """
     outcomes, second = np.asarray(outcomes, float), np.asarray(second, bool)
     if second.all() or not second.any():
@@ -160,11 +159,11 @@ def clustered_difference(outcomes: np.ndarray, second: np.ndarray, workers: np.n
     counts = np.array([(~second).sum(), second.sum()])
     group = second.astype(int)
     influence = (outcomes - shares[group]) / counts[group] * (2 * group - 1)
-    return estimate(float(shares[1] - shares[0]), sandwich(influence, workers, images))
+    return estimate(float(shares[1] - shares[0]), sandwich(influence, participants, images))
 
 
 def estimate(value: float, parts: Sandwich, contrast: np.ndarray | None = None) -> Estimate:
-    """Wald interval and test of one linear contrast of estimates."""
+    """Wald interval and test of one linear contrast of estimates (default: of the first one)."""
     if parts.missing:
         return Estimate(value, note=parts.missing)
     error = math.sqrt(parts.variance(contrast))

@@ -1,4 +1,4 @@
-"""What should not matter but may: the side, the place in the session, the worker."""
+"""Effects of side, of the place in the session and of the participant, which should be small."""
 
 import numpy as np
 import pandas as pd
@@ -22,12 +22,12 @@ def side_bias(frame: pd.DataFrame) -> Estimate:
 
 
 def side_effect(frame: pd.DataFrame) -> Estimate:
-    """Preference for the condition's first method when it stands left, minus when it stands right."""
+    """PairResult for the condition's first method when it stands left, minus when it stands right."""
     return _difference(frame, frame["a_left"].to_numpy(bool))
 
 
 def order_effect(frame: pd.DataFrame) -> Estimate:
-    """Preference for the condition's first method in the second half of the sessions, minus in the first half."""
+    """PairResult for the condition's first method in the second half of the sessions, minus in the first half."""
     last = frame.groupby("session_id")["trial_index"].transform("max").to_numpy(float)
     return _difference(frame, frame["trial_index"].to_numpy(float) > last / 2)
 
@@ -37,20 +37,20 @@ def _difference(frame: pd.DataFrame, second: np.ndarray) -> Estimate:
                                 frame["image_id"].to_numpy())
 
 
-def worker_report(frame: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
-    """One row per worker: sessions, trials, judgments used, sentinels, times, sides, agreement, rules broken.
+def participant_report(frame: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
+    """One row per participant: sessions, trials, judgments used, sentinels, times, sides, agreement, rules broken.
 
     frame: the whole table after the rules; summary: of quality.session_summary.
-    agreement: share of used judgments that equal the majority of the other workers on the same image and condition
-    (ties of that majority left out).
+    agreement: share of used judgments that equal the majority of the other participants on the same image and condition
+    (ties of that majority left out). reasons: other than being a practice or a sentinel trial, joined by ';'.
     """
     first = frame.drop_duplicates("session_id").set_index("session_id")["worker_id"]
-    by_worker = summary.groupby(first.reindex(summary.index).astype("str"))
-    report = by_worker[["trials", "answers", "left", "sentinels", "sentinels_right", "repeats", "repeats_alike"]].sum()
-    report.insert(0, "sessions", by_worker.size())
+    own = summary.groupby(first.reindex(summary.index).astype("str"))
+    report = own[["trials", "answers", "left", "sentinels", "sentinels_right", "repeats", "repeats_alike"]].sum()
+    report.insert(0, "sessions", own.size())
     report["left_share"] = report.pop("left") / report["answers"].where(report["answers"] > 0)
-    report["longest_streak"] = by_worker["longest_streak"].max()
-    report["median_rt_ms"] = by_worker["median_rt_ms"].median()
+    report["longest_streak"] = own["longest_streak"].max()
+    report["median_rt_ms"] = own["median_rt_ms"].median()
     used = frame["used"].fillna(False).astype(bool)
     report.insert(3, "used", used.groupby(frame["worker_id"], observed=True).sum().reindex(report.index, fill_value=0))
     judged = frame.loc[used & frame["outcome"].isin((0, 1)),
@@ -58,7 +58,11 @@ def worker_report(frame: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFrame:
     if judged["shown"].notna().any():  # of single pictures the photograph of a scene is one image, a method's another
         judged = judged.assign(condition=judged["shown"])
     report["agreement"] = agreement_with_others(judged).reindex(report.index)
-    report["reasons"] = _reasons(frame).reindex(report.index).fillna("")
+    broken = frame[["worker_id", "exclude_reasons"]].dropna().drop_duplicates().astype("str")
+    broken = broken.assign(exclude_reasons=broken["exclude_reasons"].str.split(";")).explode("exclude_reasons")
+    broken = broken[~broken["exclude_reasons"].isin(("sentinel", "practice"))].drop_duplicates()
+    reasons = broken.groupby("worker_id")["exclude_reasons"].agg(lambda names: ";".join(sorted(names)))
+    report["reasons"] = reasons.reindex(report.index).fillna("")
     return report.rename_axis("worker_id").reset_index()
 
 
@@ -70,11 +74,3 @@ def agreement_with_others(frame: pd.DataFrame) -> pd.Series:
     majority = np.sign(2 * ones - (np.bincount(unit)[unit] - 1))
     alike = np.where(majority == 0, np.nan, majority == np.where(outcome == 1, 1, -1))
     return pd.Series(alike).groupby(frame["worker_id"].reset_index(drop=True), observed=True).mean()
-
-
-def _reasons(frame: pd.DataFrame) -> pd.Series:
-    """By worker_id: reasons other than being a practice or a sentinel trial, joined by ';'."""
-    pairs = frame[["worker_id", "exclude_reasons"]].dropna().drop_duplicates().astype("str")
-    pairs = pairs.assign(exclude_reasons=pairs["exclude_reasons"].str.split(";")).explode("exclude_reasons")
-    pairs = pairs[~pairs["exclude_reasons"].isin(("sentinel", "practice"))].drop_duplicates()
-    return pairs.groupby("worker_id")["exclude_reasons"].agg(lambda names: ";".join(sorted(names)))

@@ -3,12 +3,11 @@
 import textwrap
 from pathlib import Path
 
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from data.files import atomic_path
 from evaluation import published
-from human_study.analysis.preference import Preference
+from human_study.analysis.preference import PairResult
 from human_study.analysis.results import Analysis
 from human_study.analysis.tables import pair_title, paper_value, title
 
@@ -26,7 +25,12 @@ def exposure_figure(analysis: Analysis) -> Figure | None:
     pairs = list(dict.fromkeys((row.a, row.b) for row in rows))
     for i, pair in enumerate(pairs):
         own = sorted((row for row in rows if (row.a, row.b) == pair), key=lambda row: row.exposure_ms)
-        _curve(axes, own, pair_title(analysis, own[0]), i)
+        colour = COLOURS[i % len(COLOURS)]
+        axes.errorbar([row.exposure_ms for row in own], [100 * row.share for row in own], _bars(own), color=colour,
+                      marker=MARKERS[i % len(MARKERS)], markersize=5, linewidth=1.5, capsize=3,
+                      label=pair_title(analysis, *pair))
+        if paper := [(row.exposure_ms, 100 * paper_value(row)) for row in own if paper_value(row) is not None]:
+            axes.plot(*zip(*paper, strict=True), color=colour, linestyle="--", linewidth=1, alpha=0.7)
     axes.axhline(50, color="grey", linewidth=0.8, zorder=0)
     exposures = sorted({row.exposure_ms for row in rows})
     axes.set_xscale("log", base=2)
@@ -40,17 +44,7 @@ def exposure_figure(analysis: Analysis) -> Figure | None:
     return _marked(figure, analysis)
 
 
-def _curve(axes: Axes, rows: list[Preference], label: str, i: int) -> None:
-    colour, marker = COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)]
-    x = [row.exposure_ms for row in rows]
-    y = [100 * row.share for row in rows]
-    axes.errorbar(x, y, _bars(rows), color=colour, marker=marker, markersize=5, linewidth=1.5, capsize=3, label=label)
-    paper = [(row.exposure_ms, 100 * paper_value(row)) for row in rows if paper_value(row) is not None]
-    if paper:
-        axes.plot(*zip(*paper, strict=True), color=colour, linestyle="--", linewidth=1, alpha=0.7)
-
-
-def _bars(rows: list[Preference]) -> list[list[float]]:
+def _bars(rows: list[PairResult]) -> list[list[float]]:
     """Distances from the share down and up to the interval: clustered, or naive where only counts are known."""
     intervals = [row.clustered or row.naive or (row.share, row.share) for row in rows]
     return [[max(0.0, 100 * (row.share - low)) for row, (low, _) in zip(rows, intervals, strict=True)],
@@ -58,7 +52,7 @@ def _bars(rows: list[Preference]) -> list[list[float]]:
 
 
 def method_figure(analysis: Analysis) -> Figure | None:
-    """Unlimited time: share for the reference against every other method with intervals, the paper's values beside."""
+    """Unlimited time: share of the baseline against every other method with intervals, and the paper's values."""
     rows = [row for row in analysis.preferences if row.exposure_ms is None]
     if not rows:
         return None
@@ -73,10 +67,11 @@ def method_figure(analysis: Analysis) -> Figure | None:
         axes.plot(*zip(*paper, strict=True), "D", color=COLOURS[1], markerfacecolor="none",
                   label=f"{published.preferences().source}, Cityscapes")
     axes.axvline(50, color="grey", linewidth=0.8, zorder=0)
-    same = {row.a for row in rows} == {analysis.reference}
-    axes.set_yticks(places, [f"over {title(analysis, row.b)}" if same else pair_title(analysis, row) for row in rows])
+    same = {row.a for row in rows} == {analysis.baseline}
+    axes.set_yticks(places, [f"over {title(analysis, row.b)}" if same else pair_title(analysis, row.a, row.b)
+                             for row in rows])
     axes.set(xlim=(0, 102), ylim=(-0.6, len(rows) - 0.4),
-             xlabel=f"{title(analysis, analysis.reference) if same else 'first method'} preferred, %")
+             xlabel=f"{title(analysis, analysis.baseline) if same else 'first method'} preferred, %")
     axes.legend(frameon=False, fontsize=8, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
     return _marked(figure, analysis)
 

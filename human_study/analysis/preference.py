@@ -1,7 +1,7 @@
 """How often one method is preferred to another: shares, intervals and tests by pair and exposure."""
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from scipy import stats
-from statsmodels.stats.proportion import proportion_confint
 
 from evaluation.run_directory import PHOTOS
 from evaluation.statistics.intervals import holm
@@ -21,18 +20,18 @@ from human_study.analysis.clustered import (
     clustered_interval,
     clustered_share,
     clustered_test,
+    wilson,
 )
 from human_study.analysis.quality import STRUCTURAL, by_reasons
-from human_study.responses.columns import condition_name
 
 ALPHA = 0.05
 MARGIN = 0.05  # of the equivalence test: 5 percentage points around one half
-FEW = 5  # workers or images up to which an interval is honest but very wide
+FEW = 5  # participants or images up to which an interval is honest but very wide
 
 
 @dataclass(frozen=True)
-class Counts:
-    """Votes for method `a` against method `b`; exposure_ms None means unlimited time."""
+class PairCounts:
+    """Votes for method `a` against method `b`; exposure_ms None: unlimited time."""
 
     a: str
     b: str
@@ -42,7 +41,7 @@ class Counts:
 
 
 @dataclass(frozen=True)
-class Preference:
+class PairResult:
     """Judgments of one pair at one exposure. Shares and intervals are 0..1, for method a; None: see `note`."""
 
     a: str
@@ -55,7 +54,7 @@ class Preference:
     naive: tuple[float, float] | None  # Wilson, as if all judgments were independent
     p_exact: float | None  # two-sided binomial test of one half, ties left out, as if independent
     p_equivalent_naive: float | None
-    workers: int | None = None
+    participants: int | None = None
     images: int | None = None
     clustered: tuple[float, float] | None = None
     p_clustered: float | None = None
@@ -88,37 +87,56 @@ class Preference:
         return f"{self.preferred} preferred" if self.preferred else "undecided"
 
 
-def judgments(frame: pd.DataFrame, reference: str, all_answers: bool = False) -> pd.DataFrame:
-    """The rows to analyse, with the pair oriented (a is the photographs, else the reference, else first by name).
+@dataclass(frozen=True)
+class PairDifference:
+    """Preference for a over `second` minus that over `first`, at one exposure, paired by image and participant."""
 
-    frame: responses after quality.apply_rules. all_answers: every judgment, whatever the quality rules say of it.
-    Columns: a, b, condition, left_method, right_method (categories), outcome (for a), a_left, exposure_req_ms,
-    exposure_ms, worker_id, image_id, session_id (integer codes), trial_index, chosen. Answers "none" never enter.
+    a: str
+    first: str
+    second: str
+    exposure_ms: float | None
+    difference: Estimate
+    p_holm: float | None = None
+
+    @property
+    def p(self) -> float | None:
+        return self.difference.p
+
+
+# --- the judgments ---------------------------------------------------------------------------------------------------
+
+def answered(frame: pd.DataFrame, all_answers: bool = False) -> np.ndarray:
+    """bool [n]: rows to analyse: those that are used or, with `all_answers`, every judgment whatever the quality
+    rules decided. frame: responses after quality.apply_rules."""
+    keep = frame["used"].fillna(False).to_numpy(bool)
+    if all_answers:
+        keep = keep | ~by_reasons(frame["exclude_reasons"], lambda own: any(  # reasons that no rules could lift
+            name in STRUCTURAL or name.startswith("import_") for name in own))
+    return keep
+
+
+def judgments(frame: pd.DataFrame, baseline: str, all_answers: bool = False) -> pd.DataFrame:
+    """The rows to analyse (see `answered`), with the pair oriented: a is the photographs, else the baseline, else the
+    first by name.
+
+    Columns: a, b, left_method, right_method (categories), outcome (for a), a_left, exposure_req_ms, exposure_ms,
+    worker_id, image_id, session_id (integer codes), trial_index, chosen. Trials without an answer are left out.
     """
     keep = answered(frame, all_answers)
     needed = ["left_method", "right_method", "chosen", "worker_id", "image_id", "session_id", "exposure_req_ms",
               "exposure_ms", "trial_index"]
     frame = frame.loc[keep, needed]
     left, right, names = method_codes(frame)
-    priority = np.array([{PHOTOS: -2, reference: -1}.get(name, i) for i, name in enumerate(names)], dtype=float)
+    priority = np.array([{PHOTOS: -2, baseline: -1}.get(name, i) for i, name in enumerate(names)], dtype=float)
     a_left = priority[left] < priority[right]
-    a, b = np.where(a_left, left, right), np.where(a_left, right, left)
     left_wins = frame["chosen"].map({"left": 1.0, "right": 0.0, "tie": 0.5}).to_numpy(float)
+    methods = {name: pd.Categorical.from_codes(codes, names) for name, codes in
+               {"a": np.where(a_left, left, right), "b": np.where(a_left, right, left), "left_method": left,
+                "right_method": right}.items()}
     ids = {name: pd.factorize(frame[name], sort=True)[0] for name in ("worker_id", "image_id", "session_id")}
     numbers = {name: frame[name].to_numpy(float) for name in ("exposure_req_ms", "exposure_ms", "trial_index")}
-    methods = {name: pd.Categorical.from_codes(codes, names) for name, codes in
-               {"a": a, "b": b, "left_method": left, "right_method": right}.items()}
-    return pd.DataFrame({**methods, "condition": _conditions(a, b, names), "chosen": frame["chosen"].to_numpy(),
+    return pd.DataFrame({**methods, "chosen": frame["chosen"].to_numpy(),
                          "outcome": np.where(a_left, left_wins, 1 - left_wins), "a_left": a_left, **ids, **numbers})
-
-
-def answered(frame: pd.DataFrame, all_answers: bool = False) -> np.ndarray:
-    """bool [n]: rows to analyse, those that are used or, with `all_answers`, every judgment."""
-    keep = frame["used"].fillna(False).to_numpy(bool)
-    if all_answers:
-        keep = keep | ~by_reasons(frame["exclude_reasons"], lambda own: any(  # reasons that no rules could lift
-            name in STRUCTURAL or name.startswith("import_") for name in own))
-    return keep
 
 
 def method_codes(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, list[str]]:
@@ -131,27 +149,12 @@ def method_codes(frame: pd.DataFrame) -> tuple[np.ndarray, np.ndarray, list[str]
     return left, right, names
 
 
-def _conditions(a: np.ndarray, b: np.ndarray, names: list[str]) -> pd.Categorical:
-    codes, pairs = pd.factorize(a * len(names) + b, sort=True)
-    return pd.Categorical.from_codes(codes, [condition_name(names[p // len(names)], names[p % len(names)])
-                                             for p in pairs])
-
-
-def preferences(frame: pd.DataFrame, ties: str = "half") -> list[Preference]:
-    """One row per pair and exposure of `judgments`, with Holm's adjustment over all of them.
-
-    ties: "half" counts a tie as half a vote for each, "drop" leaves ties out.
-    """
-    rows = [_preference(*names, group, ties) for names, group in _cells(frame, ["a", "b"])]
-    return adjusted(rows)
-
-
 def votes(frame: pd.DataFrame, ties: str = "half") -> list[dict[str, Any]]:
     """Used judgments image by image, at all exposures together: {"layout", "preferred", "other", "count"}, sorted.
 
     frame: responses after quality.apply_rules. A tie is half a vote each way, or left out.
     """
-    used = frame.loc[frame["used"].fillna(False).to_numpy(bool), ["image_id", "left_method", "right_method", "chosen"]]
+    used = frame.loc[answered(frame), ["image_id", "left_method", "right_method", "chosen"]]
     left, right, names = method_codes(used)
     parts = []
     for side, preferred, other in (("left", left, right), ("right", right, left)):
@@ -162,78 +165,78 @@ def votes(frame: pd.DataFrame, ties: str = "half") -> list[dict[str, Any]]:
     return total[total > 0].sort_index().reset_index().to_dict("records")
 
 
-def _cells(frame: pd.DataFrame, names: list[str]) -> Iterator[tuple[tuple, pd.DataFrame]]:
-    """Groups by the named columns and the exposure (infinite: unlimited)."""
+def by_exposure(frame: pd.DataFrame, *names: str) -> Iterator[tuple[tuple[str, ...], float | None, pd.DataFrame]]:
+    """(values of the named columns, exposure in ms or None for unlimited time, rows) of every group, sorted."""
     exposure = frame["exposure_req_ms"].fillna(math.inf).rename("exposure")
-    yield from frame.groupby([*(frame[name] for name in names), exposure], sort=True, observed=True)
+    for (*values, ms), group in frame.groupby([*(frame[name] for name in names), exposure], observed=True):
+        yield tuple(map(str, values)), None if math.isinf(ms) else float(ms), group
 
 
-def _preference(a: str, b: str, exposure: float, group: pd.DataFrame, ties: str) -> Preference:
-    outcome = group["outcome"].to_numpy(float)
-    tied = int((outcome == 0.5).sum())
-    counted = group[group["outcome"] != 0.5] if ties == "drop" else group
-    share = clustered_share(*(counted[name].to_numpy() for name in ("outcome", "worker_id", "image_id")))
-    row = from_counts(Counts(a, b, None if math.isinf(exposure) else exposure, int((outcome == 1).sum()), len(group)),
-                      tied, ties)
-    wide = f"only {share.df + 1} participants or images: the interval is honest but wide"
-    few = [wide] if share.df + 1 <= FEW else []
-    notes = [row.note] if not row.n else [share.missing] if share.missing else few
-    shown = group["exposure_ms"].median()
-    return replace(
-        row, workers=group["worker_id"].nunique(), images=group["image_id"].nunique(),
-        clustered=clustered_interval(share), p_clustered=clustered_test(share), effective_n=share.effective_n,
-        p_equivalent=clustered_equivalence(share, MARGIN), shown_ms=None if math.isnan(shown) else float(shown),
-        note="; ".join(notes))
+# --- shares and differences ------------------------------------------------------------------------------------------
+
+def preferences(frame: pd.DataFrame, ties: str = "half") -> list[PairResult]:
+    """One row per pair and exposure of `judgments`, with Holm's adjustment over all of them.
+
+    ties: "half" counts a tie as half a vote for each, "drop" leaves ties out.
+    """
+    rows = []
+    for (a, b), exposure_ms, group in by_exposure(frame, "a", "b"):
+        outcome = group["outcome"].to_numpy(float)
+        share = share_of(group[outcome != 0.5] if ties == "drop" else group)
+        counts = PairCounts(a, b, exposure_ms, int((outcome == 1).sum()), len(group))
+        row = from_counts(counts, int((outcome == 0.5).sum()), ties)
+        few = f"only {share.df + 1} participants or images: the interval is honest but wide"
+        shown = group["exposure_ms"].median()
+        rows.append(replace(
+            row, participants=group["worker_id"].nunique(), images=group["image_id"].nunique(),
+            clustered=clustered_interval(share), p_clustered=clustered_test(share), effective_n=share.effective_n,
+            p_equivalent=clustered_equivalence(share, MARGIN), shown_ms=None if math.isnan(shown) else float(shown),
+            note=row.note if not row.n else share.missing or (few if share.df + 1 <= FEW else "")))
+    return adjusted(rows)
 
 
-def from_counts(counts: Counts, tied: int = 0, ties: str = "half") -> Preference:
-    """What counts alone can say: nothing about workers and images, so no clustered interval or test."""
-    n = counts.n - tied if ties == "drop" else counts.n
-    votes = counts.wins + (0 if ties == "drop" else tied / 2)
-    if n == 0:
-        return Preference(counts.a, counts.b, counts.exposure_ms, 0, counts.wins, tied, math.nan, None, None, None,
-                          note="no judgments but ties" if tied else "no judgments")
-    low, high = proportion_confint(votes, n, method="wilson")
+def share_of(judged: pd.DataFrame) -> Share:
+    """Share of the outcomes. judged: columns outcome, worker_id, image_id."""
+    return clustered_share(*(judged[name].to_numpy() for name in ("outcome", "worker_id", "image_id")))
+
+
+def from_counts(counts: PairCounts, tied: int = 0, ties: str = "half") -> PairResult:
+    """What counts alone allow: nothing about participants and images, so no clustered interval or test."""
     decided = counts.n - tied
-    independent = Share(votes / n, n, float(n), math.inf)
-    return Preference(
-        counts.a, counts.b, counts.exposure_ms, n, counts.wins, tied, votes / n, (float(low), float(high)),
+    n = decided if ties == "drop" else counts.n
+    if n == 0:
+        return PairResult(counts.a, counts.b, counts.exposure_ms, 0, counts.wins, tied, math.nan, None, None, None,
+                          note="no judgments but ties" if tied else "no judgments")
+    share = (counts.wins + (0 if ties == "drop" else tied / 2)) / n
+    return PairResult(
+        counts.a, counts.b, counts.exposure_ms, n, counts.wins, tied, share,
+        wilson(share, n, float(stats.norm.ppf(0.975))),
         float(stats.binomtest(counts.wins, decided).pvalue) if decided else None,
-        clustered_equivalence(independent, MARGIN), note="counts only: no participants or images to cluster by")
+        clustered_equivalence(Share(share, n, float(n), math.inf), MARGIN),
+        note="counts only: no participants or images to cluster by")
 
 
-def adjusted(rows: Sequence[Preference]) -> list[Preference]:
+def adjusted(rows: Sequence[PairResult]) -> list[PairResult]:
     """The rows with Holm-adjusted p values; the family is all rows that have the test."""
-    for field in ("p_exact", "p_clustered", "p_equivalent"):
-        rows = _holm(rows, lambda row, field=field: getattr(row, field), f"{field}_holm")
+    return with_holm(rows, {f"p_{test}": f"p_{test}_holm" for test in ("exact", "clustered", "equivalent")})
+
+
+def with_holm(rows: Sequence[Any], names: dict[str, str]) -> list[Any]:
+    """The rows with Holm's adjustment of their p values: {attribute: attribute of the adjusted value}. The family is
+    all rows whose value is not None."""
+    for name, adjusted_name in names.items():
+        found = iter(holm([p for row in rows if (p := getattr(row, name)) is not None]))
+        rows = [row if getattr(row, name) is None else replace(row, **{adjusted_name: next(found)}) for row in rows]
     return list(rows)
 
 
-def _holm(rows: Sequence, p_of: Callable[[Any], float | None], field: str) -> list:
-    """The rows with Holm's adjustment of the p values that they have, as `field`."""
-    adjusted_p = iter(holm([p for row in rows if (p := p_of(row)) is not None]))
-    return [row if p_of(row) is None else replace(row, **{field: next(adjusted_p)}) for row in rows]
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """Difference of a's preference over `second` minus over `first` at one exposure, paired by image and worker."""
-
-    a: str
-    first: str
-    second: str
-    exposure_ms: float | None
-    difference: Estimate
-    p_holm: float | None = None
-
-
-def comparisons(frame: pd.DataFrame) -> list[Comparison]:
+def differences(frame: pd.DataFrame) -> list[PairDifference]:
     """Every two pairs that share method a at one exposure; Holm's adjustment over all of them."""
     found = []
-    for (a, exposure), group in _cells(frame, ["a"]):
+    for (a,), exposure_ms, group in by_exposure(frame, "a"):
         for first, second in combinations(sorted(group["b"].unique()), 2):
             both = group.loc[group["b"].isin((first, second)), ["b", "outcome", "worker_id", "image_id"]]
             difference = clustered_difference(both["outcome"].to_numpy(), both["b"].eq(second).to_numpy(),
                                               both["worker_id"].to_numpy(), both["image_id"].to_numpy())
-            found.append(Comparison(a, first, second, None if math.isinf(exposure) else exposure, difference))
-    return _holm(found, lambda row: row.difference.p, "p_holm")
+            found.append(PairDifference(a, first, second, exposure_ms, difference))
+    return with_holm(found, {"p": "p_holm"})

@@ -1,8 +1,8 @@
 """Which work is paid (`accepted`) and which judgments are analysed (`used`): rules fixed in the study's specification.
 
-The two are apart on purpose: who finishes is paid unless explicit instructions were ignored; what perceptual checks,
-speed or side habits say about the care taken only decides what is analysed. Every row not used says why. A trial that
-could not be judged (`excused`) never counts against anybody.
+The two are separate on purpose: everybody who finishes is paid unless explicit instructions were ignored; perceptual
+checks, speed and side habits only decide what is analysed. Every row that is not used names the reason. A trial that
+could not be judged (`excused`) never counts against a participant.
 """
 
 from collections.abc import Callable
@@ -14,7 +14,7 @@ from human_study.protocol.rules import QualityRules, sentinels_needed
 from human_study.responses.columns import SEPARATOR
 from human_study.responses.tasks import RANKING, of_task
 
-# Rows that are no judgment of the comparison under any rules; reasons given by the import (import_...) are also such.
+# Rows that are no judgment of the comparison under any rules; so are those with a reason of the import (import_...).
 STRUCTURAL = ("practice", "sentinel", "no_answer", "asset_error", "stacked", "withdrawn", "returned")
 FINISHED = ("submitted", "approved", "rejected")
 FEWEST_FOR_SIDES = 10  # answers; fewer say nothing about a habit
@@ -25,24 +25,25 @@ def apply_rules(frame: pd.DataFrame, rules: QualityRules) -> pd.DataFrame:
 
     Rows in any order. The result does not depend on the order of rows or on names.
     """
-    trial = _trial_reasons(frame, rules)
     sessions = session_checks(frame, rules)
-    imported = [name for name in reason_names(frame["exclude_reasons"]) if name.startswith("import_")]  # they stay
-    reasons = [(name, by_reasons(frame["exclude_reasons"], lambda own, name=name: name in own)) for name in imported]
-    reasons += trial.items()
-    for name, failed in sessions["reasons"].items():
-        reasons.append((name, frame["session_id"].isin(failed).to_numpy()))
+    given = frame["exclude_reasons"]
+    reasons = [(name, by_reasons(given, lambda own, name=name: name in own)) for name in reason_names(given)
+               if name.startswith("import_")]
+    reasons += _trial_reasons(frame, rules).items()
+    reasons += [(name, frame["session_id"].isin(failed).to_numpy()) for name, failed in sessions["reasons"].items()]
     joined = pd.Series(_join(reasons, len(frame)), frame.index)
     used = joined.eq("")
     text = joined.where(~used).cat.remove_unused_categories()
-    if not isinstance(frame["exclude_reasons"].dtype, pd.CategoricalDtype):
-        text = text.astype(object).astype(frame["exclude_reasons"].dtype)
-    return frame.assign(accepted=_accepted(frame, sessions["refused"]), used=used.astype("boolean"),
-                        exclude_reasons=text)
+    if not isinstance(given.dtype, pd.CategoricalDtype):
+        text = text.astype(object).astype(given.dtype)
+    # pay is decided by session (finished, all answered, instructions followed); a platform's own decision stays
+    status = frame["submit_status"]
+    accepted = status.eq("approved") | (status.eq("submitted") & ~frame["session_id"].isin(sessions["refused"]))
+    return frame.assign(accepted=accepted.astype("boolean"), used=used.astype("boolean"), exclude_reasons=text)
 
 
 def by_reasons(reasons: pd.Series, holds: Callable[[list[str]], bool]) -> np.ndarray:
-    """bool [n]: whether `holds` of the reasons of a row; False without any. Asked once per combination."""
+    """bool [n]: whether `holds` of the reasons of a row; False without any. Called once per combination."""
     codes, texts = pd.factorize(reasons)
     return np.array([*(holds(text.split(";")) for text in texts), False], dtype=bool)[codes]  # code -1: no reason
 
@@ -63,8 +64,9 @@ def _join(reasons: list[tuple[str, np.ndarray]], n: int) -> pd.Categorical:
 
 
 def _trial_reasons(frame: pd.DataFrame, rules: QualityRules) -> dict[str, np.ndarray]:
-    status = frame["submit_status"]
-    timed = frame["exposure_req_ms"].notna()
+    status, timed = frame["submit_status"], frame["exposure_req_ms"].notna()
+    one_frame_ms = 1000 / frame["refresh_hz"].fillna(60.0).clip(lower=1.0)
+    tolerance_ms = _limit(rules.use_exposure_tolerance_frames, np.inf) * one_frame_ms + 0.5
     reasons = {
         "practice": frame["block"].eq("practice"),
         "sentinel": frame["sentinel"].ne("none"),
@@ -78,17 +80,10 @@ def _trial_reasons(frame: pd.DataFrame, rules: QualityRules) -> dict[str, np.nda
         "rt_invalid": frame["rt_ms"].le(0),
         "focus_lost": frame["focus_lost"].fillna(False) & timed & rules.use_drop_focus_lost,
         "exposure_unknown": timed & frame["exposure_ms"].isna() & frame["refresh_hz"].notna(),
-        "exposure_wrong": _wrong_exposure(frame, rules.use_exposure_tolerance_frames),
+        "exposure_wrong": (frame["exposure_ms"] - frame["exposure_req_ms"]).abs() > tolerance_ms,
         "mask_missing": timed & frame["mask_shown"].eq(False).fillna(False),
     }
     return {name: mask.to_numpy(bool) for name, mask in reasons.items()}
-
-
-def _wrong_exposure(frame: pd.DataFrame, tolerance: float | None) -> pd.Series:
-    if tolerance is None:
-        return pd.Series(False, frame.index)
-    one_frame = 1000 / frame["refresh_hz"].fillna(60.0).clip(lower=1.0)
-    return (frame["exposure_ms"] - frame["exposure_req_ms"]).abs() > tolerance * one_frame + 0.5
 
 
 def session_checks(frame: pd.DataFrame, rules: QualityRules) -> dict:
@@ -121,18 +116,18 @@ def _limit(value: float | None, otherwise: float) -> float:
 
 
 def excused(frame: pd.DataFrame) -> pd.Series:
-    """bool [n]: trials that gave nothing to judge: a picture was missing, or the page ended the trial because it lost
-    the focus or was reloaded."""
+    """bool [n]: trials that could not be judged: a picture was missing, or the page ended the trial because it lost the
+    focus or was reloaded."""
     unanswered = frame["chosen"].eq("none") & frame["focus_lost"].fillna(False).astype(bool)
     return unanswered | frame["asset_error"].fillna(False).astype(bool)
 
 
 def session_summary(frame: pd.DataFrame, rules: QualityRules) -> pd.DataFrame:
-    """One row per session_id: counts that the rules and the worker report look at."""
+    """One row per session_id: the counts behind the rules and the report on participants."""
     test = frame[frame["block"].eq("test")]
     session = test["session_id"]
     answered = test["chosen"].isin(("left", "right", "real", "fake", "ranked"))
-    habit = pressed(test[answered])
+    habit = answer_text(test[answered])
     counted = ~excused(test)
     checks = test["sentinel"].eq("perceptual") & counted
     ok = test["sentinel_ok"].fillna(False).astype(bool)
@@ -155,12 +150,15 @@ def session_summary(frame: pd.DataFrame, rules: QualityRules) -> pd.DataFrame:
     summary["fast_share"] = summary["fast"] / summary["timed_answers"].where(summary["timed_answers"] > 0)
     summary["median_rt_ms"] = test["rt_ms"].where(answered).groupby(session, observed=True).median()
     summary["longest_streak"] = longest_streaks(test[answered]).reindex(summary.index, fill_value=0)
-    summary["earlier_session"] = _has_earlier(frame, summary.index)
+    # a participant's first finished session counts; without starting times that of the smallest session_id
+    finished = frame[frame["submit_status"].isin(FINISHED)].drop_duplicates("session_id")
+    first = finished.sort_values(["worker_id", "session_started", "session_id"])
+    summary["earlier_session"] = summary.index.isin(set(first[first.duplicated("worker_id")]["session_id"]))
     return summary
 
 
-def pressed(frame: pd.DataFrame) -> pd.Series:
-    """What was pressed, in text: the answer or, of a ranking, the places in their order. frame: answered trials."""
+def answer_text(frame: pd.DataFrame) -> pd.Series:
+    """The answer as text, of a ranking the places in their order. frame: answered trials."""
     ranking = of_task(frame, RANKING).to_numpy(bool)
     if not ranking.any():
         return frame["chosen"]
@@ -172,7 +170,7 @@ def pressed(frame: pd.DataFrame) -> pd.Series:
 
 
 def guess(frame: pd.DataFrame) -> float:
-    """Probability that somebody guessing gets a sentinel right: of n pictures the anchor is the last one."""
+    """Probability of a right answer to a sentinel by guessing; in a ranking of n pictures the anchor must be last."""
     shown = frame["shown"][of_task(frame, RANKING)].dropna()
     return 1 / max(shown.iloc[0].count(SEPARATOR) + 1, 2) if len(shown) else 0.5
 
@@ -183,25 +181,9 @@ def longest_streaks(frame: pd.DataFrame) -> pd.Series:
         return pd.Series(dtype="int64")
     session, names = pd.factorize(frame["session_id"])
     order = np.lexsort((frame["trial_index"].to_numpy(float), session))
-    session, chosen = session[order], pd.factorize(pressed(frame))[0][order]
+    session, chosen = session[order], pd.factorize(answer_text(frame))[0][order]
     new = np.concatenate([[True], (session[1:] != session[:-1]) | (chosen[1:] != chosen[:-1])])
     starts = np.flatnonzero(new)
     lengths = np.diff(np.append(starts, len(order)))
     longest = pd.Series(lengths).groupby(session[starts]).max()
     return pd.Series(longest.to_numpy(), pd.Index(names[longest.index]))
-
-
-def _has_earlier(frame: pd.DataFrame, sessions: pd.Index) -> pd.Series:
-    """Whether the worker has an earlier finished session; without starting times the smallest session_id is first."""
-    finished = frame[frame["submit_status"].isin(FINISHED)]
-    first = finished.drop_duplicates("session_id")[["session_id", "worker_id", "session_started"]]
-    first = first.sort_values(["worker_id", "session_started", "session_id"])
-    later = first[first.duplicated("worker_id")]["session_id"]
-    return pd.Series(sessions.isin(set(later)), sessions)
-
-
-def _accepted(frame: pd.DataFrame, refused: set[str]) -> pd.Series:
-    """Pay, decided by session: finished, all answered, instructions followed; what a platform has decided stays."""
-    status = frame["submit_status"]
-    paid = status.isin(("submitted", "approved")) & ~(frame["session_id"].isin(refused) & status.ne("approved"))
-    return paid.astype("boolean")

@@ -1,7 +1,7 @@
-"""From the table of responses to everything the study says, as one value: `analyse`. Reads and writes no files."""
+"""From the table of responses to all results of a study, as one value: `analyse`. Reads and writes no files."""
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, is_dataclass
 from typing import Any
 
 import numpy as np
@@ -9,15 +9,14 @@ import pandas as pd
 
 from data.errors import InputError
 from data.files import fingerprint
-from human_study.analysis import bradley_terry, effects, preference
+from human_study.analysis import bradley_terry, effects, plackett_luce, preference, real_or_fake
 from human_study.analysis.agreement import krippendorff_alpha, split_half
 from human_study.analysis.bradley_terry import Ranking
 from human_study.analysis.clustered import Estimate
-from human_study.analysis.preference import MARGIN, Comparison, Counts, Preference
+from human_study.analysis.preference import MARGIN, PairCounts, PairDifference, PairResult, by_exposure
 from human_study.analysis.quality import apply_rules, by_reasons, guess, reason_names, session_checks
+from human_study.analysis.real_or_fake import Realism, Threshold
 from human_study.analysis.robustness import Flip, votes_to_flip
-from human_study.analysis.tasks import ranking, real_or_fake
-from human_study.analysis.tasks.real_or_fake import Realism, Threshold
 from human_study.protocol.rules import QualityRules, pass_rate, sentinels_needed
 from human_study.responses.columns import NO_SPECIFICATION, TASKS
 from human_study.responses.table import is_simulated
@@ -32,8 +31,8 @@ NUMBERS = ["trial_index", "outcome", "sentinel_ok", "exposure_req_ms", "adaptive
 
 
 @dataclass(frozen=True)
-class Identity:
-    """What was analysed; stands on every output. `images_sha256` is empty where the table comes without a study."""
+class StudyIdentity:
+    """What was analysed; printed on every output. `images_sha256` is empty for a table without its study."""
 
     study_id: str
     spec_sha256: tuple[str, ...]
@@ -51,7 +50,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class Exposure:
-    """What was shown of what was asked for, in milliseconds."""
+    """Requested against measured exposure, in milliseconds."""
 
     requested_ms: float
     trials: int
@@ -70,11 +69,21 @@ class ExposureRanking:
 
 
 @dataclass(frozen=True)
+class PairAgreement:
+    """How far participants agree with each other on one pair; a and b None: on all pairs together."""
+
+    a: str | None
+    b: str | None
+    exposure_ms: float | None  # None: unlimited, or all exposures together
+    value: Estimate
+
+
+@dataclass(frozen=True)
 class Participation:
     """Counts of people and rows before and after the rules."""
 
-    workers: int
-    workers_used: int
+    participants: int
+    participants_used: int
     sessions: int
     sessions_accepted: int
     rows: int
@@ -90,43 +99,39 @@ class Participation:
 
 @dataclass(frozen=True)
 class Analysis:
-    identity: Identity
-    reference: str
+    identity: StudyIdentity
+    baseline: str
     ties: str
     rules: QualityRules
-    preferences: list[Preference]
-    preferences_all: list[Preference]  # without the quality rules
+    preferences: list[PairResult]
+    preferences_all: list[PairResult]  # without the quality rules
     task: str = PAIRS
     realism: list[Realism] = field(default_factory=list)  # of single pictures, which have no preferences
     realism_all: list[Realism] = field(default_factory=list)
     thresholds: list[Threshold] = field(default_factory=list)
-    comparisons: list[Comparison] = field(default_factory=list)
+    comparisons: list[PairDifference] = field(default_factory=list)
     rankings: list[ExposureRanking] = field(default_factory=list)
-    alpha: dict[str, Estimate] = field(default_factory=dict)  # "all" and by pair
-    split_half: dict[str, Estimate] = field(default_factory=dict)  # by pair and exposure
+    alpha: list[PairAgreement] = field(default_factory=list)  # Krippendorff's
+    split_half: list[PairAgreement] = field(default_factory=list)
     side_bias: Estimate | None = None
     side_effect: Estimate | None = None
     order_effect: Estimate | None = None
     exposures: list[Exposure] = field(default_factory=list)
     participation: Participation | None = None
-    workers: pd.DataFrame | None = None  # effects.worker_report
+    participants: pd.DataFrame | None = None  # effects.participant_report
     votes: list[dict[str, Any]] = field(default_factory=list)  # preference.votes
     notes: list[str] = field(default_factory=list)
     titles: dict[str, str] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
-        """JSON-able, without the worker report and the votes; NaN becomes null."""
-        content = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("workers", "votes")}
-        content["rules"] = self.rules.model_dump()
-        content["margin"] = MARGIN
-        return _plain(content)
+        """JSON-able, without the report on participants and the votes; NaN becomes null."""
+        content = {name: value for name, value in vars(self).items() if name not in ("participants", "votes")}
+        return _plain(content | {"rules": self.rules.model_dump(), "margin": MARGIN})
 
 
 def _plain(value: Any) -> Any:
-    if isinstance(value, Preference | Realism):
-        return {**_plain(asdict(value)), "verdict": value.verdict}
-    if hasattr(value, "__dataclass_fields__"):
-        return {name: _plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    if is_dataclass(value):
+        return _plain(vars(value) | ({"verdict": value.verdict} if hasattr(value, "verdict") else {}))
     if isinstance(value, dict):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple | set):
@@ -138,48 +143,23 @@ def _plain(value: Any) -> Any:
     return value
 
 
-def analyse(frame: pd.DataFrame, reference: str, rules: QualityRules | None = None, ties: str = "half",
-            identity: Identity | None = None, titles: dict[str, str] | None = None) -> Analysis:
-    """Apply the rules and compute every statistic.
+# --- what is analysed ------------------------------------------------------------------------------------------------
 
-    frame: a valid table of responses (responses.validate_responses); its `used` and `accepted` are decided anew.
-    reference: the method that preferences are given for, wherever it is compared. titles: names to print.
-    Raises InputError for an empty table, one of several tasks, and a reference that was never shown.
-    """
-    rules = rules or QualityRules()
-    task = _check(frame, reference, ties)
-    frame = apply_rules(lean(frame), rules)
-    summary = session_checks(frame, rules)["summary"]
-    found = _realism(frame) if task == REAL_OR_FAKE else _preferences(frame, reference, ties)
-    return Analysis(
-        identity or identify(frame), reference, ties, rules, task=task, exposures=_exposures(frame),
-        participation=_participation(frame, summary, rules), workers=effects.worker_report(frame, summary),
-        titles=titles or {}, **found)
+def identify(frame: pd.DataFrame) -> StudyIdentity:
+    """Identity of a table that comes without its study's folder."""
+    specifications = tuple(sorted(set(frame["spec_sha256"]) - {NO_SPECIFICATION}))
+    return StudyIdentity(", ".join(sorted(frame["study_id"].unique())), specifications,
+                         simulated=is_simulated(frame), platforms=tuple(sorted(frame["platform"].unique())))
 
 
-def _preferences(frame: pd.DataFrame, reference: str, ties: str) -> dict[str, Any]:
-    """What pairs say; rankings say it by the pairs that they decide."""
-    ranked = of_task(frame, RANKING).any()
-    pairs = ranking.implied_pairs(frame) if ranked else frame
-    used, everything = (preference.judgments(pairs, reference, all_answers=chosen) for chosen in (False, True))
-    return {"preferences": preference.preferences(used, ties), "comparisons": preference.comparisons(used),
-            "preferences_all": preference.preferences(everything, ties),
-            "rankings": _plackett_luce(frame) if ranked else _rankings(used), **_agreement(used), **_effects(used),
-            "votes": preference.votes(pairs, ties), "notes": _notes(frame, used)}
-
-
-def _plackett_luce(frame: pd.DataFrame) -> list[ExposureRanking]:
-    used = frame[preference.answered(frame)]
-    note = "not counted for rankings, each of which decides several pairs"
-    return [ExposureRanking(None, ranking.rank(used), Flip(note=note))] if len(used) else []
-
-
-def _realism(frame: pd.DataFrame) -> dict[str, Any]:
-    used, everything = (real_or_fake.judged(frame, all_answers=chosen) for chosen in (False, True))
-    return {"preferences": [], "preferences_all": [], "realism": real_or_fake.realism(used),
-            "realism_all": real_or_fake.realism(everything), "thresholds": real_or_fake.thresholds(used),
-            "comparisons": real_or_fake.error_differences(used),
-            "notes": _notes(frame, used) + real_or_fake.unbalanced(used)}
+def identity_of(frame: pd.DataFrame, spec: dict) -> StudyIdentity:
+    """Raises InputError when the responses belong to another specification."""
+    table = identify(frame)
+    if foreign := set(table.spec_sha256) - {spec["spec_sha256"]}:
+        raise InputError(f"responses carry specification {sorted(foreign)[0][:16]}, the study has "
+                         f"{spec['spec_sha256'][:16]}: they were given for other images or rules")
+    return StudyIdentity(table.study_id, table.spec_sha256, fingerprint(spec["images_sha256"]), table.simulated,
+                         table.platforms, spec["protocol"]["name"])
 
 
 def lean(frame: pd.DataFrame) -> pd.DataFrame:
@@ -188,35 +168,14 @@ def lean(frame: pd.DataFrame) -> pd.DataFrame:
     return frame[[*CATEGORIES, *NUMBERS]].assign(**text).reset_index(drop=True)
 
 
-def analyse_counts(counts: Sequence[Counts], study_id: str, reference: str, titles: dict[str, str] | None = None
-                   ) -> Analysis:
-    """The part that counts alone allow (for example published ones): naive intervals, exact tests, Holm."""
-    rows = preference.adjusted([preference.from_counts(one) for one in counts])
-    note = ("Counts only: the judgments of one participant or image cannot be told apart, so intervals are those of "
-            "independent judgments and too narrow by an unknown factor.")
-    return Analysis(Identity(study_id, ()), reference, "half", QualityRules(), rows, rows, notes=[note],
-                    titles=titles or {})
+def analyse(frame: pd.DataFrame, baseline: str, rules: QualityRules | None = None, ties: str = "half",
+            identity: StudyIdentity | None = None, titles: dict[str, str] | None = None) -> Analysis:
+    """Apply the rules and compute every statistic.
 
-
-def identify(frame: pd.DataFrame) -> Identity:
-    """Identity of a table that comes without its study's folder."""
-    specifications = tuple(sorted(set(frame["spec_sha256"]) - {NO_SPECIFICATION}))
-    return Identity(", ".join(sorted(frame["study_id"].unique())), specifications,
-                    simulated=is_simulated(frame), platforms=tuple(sorted(frame["platform"].unique())))
-
-
-def identity_of(frame: pd.DataFrame, spec: dict) -> Identity:
-    """Raises InputError when the responses belong to another specification."""
-    table = identify(frame)
-    if foreign := set(table.spec_sha256) - {spec["spec_sha256"]}:
-        raise InputError(f"responses carry specification {sorted(foreign)[0][:16]}, the study has "
-                         f"{spec['spec_sha256'][:16]}: they were given for other images or rules")
-    return Identity(table.study_id, table.spec_sha256, fingerprint(spec["images_sha256"]), table.simulated,
-                    table.platforms, spec["protocol"]["name"])
-
-
-def _check(frame: pd.DataFrame, reference: str, ties: str) -> str:
-    """The table's task."""
+    frame: a valid table of responses (responses.table.validate_responses); its `used` and `accepted` are decided anew.
+    baseline: the method whose preference is given wherever it is compared. titles: names to print.
+    Raises InputError for an empty table, one of several tasks, and a baseline that was never shown.
+    """
     if ties not in TIES:
         raise InputError(f"ties: '{ties}' is none of {', '.join(TIES)}")
     if not len(frame):
@@ -224,39 +183,67 @@ def _check(frame: pd.DataFrame, reference: str, ties: str) -> str:
     tasks = [task for task in TASKS if of_task(frame, task).any()]
     if len(tasks) > 1:
         raise InputError(f"responses of several tasks in one table ({', '.join(tasks)}): analyse them one by one")
-    shown = methods_shown(frame)
-    if reference not in shown:
-        raise InputError(f"reference method '{reference}' was never shown; methods in the table: {', '.join(shown)}")
-    return tasks[0]
+    if baseline not in (shown := methods_shown(frame)):
+        raise InputError(f"baseline '{baseline}' was never shown; methods in the table: {', '.join(shown)}")
+    rules = rules or QualityRules()
+    frame = apply_rules(lean(frame), rules)
+    summary = session_checks(frame, rules)["summary"]
+    found = _realism(frame) if tasks[0] == REAL_OR_FAKE else _preferences(frame, baseline, ties)
+    return Analysis(
+        identity or identify(frame), baseline, ties, rules, task=tasks[0], exposures=_exposures(frame),
+        participation=_participation(frame, summary, rules), participants=effects.participant_report(frame, summary),
+        titles=titles or {}, **found)
 
 
-def _rankings(used: pd.DataFrame) -> list[ExposureRanking]:
-    rankings = []
-    for exposure, group in used.groupby(used["exposure_req_ms"].fillna(np.inf)):
-        rankings.append(ExposureRanking(None if np.isinf(exposure) else float(exposure), bradley_terry.rank(group),
-                                        votes_to_flip(group)))
-    return rankings
+def analyse_counts(counts: Sequence[PairCounts], study_id: str, baseline: str, titles: dict[str, str] | None = None
+                   ) -> Analysis:
+    """The part that counts alone allow (for example published ones): naive intervals, exact tests, Holm."""
+    rows = preference.adjusted([preference.from_counts(one) for one in counts])
+    note = ("Counts only: the judgments of one participant or image cannot be told apart, so intervals are those of "
+            "independent judgments and too narrow by an unknown factor.")
+    return Analysis(StudyIdentity(study_id, ()), baseline, "half", QualityRules(), rows, rows, notes=[note],
+                    titles=titles or {})
 
 
-def _agreement(used: pd.DataFrame) -> dict[str, dict[str, Estimate]]:
-    alpha, halves = {}, {}
-    if len(used):
-        alpha["all"] = krippendorff_alpha(used)
-    for condition, group in used.groupby("condition", observed=True):
-        alpha[condition] = krippendorff_alpha(group)
-        # an image seen for 125 ms and the same one seen for 8 s are two units
-        for ms, cell in group.groupby(group["exposure_req_ms"].fillna(np.inf)):
-            name = condition if np.isinf(ms) else f"{condition}, {ms:g} ms"
-            halves[name] = split_half(*(cell[column].to_numpy() for column in ("outcome", "worker_id", "image_id")))
-    return {"alpha": alpha, "split_half": halves}
+# --- what the answers show -------------------------------------------------------------------------------------------
+
+def _realism(frame: pd.DataFrame) -> dict[str, Any]:
+    used, everything = (real_or_fake.judged(frame, all_answers=chosen) for chosen in (False, True))
+    return {"preferences": [], "preferences_all": [], "realism": real_or_fake.realism(used),
+            "realism_all": real_or_fake.realism(everything), "thresholds": real_or_fake.thresholds(used),
+            "comparisons": preference.differences(used[~used["adaptive"]]),
+            "notes": _notes(frame, used) + real_or_fake.unbalanced(used)}
 
 
-def _effects(used: pd.DataFrame) -> dict[str, Estimate]:
+def _preferences(frame: pd.DataFrame, baseline: str, ties: str) -> dict[str, Any]:
+    """Results of pairs; rankings count as the pairs that they decide."""
+    ranked = of_task(frame, RANKING).any()
+    pairs = plackett_luce.implied_pairs(frame) if ranked else frame
+    used, everything = (preference.judgments(pairs, baseline, all_answers=chosen) for chosen in (False, True))
+    found = {"preferences": preference.preferences(used, ties),
+             "preferences_all": preference.preferences(everything, ties),
+             "comparisons": preference.differences(used), "votes": preference.votes(pairs, ties),
+             "notes": _notes(frame, used)}
     if not len(used):
-        return {}
-    return {"side_bias": effects.side_bias(used), "side_effect": effects.side_effect(used),
-            "order_effect": effects.order_effect(used)}
+        return found
+    if ranked:
+        note = "not counted for rankings, each of which decides several pairs"
+        rankings = [ExposureRanking(None, plackett_luce.rank(frame[preference.answered(frame)]), Flip(note=note))]
+    else:
+        rankings = [ExposureRanking(ms, bradley_terry.rank(group), votes_to_flip(group))
+                    for _, ms, group in by_exposure(used)]
+    by_pair = used.groupby(["a", "b"], observed=True)
+    alpha = [PairAgreement(None, None, None, krippendorff_alpha(used)),
+             *(PairAgreement(str(a), str(b), None, krippendorff_alpha(group)) for (a, b), group in by_pair)]
+    # an image seen for 125 ms and the same one seen for 8 s are two units
+    halves = [PairAgreement(*pair, ms, split_half(*(cell[name].to_numpy() for name in
+                                                    ("outcome", "worker_id", "image_id"))))
+              for pair, ms, cell in by_exposure(used, "a", "b")]
+    return found | {"rankings": rankings, "alpha": alpha, "split_half": halves, "side_bias": effects.side_bias(used),
+                    "side_effect": effects.side_effect(used), "order_effect": effects.order_effect(used)}
 
+
+# --- how they were given ---------------------------------------------------------------------------------------------
 
 def _exposures(frame: pd.DataFrame) -> list[Exposure]:
     fixed = frame["exposure_req_ms"].notna() & ~frame["adaptive"].fillna(False).astype(bool)
@@ -271,32 +258,25 @@ def _exposures(frame: pd.DataFrame) -> list[Exposure]:
 
 
 def _participation(frame: pd.DataFrame, summary: pd.DataFrame, rules: QualityRules) -> Participation:
-    used = frame.loc[frame["used"].astype(bool), ["worker_id"]]
+    used = frame.loc[frame["used"].astype(bool), "worker_id"]
+    accepted = frame.loc[frame["accepted"].fillna(False).astype(bool), "session_id"]
     sentinels = int(summary["sentinels"].median()) if len(summary) else 0
     chance = guess(frame)
     needed = sentinels_needed(sentinels, rules, chance)
-    accepted = frame.loc[frame["accepted"].fillna(False).astype(bool), ["session_id"]]
-    return Participation(
-        frame["worker_id"].nunique(), used["worker_id"].nunique(), frame["session_id"].nunique(),
-        accepted["session_id"].nunique(), len(frame),
-        int((frame["block"].eq("test") & frame["sentinel"].eq("none") & frame["chosen"].ne("none")).sum()), len(used),
-        _reason_counts(frame), _median_minutes(frame),
-        sentinels, needed, pass_rate(sentinels, needed, chance) if sentinels else None,
-        pass_rate(sentinels, needed, 0.98) if sentinels else None)
-
-
-def _reason_counts(frame: pd.DataFrame) -> dict[str, tuple[int, int]]:
-    """Reason -> (rows, sessions)."""
-    session, counts = pd.factorize(frame["session_id"])[0], {}
+    passes = [pass_rate(sentinels, needed, right) if sentinels else None for right in (chance, 0.98)]
+    session, reasons = pd.factorize(frame["session_id"])[0], {}
     for name in reason_names(frame["exclude_reasons"]):
         rows = by_reasons(frame["exclude_reasons"], lambda own, name=name: name in own)
-        counts[name] = int(rows.sum()), len(np.unique(session[rows]))
-    return counts
+        reasons[name] = int(rows.sum()), len(np.unique(session[rows]))
+    comparisons = frame["block"].eq("test") & frame["sentinel"].eq("none") & frame["chosen"].ne("none")
+    return Participation(
+        frame["worker_id"].nunique(), used.nunique(), frame["session_id"].nunique(), accepted.nunique(), len(frame),
+        int(comparisons.sum()), len(used), reasons, _median_minutes(frame), sentinels, needed, *passes)
 
 
 def _median_minutes(frame: pd.DataFrame) -> float | None:
-    """Median over sessions of the time from the first onset to the last answer, where all of it was measured (it is
-    not where the page was reloaded)."""
+    """Median over sessions of the time from the first onset to the last answer; sessions in which not all of it was
+    measured, because the page was reloaded, are left out."""
     answered = frame.loc[frame["chosen"].ne("none"), ["session_id", "onset_ts", "response_ts"]]
     sessions = answered.groupby("session_id", observed=True)
     whole = sessions["onset_ts"].count().eq(sessions.size())
@@ -306,10 +286,9 @@ def _median_minutes(frame: pd.DataFrame) -> float | None:
 
 def _notes(frame: pd.DataFrame, used: pd.DataFrame) -> list[str]:
     """What a reader must know before the numbers."""
-    notes = []
     if not len(used):
-        notes.append("No judgment is left after the rules: there is nothing to report but the exclusions.")
-        return notes
+        return ["No judgment is left after the rules: there is nothing to report but the exclusions."]
+    notes = []
     if used["worker_id"].nunique() == 1:
         notes.append("One participant: the numbers describe this person, not people; no clustered interval exists.")
     if used["image_id"].nunique() == 1:
@@ -321,5 +300,5 @@ def _notes(frame: pd.DataFrame, used: pd.DataFrame) -> list[str]:
     if frame["rt_ms"].isna().all():
         notes.append("No response times in the data: the rules on speed excluded nobody.")
     if used["exposure_req_ms"].notna().any() and frame["exposure_ms"].isna().all():
-        notes.append("Exposures were not measured: what was really shown is unknown.")
+        notes.append("Exposures were not measured: the times really shown are unknown.")
     return notes

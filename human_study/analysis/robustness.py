@@ -67,12 +67,22 @@ def _strengths(cells: Cells) -> np.ndarray:
 
 def _fewest(votes: Votes, top: int, rival: int) -> int | None:
     """Smallest m such that dropping the m votes of the largest influence lets the rival catch up; None: never."""
-    kinds, available = _by_influence(votes, top, rival)
+    cells = votes.without(np.zeros((2, len(votes.left))))
+    parameters, inverse = fit(cells, side=False)
+    contrast = np.zeros(cells.size)
+    contrast[top], contrast[rival] = 1, -1
+    design = cells.design(side=False)
+    expected = 1 / (1 + np.exp(-design @ parameters))
+    pull = design @ inverse @ contrast[1:]
+    influence = np.concatenate([pull * (1 - expected), -pull * expected])  # of a vote for left, for right, by cell
+    counts = np.concatenate([votes.left, votes.right])
+    kinds = np.argsort(-influence, kind="stable")
+    kinds = kinds[(influence[kinds] > 0) & (counts[kinds] > 0)]  # those that hold the gap up, strongest first
+    available = counts[kinds]
 
     def flipped(m: int) -> bool:
         removed = np.zeros(2 * len(votes.left))
-        before = np.cumsum(available) - available
-        removed[kinds] = (m - before).clip(0, available)
+        removed[kinds] = (m - (np.cumsum(available) - available)).clip(0, available)
         strengths = _strengths(votes.without(removed.reshape(2, -1)))
         return bool(strengths[top] - strengths[rival] < 1e-6)
 
@@ -81,24 +91,5 @@ def _fewest(votes: Votes, top: int, rival: int) -> int | None:
         return None
     while high - low > 1:
         middle = (low + high) // 2
-        if flipped(middle):
-            high = middle
-        else:
-            low = middle
+        low, high = (low, middle) if flipped(middle) else (middle, high)
     return high
-
-
-def _by_influence(votes: Votes, top: int, rival: int) -> tuple[np.ndarray, np.ndarray]:
-    """Kinds of votes (flat index into [2, cells]) that hold the gap up, strongest first, and how many of each."""
-    cells = votes.without(np.zeros((2, len(votes.left))))
-    parameters, inverse = fit(cells, side=False)
-    contrast = np.zeros(cells.size)
-    contrast[top], contrast[rival] = 1, -1
-    design = cells.design(side=False)
-    expected = 1 / (1 + np.exp(-design @ parameters))
-    pull = design @ inverse @ contrast[1:]
-    influence = np.concatenate([pull * (1 - expected), -pull * expected])
-    counts = np.concatenate([votes.left, votes.right])
-    order = np.argsort(-influence, kind="stable")
-    order = order[(influence[order] > 0) & (counts[order] > 0)]
-    return order, counts[order]

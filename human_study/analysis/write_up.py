@@ -2,51 +2,44 @@
 
 from human_study.analysis import tables
 from human_study.analysis.preference import MARGIN
-from human_study.analysis.results import Analysis, ExposureRanking
+from human_study.analysis.results import Analysis, ExposureRanking, PairAgreement
 from human_study.responses.columns import PAIRS, RANKING, REAL_OR_FAKE
+from writing.numbers import percent
+from writing.tables import markdown
 
-ASKED = {PAIRS: "two-alternative questions about which of two images is more realistic",
-         REAL_OR_FAKE: "questions about single images, whether each is a photograph or made by a program",
-         RANKING: "questions to bring the images of one layout in order"}
+QUESTIONS = {PAIRS: "two-alternative questions about which of two images is more realistic",
+             REAL_OR_FAKE: "questions about single images, whether each is a photograph or made by a program",
+             RANKING: "questions to bring the images of one layout in order"}
 JUDGED = {PAIRS: "comparisons", REAL_OR_FAKE: "images", RANKING: "rankings"}
 
 
 def methods_paragraph(analysis: Analysis) -> str:
-    """What a paper says about how the numbers came about; every figure in it is measured."""
+    """The methods section of a paper; every figure in it is measured."""
     people = analysis.participation
     if people is None:
         return " ".join(analysis.notes)
     subject = "Simulated participants (no person judged) answered" if analysis.identity.simulated else \
-        f"{people.workers} participants answered"
-    parts = [f"{subject} {ASKED[analysis.task]} "
+        f"{people.participants} participants answered"
+    protocol = f", protocol {analysis.identity.protocol}" if analysis.identity.protocol else ""
+    parts = [f"{subject} {QUESTIONS[analysis.task]} "
              f"({people.test_judgments} answered {JUDGED[analysis.task]} in {people.sessions} sessions of "
-             f"{people.workers} participants{_protocol(analysis)})."]
+             f"{people.participants} participants{protocol})."]
     if people.median_minutes is not None:
         parts.append("From the first image to the last answer a session took "
                      f"{people.median_minutes:.1f} min (median).")
-    parts.append(_checks(analysis))
-    parts += [f"Asked for {tables.exposure_title(e.requested_ms)}, {e.median_ms:.1f} ms were shown (median; 95 % "
+    fixed = "fixed before the study" if analysis.identity.spec_sha256 else "that this suite has for every study"
+    parts.append(f"Of these, {people.used} judgments of {people.participants_used} participants met the rules {fixed}; "
+                 "results with and without exclusions are given.")
+    if people.sentinels_per_session:
+        parts.append(f"A session had {people.sentinels_per_session} sentinels, of which {people.sentinels_needed} had "
+                     f"to be right (somebody guessing passes with probability {people.guesser_passes:.3f}, somebody "
+                     f"careful with 2 % slips with {people.honest_passes:.3f}).")
+    parts.append(f"The work of {people.sessions_accepted} sessions was accepted for pay, decided apart from the "
+                 "analysis.")
+    parts += [f"At a requested exposure of {e.requested_ms:g} ms, {e.median_ms:.1f} ms were shown (median; 95 % "
               f"between {e.low_ms:.1f} and {e.high_ms:.1f}; {e.measured} of {e.trials} trials measured)."
               for e in analysis.exposures if e.median_ms is not None]
-    parts.append(_statistics(analysis))
-    return " ".join(parts)
-
-
-def _protocol(analysis: Analysis) -> str:
-    return f", protocol {analysis.identity.protocol}" if analysis.identity.protocol else ""
-
-
-def _checks(analysis: Analysis) -> str:
-    people = analysis.participation
-    fixed = "fixed before the study" if analysis.identity.spec_sha256 else "that this suite has for every study"
-    text = (f"Of these, {people.used} judgments of {people.workers_used} participants met the rules {fixed}; "
-            "results with and without exclusions are given.")
-    if people.sentinels_per_session:
-        text += (f" A session had {people.sentinels_per_session} sentinels, of which {people.sentinels_needed} had to "
-                 f"be right (somebody guessing passes with probability {people.guesser_passes:.3f}, somebody careful "
-                 f"with 2 % slips with {people.honest_passes:.3f}).")
-    return (f"{text} The work of {people.sessions_accepted} sessions was accepted for pay, "
-            "decided apart from the analysis.")
+    return " ".join([*parts, _statistics(analysis)])
 
 
 def _statistics(analysis: Analysis) -> str:
@@ -56,7 +49,7 @@ def _statistics(analysis: Analysis) -> str:
                  "against one half, adjusted by Holm's method over all ")
     margin = f"one-sided tests place the share within {MARGIN * 100:g} points of one half."
     if analysis.task == REAL_OR_FAKE:
-        time = (" HYPE-time is the commonest exposure of a participant's staircase, in mean over the participants, "
+        time = (" HYPE-time is the commonest exposure of a participant's staircase, averaged over participants, "
                 "with Student's t interval." if analysis.thresholds else "")
         return ("The score is the share of errors, over as many photographs as pictures of a method (HYPE, Zhou et al. "
                 f"2019). {intervals}methods and exposures. A method is called at chance where two {margin}{time}")
@@ -76,25 +69,29 @@ def report(analysis: Analysis, figures: dict[str, str] | None = None) -> str:
     """The whole analysis in Markdown. figures: caption -> file name beside the report."""
     parts = [f"# Human study: {analysis.identity.study_id}", f"*{analysis.identity.line()}*"]
     if analysis.identity.simulated:
-        parts.append("**SIMULATED DATA: no person judged. These numbers test the tool and say nothing about the "
+        parts.append("**SIMULATED DATA: no person judged. These numbers test the tool and are not evidence about the "
                      "methods.**")
     parts += [f"> {note}" for note in analysis.notes]
     parts += ["## Methods", methods_paragraph(analysis)]
     if analysis.task == PAIRS:
-        parts += _section("Unlimited time, as in the paper's Table 1", tables.like_table_1(analysis))
-        parts += _section("Limited time, as in the paper's Figure 4", tables.like_figure_4(analysis))
-    if any("paper" in part or "ICCV" in part for part in parts[-2:]):
-        parts.append("The paper's values come from other images, other trained networks and other people.")
+        like_paper = [*_section("Unlimited time, as in the paper's Table 1", tables.unlimited_table(analysis)),
+                      *_section("Limited time, as in the paper's Figure 4", tables.limited_table(analysis))]
+        parts += like_paper
+        if like_paper:
+            parts.append("The paper's values come from other images, other trained networks and other people.")
     parts += [f"![{caption}]({name})" for caption, name in (figures or {}).items()]
-    parts += _section("Real or fake", tables.realism_table(analysis, analysis.realism))
-    parts += _section("Real or fake, every answer", tables.realism_table(analysis, analysis.realism_all))
-    parts += _section("HYPE-time: where three of four answers are right", tables.threshold_table(analysis))
-    parts += _section("All pairs", tables.preference_table(analysis))
-    parts += _section("With and without exclusions",
-                      tables.with_and_without(analysis) if analysis.participation else None)
-    parts += _section("Differences between methods, on the same images", tables.comparison_table(analysis))
-    parts += _section(strengths_of(analysis), tables.ranking_table(analysis))
-    parts += _robustness(analysis)
+    for heading, table in (
+            ("Real or fake", tables.realism_table(analysis, analysis.realism)),
+            ("Real or fake, every answer", tables.realism_table(analysis, analysis.realism_all)),
+            ("HYPE-time: where three of four answers are right", tables.threshold_table(analysis)),
+            ("All pairs", tables.preference_table(analysis)),
+            ("With and without exclusions", tables.with_and_without(analysis)),
+            ("Differences between methods, on the same images", tables.comparison_table(analysis)),
+            (strengths_of(analysis), tables.ranking_table(analysis))):
+        parts += _section(heading, table)
+    if analysis.rankings:
+        parts += ["## Robustness of rank 1",
+                  "\n".join(f"- {robustness_line(analysis, entry)}" for entry in analysis.rankings)]
     parts += _behaviour(analysis)
     parts += _section("Exposure shown", tables.exposure_table(analysis))
     parts += _section("Why rows were not used", tables.exclusion_table(analysis))
@@ -102,14 +99,7 @@ def report(analysis: Analysis, figures: dict[str, str] | None = None) -> str:
 
 
 def _section(heading: str, table: tables.Table | None) -> list[str]:
-    return [f"## {heading}", tables.markdown(table)] if table and table[1] else []
-
-
-def _robustness(analysis: Analysis) -> list[str]:
-    if not analysis.rankings:
-        return []
-    lines = [f"- {robustness_line(analysis, entry)}" for entry in analysis.rankings]
-    return ["## Robustness of rank 1", "\n".join(lines)]
+    return [f"## {heading}", markdown(*table)] if table else []
 
 
 def robustness_line(analysis: Analysis, entry: ExposureRanking) -> str:
@@ -117,7 +107,7 @@ def robustness_line(analysis: Analysis, entry: ExposureRanking) -> str:
     where = tables.exposure_title(entry.exposure_ms)
     if flip.votes is None:
         return f"{where}: {flip.note}."
-    return (f"{where}: without {flip.votes} of {flip.total} judgments ({tables.percent(flip.votes / flip.total)} %) "
+    return (f"{where}: without {flip.votes} of {flip.total} judgments ({percent(flip.votes / flip.total)} %) "
             f"{tables.title(analysis, flip.rival)} would draw level with {tables.title(analysis, flip.top)}.")
 
 
@@ -125,12 +115,17 @@ def _behaviour(analysis: Analysis) -> list[str]:
     """Agreement, side and order: numbers that should be high, near one half, near zero."""
     if analysis.side_bias is None:
         return []
+
+    def of(one: PairAgreement) -> str:
+        pair = "all pairs" if one.a is None else tables.pair_title(analysis, one.a, one.b)
+        return pair if one.exposure_ms is None else f"{pair}, {tables.exposure_title(one.exposure_ms)}"
+
     left, right = ("earlier", "later") if analysis.task == RANKING else ("left", "right")
     lines = [f"- Share of answers for the {left} image: {tables.number(analysis.side_bias, 3)}",
              f"- Preference when the first method stands {left} minus {right}: "
              + tables.number(analysis.side_effect, 3),
              f"- Preference in the second half of a session minus the first: {tables.number(analysis.order_effect, 3)}"]
-    lines += [f"- Krippendorff's alpha, {name}: {tables.number(value)}" for name, value in analysis.alpha.items()]
-    lines += [f"- Split-half correlation of the images' preferences, {name}: {tables.number(value)}"
-              for name, value in analysis.split_half.items()]
+    lines += [f"- Krippendorff's alpha, {of(one)}: {tables.number(one.value)}" for one in analysis.alpha]
+    lines += [f"- Split-half correlation of the images' preferences, {of(one)}: {tables.number(one.value)}"
+              for one in analysis.split_half]
     return ["## Agreement, side and order", "\n".join(lines)]

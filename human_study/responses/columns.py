@@ -120,3 +120,8 @@ def shown_cells(task: str, methods: Sequence[str], assets: Sequence[str]) -> dic
 def condition_name(*methods: str) -> str:
     """Name of the comparison of methods; `outcome` counts choices of the first."""
     return "_vs_".join(methods)
+
+
+def methods_of(condition: str) -> list[str]:
+    """The methods of a comparison, from its `condition_name`."""
+    return condition.split("_vs_")

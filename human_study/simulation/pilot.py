@@ -7,10 +7,10 @@ import pandas as pd
 from scipy import optimize
 
 from data.errors import InputError
-from human_study.analysis.preference import judgments
+from human_study.analysis.plackett_luce import implied_pairs
+from human_study.analysis.preference import by_exposure, judgments
 from human_study.analysis.quality import apply_rules
-from human_study.analysis.tasks.ranking import implied_pairs
-from human_study.analysis.tasks.real_or_fake import judged
+from human_study.analysis.real_or_fake import judged
 from human_study.protocol.protocols import Protocol
 from human_study.protocol.rules import QualityRules
 from human_study.responses.table import is_simulated
@@ -82,8 +82,7 @@ def spreads(frame: pd.DataFrame, reference: str, rules: QualityRules | None = No
     staircases.
     """
     used = _outcomes(apply_rules(frame, rules or QualityRules()), reference)
-    cells = [_moments(cell) for _, cell in used.groupby(["condition", used["exposure_req_ms"].fillna(np.inf)],
-                                                        observed=True)]
+    cells = [_moments(cell) for _, _, cell in by_exposure(used, "a", "b")]
     by_worker, by_image = (_pooled([cell[i] for cell in cells], what) for i, what in
                            enumerate(("participant judged two images", "image was judged by two participants")))
     share = np.average([max(cell[2], 1 - cell[2]) for cell in cells], weights=[cell[3] for cell in cells])
@@ -118,7 +117,7 @@ def _outcomes(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
         used = judged(frame)
         if used["adaptive"].any():
             raise InputError("the pilot says nothing about spreads: staircases hold the share of errors where it is")
-        return used.assign(condition=used["b"])
+        return used
     return judgments(implied_pairs(frame) if of_task(frame, RANKING).any() else frame, reference)
 
 

@@ -97,7 +97,7 @@ def _single(content: Mapping[str, Any], titles: Mapping[str, str]) -> dict[str, 
         low_high = row["time_ms"]["interval"]
         times.append({"method": titles.get(row["method"], row["method"]), "ms": f"{row['time_ms']['value']:.0f}",
                       "interval": "[{:.0f}, {:.0f}]".format(*low_high) if low_high else MISSING,
-                      "participants": row["workers"]})
+                      "participants": row.get("participants", row.get("workers"))})
     return {"realism": realism, "times": times}
 
 

@@ -76,7 +76,7 @@ def test_a_study_by_hand():
                 "left" if (t % 2 == 1) == (t + w != 3) else "right") for w in range(3) for t in range(4)]
     only = analyse(table(rows), "crn").preferences
     assert len(only) == 1 and (only[0].a, only[0].b, only[0].n, only[0].wins) == ("crn", "pix2pix", 12, 9)
-    assert only[0].share == 0.75 and (only[0].workers, only[0].images) == (3, 4)
+    assert only[0].share == 0.75 and (only[0].participants, only[0].images) == (3, 4)
     assert only[0].p_exact == pytest.approx(stats.binomtest(9, 12).pvalue)
 
 
@@ -256,8 +256,10 @@ def test_peoples_votes_are_written_for_the_scores(tmp_path):
 
 def test_split_half_takes_every_exposure_apart():
     found = analyse(study(exposures=(125.0, 1000.0), others=("b",)), "crn").split_half
-    assert set(found) == {"crn_vs_b, 125 ms", "crn_vs_b, 1000 ms"}
-    assert set(analyse(study(others=("b",)), "crn").split_half) == {"crn_vs_b"}
+    assert [(one.a, one.b, one.exposure_ms) for one in found] == [("crn", "b", 125), ("crn", "b", 1000)]
+    only = analyse(study(others=("b",)), "crn")
+    assert [(one.a, one.b, one.exposure_ms) for one in only.split_half] == [("crn", "b", None)]
+    assert [(one.a, one.b) for one in only.alpha] == [(None, None), ("crn", "b")]
 
 
 def test_simulated_data_is_never_merged_with_peoples(tmp_path):
@@ -279,7 +281,8 @@ def test_counts_from_a_file(tmp_path, capsys):
     (tmp_path / "c.csv").write_text("a,b,exposure_ms,wins,n\ncrn,pix2pix,,30,50\n")
     main(["analyze", "--counts", str(tmp_path / "c.csv"), "--out", str(tmp_path / "o")])
     assert "60.0 %" in capsys.readouterr().out
-    for text, message in (("a,b,wins,n\nx,y,1,2\n", "exposure_ms"), ("a,b,exposure_ms,wins,n\nx,y,,3,2\n", "cannot be"),
+    for text, message in (("a,b,wins,n\nx,y,1,2\n", "exposure_ms"),
+                          ("a,b,exposure_ms,wins,n\nx,y,,3,2\n", "impossible"),
                           ("a,b,exposure_ms,wins,n\nx,y,,many,2\n", "not a table")):
         (tmp_path / "c.csv").write_text(text)
         with pytest.raises(InputError, match=message):

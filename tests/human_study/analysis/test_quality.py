@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 
 from data.errors import InputError
-from human_study.analysis.effects import worker_report
+from human_study.analysis.effects import participant_report
 from human_study.analysis.quality import (
     apply_rules,
     longest_streaks,
@@ -235,12 +235,13 @@ def test_bots_and_careless_workers_are_told_from_careful_ones():
     assert used == {f"good{n:02d}" for n in range(12)}
     analysis = analyse(frame, "crn")
     assert analysis.preferences[0].share > analysis.preferences_all[0].share  # results with and without exclusions
-    assert analysis.participation.workers == 19 and analysis.participation.workers_used == 12
+    assert analysis.participation.participants == 19 and analysis.participation.participants_used == 12
 
 
-def test_worker_report():
+def test_participant_report():
     frame = make_responses(session("a") + session("b", chosen="left"))
-    report = worker_report(apply_rules(frame, RULES), session_checks(frame, RULES)["summary"]).set_index("worker_id")
+    summary = session_checks(frame, RULES)["summary"]
+    report = participant_report(apply_rules(frame, RULES), summary).set_index("worker_id")
     assert report.loc["b", "left_share"] == 1 and report.loc["b", "longest_streak"] == 30
     assert report.loc["a", "used"] == 27 and report.loc["b", "used"] == 0
     assert "one_side" in report.loc["b", "reasons"] and report.loc["a", "reasons"] == ""

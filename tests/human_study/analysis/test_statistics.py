@@ -24,7 +24,7 @@ from human_study.analysis.clustered import (
     wilson,
 )
 from human_study.analysis.outputs import read_counts
-from human_study.analysis.preference import Counts, from_counts
+from human_study.analysis.preference import PairCounts, from_counts
 from human_study.analysis.results import analyse_counts
 from human_study.analysis.robustness import votes_to_flip
 
@@ -38,11 +38,11 @@ IMAGES = np.array([0, 1, 2, 0, 1, 2])
 def test_two_way_variance_by_hand():
     # residuals +-1/2, influence e/6: workers sum to (+.5, -.5)/6, images to (1, 0, -1)/6, cells to +-.5/6
     parts = sandwich((Y - 0.5) / 6, WORKERS, IMAGES)
-    assert parts.by_worker[0, 0] == pytest.approx(2 / 1 * (0.25 + 0.25) / 36)
+    assert parts.by_participant[0, 0] == pytest.approx(2 / 1 * (0.25 + 0.25) / 36)
     assert parts.by_image[0, 0] == pytest.approx(3 / 2 * (1 + 0 + 1) / 36)
     assert parts.by_both[0, 0] == pytest.approx(6 / 5 * 6 * 0.25 / 36)
     assert parts.variance() == pytest.approx((1 + 3 - 1.8) / 36 if 1 + 3 - 1.8 > 3 else 3 / 36)
-    assert (parts.workers, parts.images, parts.df) == (2, 3, 1)
+    assert (parts.participants, parts.images, parts.df) == (2, 3, 1)
 
 
 def test_effective_number_and_interval_by_hand():
@@ -71,7 +71,7 @@ def test_wilson_equals_statsmodels():
 
 @pytest.mark.parametrize("wins, n, interval", [(30, 50, (.46, .72)), (997, 1000, (.991, .999)), (500, 500, (.992, 1))])
 def test_intervals_at_the_edge_are_not_walds(wins, n, interval):
-    found = from_counts(Counts("a", "b", None, wins, n)).naive
+    found = from_counts(PairCounts("a", "b", None, wins, n)).naive
     assert found == pytest.approx(interval, abs=0.005)
 
 
@@ -230,7 +230,7 @@ def test_alpha_by_hand_and_by_the_package():
 
 
 def test_alpha_without_a_second_opinion_is_said():
-    frame = pd.DataFrame({"image_id": [1, 2], "condition": "x", "exposure_req_ms": np.nan, "outcome": [1.0, 0.0]})
+    frame = pd.DataFrame({"image_id": [1, 2], "a": "x", "b": "y", "exposure_req_ms": np.nan, "outcome": [1.0, 0.0]})
     assert "no image was judged twice" in krippendorff_alpha(frame).note
 
 

@@ -9,10 +9,9 @@ import pytest
 from scipy import optimize, special
 
 from data.errors import InputError
-from human_study.analysis import bradley_terry
+from human_study.analysis import bradley_terry, plackett_luce, real_or_fake
 from human_study.analysis.quality import apply_rules, session_checks
 from human_study.analysis.results import analyse
-from human_study.analysis.tasks import ranking, real_or_fake
 from human_study.protocol.rules import QualityRules
 from human_study.responses.table import make_responses
 from human_study.trials.plan import latent
@@ -85,7 +84,7 @@ def test_hype_time_is_the_mean_over_workers_of_their_commonest_exposure():
     assert found.time_ms.value == pytest.approx((480 + 490 + 505) / 3) and table.realism == []
     assert found.time_ms.interval[0] == pytest.approx(found.time_ms.value - 4.302653 * np.std([480, 490, 505], ddof=1)
                                                       / np.sqrt(3))
-    assert (found.workers, found.trials, found.shortest_ms, found.longest_ms) == (3, 4, 480, 505)
+    assert (found.participants, found.trials, found.shortest_ms, found.longest_ms) == (3, 4, 480, 505)
 
 
 def rankings(strengths, count, rng, workers=10, bias=0.0):
@@ -104,26 +103,26 @@ TRUTH = {"crn": 0.4, "photos": 1.2, "pix2pix": -0.3, "zebra": 0.0}
 
 def test_plackett_luce_agrees_with_choix_and_with_brute_force():
     frame, methods = rankings(TRUTH, 60, np.random.default_rng(3)), tuple(sorted(TRUTH))
-    designs = np.stack([ranking._design(s.split(";"), r.split(";"), methods)
+    designs = np.stack([plackett_luce._design(s.split(";"), r.split(";"), methods)
                         for s, r in zip(frame["shown"], frame["ranked"], strict=True)])
     orders = [[methods.index(method) for method in order.split(";")] for order in frame["ranked"]]
     by_choix = choix.opt_rankings(4, orders)
     without_place = list(designs[:, :, 1:])
-    assert ranking.fit(without_place)[0] == pytest.approx(by_choix[1:] - by_choix[0], abs=1e-4)
+    assert plackett_luce.fit(without_place)[0] == pytest.approx(by_choix[1:] - by_choix[0], abs=1e-4)
 
     def minus_likelihood(parameters):
         utility = designs @ parameters
         return -sum((utility[:, k] - special.logsumexp(utility[:, k:], axis=1)).sum() for k in range(3))
 
     brute = optimize.minimize(minus_likelihood, np.zeros(4), method="BFGS").x
-    assert ranking.fit(list(designs))[0] == pytest.approx(brute, abs=1e-3)
+    assert plackett_luce.fit(list(designs))[0] == pytest.approx(brute, abs=1e-3)
 
 
 def test_the_probability_of_an_order_is_plackett_and_luces():
     strengths, design = np.array([0.0, 0.7, -0.4]), np.eye(3)[:, 1:]
     total = 0.0
     for order in permutations(range(3)):
-        value = ranking._likelihood({3: design[list(order)][None]}, strengths[1:])[0]
+        value = plackett_luce._likelihood({3: design[list(order)][None]}, strengths[1:])[0]
         odds = np.exp(strengths)
         expected = odds[order[0]] / odds.sum() * odds[order[1]] / (odds[order[1]] + odds[order[2]])
         assert np.exp(value) == pytest.approx(expected)
@@ -152,7 +151,7 @@ def test_place_and_strengths_are_found_and_intervals_hold_them():
     rng, held = np.random.default_rng(5), []
     centre = np.mean(list(TRUTH.values()))
     for _ in range(25):
-        found = ranking.rank(rankings(TRUTH, 170, rng, workers=12, bias=0.2))
+        found = plackett_luce.rank(rankings(TRUTH, 170, rng, workers=12, bias=0.2))
         held += [low <= TRUTH[m] - centre <= high for m, (low, high) in
                  zip(found.methods, (s.interval for s in found.strengths), strict=True)]
         held.append(found.side.interval[0] <= 0.2 <= found.side.interval[1])
@@ -171,8 +170,8 @@ def test_implied_pairs_are_not_counted_as_independent():
 
 def test_methods_that_always_win_have_no_strength():
     rows = [ranked("w", i, ["a", "b", "c"], ["a", *(["b", "c"] if i % 2 else ["c", "b"])]) for i in range(9)]
-    assert "a won or lost every comparison" in ranking.rank(make_responses(rows)).problem
-    assert isinstance(ranking.rank(make_responses(rows)), bradley_terry.Ranking)
+    assert "a won or lost every comparison" in plackett_luce.rank(make_responses(rows)).problem
+    assert isinstance(plackett_luce.rank(make_responses(rows)), bradley_terry.Ranking)
 
 
 def test_quality_of_rankings_and_single_pictures():

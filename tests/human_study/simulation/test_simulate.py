@@ -66,8 +66,8 @@ def test_the_analysis_finds_the_truth_and_leaves_out_the_bot(tiny_run, tmp_path)
     store.close()
     found = analyse(frame, "crn", RULES, identity=identity_of(frame, batch.spec))
     assert found.identity.simulated and "SIMULATED" in found.identity.line()
-    assert found.participation.workers == 6 and found.participation.workers_used == 5
-    kinds = found.workers.set_index("worker_id")["used"].groupby(kinds_by_worker(store, workers)).sum()
+    assert found.participation.participants == 6 and found.participation.participants_used == 5
+    kinds = found.participants.set_index("worker_id")["used"].groupby(kinds_by_worker(store, workers)).sum()
     assert kinds["bot"] == 0 and kinds["attentive"] == 5 * 16
     for one in found.preferences:
         low, high = one.clustered

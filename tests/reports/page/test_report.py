@@ -16,7 +16,7 @@ from data.files import write_json, write_png
 from evaluation import merge
 from evaluation.run_directory import PHOTOS, Method, RunDirectory, Score, Value
 from human_study.analysis.outputs import write_analysis
-from human_study.analysis.preference import Counts
+from human_study.analysis.preference import PairCounts
 from human_study.analysis.results import analyse, analyse_counts
 from human_study.responses.table import make_responses
 from reports.findings import people
@@ -223,7 +223,7 @@ def test_study_batch_and_analysis_are_shown(tiny_run, no_figures):
     text = page_of(write_report(tiny_run)).text
     assert "1 HIT table" in text and "hits-01.csv" in text and "1 images under opaque names" in text
     assert "No responses yet" in text and "human_study analyze" in text
-    counts = [Counts("crn", "pix2pix", None, 97, 100), Counts("photos", "crn", 125.0, 515, 980)]
+    counts = [PairCounts("crn", "pix2pix", None, 97, 100), PairCounts("photos", "crn", 125.0, 515, 980)]
     write_analysis(analyse_counts(counts, "test study", "crn"), folder / "analysis")
     text = page_of(write_report(tiny_run)).text
     assert "CRN over pix2pix unlimited 97.0" in text

@@ -1,8 +1,8 @@
 """Rankings: the pairs that they decide, and Plackett-Luce strengths.
 
-A ranking of n pictures decides n (n - 1) / 2 pairs, which are not independent: they share a worker and an image, by
-which everything here is clustered. Plackett-Luce: the best of the pictures is chosen, then the best of the rest, and so
-on, each time with odds exp(strength - bias * place), so that an earlier place may help. With two pictures that is
+A ranking of n pictures decides n (n - 1) / 2 pairs, which are not independent: they share a participant and an image,
+by which everything here is clustered. Plackett-Luce: the best of the pictures is chosen, then the best of the rest, and
+so on, each time with odds exp(strength - bias * place), so that an earlier place may help. With two pictures that is
 Bradley-Terry with a side bias.
 """
 

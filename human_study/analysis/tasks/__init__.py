@@ -1,1 +1,0 @@
-"""What single pictures and rankings say; what they share with pairs stands one door before."""
