@@ -21,7 +21,7 @@ lint: $(VENV)/.installed-test
 # CAMVID=folder PERCEPTUAL=vgg16.safetensors SQUEEZENET=squeezenet.safetensors; see benchmarks/gpu_reference
 gpu-reference: $(VENV)/.installed
 	$(BIN)/python -m benchmarks.gpu_reference --data $(CAMVID) --perceptual $(PERCEPTUAL) --squeezenet $(SQUEEZENET) \
-		--out $(if $(filter file,$(origin OUT)),runs/gpu-reference,$(OUT))
+		--work $(if $(filter file,$(origin OUT)),runs/gpu-reference,$(OUT))
 
 $(BIN)/python:
 	$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or newer is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'

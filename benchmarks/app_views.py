@@ -7,18 +7,17 @@ A run is fabricated in a temporary folder: a few pictures with the grain of phot
 so that it takes little disk and every address is a file of its own. A browser (Chromium, through Playwright) opens the
 app and, on the same machine, a bare page with the same pictures from Python's http.server. Times end when the last pane
 is decoded and painted. Ratios: a step in the app to the bare page's, the first view to that of a Streamlit page with
-one word on it, which is what the app's frontend takes by itself. Needs the test extra.
+one word on it, which is the time of Streamlit itself. Needs the test extra.
 """
 
 import argparse
-import json
 import shutil
 import socket
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -27,12 +26,15 @@ from urllib.request import urlopen
 
 import numpy as np
 
-from data.errors import InputError, one_line_errors
+from benchmarks.runner import Result, run
+from data.errors import InputError
 from data.files import write_json, write_png
 from evaluation.run_directory import PHOTOS, Method, RunDirectory, Score, Value
 
 ROOT = Path(__file__).resolve().parents[1]
 WORD = "alone"
+WINDOW = {"width": 1440, "height": 900}
+CLICKS = 100
 DIFFERENT = 6  # pictures that are really there
 CLASSES = {"road": [128, 64, 128], "building": [70, 70, 70], "car": [0, 0, 142], "void": [0, 0, 0]}
 VIEWER = """() => [...document.querySelectorAll('*')].map((e) => e.shadowRoot?.querySelector('[data-part=section]'))
@@ -141,7 +143,7 @@ def bare(page, address: str, run: RunDirectory, methods: list[str], steps: int) 
 
 def word(browser, address: str) -> float:
     """Milliseconds until a Streamlit page with one word stands there."""
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page = browser.new_page(viewport=WINDOW)
     start = time.perf_counter()
     page.goto(address)
     page.get_by_text(WORD).wait_for()
@@ -151,7 +153,7 @@ def word(browser, address: str) -> float:
 
 def app(browser, address: str, run: RunDirectory, methods: list[str], steps: int, pause: float) -> dict[str, float]:
     """Milliseconds of the first view, of a step after a pause and of steps without one; bytes in the websocket."""
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
+    page = browser.new_page(viewport=WINDOW)
     received = []
     page.on("websocket", lambda socket: socket.on("framereceived", lambda frame: received.append(len(frame))))
     titles = {method.name: method.title for method in run.methods()}
@@ -169,11 +171,16 @@ def app(browser, address: str, run: RunDirectory, methods: list[str], steps: int
     bytes_each = (sum(received) - sent) / steps
     hurried = [page.evaluate(STEP, "ArrowRight") for _ in range(steps)]
     page.close()
-    return {"first_ms": first, "next_after_a_pause_ms": median(rested), "next_at_once_ms": median(hurried),
-            "websocket_kb_per_step": bytes_each / 1e3}
+    return {"first": first, "after a pause": median(rested), "at once": median(hurried), "kB": bytes_each / 1e3}
 
 
-def measure(run: RunDirectory, steps: int, pause: float) -> dict:
+def measure(args: argparse.Namespace) -> Iterator[Result]:
+    with tempfile.TemporaryDirectory() as folder:
+        run_directory = fabricate(Path(folder) / "run", args.layouts, args.methods, tuple(args.size))
+        yield from measure_run(run_directory, args.steps, args.pause)
+
+
+def measure_run(run: RunDirectory, steps: int, pause: float) -> Iterator[Result]:
     from playwright.sync_api import sync_playwright
 
     chromium = shutil.which("chromium")
@@ -183,7 +190,7 @@ def measure(run: RunDirectory, steps: int, pause: float) -> dict:
     own, plain, empty = (f"http://localhost:{port}" for port in ports)
     streamlit = [sys.executable, "-m", "streamlit", "run", "--server.port"]
     (run.path / "word.py").write_text(f"import streamlit\nstreamlit.write('{WORD}')\n", encoding="utf-8")
-    names, table = run.method_names(), {}
+    names = run.method_names()
     with (serving([*streamlit, str(ports[0]), "reports/app.py", "--", "--run", str(run.path)], f"{own}/_stcore/health")
           as process, serving([*streamlit, str(ports[2]), str(run.path / "word.py")], f"{empty}/_stcore/health"),
           serving([sys.executable, "-m", "http.server", str(ports[1]), "--bind", "127.0.0.1", "--directory",
@@ -192,58 +199,37 @@ def measure(run: RunDirectory, steps: int, pause: float) -> dict:
         app(browser, own, run, names[:1], 1, 0.5)  # what is read once is read
         word(browser, empty)
         for count in sorted({min(3, len(names)), len(names)}):
-            page = browser.new_page(viewport={"width": 1440, "height": 900})
+            page = browser.new_page(viewport=WINDOW)
             pictures = bare(page, plain, run, names[:count], steps)
             page.close()
             alone = median(word(browser, empty) for _ in range(3))
-            table[count] = app(browser, own, run, names[:count], steps, pause) | {
-                "plain_pictures_ms": pictures, "streamlit_alone_ms": alone}
-        memory = _memory(browser, own, process)
+            found = app(browser, own, run, names[:count], steps, pause)
+            for what, ms, plain_ms in (("first view", found["first"], alone),
+                                       ("next, after a pause", found["after a pause"], pictures),
+                                       ("next, at once", found["at once"], pictures)):
+                yield {"view": what, "methods": count, "app ms": ms, "plain ms": plain_ms, "ratio": ms / plain_ms,
+                       "websocket kB per step": found["kB"]}
+        before = resident_mb(process)
+        page = browser.new_page(viewport=WINDOW)
+        page.goto(own)
+        page.locator("section[data-layout]").wait_for()
+        for _ in range(CLICKS):
+            page.evaluate(STEP, "ArrowRight")
+            page.wait_for_timeout(150)  # long enough that the page follows every step
         browser.close()
-    return {"methods": table, "server_mb": memory}
+        yield {"server, MB before": before, f"after {CLICKS} steps": resident_mb(process)}
 
 
-def _memory(browser, address: str, process: subprocess.Popen, clicks: int = 100) -> dict[str, float]:
-    page = browser.new_page(viewport={"width": 1440, "height": 900})
-    page.goto(address)
-    page.locator("section[data-layout]").wait_for()
-    before = resident_mb(process)
-    for _ in range(clicks):
-        page.evaluate(STEP, "ArrowRight")
-        page.wait_for_timeout(150)  # long enough that the page follows every step
-    page.close()
-    return {"before": before, f"after {clicks} steps": resident_mb(process)}
+def options(usage: argparse.ArgumentParser) -> None:
+    usage.add_argument("--layouts", type=int, default=500)
+    usage.add_argument("--methods", type=int, default=10)
+    usage.add_argument("--size", type=int, nargs=2, default=(1024, 2048), metavar=("HEIGHT", "WIDTH"))
+    usage.add_argument("--steps", type=int, default=8, help="steps per number")
+    usage.add_argument("--pause", type=float, default=1.5, help="seconds that a reader looks at a layout")
 
 
-def text(result: dict) -> str:
-    lines = [f"{'methods':>8} {'':<22} {'app ms':>9} {'plain ms':>9} {'ratio':>6}"]
-    for count, found in result["methods"].items():
-        for title, ours, plain in (("first view", "first_ms", "streamlit_alone_ms"),
-                                   ("next, after a pause", "next_after_a_pause_ms", "plain_pictures_ms"),
-                                   ("next, at once", "next_at_once_ms", "plain_pictures_ms")):
-            lines.append(f"{count:>8} {title:<22} {found[ours]:>9.0f} {found[plain]:>9.0f} "
-                         f"{found[ours] / found[plain]:>6.2f}")
-        lines.append(f"{count:>8} {'websocket, kB per step':<22} {found['websocket_kb_per_step']:>9.0f}")
-    lines += [f"server, MB {when}: {mb:.0f}" for when, mb in result["server_mb"].items()]
-    return "\n".join(lines)
-
-
-def main(arguments: list[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.app_views", description=__doc__.splitlines()[0])
-    parser.add_argument("--layouts", type=int, default=500)
-    parser.add_argument("--methods", type=int, default=10)
-    parser.add_argument("--size", type=int, nargs=2, default=(1024, 2048), metavar=("HEIGHT", "WIDTH"))
-    parser.add_argument("--steps", type=int, default=8, help="steps per number")
-    parser.add_argument("--pause", type=float, default=1.5, help="seconds that a reader looks at a layout")
-    parser.add_argument("--out", type=Path, help="JSON file for the numbers")
-    args = parser.parse_args(arguments)
-    with one_line_errors(parser.prog), tempfile.TemporaryDirectory() as folder:
-        run = fabricate(Path(folder) / "run", args.layouts, args.methods, tuple(args.size))
-        result = measure(run, args.steps, args.pause)
-        print(text(result))
-        if args.out:
-            args.out.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    return 0
+def main(argv: Sequence[str] | None = None) -> int:
+    return run("app_views", __doc__, options, measure, argv)
 
 
 if __name__ == "__main__":

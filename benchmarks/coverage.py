@@ -1,21 +1,22 @@
-"""Do the suite's intervals hold the truth in 95 % of cases, and do its p-values cry wolf in 5 %? Simulations that know.
+"""Do the suite's intervals contain the truth in 95 % of cases, and are 5 % of its p-values false alarms?
 
-    python -m benchmarks.coverage [--quick] [--out FILE.json]
+    python -m benchmarks.coverage [--repetitions 400] [--out FILE.json]
 
-Each row draws many data sets from a known distribution and treats them with the code that scores a run. "Covered" is
-the share of 95 % intervals that hold the true number (for what is biased at this N, the mean of all repetitions: the
-interval is about sampling, not bias). "False positives" is the share of p-values up to 0.05 between two methods of one
-distribution. A share of 95 % over 400 repetitions is known to 1.1 points. Takes two minutes of one core.
+Each row draws many data sets from a known distribution and treats them with the code that scores a run. "covered" is
+the share of 95 % intervals that contain the true number (for a number that is biased at this N, the mean of all
+repetitions: the interval is about sampling, not bias). "false positives" is the share of p-values up to 0.05 between
+two methods of one distribution. A share of 95 % over 400 repetitions is known to 1.1 points. Takes two minutes of one
+core.
 """
 
 import argparse
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import numpy as np
 
-from data.files import write_json
+from benchmarks.runner import Result, run
 from evaluation.metrics import manifolds
 from evaluation.metrics.agreement import agreement
 from evaluation.metrics.distance_formulas import cmmd_terms, frechet_terms, kernel_terms, own_left_out
@@ -28,8 +29,8 @@ Statistics = dict[str, Statistic]
 
 
 @dataclass
-class Row:
-    """What many repetitions say of one number. truth: None for the mean of all values."""
+class Repetitions:
+    """Results of many repetitions for one number. truth: None for the mean of all values."""
 
     number: str
     case: str
@@ -38,8 +39,8 @@ class Row:
     intervals: list[tuple[float, float] | None] = field(default_factory=list)
     ps: list[float | None] = field(default_factory=list)
 
-    def summary(self) -> dict[str, object]:
-        """Shares in 0..1, None where nothing of the kind was given."""
+    def summary(self) -> Result:
+        """Shares in 0..1, None without any."""
         truth = float(np.mean(self.values)) if self.truth is None and self.values else self.truth
         given = [interval for interval in self.intervals if interval is not None]
         ps = [p for p in self.ps if p is not None]
@@ -54,17 +55,17 @@ def _mean(flags: list[bool]) -> float | None:
     return float(np.mean(flags)) if flags else None
 
 
-Simulation = Callable[[np.random.Generator, int], Iterator[Row]]
+Simulation = Callable[[np.random.Generator, int], Iterator[Repetitions]]
 
 
 def of_methods(case: str, draw: Callable[[], tuple[Statistics, Statistics]], repetitions: int, truths: dict[str, float],
-               block: int = 1) -> Iterator[Row]:
+               block: int = 1) -> Iterator[Repetitions]:
     """Rows of every number of two methods of one distribution: the first one's interval, the p-value of the two."""
-    rows: dict[str, Row] = {}
+    rows: dict[str, Repetitions] = {}
     for repetition in range(repetitions):
         a, b = draw()
         for name in a:
-            row = rows.setdefault(name, Row(name, case, truths.get(name)))
+            row = rows.setdefault(name, Repetitions(name, case, truths.get(name)))
             counts = resample_counts(len(a[name].per_image), RESAMPLES, repetition, block)
             row.values.append(a[name].value())
             row.intervals.append(resample(a[name], counts, block).interval)
@@ -88,7 +89,7 @@ def _method(rng: np.random.Generator, photos: np.ndarray, follow: float, scale: 
 
 def distances(n: int, dimensions: int, scale: float, follow: tuple[float, float]) -> Simulation:
     """follow: how closely each of the two methods follows its photographs."""
-    def simulate(rng: np.random.Generator, repetitions: int) -> Iterator[Row]:
+    def simulate(rng: np.random.Generator, repetitions: int) -> Iterator[Repetitions]:
         def draw() -> tuple[Statistics, Statistics]:
             y = rng.normal(size=(n, dimensions))
             a, b = (of_features(_method(rng, y, r, scale), y) for r in follow)
@@ -100,7 +101,7 @@ def distances(n: int, dimensions: int, scale: float, follow: tuple[float, float]
     return simulate
 
 
-def means(rng: np.random.Generator, repetitions: int) -> Iterator[Row]:
+def means(rng: np.random.Generator, repetitions: int) -> Iterator[Repetitions]:
     """A mean over images, and a ratio of sums (pixel accuracy with few labelled pixels in some images)."""
     n, share = 100, 0.7
 
@@ -120,7 +121,7 @@ def means(rng: np.random.Generator, repetitions: int) -> Iterator[Row]:
 
 def films(n: int, memory: float) -> Simulation:
     """Per-image values of first-order autoregression: neighbours correlate by `memory`, in blocks of ten."""
-    def simulate(rng: np.random.Generator, repetitions: int) -> Iterator[Row]:
+    def simulate(rng: np.random.Generator, repetitions: int) -> Iterator[Repetitions]:
         def series() -> np.ndarray:
             noise, x = rng.normal(size=n), np.empty(n)
             x[0] = noise[0]
@@ -134,16 +135,16 @@ def films(n: int, memory: float) -> Simulation:
     return simulate
 
 
-def seeds(rng: np.random.Generator, repetitions: int) -> Iterator[Row]:
-    row = Row("mean over training seeds", "3 seeds", 0.0)
+def seeds(rng: np.random.Generator, repetitions: int) -> Iterator[Repetitions]:
+    row = Repetitions("mean over training seeds", "3 seeds", 0.0)
     for _ in range(repetitions):
         row.intervals.append(over_seeds(rng.normal(size=3)).interval)
     yield row
 
 
-def orders(rng: np.random.Generator, repetitions: int) -> Iterator[Row]:
+def orders(rng: np.random.Generator, repetitions: int) -> Iterator[Repetitions]:
     """Kendall's tau of a score that knows nothing of people's order, 8 methods."""
-    row, n, counts = Row("tau", "8 methods, no relation", 0.0), 20, resample_counts(20, 100)
+    row, n, counts = Repetitions("tau", "8 methods, no relation", 0.0), 20, resample_counts(20, 100)
     for _ in range(repetitions):
         level = rng.normal(size=8)
         scores = {str(i): Statistic.mean(level[i] + 0.01 * rng.normal(size=n)) for i in range(8)}
@@ -152,7 +153,7 @@ def orders(rng: np.random.Generator, repetitions: int) -> Iterator[Row]:
     yield row
 
 
-SIMULATIONS: list[tuple[Simulation, float]] = [  # with the share of the repetitions that each is given
+SIMULATIONS: list[tuple[Simulation, float]] = [  # with their share of the repetitions
     (means, 1.0),
     *((distances(100, d, s, r), 0.5) for d, s, r in (
         (16, 1.0, (0.0, 0.0)), (16, 1.0, (0.9, 0.9)), (16, 1.0, (0.9, 0.0)), (64, 1.0, (0.0, 0.0)),
@@ -163,36 +164,20 @@ SIMULATIONS: list[tuple[Simulation, float]] = [  # with the share of the repetit
     (seeds, 2.0), (orders, 1.0)]
 
 
-def run(repetitions: int) -> list[dict[str, object]]:
-    """Summaries of all rows; every simulation has a seed of its own."""
-    return [row.summary() for seed, (simulation, share) in enumerate(SIMULATIONS)
-            for row in simulation(np.random.default_rng(seed), max(2, int(share * repetitions)))]
+def measure(args: argparse.Namespace) -> Iterator[Result]:
+    """Every simulation has a seed of its own."""
+    for seed, (simulation, share) in enumerate(SIMULATIONS):
+        for row in simulation(np.random.default_rng(seed), max(2, int(share * args.repetitions))):
+            yield row.summary()
 
 
-def table(rows: list[dict[str, object]]) -> str:
-    def percent(value: object) -> str:
-        return "-" if value is None else f"{100 * value:.1f}"
-
-    keys = ("covered", "without interval", "false positives", "without p")
-    lines = [f"{'number':28} {'case':52} {'times':>6}  covered  none  false positives  no p   (%)"]
-    for row in rows:
-        shares = [percent(row[key]) for key in keys]
-        lines.append(f"{row['number']:28} {row['case']:52} {row['repetitions']:6}  {shares[0]:>7} {shares[1]:>5}  "
-                     f"{shares[2]:>15} {shares[3]:>5}")
-    return "\n".join(lines)
+def options(usage: argparse.ArgumentParser) -> None:
+    usage.add_argument("--repetitions", type=int, default=400, help="default: 400; 4 show whether it works")
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="few repetitions: whether it works, not what it says")
-    parser.add_argument("--repetitions", type=int, default=400)
-    parser.add_argument("--out", type=Path, help="also write the rows as JSON")
-    options = parser.parse_args(arguments)
-    rows = run(4 if options.quick else options.repetitions)
-    print(table(rows))
-    if options.out:
-        write_json(options.out, rows)
+def main(argv: Sequence[str] | None = None) -> int:
+    return run("coverage", __doc__, options, measure, argv)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

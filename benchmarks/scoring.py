@@ -3,15 +3,18 @@
     python -m benchmarks.scoring [--layouts 500] [--size 64 128] [--methods 8] [--maps squeezenet vgg19] [--shares]
 
 Images are photographs of the same layouts in other light with noise added, networks have random weights: the times do
-not depend on either. Prints wall-clock and processor seconds of the first call and of the second, which finds all
-scores in place; with --shares, in one thread, also what the processor seconds of the first went into.
+not depend on either. Wall-clock and processor seconds, and peak memory, of the first call and of the second, which
+finds all scores in place; with --shares, in one thread, also what the first call's processor seconds were spent on.
 """
 
 import argparse
+import resource
+import sys
 import tempfile
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +23,7 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
+from benchmarks.runner import Result, run
 from data.files import write_json, write_png
 from data.street import Street
 from evaluation.cache import measurements
@@ -39,7 +43,7 @@ METHODS = {"crn": 1, "crn_diversity": VARIANTS, "pix2pix": 1, "gan_segmentation"
 
 
 class Shares:
-    """Processor seconds by part of the work, from functions that are timed in place. Right for one thread of torch."""
+    """Processor seconds by part of the work, from functions that are timed in place; for one thread of torch."""
 
     def __init__(self):
         self.seconds: Counter[str] = Counter()
@@ -66,10 +70,6 @@ class Shares:
                 self._inside.busy = False
 
         setattr(owner, name, timed)
-
-    def text(self, total: float) -> str:
-        parts = [*self.seconds.most_common(), ("everything else", total - self.seconds.total())]
-        return "\n".join(f"  {part:24} {seconds:8.1f} s {seconds / total:6.0%}" for part, seconds in parts)
 
 
 def make_run(folder: Path, layouts: int, size: tuple[int, int], methods: dict[str, int]) -> RunDirectory:
@@ -108,34 +108,43 @@ def extractors(kinds: list[str], folder: Path) -> list[ExtractorConfig]:
     return found
 
 
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--layouts", type=int, default=500)
-    parser.add_argument("--size", type=int, nargs=2, default=(64, 128), metavar=("HEIGHT", "WIDTH"))
-    parser.add_argument("--methods", type=int, default=len(METHODS), help="the first so many of eight")
-    parser.add_argument("--maps", nargs="+", default=[], choices=sorted(MAPS), help="also score on these networks")
-    parser.add_argument("--shares", action="store_true", help="what the time goes into, in one thread")
-    options = parser.parse_args(arguments)
-    if options.shares:
+def measure(args: argparse.Namespace) -> Iterator[Result]:
+    if args.shares:
         torch.set_num_threads(1)
     torch.manual_seed(0)
-    size, methods = tuple(options.size), dict(list(METHODS.items())[: options.methods])
+    size, methods = tuple(args.size), dict(list(METHODS.items())[: args.methods])
     with tempfile.TemporaryDirectory() as folder:
-        run = make_run(Path(folder) / "run", options.layouts, size, methods)
-        labels = run.labels()
+        run_directory = make_run(Path(folder) / "run", args.layouts, size, methods)
+        labels = run_directory.labels()
         judge = load_judge(ResidualUNet(len(labels), 24).eval(), labels, size, {})
-        context = Context(judge, options=ScoreConfig(extractors=extractors(options.maps, Path(folder))))
-        shares = Shares() if options.shares else None
+        context = Context(judge, options=ScoreConfig(extractors=extractors(args.maps, Path(folder))))
+        shares = Shares() if args.shares else None
         for call in ("first", "second"):
             wall, processor = time.perf_counter(), time.process_time()
-            score_run(run, context)
+            score_run(run_directory, context)
             processor = time.process_time() - processor
-            print(f"{call} call: {time.perf_counter() - wall:.1f} s wall, {processor:.1f} s of processor, "
-                  f"{torch.get_num_threads()} threads, {options.layouts} layouts x {len(methods)} methods at "
-                  f"{size[0]}x{size[1]}", flush=True)
+            yield {"call": call, "layouts": args.layouts, "methods": len(methods), "wall s": time.perf_counter() - wall,
+                   "processor s": processor,
+                   "peak memory MB": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024}
             if shares and call == "first":
-                print(shares.text(processor), flush=True)
+                parts = [*shares.seconds.most_common(), ("everything else", processor - shares.seconds.total())]
+    if shares:
+        total = sum(seconds for _, seconds in parts)
+        yield from ({"part of the first call": part, "processor s": seconds, "share": seconds / total}
+                    for part, seconds in parts)
+
+
+def options(usage: argparse.ArgumentParser) -> None:
+    usage.add_argument("--layouts", type=int, default=500)
+    usage.add_argument("--size", type=int, nargs=2, default=(64, 128), metavar=("HEIGHT", "WIDTH"))
+    usage.add_argument("--methods", type=int, default=len(METHODS), help="the first so many of eight")
+    usage.add_argument("--maps", nargs="+", default=[], choices=sorted(MAPS), help="also score on these networks")
+    usage.add_argument("--shares", action="store_true", help="what the time is spent on, in one thread")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run("scoring", __doc__, options, measure, argv)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -99,11 +99,11 @@ def pictures_key(run: RunDirectory) -> dict[str, Any]:
     return {"N": len(names), "size": list(image_size(run)), **{key: found.hexdigest() for key, found in keys.items()}}
 
 
-def write_reference(runs: Sequence[RunDirectory], folder: Path, measurements: Path | None = None) -> Path:
+def write_reference(runs: Sequence[RunDirectory], folder: Path) -> Path:
     """Write a reference of runs that differ in their training seed alone; replaces what is there.
 
-    measurements: a folder of benchmarks.gpu_reference, whose JSON comes along. Raises InputError where the runs have
-    no scores, are of other pictures or settings, or the reference would be larger than LIMIT.
+    Raises InputError where the runs have no scores, are of other pictures or settings, or the reference would be larger
+    than LIMIT.
     """
     keys, configs = [pictures_key(run) for run in runs], [_settings(run) for run in runs]
     for run, key, config in zip(runs, keys, configs, strict=True):
@@ -130,8 +130,6 @@ def write_reference(runs: Sequence[RunDirectory], folder: Path, measurements: Pa
     _copy(first.report / "tables", folder / "tables", "*")
     _copy(first.report / "figures", folder / "figures", "*.svg")
     _previews(first, folder / "previews")
-    for name, file in _measured(measurements).items():
-        write_json(folder / "measurements" / name, _without_paths(read_json(file)))
     config = first.config()
     write_json(folder / "reference.json", {
         "format": FORMAT, "pictures": keys[0], "preset": config.get("preset"), "seeds": seeds,
@@ -189,23 +187,6 @@ def _previews(run: RunDirectory, folder: Path) -> None:
                 image.save(temporary, format="JPEG", quality=QUALITY)
 
 
-def _measured(folder: Path | None) -> dict[str, Path]:
-    """Name in the reference -> file."""
-    if folder is None:
-        return {}
-    memorised = {f"{file.parent.name}.json": file for file in list_folder(folder, "*/memorise.json")}
-    others = [folder / "plan.json", folder / "precision" / "precision_curves.json"]
-    return memorised | {file.name: file for file in others if file.exists()}
-
-
-def _without_paths(content: Any) -> Any:
-    """Settings that name files of the machine are left out."""
-    if isinstance(content, dict) and "settings" in content:
-        kept = [text for text in content["settings"] if not any(text.startswith(f"{key}=") for key in PATHS)]
-        return content | {"settings": kept}
-    return content
-
-
 def _refuse_large(folder: Path) -> None:
     size = sum(file.stat().st_size for file in list_folder(folder, "**/*") if file.is_file())
     if size > LIMIT:
@@ -217,11 +198,9 @@ def main(argv: list[str] | None = None) -> int:
                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     usage.add_argument("runs", nargs="+", metavar="RUN", help="run directories, one for each training seed")
     usage.add_argument("--out", type=Path, required=True, metavar="FOLDER")
-    usage.add_argument("--measurements", type=Path, metavar="FOLDER",
-                       help="of benchmarks.gpu_reference: the plan, loss curves and memorising test come along")
     args = usage.parse_args(argv)
     with one_line_errors("reports.reference"):
-        print(write_reference([RunDirectory.open(run) for run in args.runs], args.out, args.measurements))
+        print(write_reference([RunDirectory.open(run) for run in args.runs], args.out))
     return 0
 
 

@@ -1,64 +1,66 @@
-"""The training benchmark: both ports compute the same, every row is measured, tables hold what they say."""
+"""The benchmarks: both ports of a step compute the same, counted work and intervals are right, tables say it."""
 
-import json
-import weakref
-from types import SimpleNamespace
+import io
+import subprocess
+import sys
+import tarfile
+from contextlib import redirect_stderr
 
 import pytest
 import torch
 
-from benchmarks import app_views, coverage, memory_growth, train_step
-from benchmarks.train_step import NAIVE, Row, build, compare, counted_work, variants
+from benchmarks import app_views, coverage, gpu_reference, runner, train_step
+from benchmarks.laboratory.__main__ import protocol
+from benchmarks.train_step import NAIVE, TimedStep, build, compare, counted_memory, counted_work, variants
+from data.files import read_json, write_json
 from evaluation.metrics.cost import flops
+from evaluation.run import parser
 from presets.schema import load_preset
 
 TINY = ["data.size=[16, 32]", "generators.crn.widths=[8, 6, 4]", "perceptual.width=0.05"]
 
 
+def test_the_runner_prints_a_table_and_writes_its_rows(tmp_path, capsys):
+    rows = [{"row": "a", "ms": 1.23456, "rate": None}, {"row": "longer", "ms": 20, "rate": 0.5}, {"fault": "lost"}]
+    code = runner.run("toy", "A toy.", lambda usage: usage.add_argument("--layouts"), lambda args: rows,
+                      ["--layouts", "3", "--out", str(tmp_path / "toy.json")])
+    assert code == 1  # a fault
+    assert capsys.readouterr().out.split("\n\n", 1)[1] == (
+        "row        ms  rate\na       1.235     -\nlonger     20   0.5\n\nfault\nlost\n")
+    stored = read_json(tmp_path / "toy.json")
+    assert stored["rows"] == rows and stored["options"] == {"layouts": "3"} and stored["machine"]["processor"]
+
+
 def test_naive_port_and_harness_give_the_same_loss_and_gradients():
     preset = load_preset("street", TINY)
     for variant in variants("cpu"):
-        naive = Row(NAIVE, preset, "crn", 2, "cpu")
-        result = compare(naive, Row(variant, preset, "crn", 2, "cpu"))
-        assert result["same"] and result["gradient_relative_difference"] < result["tolerance"], variant.name
+        naive = TimedStep(NAIVE, preset, "crn", 2, "cpu")
+        result = compare(naive, TimedStep(variant, preset, "crn", 2, "cpu"))
+        assert result["fault"] is None and result["gradient differs by"] < result["tolerance"], variant.name
 
 
 def test_a_wrong_port_is_noticed():
     preset = load_preset("street", TINY)
-    other = Row(NAIVE, preset, "crn", 2, "cpu")
+    other = TimedStep(NAIVE, preset, "crn", 2, "cpu")
     other.method.generator.blocks[0].conv1[0].weight.data *= 1.1
     other.method.generator.to_images.weight.data *= 1.1
-    assert not compare(Row(NAIVE, preset, "crn", 2, "cpu"), other)["same"]
+    assert compare(TimedStep(NAIVE, preset, "crn", 2, "cpu"), other)["fault"]
 
 
-def test_table_and_json_of_the_command(tmp_path, capsys):
-    out = tmp_path / "table.json"
-    code = train_step.main(["--preset", "smoke", "--size", "16", "32", "--batch", "2", "--methods", "crn,image_space",
-                            "--device", "cpu", "--threads", "1", "--seconds", "0.1", "--out", str(out)])
-    shown, stored = capsys.readouterr().out, json.loads(out.read_text())
-    assert code == 0 and "naive float32 port" in shown and stored["machine"]["name"] in shown
-    rows = stored["methods"]["crn"]["rows"]
-    assert len(rows) >= 7 and all(row["ms"] > 0 and row["saved_mb"] > 0 for row in rows)
-    work = stored["methods"]["crn"]["tflop_per_step"]
-    for row in rows:
-        assert row["tflop_per_step"] < work if row["cached_photo"] else row["tflop_per_step"] == work
-        assert row["tflop_per_s"] == pytest.approx(row["tflop_per_step"] / row["ms"] * 1e3)
-        assert row["images_per_s"] == pytest.approx(2e3 / row["ms"])
-    assert rows[0]["times_naive"] == 1
-
-
-def test_some_rows_alone(tmp_path, capsys):
-    out = tmp_path / "table.json"
-    common = ["--preset", "smoke", "--size", "16", "32", "--batch", "2", "--device", "cpu", "--seconds", "0.1"]
-    assert train_step.main([*common, "--rows", "harness", "--set", "training.activation_checkpointing=true",
-                            "--out", str(out)]) == 0
-    stored = json.loads(out.read_text())
-    rows = stored["methods"]["crn"]["rows"]
-    assert [row["name"] for row in rows] == ["harness: all of them", "harness, photo features cached"]
-    assert "times_naive" not in rows[0] and stored["settings"] == ["training.activation_checkpointing=true"]
+def test_rows_of_a_training_step(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(train_step, "matrix_rate", lambda *_: 0.1)
+    common = ["--preset", "smoke", "--size", "16", "32", "--batch", "2", "--device", "cpu", "--seconds", "0"]
+    assert train_step.main([*common, "--rows", "naive", "harness", "--methods", "crn,image_space", "--out",
+                            str(tmp_path / "table.json")]) == 0
+    _, check, naive, harness, cached, other = read_json(tmp_path / "table.json")["rows"]
+    assert naive["row"] == "naive float32 port" and naive["row"] in capsys.readouterr().out
+    assert check["fault"] is None and naive["x naive"] == 1 and other["TFLOP"] is None
+    assert cached["TFLOP"] < harness["TFLOP"] == naive["TFLOP"] and all(r["saved MB"] > 0 for r in (naive, harness))
+    assert harness["images/s"] == pytest.approx(2e3 / harness["ms"])
+    assert harness["TFLOP/s"] == pytest.approx(harness["TFLOP"] / harness["ms"] * 1e3)
     with pytest.raises(SystemExit):
         train_step.main([*common, "--rows", "hoarness"])
-    assert "--rows hoarness: no row is called so; there are naive float32 port;" in capsys.readouterr().err
+    assert "--rows hoarness: no such row; known: naive float32 port;" in capsys.readouterr().err
 
 
 def test_cached_features_are_no_work():
@@ -76,64 +78,35 @@ def test_the_work_of_several_images_per_layout_is_counted():
     assert one == pytest.approx(counted_work(load_preset("street", TINY), "crn", 2)) and two > one
 
 
-def test_memory_is_measured_while_no_other_row_is_there(monkeypatch):
-    alive, measured = weakref.WeakSet(), []
-
-    class Counted(Row):
-        def __init__(self, *args):
-            super().__init__(*args)
-            alive.add(self)
-
-        def memory(self):
-            measured.append(len(alive))
-            return super().memory()
-    monkeypatch.setattr(train_step, "Row", Counted)
-    args = SimpleNamespace(batch=1, seconds=0.0, compile=[], rows=[], clock="wall")
-    rows = train_step.bench_method(load_preset("street", TINY), "crn", args, "cpu", 1.0)["rows"]
-    assert measured == [1] * len(rows)
+def test_counted_memory_grows_with_size_and_batch():
+    small, large = (load_preset("street", [*TINY[1:], f"data.size={size}"]) for size in ([16, 32], [32, 64]))
+    large.generators["crn"]["widths"] = [8, 6, 4, 4]
+    last = load_preset("street", [*TINY, "training.start_from=elsewhere", "training.trainable=1"])
+    one, two = (counted_memory(small, "crn", batch, False) for batch in (1, 2))
+    assert two["activations"] == pytest.approx(2 * one["activations"], rel=0.02)
+    assert two["weights and optimiser"] == one["weights and optimiser"]
+    assert counted_memory(large, "crn", 1, False)["activations"] > 2 * one["activations"]
+    assert counted_memory(small, "crn", 1, True)["activations"] < one["activations"]
+    assert counted_memory(last, "crn", 1, False)["activations"] < one["activations"]
 
 
 def test_rows_follow_the_preset_s_training():
     settings = ["training.start_from=elsewhere", "training.trainable=1", "training.accumulate=2"]
     harness = next(v for v in variants("cpu") if v.name.startswith("harness"))
-    row = Row(harness, load_preset("street", [*TINY, *settings]), "crn", 2, "cpu")
+    row = TimedStep(harness, load_preset("street", [*TINY, *settings]), "crn", 2, "cpu")
     row()
     generator = row.method.generator
     learning = [*generator.blocks[-1].parameters(), *generator.to_images.parameters()]
     assert len(row.parts) == 2 and len(row.gradient()) == sum(p.numel() for p in learning)
-    kept = {again: Row(harness, load_preset("street", [*TINY, f"training.activation_checkpointing={again}"]), "crn", 2,
-                       "cpu").memory()["saved_mb"] for again in (True, False)}
-    assert kept[True] < kept[False]
-
-
-def test_growth_with_resolution_and_batch(capsys):
-    small, large = (memory_growth.count(memory_growth.sized(rows, 0.05), 1) for rows in (32, 64))
-    both = memory_growth.count(memory_growth.sized(32, 0.05), 2)
-    last = memory_growth.count(memory_growth.sized(32, 0.05, trainable=2), 1)
-    assert all(last[key] < small[key] for key in ("tflop", "activations_mb", "weights_and_optimiser_mb"))
-    assert both["tflop"] == pytest.approx(2 * small["tflop"])
-    assert both["activations_mb"] == pytest.approx(2 * small["activations_mb"], rel=0.02)
-    assert large["activations_mb"] > 2 * small["activations_mb"]
-    assert small["activations_computed_again_mb"] < small["activations_mb"]
-    assert memory_growth.main(["--rows", "32", "--batch", "1", "2", "--width", "0.05", "--seconds", "0.1",
-                               "--device", "cpu"]) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 3
-
-
-def test_rows_that_are_no_grid_are_refused(capsys):
-    with pytest.raises(SystemExit) as stop:
-        memory_growth.main(["--rows", "100", "--count"])
-    assert stop.value.code == 2 and "4 doubled at most 8 times" in capsys.readouterr().err
 
 
 def test_coverage_of_intervals_with_known_truth(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(coverage, "SIMULATIONS", [(coverage.means, 30), (coverage.distances(40, 4, 1.0, (0.0, 0.0)), 1),
                                                   (coverage.films(100, 0.97), 5), (coverage.seeds, 100),
                                                   (coverage.orders, 5)])
-    coverage.main(["--quick", "--out", str(tmp_path / "rows.json")])
-    rows = {row["number"]: row for row in json.loads((tmp_path / "rows.json").read_text())}
-    assert {"FD", "KD, own photograph left out", "recall", "coverage", "tau"} <= set(rows) <= set(
-        line[:28].strip() for line in capsys.readouterr().out.splitlines())
+    coverage.main(["--repetitions", "4", "--out", str(tmp_path / "rows.json")])
+    rows = {row["number"]: row for row in read_json(tmp_path / "rows.json")["rows"]}
+    assert {"FD", "KD, own photograph left out", "recall", "coverage", "tau"} <= set(rows)
     assert rows["mean of images"]["covered"] > 0.85 and rows["mean of images"]["false positives"] < 0.12
     assert rows["mean over training seeds"]["covered"] == pytest.approx(0.95, abs=0.04)
     assert rows["mean of frames"]["without p"] == 1 and rows["mean of frames"]["without interval"] > 0
@@ -149,8 +122,83 @@ def test_a_fabricated_run_takes_the_disk_of_a_few_pictures(tmp_path):
     assert run.layout("00003").shape == (64, 128)
 
 
-def test_the_table_of_the_views_has_every_ratio():
-    found = {"first_ms": 900.0, "next_after_a_pause_ms": 30.0, "next_at_once_ms": 200.0, "websocket_kb_per_step": 37.0,
-             "plain_pictures_ms": 100.0, "streamlit_alone_ms": 600.0}
-    shown = app_views.text({"methods": {3: found}, "server_mb": {"before": 300.0}})
-    assert [line.split()[-1] for line in shown.splitlines()[1:4]] == ["1.50", "0.30", "2.00"]
+# --- the larger comparison on a GPU -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def session(tmp_path):
+    """Without its work done."""
+    class Options:
+        data = perceptual = squeezenet = tmp_path
+        work, minutes = tmp_path / "work", 8
+    found = gpu_reference.Session(Options)
+    rows = [{"method": method, "images/s": 400.0} for method in gpu_reference.METHODS]
+    write_json(tmp_path / "work" / "steps" / f"{gpu_reference.PROBE}.json", {"rows": [{"TFLOP/s": 1.0}, *rows]})
+    return found
+
+
+def test_its_commands_are_commands_of_the_suite(session):
+    for arguments, _ in gpu_reference.STEPS.values():
+        load_preset(arguments[arguments.index("--preset") + 1])
+    args = parser().parse_args(session.command(0, gpu_reference.METHODS, 1101, "train"))
+    preset = load_preset(args.preset, args.settings)
+    assert set(args.methods.split(",")) == set(preset.methods) > set(gpu_reference.MORE_SEEDS)
+    assert preset.training.images_seen == 1101 and [e.kind for e in preset.score.extractors] == ["squeezenet", "judge"]
+
+
+def test_the_budget_follows_the_measured_steps(session, monkeypatch):
+    monkeypatch.setattr(session, "left", lambda: 300.0)
+    # twelve trainings at 400 images a second, a quarter more for sharing the GPU, in whole multiples of three epochs
+    assert session.images_seen() == 300 * 400 * 1.25 // 12 // 1101 * 1101
+    monkeypatch.setattr(session, "left", lambda: 3.0)
+    assert session.images_seen() == 300 * 400 * 1.25 // 12 // 1101 * 1101  # fixed by the first call
+
+
+def test_seeds_are_trained_while_there_is_time_and_collected(session, monkeypatch):
+    started, left = [], iter([300.0, 300.0, 90.0, *[5.0] * 9])
+    monkeypatch.setattr(session, "left", lambda: next(left))
+
+    def start(name, module, *arguments):
+        started.append(name)
+        if name.startswith("train"):
+            methods = arguments[arguments.index("--methods") + 1].split(",")
+            for method in methods:
+                write_json(session.run_folder(int(name[-1])) / "methods" / method / "method.json", {})
+            write_json(session.run_folder(int(name[-1])) / "scores" / "cost.json", {})
+        if name == "reference":
+            write_json(session.work / "reference" / "reference.json", {})
+        return subprocess.Popen([sys.executable, "-c", ""])
+
+    monkeypatch.setattr(session, "start", start)
+    session.trainings(1101)
+    session.collect()
+    assert started == ["train-0", "evaluate-0", "train-1", "evaluate-1", "reference"]
+    with tarfile.open(session.work / "reference.tar.gz") as tar:
+        assert "reference/reference.json" in tar.getnames()
+    assert {row["outcome"] for row in session.rows} == {"done"}
+
+
+def test_a_process_beyond_its_time_is_stopped_and_a_failure_is_quoted(session):
+    process = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    assert not session.finish("sleep", process, 0.2) and process.returncode is not None
+    log = session.work / "logs" / "bad.txt"
+    log.parent.mkdir(parents=True)
+    log.write_text("first\nthe last line\n", encoding="utf-8")
+    assert not session.finish("bad", subprocess.Popen([sys.executable, "-c", "raise SystemExit(3)"]), 30)
+    assert [row["outcome"] for row in session.rows] == ["stopped, its time was up", "exit code 3 (the last line)"]
+
+
+def test_missing_files_are_reported_before_any_work(tmp_path):
+    errors = io.StringIO()
+    with redirect_stderr(errors), pytest.raises(SystemExit):
+        gpu_reference.main(["--data", str(tmp_path / "camvid"), "--perceptual", "a", "--squeezenet", "b", "--work",
+                            str(tmp_path / "work")])
+    assert f"--data {tmp_path / 'camvid'}: no such file or folder" in errors.getvalue()
+    assert not (tmp_path / "work").exists()
+
+
+def test_the_laboratory_s_protocol_is_one(tmp_path):
+    from human_study.protocol.protocols import load_protocol
+
+    write_json(tmp_path / "laboratory.yaml", protocol(12))
+    assert load_protocol(str(tmp_path / "laboratory.yaml")).test_trials == 8

@@ -2,14 +2,15 @@
 
     python -m benchmarks.laboratory [--run DIR] [--participants 50] [--kills 7] [--outages 4] [--out FILE.json]
 
-Plan; a pilot, whose answers feed the plan; then the study with consent in two languages, questions, screen and colour
-checks, practice with feedback, breaks and ties. Everybody answers in a window of Chromium; some reload, leave and come
-back by their link, or lose their network. Meanwhile the server is killed (SIGKILL) and started again, and its pictures
-are away for seconds. Some withdraw, some are forgotten afterwards; then export, release, collect and analysis.
+Plan; a pilot, whose answers improve the plan; then the study with consent in two languages, questions, screen and
+colour checks, practice with feedback, breaks and ties. Everybody answers in a window of Chromium; some reload, leave
+and come back by their link, or lose their network. Meanwhile the server is killed (SIGKILL) and started again, and its
+pictures are away for seconds. Some withdraw, some are forgotten afterwards; then export, release, collect and analysis.
 
-At the end everything is compared with what people meant to answer: no answer lost, doubled or changed, no pair given
-up, nobody who withdrew in the release or the analysis, and the simulated preference found. Exits with 1 where not.
-Without --run three methods are trained for the smoke preset first (a minute); a run gets the study's folder.
+At the end everything is compared with what people meant to answer: no answer lost, doubled or changed, no pair without
+an answer, nobody who withdrew in the release or the analysis, and the simulated preference found. Exit code 1
+otherwise. Without --run, three methods are trained for the smoke preset first (a minute); a run gets the study's
+folder.
 """
 
 import argparse
@@ -24,7 +25,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.request import urlopen
@@ -32,7 +33,9 @@ from urllib.request import urlopen
 import numpy as np
 import pandas as pd
 
-from benchmarks.laboratory.people import TIES, Crowd, Person
+from benchmarks.laboratory.people import TIES, Crowd, Volunteer
+from benchmarks.runner import Result
+from benchmarks.runner import run as run_benchmark
 from data.errors import InputError
 from data.files import read_json, write_json
 from evaluation.run_directory import RunDirectory
@@ -104,8 +107,8 @@ class Story:
     lost: int = 0
     doubled: int = 0
     changed: int = 0
-    given_up: int = 0  # pairs without an answer
-    seconds: float = 0.0
+    unanswered: int = 0
+    minutes: float = 0.0
     preferences: dict[str, dict] = field(default_factory=dict)
     faults: list[str] = field(default_factory=list)
 
@@ -113,14 +116,12 @@ class Story:
         if not true:
             self.faults.append(fault)
 
-    def table(self) -> str:
-        names = ("sessions", "finished", "withdrawn", "forgotten", "answers", "kills", "outages", "interrupted", "lost",
-                 "doubled", "changed", "given_up")
-        rows = [f"{name.replace('_', ' '):<12} {getattr(self, name):>6}" for name in names]
-        rows += [f"{'minutes':<12} {self.seconds / 60:>6.1f}"]
-        rows += [f"{name}: true {one['true']:.3f}, found {one['found']:.3f} [{one['low']:.3f}, {one['high']:.3f}]"
-                 for name, one in self.preferences.items()]
-        return "\n".join([*rows, *(f"FAULT: {fault}" for fault in self.faults)])
+    def rows(self) -> Iterator[Result]:
+        counts = dict(vars(self))
+        preferences, faults = counts.pop("preferences"), counts.pop("faults")
+        yield counts
+        yield from ({"preference": name, **found} for name, found in preferences.items())
+        yield from ({"fault": fault} for fault in faults)
 
 
 def command(*words: object) -> str:
@@ -133,12 +134,12 @@ def command(*words: object) -> str:
 
 
 def refused(*words: object) -> bool:
-    """Whether a command says no."""
-    with contextlib.redirect_stderr(io.StringIO()) as said:
+    """Whether a command refuses to work."""
+    with contextlib.redirect_stderr(io.StringIO()) as errors:
         try:
             human_study([str(word) for word in words])
         except SystemExit:
-            print(f"$ python -m human_study {' '.join(map(str, words))}\n{said.getvalue()}", flush=True)
+            print(f"$ python -m human_study {' '.join(map(str, words))}\n{errors.getvalue()}", flush=True)
             return True
     return False
 
@@ -176,17 +177,17 @@ class Laboratory:
     def plan(self, count: int, *more: object) -> str:
         return command("plan", *self.common, "--protocol", self.file, "--set", f"hits={count}", "--rounds", 50, *more)
 
-    def _people(self, study: str, count: int) -> list[Person]:
+    def _people(self, study: str, count: int) -> list[Volunteer]:
         with open(self.run.study / study / "secret" / "links.csv", newline="", encoding="utf-8") as stream:
             rows = list(csv.DictReader(stream))[:count]
-        return [Person(row["name"], row["link"], number) for number, row in enumerate(rows)]
+        return [Volunteer(row["name"], row["link"], number) for number, row in enumerate(rows)]
 
-    def _crowd(self, study: str, people: list[Person]) -> Crowd:
+    def _crowd(self, study: str, people: list[Volunteer]) -> Crowd:
         batch = read_batch(self.run.study / study)
         self.store = open_store(self.run, batch, self.key[1])
         return Crowd(self.store, self.truth, people, self.at_once)
 
-    def study(self, count: int, kills: int, outages: int, withdrawing: int) -> list[Person]:
+    def study(self, count: int, kills: int, outages: int, withdrawing: int) -> list[Volunteer]:
         """People answer while the server is killed and its pictures vanish."""
         server = self.served(NAME, count).start()
         people = self._people(NAME, count)
@@ -232,7 +233,7 @@ class Laboratory:
         hidden.rename(images)
         self.story.outages += 1
 
-    def afterwards(self, people: list[Person], forgetting: int) -> dict[str, pd.DataFrame]:
+    def afterwards(self, people: list[Volunteer], forgetting: int) -> dict[str, pd.DataFrame]:
         """Export, forget, export again, release, collect, analyze: tables by name."""
         study = ("--run", self.run.path, "--protocol", NAME)
         folder, early, public = self.run.study / NAME, self.folder / "early.csv", self.folder / "public.csv"
@@ -251,7 +252,7 @@ class Laboratory:
                  "collected": self.folder / "all" / "responses.csv"}
         return {name: read_responses(file) for name, file in files.items()}
 
-    def check(self, people: list[Person], tables: dict[str, pd.DataFrame]) -> None:
+    def check(self, people: list[Volunteer], tables: dict[str, pd.DataFrame]) -> None:
         """Everything against what people meant."""
         story = self.story
         trials = {session.session_id: self.store.trials(session) for session in self.store.sessions()}
@@ -272,17 +273,17 @@ class Laboratory:
             if person.habit != "forgotten" and person.code:
                 all_of_them = {(person.session_id, pair) for pair in range(len(trials[person.session_id]))}
                 story.lost += len(all_of_them - set(chosen))
-        story.given_up = int(early["chosen"].eq("none").sum())
-        for name in ("lost", "doubled", "changed", "given_up"):
+        story.unanswered = int(early["chosen"].eq("none").sum())
+        for name in ("lost", "doubled", "changed", "unanswered"):
             story.expect(getattr(story, name) == 0, f"{getattr(story, name)} answers {name}")
         story.expect(len({person.code for person in people}) == story.finished + (story.withdrawn > 0),
                      "completion codes are not everybody's own")
         self._check_gone(stored, tables, staying, forgotten)
-        self._check_said(stored)
+        self._check_context(stored)
         self._check_analysis()
 
-    def _check_gone(self, stored: pd.DataFrame, tables: dict[str, pd.DataFrame], staying: list[Person],
-                    forgotten: list[Person]) -> None:
+    def _check_gone(self, stored: pd.DataFrame, tables: dict[str, pd.DataFrame], staying: list[Volunteer],
+                    forgotten: list[Volunteer]) -> None:
         story, gone = self.story, {person.session_id for person in forgotten}
         keys = ["session_id", "trial_index", "chosen", "submit_status"]
         for name in ("stored", "collected"):
@@ -302,8 +303,8 @@ class Laboratory:
             tables["early"].loc[tables["early"]["session_id"].isin(gone), "worker_id"])
         story.expect(not used & outside and len(used) == left["worker_id"].nunique(), "the analysis is of other people")
 
-    def _check_said(self, stored: pd.DataFrame) -> None:
-        """What was said before and after the pairs stands in the table."""
+    def _check_context(self, stored: pd.DataFrame) -> None:
+        """Answers from before and after the pairs are in the table."""
         finished = stored[stored["submit_status"].eq("submitted")]
         self.story.expect(set(finished["language"]) == {"en", "de"}, "not both languages")
         for column in ("q_age", "q_sex", "q_vision", "px_per_mm", "viewing_distance_mm", "colour_right", "full_screen"):
@@ -336,7 +337,7 @@ def whole_study(run: RunDirectory, folder: Path, participants: int = 50, pilot: 
     people = laboratory.study(participants, kills, outages, withdrawing)
     laboratory.check(people, laboratory.afterwards(people, forgetting))
     laboratory.store.close()
-    laboratory.story.seconds = time.monotonic() - begun
+    laboratory.story.minutes = (time.monotonic() - begun) / 60
     return laboratory.story
 
 
@@ -347,23 +348,23 @@ def small_run(folder: Path) -> RunDirectory:
     return RunDirectory.open(folder)
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--run", help="run directory with crn and two other methods", metavar="DIR")
-    parser.add_argument("--participants", type=int, default=50)
-    parser.add_argument("--kills", type=int, default=7)
-    parser.add_argument("--outages", type=int, default=4)
-    parser.add_argument("--at-once", type=int, default=4, help="browser windows (default %(default)s)")
-    parser.add_argument("--out", type=Path, help="the counts as JSON", metavar="FILE")
-    args = parser.parse_args(argv)
+def measure(args: argparse.Namespace) -> Iterator[Result]:
     with tempfile.TemporaryDirectory() as folder:
         run = RunDirectory.open(args.run) if args.run else small_run(Path(folder) / "run")
-        story = whole_study(run, Path(folder), args.participants, kills=args.kills, outages=args.outages,
-                            at_once=args.at_once)
-    print(story.table())
-    if args.out:
-        write_json(args.out, vars(story))
-    return 1 if story.faults else 0
+        yield from whole_study(run, Path(folder), args.participants, kills=args.kills, outages=args.outages,
+                               at_once=args.at_once).rows()
+
+
+def options(usage: argparse.ArgumentParser) -> None:
+    usage.add_argument("--run", help="run directory with crn and two other methods", metavar="DIR")
+    usage.add_argument("--participants", type=int, default=50)
+    usage.add_argument("--kills", type=int, default=7)
+    usage.add_argument("--outages", type=int, default=4)
+    usage.add_argument("--at-once", type=int, default=4, help="browser windows; default: 4")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    return run_benchmark("laboratory", __doc__, options, measure, argv)
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ PATIENCE_S = 300  # without any progress a participant is stuck
 LOCALES = ("en-GB", "de-DE")
 ANSWERS = {"question-age": "34", "distance": "60"}  # to fields of forms; the rest is left empty
 
-# what a participant could do next: [what, selector, number of the pair on the page]
+# the next thing that a participant can do: [what, selector, number of the pair on the page]
 LOOK = """() => {
   const trial = document.querySelector(".trial");
   const found = [["done", ".code"], ["form", "form.asking:not([data-sent])"], ["tick", "#box-agree:not(:checked)"],
@@ -40,7 +40,7 @@ FILL_IN = """(answers) => {
 
 
 @dataclass
-class Person:
+class Volunteer:
     """One participant. At pair `interrupted` (of all) `habit` happens: withdraw, reload, leave (and come back by the
     link), offline, or nothing."""
 
@@ -53,13 +53,13 @@ class Person:
     meant: dict[int, str] = field(default_factory=dict)  # by number of the pair, as far as it was reached
     acknowledged: set[int] = field(default_factory=set)  # pairs that the page went on from
     code: str = ""
-    seen: set[str] = field(default_factory=set)  # what the page asked for
+    seen: set[str] = field(default_factory=set)  # kinds of things on the page
 
 
 class Crowd:
     """People who take part at the same time, `at_once` windows open. `acknowledged`: answers so far, of all."""
 
-    def __init__(self, store: Store, truth: Truth, people: Sequence[Person], at_once: int):
+    def __init__(self, store: Store, truth: Truth, people: Sequence[Volunteer], at_once: int):
         self.store, self.truth, self.people = store, truth, people
         self.gate = asyncio.Semaphore(at_once)
 
@@ -76,7 +76,7 @@ class Crowd:
                     group.create_task(self._one(browser, person))
             await browser.close()
 
-    async def _one(self, browser: Any, person: Person) -> None:
+    async def _one(self, browser: Any, person: Volunteer) -> None:
         async with self.gate:
             session = self.store.by_token(person.link.rpartition("/")[2])
             person.session_id = session.session_id
@@ -86,7 +86,7 @@ class Crowd:
             await self._walk(page, person)
             await window.close()
 
-    async def _walk(self, page: Any, person: Person) -> None:
+    async def _walk(self, page: Any, person: Volunteer) -> None:
         """From the link to the completion code, or to the withdrawal."""
         pending, moved = None, time.monotonic()
         while True:
@@ -118,8 +118,8 @@ class Crowd:
                 raise TimeoutError(f"{person.name} is stuck at pair {pair}: {await page.inner_text('main')}")
             await asyncio.sleep(0.03)
 
-    def opinion(self, person: Person, pair: int) -> str:
-        """The same whenever it is asked for, so that a pair shown again gets the same answer."""
+    def opinion(self, person: Volunteer, pair: int) -> str:
+        """Always the same, so that a pair that is shown again gets the same answer."""
         trial = self.store.trials(self.store.session(person.session_id))[pair]
         rng = generator(0, "laboratory", person.name, trial.trial_id)
         if counts(trial) and rng.random() < TIES:
@@ -133,7 +133,7 @@ def counts(trial: PlannedTrial) -> bool:
 
 
 async def opened(window: Any, address: str) -> Any:
-    """A page at an address, as soon as there is a server."""
+    """A page at an address, as soon as the server answers."""
     page = await window.new_page()
     page.on("dialog", lambda dialog: dialog.accept())  # yes, withdraw
     await reached(page.goto, address)
@@ -152,7 +152,7 @@ async def reached(go: Any, *address: str) -> None:
             await asyncio.sleep(0.5)
 
 
-async def interrupted(page: Any, person: Person, habit: str) -> Any:
+async def interrupted(page: Any, person: Volunteer, habit: str) -> Any:
     """What interrupts a participant; the page to go on with."""
     window = page.context
     if habit == "withdraw":

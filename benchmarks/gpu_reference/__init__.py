@@ -1,1 +1,0 @@
-"""Everything that is worth measuring on a GPU, in one command: the plan, the step times, and the trainings."""
