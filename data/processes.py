@@ -80,21 +80,26 @@ def stop_like_ctrl_c() -> None:
 
 @contextmanager
 def inherited(threads: int) -> Iterator[None]:
-    """What processes started within take over: threads of torch, and Ctrl-C left to the parent, who stops them.
+    """What processes started within take over: threads of torch, and signals that reach the whole group (Ctrl-C, a lost
+    terminal, SLURM's warning) left to the parent, who stops them.
 
     Not the parent's main module, which multiprocessing runs in every child: that may be a notebook, the app's script or
     a script without `if __name__ == "__main__"`, and tasks are never of it.
     """
-    before, on_interrupt = os.environ.get("OMP_NUM_THREADS"), signal.getsignal(signal.SIGINT)
+    before = os.environ.get("OMP_NUM_THREADS")
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, *STOP_SIGNALS)
+                if number != signal.SIGTERM}
     main = sys.modules["__main__"]
     os.environ["OMP_NUM_THREADS"] = str(threads)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in handlers:
+        signal.signal(number, signal.SIG_IGN)
     sys.modules["__main__"] = types.ModuleType("__main__")
     try:
         yield
     finally:
         sys.modules["__main__"] = main
-        signal.signal(signal.SIGINT, on_interrupt)
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
         del os.environ["OMP_NUM_THREADS"]
         if before is not None:
             os.environ["OMP_NUM_THREADS"] = before

@@ -29,14 +29,20 @@ class LocalExecutor(TaskExecutor):
     def __init__(self, suite: Suite):
         super().__init__(suite)
         self.apart = ProcessExecutor(suite, jobs=1, threads=torch.get_num_threads())
+        self.stopped = self.apart.stopped
 
     def map(self, task: Task, names: list[str]) -> Iterator[tuple[str, Any]]:
         """(name, result) as they are done. Raises what the task raises."""
         for name in names:
             if self._may_end_the_process(task, name):
                 yield from self.apart.map(task, [name])
-            else:
-                yield name, task(self.suite, name)
+                continue
+            try:
+                result = task(self.suite, name)
+            except Interrupted as saved:
+                self.stopped[name] = saved
+                raise
+            yield name, result
 
     def _may_end_the_process(self, task: Task, name: str) -> bool:
         on_cpu = self.suite.device == "cpu" and group_size() == 1

@@ -352,9 +352,17 @@ def work(job: Job, stages: list[str], command: str) -> int:
         if is_first_process():
             job.executor.close()
             job.display.close()
-            again = command.replace("python", interpreter(), 1)
-            print(f"\nstopped; the state is saved in {job.run.path}. Go on with the same command:\n  {again}",
-                  file=sys.stderr)
+            print(f"\n{stop_message(job, command)}", file=sys.stderr)
         return 130
-    job.executor.close()
+    finally:
+        job.executor.close()
     return 0
+
+
+def stop_message(job: Job, command: str) -> str:
+    """What was saved when the command was stopped, what was not, and how to go on."""
+    lines = ["stopped; finished work is kept"]
+    for name, error in job.executor.stopped.items():
+        lines.append(f"  {error}" if isinstance(error, Interrupted) else
+                     f"  {name}: not saved ({error}); its last checkpoint is kept, if it has one")
+    return "\n".join([*lines, "go on with the same command:", "  " + command.replace("python", interpreter(), 1)])

@@ -6,6 +6,7 @@ of cores.
 """
 
 import signal
+import time
 import traceback
 from collections import deque
 from collections.abc import Iterator
@@ -26,13 +27,15 @@ from training.harness import Interrupted
 from training.progress import Position
 from training.suite import Suite
 
-JOBS = 4  # at most, unless told: every process holds its own copy of the photographs
-FAULTS = (signal.SIGSEGV, signal.SIGILL, signal.SIGBUS, signal.SIGFPE)  # of what is computed, not of its surroundings
+JOBS = 4  # at most, unless --jobs is given: every process has its own copy of the photographs
+FAULTS = (signal.SIGSEGV, signal.SIGILL, signal.SIGBUS, signal.SIGFPE)  # caused by what is computed
+STOP_SECONDS = 120.0  # to save the state of a training; a process that needs longer is killed
+KILL_SECONDS = 5.0  # until the system has removed a killed process
 
 
 class Worker:
-    """A process, and what it is at work on: the name of a task, or None. Its end shows as the end of the connection,
-    which nobody else holds."""
+    """A process and the name of the task that it works on (None: it waits). Its end shows as the end of the connection,
+    because no other process holds the other side."""
 
     def __init__(self, context: SpawnContext, preset: Preset, folder: Path, threads: int, train: Cached | None = None):
         """train: pairs that are in memory already."""
@@ -46,17 +49,40 @@ class Worker:
 
     def begin(self, task: Task, name: str) -> None:
         self.name = name
-        with suppress(BrokenPipeError):  # a process that ended meanwhile: `receive` says so
+        with suppress(OSError):  # the process has ended: `receive` finds out
             self.connection.send((task, name, self._train))
         self._train = None  # sent once
 
     def receive(self) -> Position | tuple[BaseException | None, Any] | None:
-        """Where its training stands, or error and result of the task. None: the process has ended."""
+        """How far its training is, or error and result of the task. None: the process has ended."""
         try:
             return self.connection.recv()
         except (EOFError, ConnectionResetError):
-            self.process.join()
+            self.process.join(KILL_SECONDS)
             return None
+
+    def ask_to_stop(self) -> None:
+        """A training saves its state and ends; whatever else the process does ends at once."""
+        self.process.terminate()
+        with suppress(OSError):
+            self.connection.send(None)  # for one that was just finishing its task and would wait for the next
+
+    def last_error(self, deadline: float) -> BaseException | None:
+        """Wait for the end of a process that was asked to stop. What its task ended with: Interrupted for a training
+        that is saved; None where nothing was left to save. deadline: of time.monotonic()."""
+        error = None
+        while self.connection.poll(max(0.0, deadline - time.monotonic())):
+            message = self.receive()
+            if message is None:
+                return error
+            if not isinstance(message, Position):
+                error = message[0]
+        return TimeoutError(f"did not stop within {STOP_SECONDS:.0f} s")
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join(KILL_SECONDS)
+        self.connection.close()
 
 
 class ProcessExecutor(TaskExecutor):
@@ -82,13 +108,14 @@ class ProcessExecutor(TaskExecutor):
         try:
             while waiting or any(worker.name for worker in self.workers):
                 self._assign(task, waiting)
-                for worker in self._with_news():
+                busy = {worker.connection: worker for worker in self.workers if worker.name}
+                for worker in map(busy.get, wait(list(busy))):  # a process that ends is noticed, so this has no limit
                     message = worker.receive()
                     if isinstance(message, Position):
                         if self.suite.watch:
                             self.suite.watch(message)
                     elif message is None:
-                        waiting.append(self._again(worker, task))
+                        waiting.append(self._in_float32(worker, task))
                     else:
                         name, worker.name = worker.name, None
                         error, result = message
@@ -111,73 +138,80 @@ class ProcessExecutor(TaskExecutor):
         for worker in idle[: len(waiting)]:
             worker.begin(task, waiting.popleft())
 
-    def _with_news(self) -> list[Worker]:
-        """Workers that have sent something or ended; waits for one."""
-        busy = {worker.connection: worker for worker in self.workers if worker.name}
-        return [busy[connection] for connection in wait(list(busy))]
-
-    def _again(self, worker: Worker, task: Task) -> str:
-        """The name that a lost worker had, where there is another way to do it. Raises InputError otherwise."""
+    def _in_float32(self, worker: Worker, task: Task) -> str:
+        """The name whose process was lost, to be trained again in float32. Raises InputError if that does not help."""
         name, code = worker.name, worker.process.exitcode
         self.workers.remove(worker)
-        if precision_of(self.suite, task, name) != "bf16" or -code not in FAULTS:
-            raise InputError(f"{name}: its process {_end(code)}")
+        if code is None or precision_of(self.suite, task, name) != "bf16" or -code not in FAULTS:
+            worker.end()
+            raise InputError(f"{name}: its process {_how_it_ended(code)}")
         reason = f"this CPU's bf16 kernels ended the process ({signal.Signals(-code).name})"
         self.suite.give_up_bf16(name, reason)
         print(f"  {name}: {reason}; trains again in float32", flush=True)
         return name
 
     def close(self) -> None:
-        """Stop the workers; those in training save their state first."""
-        for worker in self.workers:
-            worker.process.terminate()
-        for worker in self.workers:
-            worker.process.join()
-            worker.connection.close()
-        self.workers = []
+        """Stop the workers; those in training save their state first and are listed in `stopped`."""
+        try:
+            for worker in self.workers:
+                worker.ask_to_stop()
+            deadline = time.monotonic() + STOP_SECONDS
+            for worker in self.workers:
+                if (error := worker.last_error(deadline)) and worker.name:
+                    self.stopped[worker.name] = error
+        finally:  # also when the user does not want to wait
+            for worker in self.workers:
+                worker.end()
+            self.workers = []
 
 
-def _end(code: int) -> str:
-    """How a process ended and what to do, for people. code: of multiprocessing, -n for signal n."""
+def _how_it_ended(code: int | None) -> str:
+    """How a process ended and what to do, for people. code: of multiprocessing, -n for signal n; None: it has closed
+    the connection and goes on."""
     kept = "the last checkpoints are kept"
+    if code is None:
+        return f"no longer answers; {kept}: start the same command again to go on"
     if -code == signal.SIGKILL:
         return (f"was killed (SIGKILL), perhaps for want of memory; {kept}: the same command goes on, with --jobs 1 in "
                 "less memory")
     if code < 0:
         fault = ", a fault of this machine or of torch's kernels" if -code in FAULTS else ""
         return f"was ended by {signal.Signals(-code).name}{fault}; {kept}: start the same command again to go on"
-    return f"ended with exit code {code}, see its own words above; {kept}: start the same command again to go on"
+    return f"ended with exit code {code}, its output is above; {kept}: start the same command again to go on"
 
 
 def _work(connection: Connection, preset: dict[str, Any], folder: str, threads: int) -> None:
-    """A worker: tasks until it is stopped. Whatever it fails on travels to the parent."""
+    """A worker: tasks until it is stopped or one of them fails. Every error is sent to the parent."""
     torch.set_num_threads(threads)
     end_with_parent()
     try:
         suite = Suite(Preset.model_validate(preset), Path(folder), connection.send)
-        while _answered(connection, suite):
+        while _do_next_task(connection, suite):
             pass
-    except EOFError:  # the parent has let go of it
+    except (EOFError, BrokenPipeError):  # the parent has closed the connection
         return
     except (Exception, SystemExit) as error:
-        connection.send((_told(error, "a worker process"), None))
+        connection.send((_portable(error, "a worker process"), None))
 
 
-def _answered(connection: Connection, suite: Suite) -> bool:
-    """Do the next task. A stopped worker takes no other one."""
-    task, name, train = connection.recv()
+def _do_next_task(connection: Connection, suite: Suite) -> bool:
+    """Whether another task may follow: not after an error, for the parent stops then, nor after the parent's None."""
+    message = connection.recv()
+    if message is None:
+        return False
+    task, name, train = message
     if train is not None:
         suite.train = train
     try:
         connection.send((None, task(suite, name)))
     except (Exception, SystemExit) as error:
-        connection.send((_told(error, name), None))
-        return not isinstance(error, Interrupted)
+        connection.send((_portable(error, name), None))
+        return False
     return True
 
 
-def _told(error: BaseException, name: str) -> BaseException:
-    """What is meant for people as it is; anything else with its traceback, which a connection does not carry."""
+def _portable(error: BaseException, name: str) -> BaseException:
+    """Errors for people as they are; any other with its traceback as text, which a connection does not carry."""
     if isinstance(error, (Interrupted, InputError, OSError)):
         return error
     return RuntimeError(f"{name}: {traceback.format_exc()}")

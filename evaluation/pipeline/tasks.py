@@ -53,10 +53,14 @@ def precision_of(suite: Suite, task: Task, name: str) -> str:
 
 
 class TaskExecutor:
-    """Runs tasks for many names. `map` is the subclass's."""
+    """Runs tasks for many names. `map` is the subclass's.
+
+    stopped: name -> how its training ended before its time: Interrupted if the state is saved, else another error.
+    """
 
     def __init__(self, suite: Suite):
         self.suite, self.preset, self.folder = suite, suite.preset, suite.folder.resolve()
+        self.stopped: dict[str, BaseException] = {}
 
     def train(self, methods: list[str], synthesize: bool = False) -> Iterator[tuple[str, dict[str, Any]]]:
         """The networks that losses share and the judge, as far as the run makes them, each once; then (name, what a
@@ -72,4 +76,4 @@ class TaskExecutor:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Let go of what runs the tasks."""
+        """Stop what runs the tasks, within a limited time."""

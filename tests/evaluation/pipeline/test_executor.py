@@ -1,5 +1,6 @@
 """Methods in processes and as tasks of a local Ray: the same results, and what happens where one of them is lost."""
 
+import multiprocessing
 import os
 import signal
 import sys
@@ -11,11 +12,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from data import processes
+from data import processes as cores
 from data.errors import InputError
+from evaluation.pipeline import processes
 from evaluation.pipeline.dataset import write_dataset
-from evaluation.pipeline.executor import EXECUTORS, LocalExecutor, RayExecutor, make_executor
-from evaluation.pipeline.processes import FAULTS, ProcessExecutor, _answered, _end
+from evaluation.pipeline.executor import LocalExecutor, RayExecutor, make_executor
+from evaluation.pipeline.processes import FAULTS, ProcessExecutor, _do_next_task, _how_it_ended
 from evaluation.pipeline.tasks import is_done, synthesize_method
 from evaluation.run_directory import RunDirectory
 from presets.schema import Preset
@@ -26,9 +28,11 @@ from training.suite import Suite
 sys.path.append(str(Path(__file__).parent))  # also of the processes that are started here
 
 from faulty_tasks import (  # noqa: E402
+    ENDINGS,
     ENDS,
     end_by_a_fault,
     end_in_bf16,
+    fail_when_the_others_train,
     forked,
     leave,
     train_on_bad_kernels,
@@ -127,11 +131,23 @@ def test_images_straight_after_each_training_in_processes_that_render_nothing(tm
         assert len(list((run.method_folder(name) / "images").glob("*.png"))) == 4
 
 
+def test_every_process_ends_when_one_of_them_fails(tmp_path, monkeypatch):
+    monkeypatch.setattr(processes, "STOP_SECONDS", 3.0)
+    executor = ProcessExecutor(Suite(preset(), tmp_path), 5)
+    executor.context = forked()
+    with pytest.raises(OSError, match="No space left"):
+        dict(executor.map(fail_when_the_others_train, [*ENDINGS, "fails"]))
+    assert executor.workers == [] and multiprocessing.active_children() == []
+    stopped = {name: str(error) for name, error in executor.stopped.items()}
+    assert stopped == {"saves": "step 3 of 30 is saved", "goes_on": "did not stop within 3 s",
+                       "finds_the_disk_full": "[Errno 28] No space left on device: 'checkpoint.pt'"}
+
+
 def test_a_process_takes_the_scenes_that_it_is_sent():
     sent, heard, suite = object(), [], types.SimpleNamespace(train=None)
     messages = iter([(lambda suite, name: suite.train, "crn", sent), (lambda suite, name: suite.train, "unet", None)])
     connection = types.SimpleNamespace(recv=lambda: next(messages), send=heard.append)
-    assert _answered(connection, suite) and _answered(connection, suite)
+    assert _do_next_task(connection, suite) and _do_next_task(connection, suite)
     assert heard == [(None, sent), (None, sent)]
 
 
@@ -167,31 +183,26 @@ def _said(name):
     return f"  {name}: this CPU's bf16 kernels ended the process ({ENDS[name].name}); trains again in float32"
 
 
-@pytest.mark.parametrize("kind", EXECUTORS)
-def test_every_fault_in_every_executor_leads_to_float32(tmp_path, capfd, request, kind):
+def test_every_fault_leads_to_float32(tmp_path, capfd):
     """Each signal of FAULTS, by tasks that train nothing."""
     assert set(ENDS.values()) == set(FAULTS)
-    if kind == "ray":
-        request.getfixturevalue("local_ray")
     suite = on_a_cpu_with_bad_kernels(tmp_path)
-    executor = make_executor(kind, suite, 2 if kind == "processes" else None)
-    if kind != "ray":
-        getattr(executor, "apart", executor).context = forked()
+    executor = make_executor("local", suite)
+    executor.apart.context = forked()
     try:
         assert dict(executor.map(end_in_bf16, list(ENDS))) == dict.fromkeys(ENDS, "float32")
     finally:
         executor.close()
     for name, number in ENDS.items():
         assert number.name in suite.precision(name)[1]
-    if kind != "ray":  # whose workers' lines stay with them
-        assert sorted(capfd.readouterr().out.splitlines()) == sorted(map(_said, ENDS))
+    assert sorted(capfd.readouterr().out.splitlines()) == sorted(map(_said, ENDS))
 
 
-@pytest.mark.parametrize(("code", "text"), [(3, "ended with exit code 3, see its own words above; the last"), (
+@pytest.mark.parametrize(("code", "text"), [(3, "ended with exit code 3, its output is above; the last"), (
     -signal.SIGABRT, "was ended by SIGABRT; the last"), (
     -signal.SIGSEGV, "was ended by SIGSEGV, a fault of this machine or of torch's kernels; the last")])
 def test_how_a_process_ended_is_told_as_what_it_is(code, text):
-    assert _end(code).startswith(text) and "memory" not in _end(code)
+    assert _how_it_ended(code).startswith(text) and "memory" not in _how_it_ended(code)
 
 
 def test_a_killed_process_is_not_tried_again(tmp_path, monkeypatch):
@@ -231,7 +242,7 @@ def test_too_little_memory_is_said(tmp_path, monkeypatch):
 
 
 def test_one_job_is_a_process_also_where_there_is_one_core(tmp_path, monkeypatch):
-    monkeypatch.setattr(processes, "_limit", 1)  # of one core
+    monkeypatch.setattr(cores, "_limit", 1)  # of one core
     suite = on_a_cpu_with_bad_kernels(tmp_path)
     assert isinstance(make_executor("auto", suite), LocalExecutor)
     assert isinstance(make_executor("auto", suite, 1), ProcessExecutor)

@@ -4,12 +4,14 @@ import os
 import shlex
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from data.errors import InputError
-from evaluation.pipeline.job import app, interpreter, typed
+from evaluation.pipeline.job import app, interpreter, stop_message, typed
 from evaluation.run_directory import RunDirectory
+from training.harness import Interrupted
 
 
 def test_paths_can_be_pasted_where_the_user_stands(tmp_path, monkeypatch):
@@ -26,3 +28,12 @@ def test_a_missing_run_is_told_with_a_command_for_its_path(tmp_path):
         RunDirectory.open(tmp_path / "my run")
     command = str(error.value).partition("make one with ")[2]
     assert shlex.split(command)[-2:] == ["--out", str(tmp_path / "my run")]
+
+
+def test_what_a_stopped_command_says_about_saved_state_was_written(tmp_path):
+    job = SimpleNamespace(executor=SimpleNamespace(stopped={
+        "crn": Interrupted("CRN: step 3 of 30 is saved in crn/checkpoint.pt"), "unet": OSError("the disk is full")}))
+    lines = stop_message(job, "python -m evaluation.run --all").splitlines()
+    assert lines[:3] == ["stopped; finished work is kept", "  CRN: step 3 of 30 is saved in crn/checkpoint.pt",
+                         "  unet: not saved (the disk is full); its last checkpoint is kept, if it has one"]
+    assert lines[-1].endswith("-m evaluation.run --all")
