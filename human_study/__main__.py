@@ -8,9 +8,9 @@ from typing import Any, NoReturn
 
 from data.errors import one_line_errors
 from human_study import commands
-from human_study.simulation.workers import KINDS
+from human_study.simulation.participants import KINDS
 from human_study.trials.cast import BLURRED
-from human_study.trials.plan import IMAGE_SD, PREFERENCE, WORKER_SD
+from human_study.trials.plan import IMAGE_SD, PARTICIPANT_SD, PREFERENCE
 
 Option = tuple[str, dict[str, Any]]
 
@@ -70,7 +70,7 @@ BATCH = (
 SPREADS = (  # what a study is expected to find: the same for plan and power
     option("--preference", "true share (default %(default)s)", type=float, default=PREFERENCE),
     option("--participant-sd", "spread of log-odds between participants (default %(default)s)", type=float,
-           default=WORKER_SD),
+           default=PARTICIPANT_SD),
     option("--image-sd", "spread of log-odds between images (default %(default)s)", type=float, default=IMAGE_SD))
 
 
@@ -121,8 +121,8 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
         option("files", "result tables, tables of responses, the study server's database (.sqlite); with --plain any "
                "tables of answers", nargs="+", type=Path, metavar="FILE"),
         MAYBE_RUN,
-        flag("--plain", "tables with worker, image, left, right, chosen; or shown, chosen (real or fake); or shown, "
-             "ranked (CSV, TSV); or jsPsych's data (JSON)"),
+        flag("--plain", "tables with participant, image, left, right, chosen; or shown, chosen (real or fake); or "
+             "shown, ranked (CSV, TSV); or jsPsych's data (JSON)"),
         option("--study", "with --plain: the study's name (default: that of the first file)", default=""), STUDY, KEY,
         option("--platform", "default: told by the columns", choices=("mturk", "turkle")), OUT,
         flag("--add", "add to the responses collected before"))),

@@ -17,7 +17,7 @@ from human_study.batch.folder import (
     LINKS,
     RESPONSES,
     SIMULATED_RESPONSES,
-    Batch,
+    TaskBatch,
     database_file,
     read_batch,
     study_folder,
@@ -43,8 +43,8 @@ def plan(args: Namespace) -> None:
         from human_study.simulation.pilot import learned
         found = learned(read_responses(args.pilot), protocol, cast.reference)
         answer_seconds = found.seconds
-        if found.worker_sd is not None:
-            args.participant_sd, args.image_sd = found.worker_sd, found.image_sd
+        if found.participant_sd is not None:
+            args.participant_sd, args.image_sd = found.participant_sd, found.image_sd
         print(found.line(), file=sys.stderr if args.json else sys.stdout)
     made = make_plan(protocol, cast, layouts, seed, args.pay, args.pay_per_hour, args.fee, args.preference,
                      args.participant_sd, args.image_sd, answer_seconds)
@@ -73,8 +73,8 @@ def power(args: Namespace) -> None:
     from human_study.simulation.power import Design, answer, simulate, table
     if args.rounds < 1:
         raise InputError("power: --rounds is at least 1")
-    designs = [Design(workers, trials, args.images, args.preference, args.participant_sd, args.image_sd).check()
-               for workers in args.participants for trials in args.trials]
+    designs = [Design(participants, trials, args.images, args.preference, args.participant_sd, args.image_sd).check()
+               for participants in args.participants for trials in args.trials]
     results = [simulate(design, args.rounds, args.seed) for design in designs]
     print(f"true preference {args.preference}, spread of participants {args.participant_sd} and images {args.image_sd} "
           f"(log odds), {args.images} images, {args.rounds} simulated studies per row\n{table(results)}\n"
@@ -119,7 +119,7 @@ def study_choices(run: RunDirectory, args: Namespace) -> dict:
 
 # --- people answer ---------------------------------------------------------------------------------------------------
 
-def batch_to_serve(run: RunDirectory, args: Namespace) -> Batch:
+def batch_to_serve(run: RunDirectory, args: Namespace) -> TaskBatch:
     """The batch written before, unless options or an edited protocol file say what it should be, or there is none: then
     it is written."""
     from human_study.batch.write import write_batch
@@ -151,19 +151,19 @@ def serve(args: Namespace) -> None:
 def simulate(args: Namespace) -> None:
     from human_study.responses.table import write_responses
     from human_study.server.serve import open_store
-    from human_study.simulation import simulate as rehearsal
-    from human_study.simulation.workers import KINDS, Truth, parse_truth
+    from human_study.simulation import simulate as simulation
+    from human_study.simulation.participants import KINDS, KnownTruth, parse_truth
     run = RunDirectory.open(args.run)
     batch = batch_to_serve(run, args)
-    truth = Truth(parse_truth(args.truth, batch), side_bias=args.side_bias)
-    workers = {kind: getattr(args, kind.replace("-", "_")) for kind in KINDS}
-    if not any(workers.values()):
+    truth = KnownTruth(parse_truth(args.truth, batch), side_bias=args.side_bias)
+    participants = {kind: getattr(args, kind.replace("-", "_")) for kind in KINDS}
+    if not any(participants.values()):
         raise InputError(f"no participants asked for: give {', '.join(f'--{kind} N' for kind in KINDS)}")
     store = open_store(run, batch, args.key_file, simulated=True)
-    frame = rehearsal.simulate(store, workers, truth, batch.spec["seed"], args.at_once)
+    frame = simulation.simulate(store, participants, truth, batch.spec["seed"], args.at_once)
     write_responses(frame, batch.folder / SIMULATED_RESPONSES)
     write_json(batch.folder / "simulated-truth.json", asdict(truth) | {
-        "workers": rehearsal.kinds_by_worker(store, workers), "seed": batch.spec["seed"]})
+        "participants": simulation.kinds_by_participant(store, participants), "seed": batch.spec["seed"]})
     store.close()
     print(f"wrote {batch.folder / SIMULATED_RESPONSES}: {len(frame)} trials (platform sim)")
 
@@ -255,7 +255,7 @@ def collect_plain(args: Namespace) -> None:
     write_responses(frame, file)
     write_rows(args.out / REPORT, refusal_rows(refused))
     write_codebook(frame, args.out)
-    print(f"{frame['worker_id'].nunique()} participants, {len(frame)} answers, {int(frame['used'].sum())} used; "
+    print(f"{frame['participant'].nunique()} participants, {len(frame)} answers, {int(frame['used'].sum())} used; "
           f"{len(refused)} entries not imported\nwrote {file}, {REPORT} and a codebook; python -m human_study analyze "
           f"--responses {shlex.quote(str(file))} --reference METHOD --out {shlex.quote(str(args.out))}")
 
@@ -286,7 +286,7 @@ def analyze(args: Namespace) -> None:
 def analyse_run(run: RunDirectory, protocol: str | None = None, responses: Sequence[Path] = (), ties: str = "half",
                 simulated: bool = False) -> "Analysis":
     """Analysis of one study of a run. responses: tables to merge; none: the study's responses.csv or, where nothing
-    was collected from a platform, the study server's answers. simulated: those of the simulated workers."""
+    was collected from a platform, the study server's answers. simulated: those of the simulated participants."""
     from human_study.analysis.results import analyse, identity_of
     from human_study.server.export import all_responses
     folder = study_folder(run, protocol)

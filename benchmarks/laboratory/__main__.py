@@ -43,7 +43,7 @@ from human_study.__main__ import main as human_study
 from human_study.batch.folder import read_batch
 from human_study.responses.table import read_responses
 from human_study.server.serve import open_store
-from human_study.simulation.workers import Truth
+from human_study.simulation.participants import KnownTruth
 
 ROOT = Path(__file__).resolve().parents[2]
 NAME = "laboratory"
@@ -150,7 +150,8 @@ class Laboratory:
     def __init__(self, run: RunDirectory, folder: Path, at_once: int):
         self.run, self.folder, self.at_once = run, folder, at_once
         others = [method.name for method in run.methods() if method.name != "crn"][:len(SHARES)]
-        self.truth = Truth({f"crn_vs_{other}": share for other, share in zip(others, SHARES, strict=True)}, care=1.0)
+        shares = {f"crn_vs_{other}": share for other, share in zip(others, SHARES, strict=True)}
+        self.truth = KnownTruth(shares, care=1.0)
         self.file = folder / f"{NAME}.yaml"  # JSON is YAML
         write_json(self.file, protocol(len(run.layouts())))
         self.common = ("--run", run.path, "--methods", ",".join(others), "--reference", "crn")
@@ -263,7 +264,7 @@ class Laboratory:
         story.withdrawn, story.forgotten = sum(not person.code for person in people), len(forgotten)
         story.answers = len(early)
         story.doubled = int(early.duplicated(["session_id", "trial_index"]).sum()) + int(
-            early.groupby("worker_id")["session_id"].nunique().sub(1).sum()) + int(
+            early.groupby("participant")["session_id"].nunique().sub(1).sum()) + int(
             early[early["submit_status"].ne("withdrawn")].groupby("hit_id")["session_id"].nunique().sub(1).sum())
         chosen = {(row.session_id, row.trial_index): row.chosen for row in early.itertuples()}
         for person in people:
@@ -292,16 +293,17 @@ class Laboratory:
             map(tuple, tables["collected"][keys].to_numpy())), "collect and export differ")
         left = stored[stored["submit_status"].ne("withdrawn")]
         public = tables["public"]
-        story.expect(len(public) == len(left) and public["worker_id"].nunique() == sum(
+        story.expect(len(public) == len(left) and public["participant"].nunique() == sum(
             bool(person.code) for person in staying), "the release holds more or fewer people than stayed")
         text = (self.folder / "public.csv").read_text(encoding="utf-8")
         story.expect(not any(word in text for frame in (stored, tables["early"]) for column in
-                             ("worker_id", "session_id") for word in frame[column].unique()), "ids in the release")
+                             ("participant", "session_id") for word in frame[column].unique()), "ids in the release")
         workers = pd.read_csv(self.run.study / NAME / "analysis" / "participants.csv")
-        used = set(workers.loc[workers["used"] > 0, "worker_id"])
-        outside = set(stored.loc[stored["submit_status"].eq("withdrawn"), "worker_id"]) | set(
-            tables["early"].loc[tables["early"]["session_id"].isin(gone), "worker_id"])
-        story.expect(not used & outside and len(used) == left["worker_id"].nunique(), "the analysis is of other people")
+        used = set(workers.loc[workers["used"] > 0, "participant"])
+        outside = set(stored.loc[stored["submit_status"].eq("withdrawn"), "participant"]) | set(
+            tables["early"].loc[tables["early"]["session_id"].isin(gone), "participant"])
+        story.expect(not used & outside and len(used) == left["participant"].nunique(),
+                     "the analysis is of other people")
 
     def _check_context(self, stored: pd.DataFrame) -> None:
         """Answers from before and after the pairs are in the table."""

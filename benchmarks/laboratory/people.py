@@ -8,8 +8,8 @@ from typing import Any
 
 from human_study.batch.folder import PlannedTrial
 from human_study.server.store import Store
+from human_study.simulation.participants import KnownTruth
 from human_study.simulation.simulate import FLAGS, browser_file
-from human_study.simulation.workers import Truth
 from human_study.trials.draw import generator
 
 TIES = 0.1  # share of the pairs that everybody calls equal
@@ -59,7 +59,7 @@ class Volunteer:
 class Crowd:
     """People who take part at the same time, `at_once` windows open. `acknowledged`: answers so far, of all."""
 
-    def __init__(self, store: Store, truth: Truth, people: Sequence[Volunteer], at_once: int):
+    def __init__(self, store: Store, truth: KnownTruth, people: Sequence[Volunteer], at_once: int):
         self.store, self.truth, self.people = store, truth, people
         self.gate = asyncio.Semaphore(at_once)
 

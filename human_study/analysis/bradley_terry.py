@@ -123,7 +123,7 @@ def coded(frame: pd.DataFrame) -> tuple[tuple[str, ...], np.ndarray, np.ndarray,
 def rank(frame: pd.DataFrame) -> Ranking:
     """Bradley-Terry ranking of all methods in a table of judgments.
 
-    frame: columns left_method, right_method, chosen (left, right or tie), worker_id, image_id.
+    frame: columns left_method, right_method, chosen (left, right or tie), participant, image_id.
     """
     methods, left, right, outcome = coded(frame)
     if len(methods) < 2:
@@ -135,7 +135,7 @@ def rank(frame: pd.DataFrame) -> Ranking:
     design = cells.design()
     expected = 1 / (1 + np.exp(-design @ parameters))
     influence = ((outcome - expected[codes])[:, None] * design[codes]) @ inverse
-    parts = sandwich(influence, frame["worker_id"].to_numpy(), frame["image_id"].to_numpy())
+    parts = sandwich(influence, frame["participant"].to_numpy(), frame["image_id"].to_numpy())
     return ranking_of(methods, parameters, parts, int(cells.n.sum()))
 
 

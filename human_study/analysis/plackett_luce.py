@@ -40,7 +40,7 @@ def _methods(rows: pd.DataFrame) -> Iterator[tuple[list[str], list[str]]]:
 
 
 def rank(frame: pd.DataFrame) -> Ranking:
-    """Plackett-Luce ranking of all methods. frame: rankings, columns shown, ranked, chosen, worker_id, image_id."""
+    """Plackett-Luce ranking of all methods. frame: rankings, columns shown, ranked, chosen, participant, image_id."""
     pairs = implied_pairs(frame)
     methods, left, right, outcome = coded(pairs)
     if len(methods) < 2:
@@ -52,7 +52,7 @@ def rank(frame: pd.DataFrame) -> Ranking:
     rows = frame[frame["chosen"].eq("ranked").to_numpy(bool)]
     designs = [_design(shown, ranked, methods) for shown, ranked in _methods(rows)]
     parameters, inverse, scores = fit(designs)
-    parts = sandwich(scores @ inverse, rows["worker_id"].to_numpy(), rows["image_id"].to_numpy())
+    parts = sandwich(scores @ inverse, rows["participant"].to_numpy(), rows["image_id"].to_numpy())
     return ranking_of(methods, parameters, parts, len(rows))
 
 

@@ -120,10 +120,10 @@ def judgments(frame: pd.DataFrame, baseline: str, all_answers: bool = False) -> 
     first by name.
 
     Columns: a, b, left_method, right_method (categories), outcome (for a), a_left, exposure_req_ms, exposure_ms,
-    worker_id, image_id, session_id (integer codes), trial_index, chosen. Trials without an answer are left out.
+    participant, image_id, session_id (integer codes), trial_index, chosen. Trials without an answer are left out.
     """
     keep = answered(frame, all_answers)
-    needed = ["left_method", "right_method", "chosen", "worker_id", "image_id", "session_id", "exposure_req_ms",
+    needed = ["left_method", "right_method", "chosen", "participant", "image_id", "session_id", "exposure_req_ms",
               "exposure_ms", "trial_index"]
     frame = frame.loc[keep, needed]
     left, right, names = method_codes(frame)
@@ -133,7 +133,7 @@ def judgments(frame: pd.DataFrame, baseline: str, all_answers: bool = False) -> 
     methods = {name: pd.Categorical.from_codes(codes, names) for name, codes in
                {"a": np.where(a_left, left, right), "b": np.where(a_left, right, left), "left_method": left,
                 "right_method": right}.items()}
-    ids = {name: pd.factorize(frame[name], sort=True)[0] for name in ("worker_id", "image_id", "session_id")}
+    ids = {name: pd.factorize(frame[name], sort=True)[0] for name in ("participant", "image_id", "session_id")}
     numbers = {name: frame[name].to_numpy(float) for name in ("exposure_req_ms", "exposure_ms", "trial_index")}
     return pd.DataFrame({**methods, "chosen": frame["chosen"].to_numpy(),
                          "outcome": np.where(a_left, left_wins, 1 - left_wins), "a_left": a_left, **ids, **numbers})
@@ -188,7 +188,7 @@ def preferences(frame: pd.DataFrame, ties: str = "half") -> list[PairResult]:
         few = f"only {share.df + 1} participants or images: the interval is honest but wide"
         shown = group["exposure_ms"].median()
         rows.append(replace(
-            row, participants=group["worker_id"].nunique(), images=group["image_id"].nunique(),
+            row, participants=group["participant"].nunique(), images=group["image_id"].nunique(),
             clustered=clustered_interval(share), p_clustered=clustered_test(share), effective_n=share.effective_n,
             p_equivalent=clustered_equivalence(share, MARGIN), shown_ms=None if math.isnan(shown) else float(shown),
             note=row.note if not row.n else share.missing or (few if share.df + 1 <= FEW else "")))
@@ -196,8 +196,8 @@ def preferences(frame: pd.DataFrame, ties: str = "half") -> list[PairResult]:
 
 
 def share_of(judged: pd.DataFrame) -> Share:
-    """Share of the outcomes. judged: columns outcome, worker_id, image_id."""
-    return clustered_share(*(judged[name].to_numpy() for name in ("outcome", "worker_id", "image_id")))
+    """Share of the outcomes. judged: columns outcome, participant, image_id."""
+    return clustered_share(*(judged[name].to_numpy() for name in ("outcome", "participant", "image_id")))
 
 
 def from_counts(counts: PairCounts, tied: int = 0, ties: str = "half") -> PairResult:
@@ -235,8 +235,8 @@ def differences(frame: pd.DataFrame) -> list[PairDifference]:
     found = []
     for (a,), exposure_ms, group in by_exposure(frame, "a"):
         for first, second in combinations(sorted(group["b"].unique()), 2):
-            both = group.loc[group["b"].isin((first, second)), ["b", "outcome", "worker_id", "image_id"]]
+            both = group.loc[group["b"].isin((first, second)), ["b", "outcome", "participant", "image_id"]]
             difference = clustered_difference(both["outcome"].to_numpy(), both["b"].eq(second).to_numpy(),
-                                              both["worker_id"].to_numpy(), both["image_id"].to_numpy())
+                                              both["participant"].to_numpy(), both["image_id"].to_numpy())
             found.append(PairDifference(a, first, second, exposure_ms, difference))
     return with_holm(found, {"p": "p_holm"})

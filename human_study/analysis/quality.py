@@ -103,7 +103,7 @@ def session_checks(frame: pd.DataFrame, rules: QualityRules) -> dict:
         "one_side": (summary["habit_share"] > _limit(rules.use_max_one_side, np.inf))
                     & (summary["answers"] >= FEWEST_FOR_SIDES),
         "side_streak": summary["longest_streak"] > _limit(rules.use_max_streak, np.inf),
-        "repeat_worker": summary["earlier_session"] & rules.use_one_session_per_worker,
+        "repeat_participant": summary["earlier_session"] & rules.use_one_session_per_participant,
         "instructions_ignored": summary["instructions_failed"] > _limit(rules.pay_max_instruction_failures, np.inf),
     }
     unpaid = broken["instructions_ignored"] | (summary["settled_share"] < rules.pay_min_answered)
@@ -152,8 +152,8 @@ def session_summary(frame: pd.DataFrame, rules: QualityRules) -> pd.DataFrame:
     summary["longest_streak"] = longest_streaks(test[answered]).reindex(summary.index, fill_value=0)
     # a participant's first finished session counts; without starting times that of the smallest session_id
     finished = frame[frame["submit_status"].isin(FINISHED)].drop_duplicates("session_id")
-    first = finished.sort_values(["worker_id", "session_started", "session_id"])
-    summary["earlier_session"] = summary.index.isin(set(first[first.duplicated("worker_id")]["session_id"]))
+    first = finished.sort_values(["participant", "session_started", "session_id"])
+    summary["earlier_session"] = summary.index.isin(set(first[first.duplicated("participant")]["session_id"]))
     return summary
 
 

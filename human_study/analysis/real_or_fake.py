@@ -78,9 +78,9 @@ class Threshold:
 
 def judged(frame: pd.DataFrame, all_answers: bool = False) -> pd.DataFrame:
     """The answers to analyse (see preference.answered): a (the photographs), b (the method), photo, outcome (1: error),
-    exposure_req_ms, worker_id, image_id (integer codes), adaptive. frame: responses after quality.apply_rules."""
+    exposure_req_ms, participant, image_id (integer codes), adaptive. frame: responses after quality.apply_rules."""
     frame = frame[answered(frame, all_answers)]
-    ids = {name: pd.factorize(frame[name], sort=True)[0] for name in ("worker_id", "image_id")}
+    ids = {name: pd.factorize(frame[name], sort=True)[0] for name in ("participant", "image_id")}
     return pd.DataFrame({
         "a": PHOTOS, "b": [methods_of(condition)[1] for condition in frame["condition"]],
         "photo": frame["shown"].eq(PHOTOS).to_numpy(bool), "outcome": frame["outcome"].to_numpy(float),
@@ -95,7 +95,7 @@ def realism(frame: pd.DataFrame) -> list[Realism]:
     for (method,), exposure_ms, group in by_exposure(frame[~frame["adaptive"]], "b"):
         share = share_of(group)
         rates = (_rate(group), _rate(group[~group["photo"]]), _rate(group[group["photo"]]))
-        rows.append(Realism(method, exposure_ms, group["worker_id"].nunique(), group["image_id"].nunique(), *rates,
+        rows.append(Realism(method, exposure_ms, group["participant"].nunique(), group["image_id"].nunique(), *rates,
                             clustered_test(share), clustered_equivalence(share, MARGIN)))
     return with_holm(rows, {"p": "p_holm", "p_equivalent": "p_equivalent_holm"})
 
@@ -122,7 +122,7 @@ def thresholds(frame: pd.DataFrame) -> list[Threshold]:
     participant count with their mean."""
     found = []
     for method, group in frame[frame["adaptive"]].groupby("b"):
-        staircases = group.groupby("worker_id")["exposure_req_ms"]
+        staircases = group.groupby("participant")["exposure_req_ms"]
         commonest = staircases.agg(lambda exposures: float(exposures.mode().mean())).to_numpy(float)
         found.append(Threshold(str(method), _mean(commonest), len(commonest), float(staircases.size().median()),
                                float(commonest.min()), float(commonest.max())))

@@ -23,9 +23,9 @@ from human_study.responses.table import is_simulated
 from human_study.responses.tasks import PAIRS, RANKING, REAL_OR_FAKE, methods_shown, of_task
 
 TIES = ("half", "drop")
-CATEGORIES = ["study_id", "spec_sha256", "platform", "session_id", "session_started", "worker_id", "block", "image_id",
-              "condition", "task", "layout", "left_method", "right_method", "shown", "ranked", "chosen", "sentinel",
-              "submit_status", "exclude_reasons"]
+CATEGORIES = ["study_id", "spec_sha256", "platform", "session_id", "session_started", "participant", "block",
+              "image_id", "condition", "task", "layout", "left_method", "right_method", "shown", "ranked", "chosen",
+              "sentinel", "submit_status", "exclude_reasons"]
 NUMBERS = ["trial_index", "outcome", "sentinel_ok", "exposure_req_ms", "adaptive", "exposure_ms", "refresh_hz",
            "dropped_frames", "mask_shown", "onset_ts", "response_ts", "rt_ms", "focus_lost", "asset_error"]
 
@@ -237,7 +237,7 @@ def _preferences(frame: pd.DataFrame, baseline: str, ties: str) -> dict[str, Any
              *(PairAgreement(str(a), str(b), None, krippendorff_alpha(group)) for (a, b), group in by_pair)]
     # an image seen for 125 ms and the same one seen for 8 s are two units
     halves = [PairAgreement(*pair, ms, split_half(*(cell[name].to_numpy() for name in
-                                                    ("outcome", "worker_id", "image_id"))))
+                                                    ("outcome", "participant", "image_id"))))
               for pair, ms, cell in by_exposure(used, "a", "b")]
     return found | {"rankings": rankings, "alpha": alpha, "split_half": halves, "side_bias": effects.side_bias(used),
                     "side_effect": effects.side_effect(used), "order_effect": effects.order_effect(used)}
@@ -258,7 +258,7 @@ def _exposures(frame: pd.DataFrame) -> list[Exposure]:
 
 
 def _participation(frame: pd.DataFrame, summary: pd.DataFrame, rules: QualityRules) -> Participation:
-    used = frame.loc[frame["used"].astype(bool), "worker_id"]
+    used = frame.loc[frame["used"].astype(bool), "participant"]
     accepted = frame.loc[frame["accepted"].fillna(False).astype(bool), "session_id"]
     sentinels = int(summary["sentinels"].median()) if len(summary) else 0
     chance = guess(frame)
@@ -270,7 +270,7 @@ def _participation(frame: pd.DataFrame, summary: pd.DataFrame, rules: QualityRul
         reasons[name] = int(rows.sum()), len(np.unique(session[rows]))
     comparisons = frame["block"].eq("test") & frame["sentinel"].eq("none") & frame["chosen"].ne("none")
     return Participation(
-        frame["worker_id"].nunique(), used.nunique(), frame["session_id"].nunique(), accepted.nunique(), len(frame),
+        frame["participant"].nunique(), used.nunique(), frame["session_id"].nunique(), accepted.nunique(), len(frame),
         int(comparisons.sum()), len(used), reasons, _median_minutes(frame), sentinels, needed, *passes)
 
 
@@ -289,7 +289,7 @@ def _notes(frame: pd.DataFrame, used: pd.DataFrame) -> list[str]:
     if not len(used):
         return ["No judgment is left after the rules: there is nothing to report but the exclusions."]
     notes = []
-    if used["worker_id"].nunique() == 1:
+    if used["participant"].nunique() == 1:
         notes.append("One participant: the numbers describe this person, not people; no clustered interval exists.")
     if used["image_id"].nunique() == 1:
         notes.append("One image: the numbers describe this image, not the methods; no clustered interval exists.")

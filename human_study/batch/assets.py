@@ -1,4 +1,4 @@
-"""The pictures that workers see: opaque names, one format, one pixel size, one file size, no metadata.
+"""The pictures that participants see: opaque names, one format, one pixel size, one file size, no metadata.
 
 A method must not be recognisable from anything but the picture itself: names are keyed hashes that differ from table to
 table, every file is a PNG of the same encoder, padded to the length of the longest one, so that smooth and detailed

@@ -8,7 +8,7 @@
     study/<protocol>/secret/assets.csv           one row per picture (knows the methods)
     study/<protocol>/secret/identity             what tells this batch from others, and the secret of its names
 
-Nothing of secret/ may reach a worker. `trial_index` counts from 0: field choice_N of the page belongs to N - 1.
+Nothing of secret/ may reach a participant. `trial_index` counts from 0: field choice_N of the page belongs to N - 1.
 """
 
 import csv
@@ -25,10 +25,10 @@ from human_study.batch.identity import key_file
 from human_study.protocol.protocols import Protocol, validate
 from human_study.responses.columns import LAYOUT_OF, SEPARATOR, shown_cells
 
-SCHEMA = 3  # of a batch and its database; others are refused, never guessed at
+SCHEMA = 4  # of a batch and its database; others are refused, never guessed at
 RESPONSES = "responses.csv"  # of a study folder: what is collected from platforms or exported from the server
 LINKS = "links.csv"  # in secret/: participants' names and links
-SIMULATED_RESPONSES = "simulated-responses.csv"  # of simulated workers, always apart
+SIMULATED_RESPONSES = "simulated-responses.csv"  # of simulated participants, always apart
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ PLAN_COLUMNS = tuple(column.name for column in fields(PlannedTrial))
 
 
 @dataclass(frozen=True)
-class Batch:
+class TaskBatch:
     """A written batch. `hits`: trials by hit_id in the order of the tables."""
 
     folder: Path
@@ -109,7 +109,7 @@ class Batch:
 
 
 def database_file(folder: Path, simulated: bool = False) -> Path:
-    """Where the answers to a batch lie. Simulated workers have a file of their own."""
+    """Where the answers to a batch lie. Simulated participants have a file of their own."""
     return folder / "secret" / ("simulated.sqlite" if simulated else "study.sqlite")
 
 
@@ -119,7 +119,7 @@ def command(name: str, folder: Path, *words: object) -> str:
     return shlex.join(map(str, ("python", "-m", "human_study", name, *study, *words)))
 
 
-def read_batch(folder: str | Path) -> Batch:
+def read_batch(folder: str | Path) -> TaskBatch:
     """Read study/<protocol>/. Raises InputError when there is no complete batch, or its specification was changed."""
     folder = Path(folder)
     spec_file = folder / "secret" / "spec.json"
@@ -138,7 +138,7 @@ def read_batch(folder: str | Path) -> Batch:
         trial = PlannedTrial.from_row(row)
         hits.setdefault(trial.hit_id, []).append(trial)
     assets = {asset.asset_id: asset for asset in read_assets(folder)}
-    return Batch(folder, _specification(folder), hits, assets)
+    return TaskBatch(folder, _specification(folder), hits, assets)
 
 
 def read_assets(folder: Path) -> list[Asset]:

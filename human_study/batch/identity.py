@@ -19,16 +19,16 @@ PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 
 
 @dataclass(frozen=True)
-class Identity:
+class BatchIdentity:
     instance: str  # 16 hex digits, no secret
     secret: str  # 64 hex digits: who has it can tell the method from a picture's name
 
 
-def read_identity(folder: Path) -> Identity:
+def read_identity(folder: Path) -> BatchIdentity:
     """Of a batch in `folder`. Raises InputError where the file is missing or broken."""
     file = folder / "secret" / FILE
     try:
-        found = Identity(**json.loads(file.read_text(encoding="utf-8")))
+        found = BatchIdentity(**json.loads(file.read_text(encoding="utf-8")))
     except FileNotFoundError:
         raise InputError(f"{file}: missing; it was written with the batch and holds the secret of its names") from None
     except (ValueError, TypeError):
@@ -38,11 +38,11 @@ def read_identity(folder: Path) -> Identity:
     return found
 
 
-def make_identity(folder: Path) -> Identity:
+def make_identity(folder: Path) -> BatchIdentity:
     """The identity of the batch in `folder`, made if there is none yet; secret/ is closed to other users."""
     file = private_folder(folder) / FILE
     if not file.exists():
-        write_text(file, json.dumps(asdict(Identity(secrets.token_hex(8), secrets.token_hex(32)))) + "\n")
+        write_text(file, json.dumps(asdict(BatchIdentity(secrets.token_hex(8), secrets.token_hex(32)))) + "\n")
         file.chmod(PRIVATE_FILE)
     return read_identity(folder)
 

@@ -21,8 +21,8 @@ from human_study.batch.assets import (
     write_assets,
     write_table,
 )
-from human_study.batch.folder import PLAN_COLUMNS, RESPONSES, SCHEMA, Batch, database_file, read_assets, read_batch
-from human_study.batch.identity import Identity, make_identity, private_folder
+from human_study.batch.folder import PLAN_COLUMNS, RESPONSES, SCHEMA, TaskBatch, database_file, read_assets, read_batch
+from human_study.batch.identity import BatchIdentity, make_identity, private_folder
 from human_study.page.page import table_template
 from human_study.protocol.matlab import PUBLISHED, table_columns, table_text
 from human_study.protocol.protocols import Protocol, load_protocol, validate
@@ -41,7 +41,7 @@ class StudyInUse(InputError):
 
 def write_batch(run: RunDirectory, protocol: str | Protocol, methods: Sequence[str] | None, reference: str,
                 anchor: str | None = None, seed: int = 0, rng: Rng = "numpy", images_url: str = "images",
-                out: Path | None = None) -> Batch:
+                out: Path | None = None) -> TaskBatch:
     """Draw the design and write study/<protocol>/ (or `out`). The same run and arguments give the same
     bytes in the same folder: opaque names follow from the batch's own secret.
 
@@ -116,7 +116,7 @@ def _keep_answers(folder: Path, spec: dict) -> None:
         file.unlink()
 
 
-def _pictures_on_disk(run: RunDirectory, folder: Path, spec: dict, identity: Identity, hashes: dict[Key, str],
+def _pictures_on_disk(run: RunDirectory, folder: Path, spec: dict, identity: BatchIdentity, hashes: dict[Key, str],
                       hits: Sequence[Hit]) -> dict[Name, Asset]:
     """Keep the pictures of an earlier call with the same specification, otherwise write them."""
     images, written = folder / "public" / "images", folder / "secret" / "spec.json"

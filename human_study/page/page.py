@@ -13,7 +13,7 @@ from typing import Any
 from markupsafe import Markup
 
 from data.files import fingerprint
-from human_study.batch.folder import Batch, PlannedTrial
+from human_study.batch.folder import PlannedTrial, TaskBatch
 from human_study.protocol.matlab import table_columns
 from human_study.protocol.protocols import Protocol, columns
 from human_study.protocol.texts import Texts
@@ -118,7 +118,7 @@ def render_document(config: dict, nonce: str) -> str:
                 fragment=Markup(render_fragment(config, nonce=nonce)))
 
 
-def table_template(batch: Batch) -> str:
+def table_template(batch: TaskBatch) -> str:
     """The page for a HIT table, with placeholders ${image_A_url_1} ... that MTurk and Turkle fill in from each row."""
     longest = max(batch.hits.values(), key=len)
     names = table_columns(batch.protocol.timed, batch.protocol.show_layout)

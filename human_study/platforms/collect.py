@@ -31,7 +31,7 @@ def collect_tables(tables: Sequence[Path | pd.DataFrame], key: bytes, hits: Hits
                    ) -> tuple[pd.DataFrame, list[Refused]]:
     """One table of all files and tables of responses, and what was refused.
 
-    key: of the pseudonyms. hits: the planned HITs (Batch.hits). platform: None is told by the columns. Raises
+    key: of the pseudonyms. hits: the planned HITs (TaskBatch.hits). platform: None is told by the columns. Raises
     InputError when no row comes out.
     """
     submissions, refused, frames = [], [], []

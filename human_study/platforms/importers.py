@@ -45,7 +45,7 @@ class Imported:
     refused: list[Refused]
 
 
-class Plan:
+class HitFinder:
     """Finds the planned HIT of a submission: by its key, or by the pictures named in its Input.* variables."""
 
     def __init__(self, hits: Hits):
@@ -74,10 +74,10 @@ class Plan:
 def import_submissions(submissions: Sequence[Submission], key: bytes, hits: Hits) -> Imported:
     """The tidy table of submissions to the planned hits of a batch.
 
-    key: of the pseudonyms. hits: Batch.hits. Rows carry reasons of the import (import_...) in `exclude_reasons`; the
-    quality rules are applied afterwards. Of an assignment that comes twice the last counts.
+    key: of the pseudonyms. hits: TaskBatch.hits. Rows carry reasons of the import (import_...) in `exclude_reasons`;
+    the quality rules are applied afterwards. Of an assignment that comes twice the last counts.
     """
-    plan = Plan(hits)
+    plan = HitFinder(hits)
     rows, refused = [], []
     last = {(one.platform, one.assignment_id): one for one in submissions}
     for submission in submissions:
@@ -93,7 +93,7 @@ def import_submissions(submissions: Sequence[Submission], key: bytes, hits: Hits
     return Imported(make_responses(rows) if rows else None, refused)
 
 
-def _rows(submission: Submission, key: bytes, plan: Plan) -> tuple[list[dict], list[Refused]]:
+def _rows(submission: Submission, key: bytes, plan: HitFinder) -> tuple[list[dict], list[Refused]]:
     trials = _planned(submission, plan)
     if isinstance(trials, str):
         return [], [Refused(submission.source, submission.assignment_id, trials)]
@@ -115,11 +115,11 @@ def _of_submission(submission: Submission, key: bytes) -> dict[str, Any]:
     return {"platform": submission.platform, "assignment_id": submission.assignment_id,
             "session_id": f"{submission.platform}-{submission.assignment_id}",
             "session_started": submission.accepted_at,
-            "worker_id": pseudonym(key, submission.platform, submission.worker),
+            "participant": pseudonym(key, submission.platform, submission.participant),
             "submit_status": submission.status}
 
 
-def _planned(submission: Submission, plan: Plan) -> list[dict] | str:
+def _planned(submission: Submission, plan: HitFinder) -> list[dict] | str:
     """The planned trials as row parts, or why they are not known."""
     hit_id = plan.find(submission)
     if hit_id is None:

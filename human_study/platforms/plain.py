@@ -1,8 +1,8 @@
 """Plain tables of answers, and jsPsych's own data, as a table of responses: enough for the analysis, without a run.
 
-A plain table is a table of responses in which everything may be missing but a few columns: worker, image, what was
-shown (left and right, or shown) and the answer (chosen, or ranked). Workers and sessions are numbered in the order of
-the table, so that no id of a person leaves it and no key is needed.
+A plain table is a table of responses in which everything may be missing but a few columns: participant, image, what was
+shown (left and right, or shown) and the answer (chosen, or ranked). Participants and sessions are numbered in the order
+of the table, so that no id of a person leaves it and no key is needed.
 """
 
 import json
@@ -32,7 +32,7 @@ from human_study.responses.columns import (
 from human_study.responses.table import make_responses
 
 # what others call our columns; the first name found is read
-ALIASES = {"worker_id": ("worker", "participant", "participant_id", "subject", "subject_id", "PROLIFIC_PID"),
+ALIASES = {"participant": ("participant", "worker", "worker_id", "subject", "subject_id", "PROLIFIC_PID"),
            "image_id": ("image", "scene", "item"), "left_method": ("left",), "right_method": ("right",),
            "shown": ("method",), "ranked": ("ranking",), "chosen": ("choice", "response"),
            "exposure_req_ms": ("exposure",), "rt_ms": ("time", "rt"),
@@ -49,7 +49,7 @@ SOURCE = "source"
 
 def read_plain(files: Sequence[Path], study_id: str) -> tuple[pd.DataFrame, list[Refused]]:
     """Table of responses of plain tables (.csv, .tsv) and jsPsych's data (.json, .csv), before any rules; and what did
-    not become a row. Of JSON without a worker every file is one worker.
+    not become a row. Of JSON without a participant every file is one participant.
 
     Raises InputError for a file that is none of these, a column that is missing, response times in seconds, and where
     no row is left.
@@ -123,8 +123,8 @@ def _named(frame: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, list[str]]:
         found = next((one for one in (name, *others) if one in frame), None)
         if found:
             renamed[found] = name
-    if "worker_id" not in renamed.values() and file.suffix.lower() == ".json":
-        frame["worker_id"] = file.stem
+    if "participant" not in renamed.values() and file.suffix.lower() == ".json":
+        frame["participant"] = file.stem
     kept = frame.rename(columns=renamed)
     kept = kept[[name for name in kept if name in (*known, "tie", AGAINST, SOURCE) or name.startswith(ANSWERS)]]
     task = RANKING if "ranked" in kept else REAL_OR_FAKE if "shown" in kept else PAIRS
@@ -165,9 +165,9 @@ def _completed(rows: pd.DataFrame, study_id: str) -> pd.DataFrame:
     if wrong := sorted(set(rows["platform"]) - set(PLATFORMS)):
         raise InputError(f"platform '{wrong[0]}': expected one of {', '.join(PLATFORMS)}")
     rows["layout"] = rows["layout"].where(rows["layout"].notna(), rows["task"].map(LAYOUT_OF))
-    person = [rows["platform"], rows["worker_id"]]
+    person = [rows["platform"], rows["participant"]]
     session = _numbered("s", *person, rows["session_id"].fillna(""))
-    rows = _with_method(rows.assign(worker_id=_numbered("w", *person), session_id=session))
+    rows = _with_method(rows.assign(participant=_numbered("w", *person), session_id=session))
     if "trial_index" not in rows or rows["trial_index"].isna().any():
         rows["trial_index"] = rows.groupby("session_id").cumcount()
     named, single = rows["condition"] + "/" + rows["image_id"], rows["task"].eq(REAL_OR_FAKE)
@@ -190,12 +190,12 @@ def _with_method(rows: pd.DataFrame) -> pd.DataFrame:
     everybody = sorted(pictures["shown"].unique())
     if not everybody:
         raise InputError(f"only {PHOTOS} in column shown: there is no method to compare them with")
-    judged = pictures.groupby("worker_id")["shown"].unique().map(sorted)
-    keys = [name for name in ("worker_id", "exposure_req_ms") if name in rows]
-    turn = rows[homeless].groupby(keys, dropna=False).cumcount() + pd.factorize(rows["worker_id"])[0][homeless]
+    judged = pictures.groupby("participant")["shown"].unique().map(sorted)
+    keys = [name for name in ("participant", "exposure_req_ms") if name in rows]
+    turn = rows[homeless].groupby(keys, dropna=False).cumcount() + pd.factorize(rows["participant"])[0][homeless]
     conditions = rows["condition"].copy()
-    for i, worker in rows["worker_id"][homeless].items():
-        methods = judged.get(worker, everybody)
+    for i, participant in rows["participant"][homeless].items():
+        methods = judged.get(participant, everybody)
         if len(methods) > 1 and "adaptive" in rows and str(rows.at[i, "adaptive"]).lower() in TRUE:
             raise InputError(f"a photograph in a staircase: give column {AGAINST}, one of {', '.join(methods)}")
         conditions[i] = condition_name(PHOTOS, methods[turn[i] % len(methods)])

@@ -21,10 +21,10 @@ from human_study.responses.columns import (
 
 # columns that a table of each task needs, by the name of our column and by the short one
 NEEDED = {
-    PAIRS: {"worker_id": "worker", "image_id": "image", "left_method": "left", "right_method": "right",
+    PAIRS: {"participant": "participant", "image_id": "image", "left_method": "left", "right_method": "right",
             "chosen": "chosen"},
-    REAL_OR_FAKE: {"worker_id": "worker", "image_id": "image", "shown": "shown", "chosen": "chosen"},
-    RANKING: {"worker_id": "worker", "image_id": "image", "shown": "shown", "ranked": "ranked"},
+    REAL_OR_FAKE: {"participant": "participant", "image_id": "image", "shown": "shown", "chosen": "chosen"},
+    RANKING: {"participant": "participant", "image_id": "image", "shown": "shown", "ranked": "ranked"},
 }
 AGAINST = "against"  # the method that a photograph counts for
 SIDES = {"left": "left", "right": "right", "tie": "tie", "none": "none", "": "none"}

@@ -42,7 +42,7 @@ class MatlabStream:
 
 
 @dataclass(frozen=True)
-class Row:
+class PublishedTrial:
     """One trial of a published table: images number `image` (1..500) of the two roles, left first.
 
     Roles: "reference" (the paper's method), "other" (the baseline under test), "real", "anchor" (the L1 model).
@@ -55,7 +55,7 @@ class Row:
     sentinel: bool = False
 
 
-def unlimited_hits() -> list[list[Row]]:
+def unlimited_hits() -> list[list[PublishedTrial]]:
     """The 5 HITs x 110 trials of the study without time limit, as `automate.m` draws them."""
     sides = MatlabStream().randi(2, IMAGES)
     stream = MatlabStream()  # seeded again: sides and order come from the same uniforms
@@ -67,15 +67,15 @@ def unlimited_hits() -> list[list[Row]]:
         rows = []
         for place in range(1, 101):
             i = 100 * hit + place - 1
-            rows.append(_row("reference", "other", sides[i] == 1, images[i]))
+            rows.append(_trial("reference", "other", sides[i] == 1, images[i]))
             if place in after:
                 image = stream.randi(IMAGES)[0]
-                rows.append(_row("real", "other", sentinel_sides[i] == 1, image, sentinel=True))
+                rows.append(_trial("real", "other", sentinel_sides[i] == 1, image, sentinel=True))
         hits.append(rows)
     return hits
 
 
-def timed_hits() -> list[list[Row]]:
+def timed_hits() -> list[list[PublishedTrial]]:
     """The 10 HITs x 110 trials of the study with limited time, as `automate_timed.m` draws them."""
     stream = MatlabStream()
     pairs = (("reference", "real"), ("other", "real"), ("reference", "other"))
@@ -85,17 +85,18 @@ def timed_hits() -> list[list[Row]]:
         for number in stream.randperm(110):
             image, keep = stream.randi(IMAGES)[0], stream.rand(1)[0] < 0.5
             if number > 105:
-                rows.append(_row("real", "anchor", keep, stream.randi(IMAGES)[0], SENTINEL_MS, sentinel=True))
+                rows.append(_trial("real", "anchor", keep, stream.randi(IMAGES)[0], SENTINEL_MS, sentinel=True))
             else:
                 pair, duration = (number - 1) % 3, (number - 1) // 3 % 7
-                rows.append(_row(*pairs[pair], keep, image, EXPOSURES_MS[duration]))
+                rows.append(_trial(*pairs[pair], keep, image, EXPOSURES_MS[duration]))
         hits.append(rows)
     return hits
 
 
-def _row(a: str, b: str, a_left: bool, image: int, exposure_ms: int | None = None, sentinel: bool = False) -> Row:
+def _trial(a: str, b: str, a_left: bool, image: int, exposure_ms: int | None = None, sentinel: bool = False
+           ) -> PublishedTrial:
     left, right = (a, b) if a_left else (b, a)
-    return Row(left, right, int(image), exposure_ms, sentinel)
+    return PublishedTrial(left, right, int(image), exposure_ms, sentinel)
 
 
 def published_unlimited() -> bytes:
@@ -114,7 +115,7 @@ PUBLISHED = {  # protocol -> file name and content
 }
 
 
-def _published(hits: list[list[Row]], folders: dict[str, str]) -> bytes:
+def _published(hits: list[list[PublishedTrial]], folders: dict[str, str]) -> bytes:
     def url(role: str, image: int) -> str:
         folder = folders[role]
         return f"{HOST}{folder}/{image + FIRST_FILE.get(folder, 1) - 1:06d}.jpg"

@@ -46,7 +46,7 @@ class Protocol(Frozen):
     extends: str | None = None
     name: str
     task: Literal[TASKS] = "pairs"  # which of two pictures; is one picture a photograph; the order of several
-    design: Literal["unlimited-tables", "timed-tables", "per-worker"]
+    design: Literal["unlimited-tables", "timed-tables", "per-participant"]
     pairs: Literal["reference", "triangle", "all"] = "reference"
     test_trials: int = Field(ge=1)  # per HIT
     sentinels: int = Field(ge=0)  # per HIT: a photograph against the anchor
@@ -55,7 +55,7 @@ class Protocol(Frozen):
     practice: int = Field(0, ge=0)  # per HIT: a photograph against the anchor, before the test
     anchor: str = BLURRED  # BLURRED, UNDER_TEST or the name of a method that is not tested
     hits: int | None = Field(None, ge=1)  # HITs per table; None: as many as the images fill
-    assignments: int = Field(1, ge=1)  # workers per HIT
+    assignments: int = Field(1, ge=1)  # participants per HIT
     exposures_ms: tuple[int, ...] = ()  # none: no time limit
     staircase: Staircase | None = None  # exposures that follow from the answers, in the place of exposures_ms
     sentinel_exposure_ms: int | None = Field(None, ge=1)
@@ -126,8 +126,8 @@ class Protocol(Frozen):
         if self.design == "unlimited-tables" and (self.hits is not None or self.pairs != "reference"):
             raise ValueError("design unlimited-tables compares each method with the reference, in as many HITs as the "
                              "images fill: leave hits and pairs out")
-        if self.design != "per-worker" and (self.instruction_checks or self.repeats or self.practice):
-            raise ValueError("instruction_checks, repeats and practice belong to design per-worker")
+        if self.design != "per-participant" and (self.instruction_checks or self.repeats or self.practice):
+            raise ValueError("instruction_checks, repeats and practice belong to design per-participant")
         if self.sentinel_exposure_ms and not self.timed:
             raise ValueError("sentinel_exposure_ms belongs to a study with exposures_ms or a staircase")
         if any(ms < 1 for ms in self.exposures_ms) or len(set(self.exposures_ms)) < len(self.exposures_ms):
@@ -141,8 +141,8 @@ class Protocol(Frozen):
 
     @model_validator(mode="after")
     def _fits_its_task(self) -> "Protocol":
-        if self.task != "pairs" and self.design != "per-worker":
-            raise ValueError(f"task {self.task} needs design per-worker")
+        if self.task != "pairs" and self.design != "per-participant":
+            raise ValueError(f"task {self.task} needs design per-participant")
         for name in NOT_FOR[self.task]:
             if getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name} does not go with task {self.task}: leave it out")
@@ -198,23 +198,23 @@ class Protocol(Frozen):
 PROTOCOLS = {protocol.name: protocol for protocol in (
     Protocol(name="crn2017-unlimited", design="unlimited-tables", test_trials=100, sentinels=10, anchor=UNDER_TEST,
              limit_minutes=15),
-    # 980 judgments per point of Fig. 4 and 50 trials per cell in the 10 HITs: about 20 workers per HIT
+    # 980 judgments per point of Fig. 4 and 50 trials per cell in the 10 HITs: about 20 participants per HIT
     Protocol(name="crn2017-timed", design="timed-tables", pairs="triangle", test_trials=105, sentinels=5,
              anchor="image_space", hits=10, assignments=20, exposures_ms=EXPOSURES_MS,
              sentinel_exposure_ms=SENTINEL_MS, mask="grey", answer_seconds=2.0, limit_minutes=60),
-    # More workers with fewer trials: the spread between workers, not the number of trials, limits what is known
+    # More participants with fewer trials: the spread between people, not the number of trials, limits what is known
     # 9 of 10 sentinels must be right: a guesser passes in 1 % of cases, somebody careful with 2 % slips in 98 %; of 4
     # sentinels all, which 6 % of guessers pass and 8 % of the careful fail
-    Protocol(name="lab", design="per-worker", test_trials=48, sentinels=10, instruction_checks=2, practice=3, hits=30,
-             limit_minutes=30),
+    Protocol(name="lab", design="per-participant", test_trials=48, sentinels=10, instruction_checks=2, practice=3,
+             hits=30, limit_minutes=30),
     # 50 photographs and 50 pictures of each method would be HYPE's own number; here all methods share 100
-    Protocol(name="hype-infinity", task="real_or_fake", design="per-worker", test_trials=100, sentinels=10, practice=4,
-             hits=30, answer_seconds=3.0, min_viewport=(480, 420), limit_minutes=30),
+    Protocol(name="hype-infinity", task="real_or_fake", design="per-participant", test_trials=100, sentinels=10,
+             practice=4, hits=30, answer_seconds=3.0, min_viewport=(480, 420), limit_minutes=30),
     # the paper's staircases have 150 trials; those of all methods run side by side, so 300 are enough for two methods
-    Protocol(name="hype-time", task="real_or_fake", design="per-worker", test_trials=300, sentinels=10, practice=4,
+    Protocol(name="hype-time", task="real_or_fake", design="per-participant", test_trials=300, sentinels=10, practice=4,
              hits=30, staircase=Staircase(), answer_seconds=2.0, min_viewport=(480, 420), limit_minutes=60),
     # five sentinels, all to be right: somebody guessing passes in 3 % of cases with two pictures, in 0.4 % with three
-    Protocol(name="ranking", task="ranking", design="per-worker", test_trials=24, sentinels=5, practice=2, hits=30,
+    Protocol(name="ranking", task="ranking", design="per-participant", test_trials=24, sentinels=5, practice=2, hits=30,
              width=300, gap=16, min_viewport=(640, 480), stacked=True, answer_seconds=15.0, limit_minutes=30),
 )}
 

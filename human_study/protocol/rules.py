@@ -22,7 +22,7 @@ class QualityRules(BaseModel):
     use_max_streak: int | None = Field(25, ge=2)  # answers on one side in a row; by chance 3e-6 in 110 trials
     use_exposure_tolerance_frames: float | None = Field(1.0, gt=0)  # shown against requested, either way
     use_drop_focus_lost: bool = True  # timed trials only: an untimed one can be looked at again
-    use_one_session_per_worker: bool = True  # the first finished one counts
+    use_one_session_per_participant: bool = True  # the first finished one counts
     use_incomplete: bool = False  # sessions that were not submitted
     use_stacked: bool = False  # pictures one above the other; as the protocol's `stacked` unless it says otherwise
     use_rejected: bool = False  # work that was rejected on the platform

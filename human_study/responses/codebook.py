@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from data.files import write_text
-from human_study.responses.columns import COLUMNS, Column
+from human_study.responses.columns import COLUMNS, ResponseColumn
 
 FILE = "codebook.csv"
 MEANINGS = {
@@ -20,7 +20,7 @@ MEANINGS = {
     "assignment_id": "the platform's name of one participant's work on one HIT",
     "session_id": "one participant's run through the study",
     "session_started": "ISO 8601, UTC",
-    "worker_id": "participant, as a pseudonym",
+    "participant": "participant, as a pseudonym",
     "trial_index": "place of the trial in the session, from 0, in the order shown",
     "trial_id": "name of the trial, the same for all participants",
     "block": "practice or test",
@@ -84,7 +84,7 @@ def codebook(columns: Iterable[str]) -> pd.DataFrame:
     known = {column.name: column for column in COLUMNS}
     rows = []
     for name in columns:
-        column = known.get(name, Column(name, "text"))
+        column = known.get(name, ResponseColumn(name, "text"))
         rows.append({"column": name, "type": column.kind, "values": "; ".join(column.values),
                      "minimum": column.minimum, "maximum": column.maximum, "never_empty": column.required,
                      "meaning": MEANINGS.get(name) or f"answer to the protocol's question '{name.partition('_')[2]}'"})

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-SCHEMA_VERSION = "1"
+SCHEMA_VERSION = "2"
+RENAMED = {"worker_id": "participant"}  # columns of version 1
 SIMULATED = "sim"
 PLAIN = "table"  # of a plain table of answers: whoever collected them
 PLATFORMS = ("local", "prolific", "mturk", "turkle", PLAIN, SIMULATED)
@@ -19,7 +20,7 @@ SUBMIT_STATUS = ("submitted", "approved", "rejected", "incomplete", "returned", 
 
 
 @dataclass(frozen=True)
-class Column:
+class ResponseColumn:
     """One column: `kind` is the type of its values, `values` the allowed ones, `required`: never empty, `minimum` and
     `maximum` what cannot be exceeded, `measured`: the page says it of a trial."""
 
@@ -34,44 +35,44 @@ class Column:
 
 
 def _measured(name: str, kind: str, minimum: float | None = None, maximum: float | None = None,
-              values: tuple[str, ...] = ()) -> Column:
-    return Column(name, kind, False, values, minimum, maximum, measured=True, optional=True)
+              values: tuple[str, ...] = ()) -> ResponseColumn:
+    return ResponseColumn(name, kind, False, values, minimum, maximum, measured=True, optional=True)
 
 
 COLUMNS = (
-    Column("schema_version", "text", True, (SCHEMA_VERSION,)),
-    Column("study_id", "text", True),
-    Column("spec_sha256", "text", True),  # of the frozen specification, which contains the hash of every image
-    Column("platform", "text", True, PLATFORMS),
-    Column("batch_id", "text"),
-    Column("hit_id", "text"),
-    Column("hit_index", "integer", minimum=0),
-    Column("assignment_id", "text"),
-    Column("session_id", "text", True),  # the unit of double submission
-    Column("session_started", "text"),  # ISO 8601 wall clock, UTC
-    Column("worker_id", "text", True),  # pseudonym, never a platform's id
-    Column("trial_index", "integer", True, minimum=0),  # order as shown
-    Column("trial_id", "text", True),  # stable across workers
-    Column("block", "text", True, ("practice", "test")),
-    Column("image_id", "text", True),  # the scene (layout)
-    Column("condition", "text", True),  # <a>_vs_<b>; `outcome` is 1 when a was chosen
-    Column("task", "text", values=TASKS, optional=True),  # empty: pairs
-    Column("layout", "text", True, ("side_by_side", "sequential", "stacked", "single", "grid"), measured=True),
-    Column("left_method", "text"),  # this one and the next three: of pairs, and never empty there
-    Column("right_method", "text"),
-    Column("left_asset", "text"),
-    Column("right_asset", "text"),
-    Column("shown", "text", optional=True),  # methods in the order of their places, of all that is no pair
-    Column("shown_assets", "text", optional=True),
-    Column("chosen", "text", True, CHOICES),
-    Column("ranked", "text", optional=True),  # methods of a ranking, the best one first
-    Column("choice_method", "text"),
-    Column("outcome", "number", minimum=0, maximum=1),
-    Column("sentinel", "text", True, SENTINELS),
-    Column("sentinel_answer", "text"),  # left or right, real or fake; of a ranking the method that comes last
-    Column("sentinel_ok", "boolean"),
-    Column("exposure_req_ms", "number", minimum=0),  # empty: unlimited
-    Column("adaptive", "boolean", optional=True),  # the exposure followed a staircase
+    ResponseColumn("schema_version", "text", True, (SCHEMA_VERSION,)),
+    ResponseColumn("study_id", "text", True),
+    ResponseColumn("spec_sha256", "text", True),  # of the frozen specification, which contains the hash of every image
+    ResponseColumn("platform", "text", True, PLATFORMS),
+    ResponseColumn("batch_id", "text"),
+    ResponseColumn("hit_id", "text"),
+    ResponseColumn("hit_index", "integer", minimum=0),
+    ResponseColumn("assignment_id", "text"),
+    ResponseColumn("session_id", "text", True),  # the unit of double submission
+    ResponseColumn("session_started", "text"),  # ISO 8601 wall clock, UTC
+    ResponseColumn("participant", "text", True),  # pseudonym, never a platform's id
+    ResponseColumn("trial_index", "integer", True, minimum=0),  # order as shown
+    ResponseColumn("trial_id", "text", True),  # stable across participants
+    ResponseColumn("block", "text", True, ("practice", "test")),
+    ResponseColumn("image_id", "text", True),  # the scene (layout)
+    ResponseColumn("condition", "text", True),  # <a>_vs_<b>; `outcome` is 1 when a was chosen
+    ResponseColumn("task", "text", values=TASKS, optional=True),  # empty: pairs
+    ResponseColumn("layout", "text", True, ("side_by_side", "sequential", "stacked", "single", "grid"), measured=True),
+    ResponseColumn("left_method", "text"),  # this one and the next three: of pairs, and never empty there
+    ResponseColumn("right_method", "text"),
+    ResponseColumn("left_asset", "text"),
+    ResponseColumn("right_asset", "text"),
+    ResponseColumn("shown", "text", optional=True),  # methods in the order of their places, of all that is no pair
+    ResponseColumn("shown_assets", "text", optional=True),
+    ResponseColumn("chosen", "text", True, CHOICES),
+    ResponseColumn("ranked", "text", optional=True),  # methods of a ranking, the best one first
+    ResponseColumn("choice_method", "text"),
+    ResponseColumn("outcome", "number", minimum=0, maximum=1),
+    ResponseColumn("sentinel", "text", True, SENTINELS),
+    ResponseColumn("sentinel_answer", "text"),  # left or right, real or fake; of a ranking the method that comes last
+    ResponseColumn("sentinel_ok", "boolean"),
+    ResponseColumn("exposure_req_ms", "number", minimum=0),  # empty: unlimited
+    ResponseColumn("adaptive", "boolean", optional=True),  # the exposure followed a staircase
     _measured("exposure_frames", "integer", 0, 200_000),
     _measured("exposure_ms", "number", 0, 600_000),
     _measured("refresh_hz", "number", 1, 2000),
@@ -93,17 +94,17 @@ COLUMNS = (
     _measured("visible_fraction", "number", 0, 1.001),
     _measured("focus_lost", "boolean"),
     _measured("full_screen", "boolean"),
-    Column("user_agent_family", "text"),
-    Column("language", "text", optional=True),
-    Column("px_per_mm", "number", minimum=0, optional=True),  # CSS pixels, by a bank card held against the screen
-    Column("viewing_distance_mm", "number", minimum=0, optional=True),  # as the participant says
-    Column("colour_right", "integer", minimum=0, optional=True),  # plates read rightly
-    Column("submit_status", "text", True, SUBMIT_STATUS),
-    Column("accepted", "boolean"),  # to be paid; empty: not decided
-    Column("used", "boolean"),  # to be analysed; empty: rules not applied yet
-    Column("exclude_reasons", "text"),  # names of rules joined by ";"
+    ResponseColumn("user_agent_family", "text"),
+    ResponseColumn("language", "text", optional=True),
+    ResponseColumn("px_per_mm", "number", minimum=0, optional=True),  # CSS pixels, by a bank card held to the screen
+    ResponseColumn("viewing_distance_mm", "number", minimum=0, optional=True),  # as the participant says
+    ResponseColumn("colour_right", "integer", minimum=0, optional=True),  # plates read rightly
+    ResponseColumn("submit_status", "text", True, SUBMIT_STATUS),
+    ResponseColumn("accepted", "boolean"),  # to be paid; empty: not decided
+    ResponseColumn("used", "boolean"),  # to be analysed; empty: rules not applied yet
+    ResponseColumn("exclude_reasons", "text"),  # names of rules joined by ";"
     _measured("asset_error", "boolean"),
-    Column("client_version", "text"),
+    ResponseColumn("client_version", "text"),
 )
 ANSWERS = ("q_", "note_")  # columns of a protocol's own questions begin so; they are text
 NAMES = tuple(column.name for column in COLUMNS)

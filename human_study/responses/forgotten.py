@@ -17,9 +17,9 @@ from human_study.responses.table import read_responses, write_responses
 FILE = "forgotten"  # in secret/ of a study
 
 
-def mark(worker_id: str) -> str:
+def mark(participant: str) -> str:
     """32 hex digits for a pseudonym."""
-    return hashlib.sha256(f"forgotten\0{worker_id}".encode()).hexdigest()[:32]
+    return hashlib.sha256(f"forgotten\0{participant}".encode()).hexdigest()[:32]
 
 
 def forgotten(folder: Path) -> set[str]:
@@ -34,10 +34,10 @@ def remember(folder: Path, marks: Iterable[str]) -> None:
 
 
 def of_forgotten(frame: pd.DataFrame, folder: Path) -> pd.Series:
-    """bool per row: whether its worker was forgotten."""
+    """bool per row: whether its participant was forgotten."""
     marks = forgotten(folder)
-    workers = {worker: mark(worker) in marks for worker in frame["worker_id"].unique()}
-    return frame["worker_id"].map(workers).astype(bool)
+    participants = {participant: mark(participant) in marks for participant in frame["participant"].unique()}
+    return frame["participant"].map(participants).astype(bool)
 
 
 def refuse_forgotten(frame: pd.DataFrame, folder: Path, where: str) -> None:
@@ -48,12 +48,12 @@ def refuse_forgotten(frame: pd.DataFrame, folder: Path, where: str) -> None:
                          "or collect again, and delete this table")
 
 
-def drop_worker(file: Path, worker_id: str) -> int:
-    """Take a worker's rows out of a table of responses; their number. A table left empty is deleted."""
+def drop_participant(file: Path, participant: str) -> int:
+    """Take a participant's rows out of a table of responses; their number. A table left empty is deleted."""
     if not file.exists():
         return 0
     frame = read_responses(file)
-    own = frame["worker_id"].eq(worker_id)
+    own = frame["participant"].eq(participant)
     if own.all():
         file.unlink()
     elif own.any():

@@ -1,6 +1,6 @@
 """Pseudonyms and tokens, all from one secret key per study, kept outside the results in a file only its owner reads.
 
-Platforms' worker ids are personal data and can be enumerated, so a plain hash would not hide them. Deleting the key
+Platforms' ids of people are personal data and can be enumerated, so a plain hash would not hide them. Deleting the key
 makes the stored pseudonyms anonymous for good.
 """
 
@@ -69,8 +69,9 @@ def opaque(secret: bytes, *parts: object) -> str:
     return keyed(secret, *map(str, parts))[:32]
 
 
-def pseudonym(key: bytes, platform: str, worker: str) -> str:
-    return "w_" + keyed(key, "worker", platform, worker)[:20]
+def pseudonym(key: bytes, platform: str, participant: str) -> str:
+    """The words in it stay as they are: studies that began with an older version know their participants by it."""
+    return "w_" + keyed(key, "worker", platform, participant)[:20]
 
 
 def same(a: str, b: str) -> bool:

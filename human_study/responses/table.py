@@ -11,7 +11,16 @@ import pandas as pd
 from data.errors import InputError, nearest
 from data.files import atomic_path
 from human_study.responses import tasks
-from human_study.responses.columns import ANSWERS, COLUMNS, NAMES, SCHEMA_VERSION, SEPARATOR, SIMULATED, Column
+from human_study.responses.columns import (
+    ANSWERS,
+    COLUMNS,
+    NAMES,
+    RENAMED,
+    SCHEMA_VERSION,
+    SEPARATOR,
+    SIMULATED,
+    ResponseColumn,
+)
 
 DTYPES = {"text": "str", "integer": "Int64", "number": "float64", "boolean": "boolean"}
 TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
@@ -72,7 +81,7 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**typed)
 
 
-def _cast(values: pd.Series, column: Column) -> pd.Series:
+def _cast(values: pd.Series, column: ResponseColumn) -> pd.Series:
     """The column in its type; columns that have it already pass untouched, for large tables."""
     try:
         if column.kind == "text":
@@ -123,7 +132,7 @@ def validate_responses(frame: pd.DataFrame) -> pd.DataFrame:
     return frame
 
 
-def _check_values(frame: pd.DataFrame, column: Column) -> None:
+def _check_values(frame: pd.DataFrame, column: ResponseColumn) -> None:
     values = frame[column.name]
     if column.required:
         _refuse(frame, values.isna(), f"column {column.name} is empty")
@@ -224,6 +233,8 @@ def read_responses(file: Path) -> pd.DataFrame:
         raise InputError(f"{file}: no such file") from None
     except (ValueError, OSError) as error:
         raise InputError(f"{file}: not a readable table ({' '.join(str(error).split())})") from None
+    if set(RENAMED) & set(frame):
+        frame = frame.rename(columns=RENAMED).assign(schema_version=SCHEMA_VERSION)
     older = [column.name for column in COLUMNS if column.optional and column.name not in frame]
     try:
         return validate_responses(frame.reindex(columns=[*frame.columns, *older]))  # measured since: not known

@@ -17,8 +17,8 @@ from human_study.batch.folder import (
     RESPONSES,
     SCHEMA,
     SIMULATED_RESPONSES,
-    Batch,
     PlannedTrial,
+    TaskBatch,
     command,
     database_file,
     read_batch,
@@ -32,13 +32,13 @@ STATUS = {"running": "incomplete", "finished": "submitted", "withdrawn": "withdr
 RT_STEP_MS = 10  # a released table has coarser times
 
 
-def export_responses(study: Path | Batch, simulated: bool = False, database: Path | None = None) -> pd.DataFrame:
+def export_responses(study: Path | TaskBatch, simulated: bool = False, database: Path | None = None) -> pd.DataFrame:
     """One row per answered trial, columns of human_study.responses.table. study: study/<protocol>/ or a batch.
     database: another one than the batch's own, for example a copy from the computer that served the study.
 
     Needs no key: worker ids are pseudonyms. Raises InputError when nothing was collected, or for another study.
     """
-    batch = study if isinstance(study, Batch) else read_batch(study)
+    batch = study if isinstance(study, TaskBatch) else read_batch(study)
     file = database or database_file(batch.folder, simulated)
     if not file.exists():
         raise InputError(f"{file}: no answers yet; collect some with python -m human_study serve")
@@ -145,7 +145,7 @@ def _row(session: Session, trial: PlannedTrial, record: dict, about: dict) -> di
     assignment = session.session_id if session.assignment_id in ("", KIOSK) else session.assignment_id
     return {**trial.row(), "platform": session.platform, "assignment_id": assignment, "session_id": session.session_id,
             "session_started": datetime.fromtimestamp(session.started, UTC).isoformat(timespec="seconds"),
-            "worker_id": session.worker_id, "submit_status": STATUS[session.status],
+            "participant": session.participant, "submit_status": STATUS[session.status],
             "user_agent_family": session.user_agent_family, "asset_error": False, "language": session.language,
             "client_version": session.client_version, **about, **record}
 
@@ -155,7 +155,7 @@ def release(frame: pd.DataFrame) -> pd.DataFrame:
     of anybody who withdrew."""
     frame = frame[frame["submit_status"].ne("withdrawn")]
     numbered = {name: frame[name].map({value: f"{prefix}{i:04d}" for i, value in enumerate(
-        sorted(frame[name].dropna().unique()), 1)}) for name, prefix in (("worker_id", "w"), ("session_id", "s"))}
+        sorted(frame[name].dropna().unique()), 1)}) for name, prefix in (("participant", "w"), ("session_id", "s"))}
     empty = dict.fromkeys(("assignment_id", "session_started", "onset_ts", "response_ts",
                            "user_agent_family"))
     frame = frame.drop(columns=[name for name in frame if name.startswith("note_")])  # free text may name anybody

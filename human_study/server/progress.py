@@ -34,7 +34,7 @@ def progress(store: Store) -> dict:
     finished = [session for session in sessions if session.status == "finished"]
     minutes = [(session.ended - session.started) / 60 for session in finished]
     done = store.answered_by_session()
-    running = [{"name": session.worker_id[:8], "answered": done.get(session.session_id, 0),
+    running = [{"name": session.participant[:8], "answered": done.get(session.session_id, 0),
                 "trials": len(store.trials(session)), "idle_minutes": round((now - session.seen) / 60, 1),
                 "abandoned": now - session.seen > ABANDONED_S}
                for session in sessions if session.status == "running"]

@@ -16,7 +16,7 @@ import uvicorn
 from data.errors import InputError, nearest
 from data.files import atomic_path
 from evaluation.run_directory import RunDirectory
-from human_study.batch.folder import Batch, database_file
+from human_study.batch.folder import TaskBatch, database_file
 from human_study.batch.identity import PRIVATE_FILE
 from human_study.protocol.texts import untranslated
 from human_study.responses.keys import load_key
@@ -31,7 +31,7 @@ STOP_S = 5
 STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-def open_store(run: RunDirectory, batch: Batch, key_file: Path | None = None, simulated: bool = False,
+def open_store(run: RunDirectory, batch: TaskBatch, key_file: Path | None = None, simulated: bool = False,
                assignments: int | None = None) -> Store:
     """The study's database with its key; both are made on first use. A lost key is an error, not a new key."""
     file = database_file(batch.folder, simulated)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import InputError
-from human_study.batch.folder import SCHEMA, Batch, PlannedTrial
+from human_study.batch.folder import SCHEMA, PlannedTrial, TaskBatch
 from human_study.responses.columns import SIMULATED
 from human_study.responses.forgotten import mark
 from human_study.responses.keys import keyed, pseudonym
@@ -26,12 +26,12 @@ STAGE = "stage:"  # before the name of a stage that a participant went through
 TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS session (
-    session_id TEXT PRIMARY KEY, token_hash TEXT NOT NULL UNIQUE, platform TEXT NOT NULL, worker_id TEXT NOT NULL,
+    session_id TEXT PRIMARY KEY, token_hash TEXT NOT NULL UNIQUE, platform TEXT NOT NULL, participant TEXT NOT NULL,
     assignment_id TEXT NOT NULL DEFAULT '', hit_id TEXT, status TEXT NOT NULL DEFAULT 'invited',
     client_version TEXT, language TEXT,
     tab INTEGER NOT NULL DEFAULT 0, shown INTEGER NOT NULL DEFAULT -1, code TEXT NOT NULL,
     consent_version TEXT, user_agent_family TEXT, created REAL NOT NULL, started REAL, seen REAL NOT NULL, ended REAL,
-    UNIQUE (platform, worker_id)) STRICT;
+    UNIQUE (platform, participant)) STRICT;
 CREATE TABLE IF NOT EXISTS response (
     session_id TEXT NOT NULL REFERENCES session, trial_index INTEGER NOT NULL, client_id TEXT NOT NULL,
     received REAL NOT NULL, record TEXT NOT NULL, PRIMARY KEY (session_id, trial_index)) STRICT;
@@ -57,7 +57,7 @@ class Refusal(Exception):
 class Session:
     session_id: str
     platform: str
-    worker_id: str
+    participant: str
     assignment_id: str
     hit_id: str | None
     status: str  # invited, running, finished, withdrawn
@@ -98,7 +98,8 @@ FIELDS = ", ".join(Session.__dataclass_fields__)
 class Store:
     """All reads and writes of one study. Threads share one connection; several processes may share the file."""
 
-    def __init__(self, file: Path, batch: Batch, key: bytes, simulated: bool = False, assignments: int | None = None):
+    def __init__(self, file: Path, batch: TaskBatch, key: bytes, simulated: bool = False,
+                 assignments: int | None = None):
         """assignments: workers per HIT (default: the protocol's). Raises InputError when the file belongs to another
         specification, another key, or to simulated workers where people are expected (or the other way round)."""
         self.file, self.batch, self.key, self.simulated = Path(file), batch, key, simulated
@@ -156,12 +157,12 @@ class Store:
         """A new session and the token of its link. worker: the platform's id (only its pseudonym is kept)."""
         token, session_id = secrets.token_urlsafe(32), secrets.token_hex(16)
         code = "".join(secrets.choice(CODE_LETTERS) for _ in range(8))
-        now, worker_id = time.time(), pseudonym(self.key, platform, worker or session_id)
+        now, participant = time.time(), pseudonym(self.key, platform, worker or session_id)
         with self._write() as db:
-            db.execute("INSERT INTO session (session_id, token_hash, platform, worker_id, assignment_id, code, "
+            db.execute("INSERT INTO session (session_id, token_hash, platform, participant, assignment_id, code, "
                        "created, seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                        (session_id, keyed(self.key, "link", token), SIMULATED if self.simulated else platform,
-                        worker_id, assignment_id, code, now, now))
+                        participant, assignment_id, code, now, now))
         return self.session(session_id), token
 
     def session(self, session_id: str) -> Session | None:
@@ -176,21 +177,21 @@ class Store:
     def arrive(self, platform: str, worker: str, assignment_id: str = "") -> Session:
         """The one session of a platform's worker, made on first arrival. Until it is finished the latest assignment is
         the one to pay: a worker may return one and accept another."""
-        name, worker_id = SIMULATED if self.simulated else platform, pseudonym(self.key, platform, worker)
-        query = f"SELECT {FIELDS} FROM session WHERE platform = ? AND worker_id = ?"
-        if not self._read(query, name, worker_id):
+        name, participant = SIMULATED if self.simulated else platform, pseudonym(self.key, platform, worker)
+        query = f"SELECT {FIELDS} FROM session WHERE platform = ? AND participant = ?"
+        if not self._read(query, name, participant):
             try:
                 return self.invite(platform, worker, assignment_id)[0]
             except sqlite3.IntegrityError:  # two requests at once
                 pass
         with self._write() as db:
-            db.execute("UPDATE session SET assignment_id = ? WHERE platform = ? AND worker_id = ? "
+            db.execute("UPDATE session SET assignment_id = ? WHERE platform = ? AND participant = ? "
                        "AND status IN ('invited', 'running') AND ? NOT IN ('', assignment_id)",
-                       (assignment_id, name, worker_id, assignment_id))
-        return Session(*self._read(query, name, worker_id)[0])
+                       (assignment_id, name, participant, assignment_id))
+        return Session(*self._read(query, name, participant)[0])
 
     def known(self, platform: str, worker: str) -> bool:
-        return bool(self._read("SELECT 1 FROM session WHERE worker_id = ?", pseudonym(self.key, platform, worker)))
+        return bool(self._read("SELECT 1 FROM session WHERE participant = ?", pseudonym(self.key, platform, worker)))
 
     def trials(self, session: Session) -> list[PlannedTrial]:
         return self.batch.hits[session.hit_id] if session.hit_id else []
@@ -348,14 +349,14 @@ class Store:
 
     def forget(self, platform: str, worker: str) -> int:
         """Delete everything of a worker, from the disk too; the number of sessions deleted."""
-        name, worker_id = SIMULATED if self.simulated else platform, pseudonym(self.key, platform, worker)
+        name, participant = SIMULATED if self.simulated else platform, pseudonym(self.key, platform, worker)
         with self._write() as db:
-            found = [row[0] for row in db.execute("SELECT session_id FROM session WHERE platform = ? AND worker_id = ?",
-                                                  (name, worker_id))]
+            query = "SELECT session_id FROM session WHERE platform = ? AND participant = ?"
+            found = [row[0] for row in db.execute(query, (name, participant))]
             for table in ("response", "about", "event", "session"):
                 db.executemany(f"DELETE FROM {table} WHERE session_id = ?", [(one,) for one in found])
             if found:  # copies of the database carry it to where older tables may lie
-                db.execute("INSERT INTO forgotten VALUES (?) ON CONFLICT DO NOTHING", (mark(worker_id),))
+                db.execute("INSERT INTO forgotten VALUES (?) ON CONFLICT DO NOTHING", (mark(participant),))
         with self._lock:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return len(found)

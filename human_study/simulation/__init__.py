@@ -1,1 +1,1 @@
-"""Simulated workers in a real browser, and power by simulated studies; uses every room but platforms."""
+"""Simulated participants in a real browser, and power by simulated studies; uses every room but platforms."""

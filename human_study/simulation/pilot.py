@@ -17,7 +17,7 @@ from human_study.responses.table import is_simulated
 from human_study.responses.tasks import RANKING, REAL_OR_FAKE, TASKS, of_task
 from human_study.trials.plan import variances
 
-LARGEST_SD = 5.0  # of log odds; beyond it every worker, or image, has one answer only
+LARGEST_SD = 5.0  # of log odds; beyond it every participant, or image, has one answer only
 
 
 class NoSpreads(InputError):
@@ -26,14 +26,14 @@ class NoSpreads(InputError):
 
 @dataclass(frozen=True)
 class Spreads:
-    """Spreads in log odds, as Plan has them, and what they rest on. seconds: per trial, see `seconds_per_trial`.
+    """Spreads in log odds, as StudyPlan has them, and what they rest on. seconds: per trial, see `seconds_per_trial`.
 
     unknown: why the pilot says nothing about spreads, where a plan would use them.
     """
 
-    worker_sd: float | None
+    participant_sd: float | None
     image_sd: float | None
-    workers: int
+    participants: int
     images: int
     judgments: int
     seconds: float | None
@@ -41,12 +41,13 @@ class Spreads:
     unknown: str | None = None
 
     def line(self) -> str:
-        found = [] if self.worker_sd is None else [f"spreads of {self.worker_sd:.2f} between participants and "
-                                                   f"{self.image_sd:.2f} between images"]
+        found = [] if self.participant_sd is None else [
+            f"spreads of {self.participant_sd:.2f} between participants and {self.image_sd:.2f} between images"]
         found += [] if self.seconds is None else [f"{self.seconds:.1f} s per answer"]
         mark = " (SIMULATED, no person judged)" if self.simulated else ""
-        return (f"pilot{mark}: {self.judgments} judgments of {self.workers} participants and {self.images} images say "
-                f"{' and '.join(found) or 'nothing that a plan needs'}" + (f"; {self.unknown}" if self.unknown else ""))
+        return (f"pilot{mark}: {self.judgments} judgments of {self.participants} participants and {self.images} images "
+                f"say {' and '.join(found) or 'nothing that a plan needs'}"
+                + (f"; {self.unknown}" if self.unknown else ""))
 
 
 def learned(frame: pd.DataFrame, protocol: Protocol, reference: str) -> Spreads:
@@ -68,29 +69,29 @@ def learned(frame: pd.DataFrame, protocol: Protocol, reference: str) -> Spreads:
 def _time_alone(frame: pd.DataFrame, protocol: Protocol, unknown: str | None = None) -> Spreads:
     used = apply_rules(frame, protocol.rules)
     used = used[used["used"]]
-    return Spreads(None, None, used["worker_id"].nunique(), used["image_id"].nunique(), len(used),
+    return Spreads(None, None, used["participant"].nunique(), used["image_id"].nunique(), len(used),
                    seconds_per_trial(frame, protocol.delay_ms), is_simulated(frame), unknown)
 
 
 def spreads(frame: pd.DataFrame, reference: str, rules: QualityRules | None = None, delay_ms: float = 0) -> Spreads:
     """Spreads by the method of moments. delay_ms: the protocol's, before pictures with limited time.
 
-    The covariance of two judgments of one worker of different images is the variance between workers, that of two
-    judgments of one image by different workers the variance between images; pairs that share neither say what is
-    expected without. Both are then those of logit P = m + worker + image, the model of the plan.
-    Raises NoSpreads where no worker judged two images, or no image was judged by two workers, and InputError for
-    staircases.
+    The covariance of two judgments of one participant of different images is the variance between participants, that of
+    two judgments of one image by different participants the variance between images; pairs that share neither say what
+    is expected without. Both are then those of logit P = m + participant + image, the model of the plan.
+    Raises NoSpreads where no participant judged two images, or no image was judged by two participants, and InputError
+    for staircases.
     """
     used = _outcomes(apply_rules(frame, rules or QualityRules()), reference)
     cells = [_moments(cell) for _, _, cell in by_exposure(used, "a", "b")]
-    by_worker, by_image = (_pooled([cell[i] for cell in cells], what) for i, what in
+    by_participant, by_image = (_pooled([cell[i] for cell in cells], what) for i, what in
                            enumerate(("participant judged two images", "image was judged by two participants")))
     share = np.average([max(cell[2], 1 - cell[2]) for cell in cells], weights=[cell[3] for cell in cells])
     likely = float(np.clip(share, 0.5, 0.99))
-    wanted = np.clip([by_worker, by_image], 0, 0.9 * likely * (1 - likely))
+    wanted = np.clip([by_participant, by_image], 0, 0.9 * likely * (1 - likely))
     fit = optimize.least_squares(lambda sd: (np.array(variances(likely, *sd)) - wanted) * 10, (0.5, 0.5),
                                  bounds=(0, LARGEST_SD))
-    return Spreads(*map(float, fit.x), used["worker_id"].nunique(), used["image_id"].nunique(), len(used),
+    return Spreads(*map(float, fit.x), used["participant"].nunique(), used["image_id"].nunique(), len(used),
                    seconds_per_trial(frame, delay_ms), is_simulated(frame))
 
 
@@ -122,14 +123,14 @@ def _outcomes(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
 
 
 def _moments(cell: pd.DataFrame) -> tuple[tuple[float, float], tuple[float, float], float, int]:
-    """(variance between workers, pairs it rests on), the same of images, share, judgments of one cell."""
+    """(variance between participants, pairs it rests on), the same of images, share, judgments of one cell."""
     share = float(cell["outcome"].mean())
     sums = [_squares(cell.assign(outcome=cell["outcome"] - share), keys) for keys in
-            (["worker_id", "image_id"], ["worker_id"], ["image_id"], [])]
-    both, worker, image, everything = (np.array(one) for one in sums)  # each: sum of products, number of pairs
-    neither = everything - worker - image + both
+            (["participant", "image_id"], ["participant"], ["image_id"], [])]
+    both, participant, image, everything = (np.array(one) for one in sums)  # each: sum of products, number of pairs
+    neither = everything - participant - image + both
     found = []
-    for product, pairs in (worker - both, image - both):
+    for product, pairs in (participant - both, image - both):
         known = pairs > 0 and neither[1] > 0
         found.append((product / pairs - neither[0] / neither[1] if known else 0.0, float(pairs if known else 0)))
     return found[0], found[1], share, len(cell)

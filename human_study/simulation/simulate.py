@@ -1,4 +1,4 @@
-"""Simulated workers take a study: the real page in a real browser, the real server, answers with a known truth.
+"""Simulated participants take a study: the real page in a real browser, the real server, answers with a known truth.
 
 Their answers lie in a file of their own, are marked platform "sim", and are refused beside people's.
 """
@@ -23,7 +23,7 @@ from human_study.server.serve import make_site
 from human_study.server.serve import server as server_of
 from human_study.server.site import Site
 from human_study.server.store import Store
-from human_study.simulation.workers import KINDS, Answer, Truth
+from human_study.simulation.participants import KINDS, Answer, KnownTruth
 from human_study.trials.trials import generator
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
@@ -59,8 +59,8 @@ def running(site_of: Callable[[int], Site]) -> Iterator[Site]:
             thread.join()
 
 
-async def take_part(browser: Any, site: Site, kind: str, name: str, truth: Truth, seed: int) -> None:
-    """One worker in a browser window of its own, from the link to the completion code."""
+async def take_part(browser: Any, site: Site, kind: str, name: str, truth: KnownTruth, seed: int) -> None:
+    """One participant in a browser window of its own, from the link to the completion code."""
     session, token = site.store.invite("local", name)
     width, height = site.store.batch.protocol.viewport(MOST_RANKED)
     window = {"width": max(WINDOW["width"], width), "height": max(WINDOW["height"], height)}
@@ -108,7 +108,7 @@ async def _rank(page: Any, here: str, order: list[int], by_key: bool) -> None:
     await (page.keyboard.press("Enter") if by_key else page.click(onward))
 
 
-async def _everybody(site: Site, names: list[tuple[str, str]], truth: Truth, seed: int, at_once: int) -> None:
+async def _everybody(site: Site, names: list[tuple[str, str]], truth: KnownTruth, seed: int, at_once: int) -> None:
     try:
         from playwright.async_api import async_playwright
     except ImportError:
@@ -127,28 +127,29 @@ async def _everybody(site: Site, names: list[tuple[str, str]], truth: Truth, see
         await browser.close()
 
 
-def simulate(store: Store, workers: Mapping[str, int], truth: Truth, seed: int = 0, at_once: int = 4) -> pd.DataFrame:
-    """Let `workers` (number by kind) take the study of a simulated store; the table of responses, platform "sim".
+def simulate(store: Store, participants: Mapping[str, int], truth: KnownTruth, seed: int = 0, at_once: int = 4
+             ) -> pd.DataFrame:
+    """Let `participants` (number by kind) take the study of a simulated store; the table of responses, platform "sim".
 
     Raises InputError for an unknown kind, a store of people, or a missing browser.
     """
     if not store.simulated:
         raise InputError("simulated participants answer into a store of their own, never into people's")
-    for kind in workers:
+    for kind in participants:
         if kind not in KINDS:
             raise InputError(f"unknown kind of simulated participant '{kind}': {nearest(kind, KINDS)}")
     if store.sessions():
         raise InputError(f"{store.batch.study_id}: simulated participants took this study already; delete "
                          f"{database_file(store.batch.folder, simulated=True)} to begin again")
-    if sum(workers.values()) > store.places:
-        raise InputError(f"{sum(workers.values())} simulated participants, but the study has {store.places} places; "
-                         "give --set hits=N or assignments=N")
-    names = [(kind, f"{kind}-{i}") for kind, count in workers.items() for i in range(count)]
+    if sum(participants.values()) > store.places:
+        raise InputError(f"{sum(participants.values())} simulated participants, but the study has {store.places} "
+                         "places; give --set hits=N or assignments=N")
+    names = [(kind, f"{kind}-{i}") for kind, count in participants.items() for i in range(count)]
     with running(lambda port: make_site(store, port)) as site:
         asyncio.run(_everybody(site, names, truth, seed, at_once))
     return export_responses(store.batch, simulated=True)
 
 
-def kinds_by_worker(store: Store, workers: Mapping[str, int]) -> dict[str, str]:
-    """Kind by pseudonym, to compare what an analysis says of a worker with what it was."""
-    return {pseudonym(store.key, "local", f"{kind}-{i}"): kind for kind, n in workers.items() for i in range(n)}
+def kinds_by_participant(store: Store, participants: Mapping[str, int]) -> dict[str, str]:
+    """Kind by pseudonym, to compare what an analysis says of a participant with what it was."""
+    return {pseudonym(store.key, "local", f"{kind}-{i}"): kind for kind, n in participants.items() for i in range(n)}

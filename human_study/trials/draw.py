@@ -1,4 +1,4 @@
-"""Which trials every worker sees: pairs, scenes, sides, order, sentinels. Pure functions of the protocol and a seed.
+"""Which trials everybody sees: pairs, scenes, sides, order, sentinels. Pure functions of the protocol and a seed.
 
 Sides are balanced exactly: in every cell (condition x exposure) each method stands left as often as right, to within
 one trial in a HIT and one trial over all HITs of a table. A scene is never repeated silently: where the images are
@@ -20,7 +20,7 @@ from human_study.responses.columns import condition_name
 from human_study.trials.cast import Cast
 from human_study.trials.rankings import rankings
 from human_study.trials.singles import singles
-from human_study.trials.trials import INSTRUCTION, Hit, Pair, Trial, generator, shuffled, workers
+from human_study.trials.trials import INSTRUCTION, Hit, Pair, Trial, generator, participants, shuffled
 
 PUBLISHED_COUNTS = ("test_trials", "sentinels", "hits", "exposures_ms", "sentinel_exposure_ms")
 
@@ -55,7 +55,7 @@ def draw(protocol: Protocol, cast: Cast, layouts: Sequence[str], study_id: str, 
 
 
 def comparisons(protocol: Protocol, cast: Cast) -> list[Pair]:
-    """The pairs of methods compared by design `per-worker`: with the reference, or all with all."""
+    """The pairs of methods compared by design `per-participant`: with the reference, or all with all."""
     if protocol.pairs == "all":
         return list(combinations((cast.reference, *cast.others), 2))
     return [(cast.reference, other) for other in cast.others]
@@ -140,29 +140,29 @@ def _spread(layouts: list[str], n: int, rng: np.random.Generator) -> list[str]:
     return rng.permutation(np.concatenate(rounds)[:n]).tolist()
 
 
-# --- our own: every worker gets trials of his own, each scene once --------------------------------------------------
+# --- our own: every participant gets trials of his own, each scene once ----------------------------------------------
 
-def per_worker(protocol: Protocol, cast: Cast, layouts: list[str], study_id: str, seed: int) -> list[Hit]:
-    """One HIT per worker. K workers in a row see the same scenes with the K cells rotated: pairs stay comparable.
+def per_participant(protocol: Protocol, cast: Cast, layouts: list[str], study_id: str, seed: int) -> list[Hit]:
+    """One HIT per participant. K of them in a row see the same scenes with the K cells rotated: pairs stay comparable.
 
-    Raises InputError when a worker's trials need more scenes than there are.
+    Raises InputError when a participant's trials need more scenes than there are.
     """
     cells = [(pair, ms) for pair in comparisons(protocol, cast) for ms in protocol.exposures_ms or (None,)]
-    n, hits, balance = tests_per_worker(protocol, len(cells)), [], Balance()
-    for worker, scenes, rng in workers(protocol, layouts, n, len(cells), study_id, seed):
-        turned = [cells[(j + worker) % len(cells)] for j in range(n)]
-        hits.append(Hit("all", worker, _worker_trials(protocol, cast, scenes, turned, balance, rng)))
+    n, hits, balance = tests_per_participant(protocol, len(cells)), [], Balance()
+    for participant, scenes, rng in participants(protocol, layouts, n, len(cells), study_id, seed):
+        turned = [cells[(j + participant) % len(cells)] for j in range(n)]
+        hits.append(Hit("all", participant, _participant_trials(protocol, cast, scenes, turned, balance, rng)))
     return hits
 
 
-def tests_per_worker(protocol: Protocol, cells: int) -> int:
-    """Test trials per worker: the largest multiple of 2 x cells not above `test_trials`, so that every cell has as many
-    trials with its first method left as right; with more cells than that, `test_trials`, balanced over workers."""
+def tests_per_participant(protocol: Protocol, cells: int) -> int:
+    """Test trials per participant: the largest multiple of 2 x cells not above `test_trials`, so that every cell has as
+    many trials with its first method left as right; with more cells, `test_trials`, balanced over participants."""
     whole = protocol.test_trials // (2 * cells) * 2 * cells
     return whole or protocol.test_trials
 
 
-def _worker_trials(protocol: Protocol, cast: Cast, scenes: list[str], turned: list[tuple[Pair, int | None]],
+def _participant_trials(protocol: Protocol, cast: Cast, scenes: list[str], turned: list[tuple[Pair, int | None]],
                    balance: Balance, rng: np.random.Generator) -> tuple[Trial, ...]:
     exposure = protocol.sentinel_exposure_ms or max(protocol.exposures_ms, default=None)
     n = len(turned)
@@ -243,12 +243,12 @@ def _matlab_hits(protocol: Protocol, cast: Cast, layouts: Sequence[str]) -> list
     return hits
 
 
-def _matlab_trial(row: matlab.Row, names: dict[str, str], layouts: Sequence[str]) -> Trial:
+def _matlab_trial(row: matlab.PublishedTrial, names: dict[str, str], layouts: Sequence[str]) -> Trial:
     first = ("real", "reference", "other") if row.sentinel else ("reference", "other", "real")
     pair = sorted((row.left, row.right), key=lambda role: first.index(role) if role in first else len(first))
     return _trial((names[pair[0]], names[pair[1]]), layouts[row.image - 1], row.exposure_ms, row.left == pair[0],
                   "perceptual" if row.sentinel else "none")
 
 
-DESIGNS = {"unlimited-tables": unlimited_tables, "timed-tables": timed_tables, "per-worker": per_worker}
+DESIGNS = {"unlimited-tables": unlimited_tables, "timed-tables": timed_tables, "per-participant": per_participant}
 TASKS = {"real_or_fake": singles, "ranking": rankings}  # pairs have a choice of designs

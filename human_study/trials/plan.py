@@ -16,7 +16,7 @@ from human_study.trials.trials import Hit, Trial
 
 # what plan and power assume where nobody says otherwise; the spreads are those for which coverage was simulated
 PREFERENCE = 0.6
-WORKER_SD = 0.7  # of log-odds between workers
+PARTICIPANT_SD = 0.7  # of log-odds between participants
 IMAGE_SD = 0.8  # between images
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(41)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
@@ -33,7 +33,7 @@ class Cell:
     condition: str
     exposure_ms: int | None
     judgments: int
-    workers: int
+    participants: int
     images: int
     left_surplus: int  # times the first method stands left minus right, over all HITs
     naive_width: float | None  # None: a staircase, which measures a time
@@ -42,12 +42,12 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Plan:
+class StudyPlan:
     protocol: str
     protocol_sha256: str
     hits: int
     assignments: int
-    workers: int
+    participants: int
     trials_per_hit: tuple[int, int]  # smallest and largest
     kinds_per_hit: dict[str, int]  # of the largest HIT
     repeated_scenes_per_hit: int
@@ -58,7 +58,7 @@ class Plan:
     fee: float
     total_cost: float | None
     preference: float
-    worker_sd: float
+    participant_sd: float
     image_sd: float
     cells: tuple[Cell, ...]
     sentinel_chance: float = 0.5  # of somebody guessing to get one right
@@ -71,29 +71,29 @@ def latent(preference: float, spread: float) -> float:
     return brentq(lambda mu: WEIGHTS @ expit(mu + spread * NODES) - preference, -40, 40)
 
 
-def variances(preference: float, worker_sd: float, image_sd: float) -> tuple[float, float]:
-    """Variance of the probability of a choice between workers and between images, of spreads in log odds."""
+def variances(preference: float, participant_sd: float, image_sd: float) -> tuple[float, float]:
+    """Variance of the probability of a choice between participants and between images, of spreads in log odds."""
     from scipy.special import expit
-    mu = latent(preference, math.hypot(worker_sd, image_sd))
-    grid = expit(mu + worker_sd * NODES[:, None] + image_sd * NODES[None, :])  # [worker, image]
+    mu = latent(preference, math.hypot(participant_sd, image_sd))
+    grid = expit(mu + participant_sd * NODES[:, None] + image_sd * NODES[None, :])  # [participant, image]
     return float(WEIGHTS @ (grid @ WEIGHTS - preference) ** 2), float(WEIGHTS @ (WEIGHTS @ grid - preference) ** 2)
 
 
-def expected_width(preference: float, judgments: int, workers: int, images: int,
-                   worker_sd: float = WORKER_SD, image_sd: float = IMAGE_SD) -> float:
+def expected_width(preference: float, judgments: int, participants: int, images: int,
+                   participant_sd: float = PARTICIPANT_SD, image_sd: float = IMAGE_SD) -> float:
     """Width of the two-way clustered 95 % interval of a preference, 0..1.
 
-    Log-odds are normal between workers and between images; judgments are spread evenly over both. The variance of the
-    share is V_worker/workers + V_image/images + the rest/judgments, the quantile Student's t with min(workers, images)
-    - 1 degrees of freedom. One worker or one image: no interval, so the width is 1.
+    Log-odds are normal between participants and between images; judgments are spread evenly over both. The variance of
+    the share is V_participant/participants + V_image/images + the rest/judgments, the quantile Student's t with
+    min(participants, images) - 1 degrees of freedom. One participant or one image: no interval, so the width is 1.
     """
     from scipy.stats import t as student
-    freedom = min(workers, images) - 1
+    freedom = min(participants, images) - 1
     if freedom < 1:
         return 1.0
-    by_worker, by_image = variances(preference, worker_sd, image_sd)
-    rest = preference * (1 - preference) - by_worker - by_image
-    variance = by_worker / workers + by_image / images + rest / judgments
+    by_participant, by_image = variances(preference, participant_sd, image_sd)
+    rest = preference * (1 - preference) - by_participant - by_image
+    variance = by_participant / participants + by_image / images + rest / judgments
     return float(min(1.0, 2 * student.ppf(0.975, freedom) * math.sqrt(variance)))
 
 
@@ -106,7 +106,8 @@ def naive_width(preference: float, judgments: int) -> float:
 
 def make_plan(protocol: Protocol, cast: Cast, layouts: Sequence[str], seed: int = 0, pay: float | None = None,
               pay_per_hour: float | None = None, fee: float = 0.0, preference: float = PREFERENCE,
-              worker_sd: float = WORKER_SD, image_sd: float = IMAGE_SD, answer_seconds: float | None = None) -> Plan:
+              participant_sd: float = PARTICIPANT_SD, image_sd: float = IMAGE_SD,
+              answer_seconds: float | None = None) -> StudyPlan:
     """Draw the design and sum it up. pay: per HIT, or pay_per_hour; fee: the platform's share on top; answer_seconds:
     a pilot's, instead of the protocol's estimate.
 
@@ -120,14 +121,14 @@ def make_plan(protocol: Protocol, cast: Cast, layouts: Sequence[str], seed: int 
         pay = pay_per_hour * minutes / 60
     count = len(hits) * protocol.assignments
     kinds = Counter("practice" if trial.block == "practice" else trial.sentinel for trial in longest.trials)
-    return Plan(
+    return StudyPlan(
         protocol.name, protocol.sha256(), len(hits), protocol.assignments, count,
         (min(len(hit.trials) for hit in hits), len(longest.trials)),
         {"test" if kind == "none" else kind: n for kind, n in sorted(kinds.items())},
         max(_repeated(hit) for hit in hits), minutes, answer_seconds, pay,
         pay / minutes * 60 if pay is not None else None, fee,
-        pay * (1 + fee) * count if pay is not None else None, preference, worker_sd, image_sd,
-        tuple(_cells(protocol, hits, preference, worker_sd, image_sd)),
+        pay * (1 + fee) * count if pay is not None else None, preference, participant_sd, image_sd,
+        tuple(_cells(protocol, hits, preference, participant_sd, image_sd)),
         1 / max(2, len(longest.trials[0].methods)))
 
 
@@ -147,28 +148,29 @@ def shown_in_cells(hits: Sequence[Hit]) -> dict[tuple[str, int | None], list[tup
     return dict(sorted(found.items(), key=lambda cell: (cell[0][0], cell[0][1] or 0)))
 
 
-def _cells(protocol: Protocol, hits: list[Hit], preference: float, worker_sd: float, image_sd: float) -> list[Cell]:
+def _cells(protocol: Protocol, hits: list[Hit], preference: float, participant_sd: float, image_sd: float
+           ) -> list[Cell]:
     cells = []
     for (condition, ms), shown in shown_in_cells(hits).items():
         judgments = len(shown) * protocol.assignments
-        workers = len({number for number, _ in shown}) * protocol.assignments
+        participants = len({number for number, _ in shown}) * protocol.assignments
         images = len({trial.image_id for _, trial in shown})
         first = sum(condition.startswith(f"{trial.methods[0]}_vs_") for _, trial in shown)
         widths = (None, None) if protocol.staircase else (
             naive_width(preference, judgments),
-            expected_width(preference, judgments, workers, images, worker_sd, image_sd))
-        cells.append(Cell(condition, ms, judgments, workers, images, 2 * first - len(shown), *widths))
+            expected_width(preference, judgments, participants, images, participant_sd, image_sd))
+        cells.append(Cell(condition, ms, judgments, participants, images, 2 * first - len(shown), *widths))
     return cells
 
 
-def plan_text(plan: Plan, protocol: Protocol) -> str:
+def plan_text(plan: StudyPlan, protocol: Protocol) -> str:
     """The plan as text, with a warning where something is likely to disappoint."""
     low, high = plan.trials_per_hit
-    lists = "sessions" if protocol.design == "per-worker" else "HITs"
+    lists = "sessions" if protocol.design == "per-participant" else "HITs"
     kinds = ", ".join(f"{n} {kind}" for kind, n in plan.kinds_per_hit.items())
     lines = [
         f"protocol {plan.protocol}, specification of the protocol {plan.protocol_sha256}",
-        f"{plan.hits} {lists} x {plan.assignments} = {plan.workers} participants",
+        f"{plan.hits} {lists} x {plan.assignments} = {plan.participants} participants",
         f"{high if low == high else f'{low} to {high}'} trials per session ({kinds})",
         f"about {plan.minutes_per_hit:.1f} minutes per session ({plan.answer_seconds:.3g} s per answer"
         + (" after exposure and delay)" if protocol.timed else ")"),
@@ -177,14 +179,14 @@ def plan_text(plan: Plan, protocol: Protocol) -> str:
         f"{'naive':>7} {'clustered':>9} {'power':>6}"]
     for cell in plan.cells:
         naive, width = ("-" if one is None else f"{100 * one:.1f}%" for one in (cell.naive_width, cell.width))
-        lines.append(f"{cell.condition:<40} {cell.exposure_ms or '-':>6} {cell.judgments:>9} {cell.workers:>7} "
+        lines.append(f"{cell.condition:<40} {cell.exposure_ms or '-':>6} {cell.judgments:>9} {cell.participants:>7} "
                      f"{cell.images:>6} {naive:>7} {width:>9} "
                      f"{'-' if cell.power is None else f'{cell.power:.2f}':>6}")
     lines += ["", *_assumptions(plan, protocol)]
     return "\n".join([*lines, *(f"warning: {text}" for text in warnings(plan, protocol))]) + "\n"
 
 
-def _assumptions(plan: Plan, protocol: Protocol) -> list[str]:
+def _assumptions(plan: StudyPlan, protocol: Protocol) -> list[str]:
     """What the last columns of the table mean, and rest on."""
     if protocol.staircase:
         return [f"staircases measure an exposure, {protocol.staircase.shortest_ms} to {protocol.staircase.longest_ms} "
@@ -192,18 +194,18 @@ def _assumptions(plan: Plan, protocol: Protocol) -> list[str]:
     truth = "share of right answers" if protocol.task == "real_or_fake" else "preference"
     return ["naive: width of Wilson's 95 % interval; clustered: of the interval to expect, by participant and image",
             f"power: share of studies whose clustered test, Holm-adjusted over {len(plan.cells)} rows, finds it",
-            f"assumed: true {truth} {plan.preference:g}, spread (log odds) {round(plan.worker_sd, 2):g} between "
+            f"assumed: true {truth} {plan.preference:g}, spread (log odds) {round(plan.participant_sd, 2):g} between "
             f"participants and {round(plan.image_sd, 2):g} between images"]
 
 
-def _cost_line(plan: Plan) -> str:
+def _cost_line(plan: StudyPlan) -> str:
     if plan.pay_per_hit is None:
         return "cost: give --pay (per session) or --pay-per-hour"
     return (f"pay {plan.pay_per_hit:.2f} per session = {plan.pay_per_hour:.2f} per hour; total {plan.total_cost:.2f} "
             f"with {100 * plan.fee:.0f} % fees")
 
 
-def warnings(plan: Plan, protocol: Protocol) -> list[str]:
+def warnings(plan: StudyPlan, protocol: Protocol) -> list[str]:
     """What a careful experimenter would want to know before starting."""
     found = []
     if plan.pay_per_hour is not None and plan.pay_per_hour < SMALL_HOURLY:
@@ -213,7 +215,7 @@ def warnings(plan: Plan, protocol: Protocol) -> list[str]:
     if abs(plan.answer_seconds / protocol.answer_seconds - 1) > OTHER_TIME:
         found.append(f"participants are told a duration for {protocol.answer_seconds:g} s per answer, the pilot took "
                      f"{plan.answer_seconds:.2g}: --set answer_seconds={plan.answer_seconds:.2g}")
-    fewest = min(cell.workers for cell in plan.cells)
+    fewest = min(cell.participants for cell in plan.cells)
     if fewest < 10:
         found.append(f"{fewest} participants per comparison give an honest but very wide interval; more participants "
                      "help, more trials of each hardly do (--set assignments=N or hits=N)")
@@ -225,11 +227,11 @@ def warnings(plan: Plan, protocol: Protocol) -> list[str]:
     if plan.repeated_scenes_per_hit:
         found.append(f"{plan.repeated_scenes_per_hit} trials of a session show a scene that was shown before in it")
     found += _sentinel_warning(plan.kinds_per_hit.get("perceptual", 0), protocol.rules, plan.sentinel_chance)
-    per_staircase = min(cell.judgments // cell.workers for cell in plan.cells)
+    per_staircase = min(cell.judgments // cell.participants for cell in plan.cells)
     if protocol.staircase and per_staircase < ENOUGH_STEPS:
         found.append(f"{per_staircase} trials per staircase, HYPE-time has {ENOUGH_STEPS}: fewer may not settle (--set "
                      "test_trials=N, or fewer methods)")
-    if protocol.design == "per-worker" and (asked := protocol.test_trials) != plan.kinds_per_hit["test"]:
+    if protocol.design == "per-participant" and (asked := protocol.test_trials) != plan.kinds_per_hit["test"]:
         found.append(f"{plan.kinds_per_hit['test']} of {asked} test trials: the largest number with exact balance")
     if any(ms <= 64 for ms in protocol.exposures_ms):
         found.append("exposures of 64 ms and less are 4 frames or fewer at 60 Hz: expect an error of a frame")

@@ -7,14 +7,14 @@ import numpy as np
 from human_study.protocol.protocols import Protocol
 from human_study.responses.columns import condition_name
 from human_study.trials.cast import Cast
-from human_study.trials.trials import Hit, Trial, generator, shuffled, workers
+from human_study.trials.trials import Hit, Trial, generator, participants, shuffled
 
 TASK = "ranking"
 
 
 def rankings(protocol: Protocol, cast: Cast, layouts: list[str], study_id: str, seed: int) -> list[Hit]:
-    """One HIT per worker, each scene once. K workers in a row see the same scenes with the K methods' places rotated,
-    and of K scenes in a row a worker sees all rotations: every method stands equally often at every place.
+    """One HIT per participant, each scene once. K of them in a row see the same scenes with the K methods' places
+    rotated, and of K scenes in a row each sees all rotations: every method stands equally often at every place.
 
     A sentinel has the anchor in the place of one method; it belongs in the last place.
     """
@@ -22,14 +22,14 @@ def rankings(protocol: Protocol, cast: Cast, layouts: list[str], study_id: str, 
     count = len(methods)
     n = protocol.test_trials // count * count or protocol.test_trials
     hits = []
-    for worker, scenes, rng in workers(protocol, layouts, n, count, study_id, seed):
-        places = generator(seed, study_id, "places", worker // count)
+    for participant, scenes, rng in participants(protocol, layouts, n, count, study_id, seed):
+        places = generator(seed, study_id, "places", participant // count)
         orders = [places.permutation(count) for _ in range(-(-len(scenes) // count))]
-        trials = [_trial([methods[i] for i in np.roll(orders[j // count], j + worker)], methods, scene)
+        trials = [_trial([methods[i] for i in np.roll(orders[j // count], j + participant)], methods, scene)
                   for j, scene in enumerate(scenes)]
         checks = [_with_anchor(trial, cast.anchor, rng) for trial in trials[n:]]
         practice = tuple(replace(one, block="practice") for one in checks[:protocol.practice])
-        hits.append(Hit("all", worker, practice + shuffled([*trials[:n], *checks[protocol.practice:]], rng)))
+        hits.append(Hit("all", participant, practice + shuffled([*trials[:n], *checks[protocol.practice:]], rng)))
     return hits
 
 

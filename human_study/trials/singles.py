@@ -8,14 +8,14 @@ from evaluation.run_directory import PHOTOS
 from human_study.protocol.protocols import Protocol
 from human_study.responses.columns import condition_name
 from human_study.trials.cast import Cast
-from human_study.trials.trials import Hit, Trial, shuffled, workers
+from human_study.trials.trials import Hit, Trial, participants, shuffled
 
 TASK = "real_or_fake"
 
 
 def singles(protocol: Protocol, cast: Cast, layouts: list[str], study_id: str, seed: int) -> list[Hit]:
-    """One HIT per worker, each scene once, all methods mixed. K workers in a row see the same scenes with the K cells
-    (method, exposure, photograph or not) rotated. Where a staircase sets the exposures, every method has its own.
+    """One HIT per participant, each scene once, all methods mixed. K of them in a row see the same scenes with the K
+    cells (method, exposure, photograph or not) rotated. Where a staircase sets the exposures, every method has its own.
 
     Raises InputError when there are too few trials or layouts.
     """
@@ -27,15 +27,15 @@ def singles(protocol: Protocol, cast: Cast, layouts: list[str], study_id: str, s
         raise InputError(f"protocol {protocol.name}: test_trials={protocol.test_trials}, but {len(cells)} are needed "
                          "to show a photograph and a picture of every method at every exposure")
     hits = []
-    for worker, scenes, rng in workers(protocol, layouts, n, len(cells), study_id, seed):
-        turned = [cells[(j + worker) % len(cells)] for j in range(n)]
+    for participant, scenes, rng in participants(protocol, layouts, n, len(cells), study_id, seed):
+        turned = [cells[(j + participant) % len(cells)] for j in range(n)]
         tests = [_trial(condition_name(PHOTOS, method), shown, scene, ms, adaptive=bool(protocol.staircase))
                  for (method, shown, ms), scene in zip(turned, scenes[:n], strict=True)]
         practice, checks = scenes[n:n + protocol.practice], scenes[n + protocol.practice:]
         ms = protocol.sentinel_exposure_ms or exposures[-1]
         shown = shuffled([*tests, *_checks(cast.anchor, checks, ms, (cast.anchor,))], rng)
         first = _checks(cast.anchor, practice, ms, (PHOTOS, cast.anchor), "practice")
-        hits.append(Hit("all", worker, (*shuffled(list(first), rng), *shown)))
+        hits.append(Hit("all", participant, (*shuffled(list(first), rng), *shown)))
     return hits
 
 

@@ -18,9 +18,9 @@ Pair = tuple[str, str]  # two methods; outcomes count choices of the first
 
 @dataclass(frozen=True)
 class Trial:
-    """One judgment as one worker is asked for it. exposure_ms None: no time limit."""
+    """One judgment as one participant is asked for it. exposure_ms None: no time limit."""
 
-    trial_id: str  # stable across workers
+    trial_id: str  # stable across participants
     image_id: str
     condition: str
     methods: tuple[str, ...]  # of the pictures, in the order of their places
@@ -78,10 +78,10 @@ class Stock:
         return taken
 
 
-def workers(protocol: Protocol, layouts: list[str], n: int, together: int, study_id: str, seed: int
+def participants(protocol: Protocol, layouts: list[str], n: int, together: int, study_id: str, seed: int
             ) -> Iterator[tuple[int, list[str], np.random.Generator]]:
-    """(number, scenes, random stream) of every worker: n scenes to test, then those of sentinels and practice, all
-    different; `together` workers in a row have the same ones.
+    """(number, scenes, random stream) of every participant: n scenes to test, then those of sentinels and practice, all
+    different; `together` participants in a row have the same ones.
 
     Raises InputError where there are too few layouts.
     """
@@ -91,7 +91,7 @@ def workers(protocol: Protocol, layouts: list[str], n: int, together: int, study
                          f"needed ({n} test, {extra} sentinels and practice), the run has {len(layouts)}; "
                          f"use a run with more layouts or --set test_trials={max(len(layouts) - extra, 1)}")
     stock = Stock(layouts, generator(seed, study_id, "scenes"))
-    for worker in range(protocol.hits or 1):
-        if worker % together == 0:
+    for participant in range(protocol.hits or 1):
+        if participant % together == 0:
             scenes = stock.take(n + extra)
-        yield worker, scenes, generator(seed, study_id, "worker", worker)
+        yield participant, scenes, generator(seed, study_id, "worker", participant)  # this name fixes the draw

@@ -31,7 +31,7 @@ SPEC = "a" * 64
 
 def row(worker: str, trial: int, image: str, left: str, right: str, chosen: str, **more) -> dict:
     return {"study_id": "study", "spec_sha256": SPEC, "platform": "local", "session_id": f"s-{worker}",
-            "worker_id": worker, "trial_index": trial, "trial_id": f"{image}/{left}/{right}", "block": "test",
+            "participant": worker, "trial_index": trial, "trial_id": f"{image}/{left}/{right}", "block": "test",
             "image_id": image, "condition": condition_name(*sorted((left, right))), "layout": "side_by_side",
             "left_method": left, "right_method": right, "chosen": chosen, "sentinel": "none", "rt_ms": 900.0 + trial,
             "submit_status": "submitted", **more}
@@ -99,7 +99,7 @@ def test_invariance_to_renaming_methods_workers_and_images():
     swapped = frame.assign(
         left_method=frame["left_method"].map(names), right_method=frame["right_method"].map(names),
         condition=[f"{names[one.split('_vs_')[0]]}_vs_{names[one.split('_vs_')[1]]}" for one in frame["condition"]],
-        worker_id="z" + frame["worker_id"].str[::-1], image_id=frame["image_id"].str[::-1])
+        participant="z" + frame["participant"].str[::-1], image_id=frame["image_id"].str[::-1])
     before, after = shares(analyse(frame, "crn")), shares(analyse(validate_responses(swapped), "x9"))
     assert {(names[a], names[b], *rest): value for (a, b, *rest), value in before.items()} == pytest.approx(after)
 
@@ -317,7 +317,8 @@ def test_responses_round_trip(tmp_path, suffix):
 @pytest.mark.parametrize("change, message", [
     ({"chosen": "middle"}, "none of left, right, tie, real, fake, ranked, none"), ({"platform": "paper"}, "platform"),
     ({"right_method": "crn", "left_method": "crn"}, "same method"), ({"condition": "a_vs_b"}, "condition"),
-    ({"worker_id": None}, "worker_id is empty"), ({"rt_ms": "fast"}, "no number"), ({"focus_lost": "maybe"}, "maybe"),
+    ({"participant": None}, "participant is empty"), ({"rt_ms": "fast"}, "no number"),
+    ({"focus_lost": "maybe"}, "maybe"),
     ({"exposure_req_ms": -1.0}, "beyond 0"), ({"used": True, "exclude_reasons": "x"}, "exclude_reasons")])
 def test_invalid_responses_are_refused_with_the_trial_named(change, message):
     with pytest.raises(InputError, match=message):

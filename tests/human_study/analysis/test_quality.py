@@ -31,7 +31,7 @@ def session(worker: str = "w", trials: int = 30, seed: int = 0, **columns) -> li
         wins = check or rng.random() < 0.7
         rows.append({
             "study_id": "study", "spec_sha256": "a" * 64, "platform": "local", "session_id": f"s-{worker}",
-            "worker_id": worker, "trial_index": t, "trial_id": f"t{t}", "block": "test", "image_id": f"i{t}",
+            "participant": worker, "trial_index": t, "trial_id": f"t{t}", "block": "test", "image_id": f"i{t}",
             "condition": f"{a}_vs_{b}", "layout": "side_by_side", "left_method": left, "right_method": right,
             "chosen": "left" if (left == a) == wins else "right", "sentinel": "perceptual" if check else "none",
             "sentinel_answer": ("left" if left == a else "right") if check else None, "rt_ms": 800.0 + 10 * t,
@@ -184,7 +184,7 @@ def test_the_first_finished_session_of_a_worker_counts():
     frame = ruled(rows)
     later = frame[frame["session_id"] == "s-0"]
     assert not later["used"].any() and later["accepted"].all() and frame["used"].sum() == 27
-    assert ruled(rows, QualityRules(use_one_session_per_worker=False))["used"].sum() == 54
+    assert ruled(rows, QualityRules(use_one_session_per_participant=False))["used"].sum() == 54
     unfinished = [row | {"submit_status": "incomplete"} if row["session_id"] == "s-w" else row for row in rows]
     assert ruled(unfinished).query("session_id == 's-0'")["used"].sum() == 27
 
@@ -231,7 +231,7 @@ def test_bots_and_careless_workers_are_told_from_careful_ones():
         rows += [row | {"chosen": rng.choice(["left", "right"]), "rt_ms": 150.0} for row in session(f"bot{n}", 50)]
     rows += session("lefty", 50, chosen="left")
     frame = ruled(rows)
-    used = set(frame.loc[frame["used"], "worker_id"])
+    used = set(frame.loc[frame["used"], "participant"])
     assert used == {f"good{n:02d}" for n in range(12)}
     analysis = analyse(frame, "crn")
     assert analysis.preferences[0].share > analysis.preferences_all[0].share  # results with and without exclusions
@@ -241,7 +241,7 @@ def test_bots_and_careless_workers_are_told_from_careful_ones():
 def test_participant_report():
     frame = make_responses(session("a") + session("b", chosen="left"))
     summary = session_checks(frame, RULES)["summary"]
-    report = participant_report(apply_rules(frame, RULES), summary).set_index("worker_id")
+    report = participant_report(apply_rules(frame, RULES), summary).set_index("participant")
     assert report.loc["b", "left_share"] == 1 and report.loc["b", "longest_streak"] == 30
     assert report.loc["a", "used"] == 27 and report.loc["b", "used"] == 0
     assert "one_side" in report.loc["b", "reasons"] and report.loc["a", "reasons"] == ""

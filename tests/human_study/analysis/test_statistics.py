@@ -134,7 +134,7 @@ def votes(n: int = 4000, side: float = 0.0, seed: int = 0) -> tuple[pd.DataFrame
     j = (i + rng.integers(1, 4, n)) % 4
     left = rng.random(n) < 1 / (1 + np.exp(-(side + strengths[i] - strengths[j])))
     return pd.DataFrame({"left_method": names[i], "right_method": names[j], "chosen": np.where(left, "left", "right"),
-                         "worker_id": rng.integers(0, 40, n), "image_id": rng.integers(0, 100, n)}), strengths
+                         "participant": rng.integers(0, 40, n), "image_id": rng.integers(0, 100, n)}), strengths
 
 
 def test_bradley_terry_equals_choix_without_side_bias():
@@ -162,11 +162,11 @@ def test_bradley_terry_recovers_strengths_and_side_bias():
 def test_bradley_terry_covariance_equals_statsmodels():
     frame, _ = votes(side=0.2)
     rng = np.random.default_rng(1)  # habits of workers and images, so that both kinds of clusters carry variance
-    lean = rng.normal(0, 1, 40)[frame["worker_id"]] + rng.normal(0, 1, 100)[frame["image_id"]]
+    lean = rng.normal(0, 1, 40)[frame["participant"]] + rng.normal(0, 1, 100)[frame["image_id"]]
     frame["chosen"] = np.where(rng.random(len(frame)) < 0.5, np.where(lean > 0, "left", "right"), frame["chosen"])
     methods, left, right, outcome = bradley_terry.coded(frame)
     cells, codes = bradley_terry.aggregate(left, right, outcome, 4)
-    groups = frame[["worker_id", "image_id"]].to_numpy()
+    groups = frame[["participant", "image_id"]].to_numpy()
     theirs = sm.Logit(outcome, cells.design()[codes]).fit(disp=0, cov_type="cluster", cov_kwds={"groups": groups})
     side = bradley_terry.rank(frame).side
     half = stats.t.ppf(0.975, 39) * theirs.bse[0]
@@ -175,8 +175,8 @@ def test_bradley_terry_covariance_equals_statsmodels():
 
 
 def chosen(*pairs: tuple[str, str, str]) -> pd.DataFrame:
-    return pd.DataFrame([{"left_method": left, "right_method": right, "chosen": side, "worker_id": n % 3, "image_id": n}
-                         for n, (left, right, side) in enumerate(pairs)])
+    return pd.DataFrame([{"left_method": left, "right_method": right, "chosen": side, "participant": n % 3,
+                          "image_id": n} for n, (left, right, side) in enumerate(pairs)])
 
 
 @pytest.mark.parametrize("frame, why", [
@@ -251,7 +251,7 @@ def test_side_bias_is_found():
 
 
 def test_agreement_with_others_by_hand():
-    frame = pd.DataFrame({"image_id": 1, "condition": "x", "exposure_req_ms": np.nan, "worker_id": list("abc"),
+    frame = pd.DataFrame({"image_id": 1, "condition": "x", "exposure_req_ms": np.nan, "participant": list("abc"),
                           "outcome": [1.0, 1.0, 0.0]})
     found = effects.agreement_with_others(frame)
     assert math.isnan(found["a"]) and math.isnan(found["b"]) and found["c"] == 0

@@ -20,7 +20,7 @@ RULES = QualityRules()
 
 
 def row(worker, trial, task, **more):
-    return {"study_id": "s", "spec_sha256": "0", "platform": "local", "session_id": f"s{worker}", "worker_id": worker,
+    return {"study_id": "s", "spec_sha256": "0", "platform": "local", "session_id": f"s{worker}", "participant": worker,
             "trial_index": trial, "trial_id": f"t{trial}", "block": "test", "task": task, "sentinel": "none",
             "layout": "single" if task == "real_or_fake" else "grid", "image_id": f"i{trial}", "rt_ms": 900.0,
             "submit_status": "submitted", **more}
@@ -64,7 +64,7 @@ def study(rng, workers=20, images=40, error=0.35):
         [rng.permutation(images)[:images // 2] for _ in range(workers)])
     outcome = rng.random(len(w)) < special.expit(mean + by_worker[w] + by_image[i])
     return pd.DataFrame({"a": "photos", "b": "crn", "photo": i % 2 == 0, "outcome": outcome.astype(float),
-                         "exposure_req_ms": np.nan, "worker_id": w, "image_id": i, "adaptive": False})
+                         "exposure_req_ms": np.nan, "participant": w, "image_id": i, "adaptive": False})
 
 
 
@@ -182,11 +182,11 @@ def test_quality_of_rankings_and_single_pictures():
                      condition="a_vs_b_vs_x", sentinel="perceptual", sentinel_answer="x")
               for w in ("lazy", "keen") for i in range(3)]
     frame = make_responses([*lazy, *keen, *checks])
-    assert frame.groupby("worker_id")["sentinel_ok"].sum().to_dict() == {"lazy": 0, "keen": 3}
+    assert frame.groupby("participant")["sentinel_ok"].sum().to_dict() == {"lazy": 0, "keen": 3}
     broken = session_checks(frame, RULES)["reasons"]
     assert broken["one_side"] == {"slazy"} and broken["sentinels_failed"] == {"slazy"}
     used = apply_rules(frame, RULES)
-    assert used[used["used"].astype(bool)]["worker_id"].unique().tolist() == ["keen"]
+    assert used[used["used"].astype(bool)]["participant"].unique().tolist() == ["keen"]
     says_fake = make_responses([single("w", i, "photos" if i % 2 else "crn", "fake") for i in range(30)])
     assert session_checks(says_fake, RULES)["reasons"]["one_side"] == {"sw"}
 

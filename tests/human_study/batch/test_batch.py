@@ -68,5 +68,5 @@ def test_pictures_are_compressed_and_padded_to_one_length(tiny_run):
 def test_a_batch_of_another_version_is_refused(tiny_run):
     batch = write_batch(tiny_run, "crn2017-unlimited", None, "crn")
     write_json(batch.secret / "spec.json", batch.spec | {"schema": 1})
-    with pytest.raises(InputError, match="written by another version.*schema 1, this one has 3"):
+    with pytest.raises(InputError, match="written by another version.*schema 1, this one has 4"):
         read_batch(batch.folder)

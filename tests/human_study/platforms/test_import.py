@@ -53,10 +53,10 @@ def written(tiny_run):
     return read_batch(tiny_run.study / "crn2017-unlimited")
 
 
-def result_row(hits, hit=0, assignment="A1", worker="W1", style="plain", pick="optionA", **more) -> dict:
+def result_row(hits, hit=0, assignment="A1", participant="W1", style="plain", pick="optionA", **more) -> dict:
     """A row of MTurk's result table for one HIT of the hits; every trial is answered with `pick`."""
     trials = list(hits.values())[hit]
-    row = {"HITId": f"H{hit}", "AssignmentId": assignment, "WorkerId": worker, "AssignmentStatus": "Submitted",
+    row = {"HITId": f"H{hit}", "AssignmentId": assignment, "WorkerId": participant, "AssignmentStatus": "Submitted",
            "AcceptTime": "Thu Oct 09 07:30:20 PDT 2025"}
     for trial in trials:
         n = trial.trial_index + 1
@@ -162,13 +162,13 @@ def test_duplicate_assignment_counts_once_and_the_last_time(hits, tmp_path):
     assert [one.what for one in refused] == ["A1"]
 
 
-def test_same_worker_in_two_hits_only_the_first_is_used(hits, tmp_path):
+def test_same_participant_in_two_hits_only_the_first_is_used(hits, tmp_path):
     rows = [result_row(hits, 0, "A2", AcceptTime="Thu Oct 09 09:00:00 UTC 2025"),
             result_row(hits, 1, "A1", AcceptTime="Thu Oct 09 08:00:00 UTC 2025")]
     write_csv(tmp_path / "r.csv", rows)
     frame = apply_rules(collect_tables([tmp_path / "r.csv"], KEY, hits)[0], QualityRules())
     later = frame[frame["session_id"] == "mturk-A2"]
-    assert later["exclude_reasons"].str.contains("repeat_worker").all()
+    assert later["exclude_reasons"].str.contains("repeat_participant").all()
     assert not frame[frame["session_id"] == "mturk-A1"]["exclude_reasons"].fillna("").str.contains("repeat").any()
 
 
@@ -198,7 +198,7 @@ def test_approved_and_rejected_at_once_is_refused(hits, tmp_path):
 @pytest.mark.parametrize("keep", [0.5, 0.97, 0.995, 1 - 1e-9])
 def test_the_abridged_last_row_of_a_cut_table_is_reported(hits, tmp_path, keep):
     """Cut among its cells, inside a quoted cell and before the last quote: never taken for whole answers."""
-    rows = [result_row(hits, assignment=name, worker=name, **{"Answer.log_json": "x" * 40}) for name in ("A1", "A2")]
+    rows = [result_row(hits, 0, name, name, **{"Answer.log_json": "x" * 40}) for name in ("A1", "A2")]
     write_csv(tmp_path / "whole.csv", rows, lineterminator="\n")
     text = (tmp_path / "whole.csv").read_text().removesuffix("\n")
     start = text.rindex("\n") + 1
@@ -318,7 +318,7 @@ def test_trials_the_page_never_showed_and_logs_that_disagree(hits, tmp_path):
                                  '{"columns": ["input_device"], "rows": [["foot"]]}'])
 def test_unreadable_log_keeps_the_answers_but_does_not_use_them(hits, tmp_path, log):
     write_csv(tmp_path / "r.csv", [result_row(hits) | {"Answer.log_json": log},
-                                   result_row(hits, assignment="A2", worker="W2")])
+                                   result_row(hits, assignment="A2", participant="W2")])
     frame, refused = imported(hits, tmp_path / "r.csv")
     assert frame.loc[frame["assignment_id"] == "A2", "exclude_reasons"].isna().all()  # of the others nothing is lost
     frame = frame[frame["assignment_id"] == "A1"]
@@ -343,11 +343,11 @@ def test_asset_names():
 def test_pseudonyms_depend_on_key_platform_and_person_and_the_raw_id_is_nowhere(hits, tmp_path):
     assert pseudonym(KEY, "mturk", "W1") == pseudonym(KEY, "mturk", "W1")
     assert len({pseudonym(k, p, w) for k in (KEY, KEY[::-1]) for p in ("mturk", "turkle") for w in ("W1", "W2")}) == 8
-    write_csv(tmp_path / "r.csv", [result_row(hits, worker="A2SECRETWORKER"),
-                                   result_row(hits, assignment="A9", worker="A2SECRETWORKER") | {"HITId": ""}])
+    write_csv(tmp_path / "r.csv", [result_row(hits, participant="A2SECRET"),
+                                   result_row(hits, assignment="A9", participant="A2SECRET") | {"HITId": ""}])
     frame, refused = collect_tables([tmp_path / "r.csv"], KEY, hits)
     text = frame.to_csv() + str(refusal_rows(refused))
-    assert "A2SECRETWORKER" not in text and "w_" in text
+    assert "A2SECRET" not in text and "w_" in text
 
 
 def test_collect_command_adds_and_replaces(tiny_run, written, tmp_path, capsys):
@@ -389,9 +389,9 @@ def test_a_platforms_answers_are_released_without_ids(tiny_run, written, tmp_pat
     write_responses(own, written.folder / "responses.csv")
     main(["export", *run, "--release", "--out", str(tmp_path / "public.csv")])
     public = read_responses(tmp_path / "public.csv")
-    assert set(public["worker_id"]) == {"w0001"} and set(public["session_id"]) == {"s0001"}
+    assert set(public["participant"]) == {"w0001"} and set(public["session_id"]) == {"s0001"}
     text = (tmp_path / "public.csv").read_text()
-    assert "mturk-A1" not in text and own["worker_id"].iloc[0] not in text
+    assert "mturk-A1" not in text and own["participant"].iloc[0] not in text
 
 
 def test_collect_command_without_a_usable_row_says_why(tiny_run, written, tmp_path, capsys):
@@ -409,7 +409,7 @@ def test_report_cells_are_harmless_in_a_spreadsheet(hits, tmp_path):
 
 
 def test_what_was_said_of_language_screen_and_questions():
-    said = {"q_age": 33, "note_comment": "fine", "px_per_mm": 3.8, "colour_right": -1, "worker_id": "x", "q_": "y",
+    said = {"q_age": 33, "note_comment": "fine", "px_per_mm": 3.8, "colour_right": -1, "participant": "x", "q_": "y",
             "q_long": "z" * 501}
     log = read_log(json.dumps({"columns": [], "rows": [], "language": "de", "said": said}))
     assert log.said == {"language": "de", "q_age": 33, "note_comment": "fine", "px_per_mm": 3.8}

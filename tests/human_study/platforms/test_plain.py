@@ -15,19 +15,20 @@ from human_study.responses.codebook import MEANINGS, codebook
 from human_study.responses.columns import NAMES
 from human_study.responses.table import like_jspsych, read_responses, write_responses
 
-NEEDED = ["worker", "image", "left", "right", "chosen"]
+NEEDED = ["participant", "image", "left", "right", "chosen"]
 
 
-def answers(workers: int = 8, images: int = 12) -> pd.DataFrame:
-    """Every worker judges every image once against either method; ours is preferred three times in four."""
+def answers(participants: int = 8, images: int = 12) -> pd.DataFrame:
+    """Every participant judges every image once against either method; ours is preferred three times in four."""
     rng = np.random.default_rng(0)
     rows = []
-    for worker in range(workers):
+    for participant in range(participants):
         for image in range(images):
             pair = ["ours", ("pix2pix", "spade")[image % 2]]
             left, right = pair if rng.random() < 0.5 else pair[::-1]
             better = "ours" if rng.random() < 0.75 else pair[1]
-            rows.append((f"ann{worker}@lab.org", f"scene {image}", left, right, "left" if left == better else "right"))
+            chosen = "left" if left == better else "right"
+            rows.append((f"ann{participant}@lab.org", f"scene {image}", left, right, chosen))
     return pd.DataFrame(rows, columns=NEEDED)
 
 
@@ -52,9 +53,9 @@ def test_five_columns_are_enough_for_the_whole_analysis(written, tmp_path, capsy
     for row in found["preferences"]:
         own = table[(table["left"] == row["b"]) | (table["right"] == row["b"])]
         wins = np.where(own["chosen"] == "left", own["left"], own["right"]) == "ours"
-        assert (row["a"], row["n"], row["wins"], row["workers"], row["images"]) == ("ours", 48, wins.sum(), 8, 6)
+        assert (row["a"], row["n"], row["wins"], row["participants"], row["images"]) == ("ours", 48, wins.sum(), 8, 6)
         assert row["clustered"][0] < row["share"] < row["clustered"][1]
-    assert found["rankings"] and found["participation"]["workers_used"] == 8
+    assert found["rankings"] and found["participation"]["participants_used"] == 8
     report = (out / "report.md").read_text()
     assert "specification sha256 none, images sha256 none" in report
     everything = "".join(file.read_text() for file in out.iterdir() if file.suffix in (".csv", ".md", ".json", ".txt"))
@@ -84,7 +85,7 @@ def test_the_chosen_methods_name_is_an_answer_and_a_tab_separates(written):
 
 def test_rows_that_are_no_answers_are_said(written, tmp_path):
     table = answers()
-    table.loc[0, "chosen"], table.loc[1, "worker"], table.loc[2, "right"] = "both", "", table.loc[2, "left"]
+    table.loc[0, "chosen"], table.loc[1, "participant"], table.loc[2, "right"] = "both", "", table.loc[2, "left"]
     table = table.assign(time="500", mood="good")
     table.loc[3, "time"] = "slow"
     file = written(table)
@@ -92,7 +93,7 @@ def test_rows_that_are_no_answers_are_said(written, tmp_path):
     frame, refused = read_plain([file], "mine")
     found = refusals(refused)
     assert len(frame) == len(table) - 4 and len(found) == 6
-    assert "chosen is 'both'" in found["answers.csv:2"] and "worker is empty" in found["answers.csv:3"]
+    assert "chosen is 'both'" in found["answers.csv:2"] and "participant is empty" in found["answers.csv:3"]
     assert "left and right are both" in found["answers.csv:4"] and "rt_ms is 'slow'" in found["answers.csv:5"]
     assert "cut off" in found["answers.csv:98"] and found["answers.csv"] == "column not used"
 
@@ -128,11 +129,11 @@ def test_a_studys_own_answers_are_never_overwritten(written, tmp_path, capsys):
     assert "holds the answers of a study" in capsys.readouterr().err
 
 
-def jspsych(table: pd.DataFrame, worker: str) -> list[dict]:
+def jspsych(table: pd.DataFrame, participant: str) -> list[dict]:
     """What jsPsych 8.3 keeps of one person: an instruction, then pairs with two buttons; the last got no answer."""
     trials = [{"rt": 2100, "response": 0, "stimulus": "<p>Hello</p>", "trial_type": "html-button-response",
                "trial_index": 0, "plugin_version": "2.0.0", "time_elapsed": 2101}]
-    for i, row in enumerate(table[table["worker"] == worker].to_dict("records"), 1):
+    for i, row in enumerate(table[table["participant"] == participant].to_dict("records"), 1):
         trials.append({"rt": 900 + i, "response": int(row["chosen"] == "right"), "stimulus": "<img><img>",
                        "trial_type": "html-button-response", "trial_index": i, "plugin_version": "2.0.0",
                        "time_elapsed": 2101 + 1000 * i, **{name: row[name] for name in ("image", "left", "right")}})
@@ -141,17 +142,17 @@ def jspsych(table: pd.DataFrame, worker: str) -> list[dict]:
 
 
 def test_jspsychs_own_data(written, tmp_path):
-    table = answers(workers=3)
+    table = answers(participants=3)
     files = []
-    for worker in table["worker"].unique():
-        files.append(tmp_path / f"{worker}.json")
-        files[-1].write_text(json.dumps(jspsych(table, worker)))
+    for participant in table["participant"].unique():
+        files.append(tmp_path / f"{participant}.json")
+        files[-1].write_text(json.dumps(jspsych(table, participant)))
     frame, refused = read_plain(files, "mine")
     plain, _ = read_plain([written(table)], "mine")
     last = frame["trial_index"].eq(12)
     assert (frame.loc[last, "chosen"] == "none").all() and frame.loc[last, "rt_ms"].isna().all()
     frame, plain, whole = frame[~last], plain[~last], frame
-    same = ["worker_id", "image_id", "condition", "left_method", "chosen", "outcome"]
+    same = ["participant", "image_id", "condition", "left_method", "chosen", "outcome"]
     pd.testing.assert_frame_equal(frame[same], plain[same])
     assert frame["rt_ms"].tolist()[:2] == [901, 902] and frame["trial_index"].tolist()[:2] == [1, 2]
     assert [one.what for one in refused] == ["3 rows"]  # the instructions

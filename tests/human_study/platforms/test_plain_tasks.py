@@ -16,28 +16,28 @@ from human_study.responses.table import read_responses, write_responses
 METHODS = ["ours", "pix2pix"]
 
 
-def singles(workers: int = 8, images: int = 12) -> pd.DataFrame:
-    """Every worker sees of every image a photograph and a picture; those of ours pass for real more often."""
+def singles(participants: int = 8, images: int = 12) -> pd.DataFrame:
+    """Every participant sees of every image a photograph and a picture; those of ours pass for real more often."""
     rng, rows = np.random.default_rng(0), []
-    for worker in range(workers):
+    for participant in range(participants):
         for image in range(images):
-            method = METHODS[(image + worker) % 2]
+            method = METHODS[(image + participant) % 2]
             for shown, share in ((method, {"ours": 0.5, "pix2pix": 0.1}[method]), ("photos", 0.8)):
-                rows.append((f"ann{worker}@lab.org", f"scene {image}", shown,
+                rows.append((f"ann{participant}@lab.org", f"scene {image}", shown,
                              "real" if rng.random() < share else "fake"))
-    return pd.DataFrame(rows, columns=["worker", "image", "shown", "chosen"])
+    return pd.DataFrame(rows, columns=["participant", "image", "shown", "chosen"])
 
 
-def rankings(workers: int = 8, images: int = 12) -> pd.DataFrame:
+def rankings(participants: int = 8, images: int = 12) -> pd.DataFrame:
     """Three methods in any places; ours tends to be the best, spade the last."""
     rng, rows = np.random.default_rng(0), []
     strength = {"ours": 1.5, "pix2pix": 0.7, "spade": 0.0}
-    for worker in range(workers):
+    for participant in range(participants):
         for image in range(images):
             shown = [str(name) for name in rng.permutation(list(strength))]
             ranked = sorted(shown, key=lambda name: -strength[name] - rng.gumbel())
-            rows.append((f"ann{worker}@lab.org", f"scene {image}", ";".join(shown), ";".join(ranked)))
-    return pd.DataFrame(rows, columns=["worker", "image", "shown", "ranked"])
+            rows.append((f"ann{participant}@lab.org", f"scene {image}", ";".join(shown), ";".join(ranked)))
+    return pd.DataFrame(rows, columns=["participant", "image", "shown", "ranked"])
 
 
 @pytest.fixture
@@ -60,7 +60,8 @@ def test_single_pictures(written, tmp_path):
     table = singles()
     found = analysed(written(table), tmp_path / "out")
     rows = {row["method"]: row for row in found["realism"]}
-    assert list(rows) == METHODS and found["task"] == "real_or_fake" and found["participation"]["workers_used"] == 8
+    assert list(rows) == METHODS and found["task"] == "real_or_fake"
+    assert found["participation"]["participants_used"] == 8
     for method, row in rows.items():
         own = table[table["shown"] == method]
         assert row["deceived"]["value"] == pytest.approx(own["chosen"].eq("real").mean()) and row["deceived"]["n"] == 48
@@ -96,7 +97,7 @@ def test_what_a_photograph_counts_for_can_be_said(written):
 
 def test_participants_who_judge_one_method_each_keep_their_photographs(written):
     table = singles()
-    first = table["worker"].isin([f"ann{i}@lab.org" for i in range(4)])
+    first = table["participant"].isin([f"ann{i}@lab.org" for i in range(4)])
     table.loc[table["shown"] != "photos", "shown"] = np.where(first, *METHODS)[table["shown"] != "photos"]
     frame, _ = read_plain([written(table)], "mine")
     for method, own in zip(METHODS, (first, ~first), strict=True):
@@ -116,7 +117,7 @@ def test_exposures_times_and_staircases(written):
 
 @pytest.mark.parametrize("table, row, change, message", [
     (singles, 0, {"chosen": "left"}, "chosen is 'left': expected real, fake or none"),
-    (singles, 0, {"worker": ""}, "worker is empty"),
+    (singles, 0, {"participant": ""}, "participant is empty"),
     (singles, 0, {"shown": "ours", "against": "spade"}, "against is 'spade', but the picture is one of 'ours'"),
     (rankings, 3, {"ranked": "ours;spade"}, "ranked is 'ours;spade': expected every method of"),
     (rankings, 3, {"shown": "ours;ours;spade"}, "expected two or more different methods"),
@@ -132,7 +133,7 @@ def test_rows_that_are_no_answers_are_named(written, table, row, change, message
 
 
 @pytest.mark.parametrize("table, change, message", [
-    (singles, lambda t: t.drop(columns="chosen"), "no column 'chosen'; a plain table has worker, image, left, right"),
+    (singles, lambda t: t.drop(columns="chosen"), "no column 'chosen'; a plain table has participant, image, left"),
     (rankings, lambda t: t.drop(columns="shown"), "no column 'shown'"),
     (singles, lambda t: t.assign(shown="photos"), "only photos in column shown"),
     (rankings, lambda t: t.assign(ranked="ours"), "no answer could be read.*ranked is 'ours'")])

@@ -44,7 +44,7 @@ def test_from_questions_to_the_table(make, tmp_path):
 @pytest.mark.parametrize("stage, answers", [
     ("before", {"age": 17}), ("before", {"age": "33"}), ("before", {"sex": "x"}), ("before", {"comment": "too early"}),
     ("before", {"nothing": 1}), ("after", {"comment": "x" * 501}), ("screen", {"px_per_mm": 0}),
-    ("screen", {"px_per_mm": "4"}), ("screen", {"worker_id": 1}), ("colour", {"colour_right": 4})])
+    ("screen", {"px_per_mm": "4"}), ("screen", {"participant": 1}), ("colour", {"colour_right": 4})])
 def test_answers_that_cannot_be(make, stage, answers):
     someone = join(make(settings=ASKING)).consent()
     assert someone.ask("about", {"stage": stage, "answers": answers}).json() == {"error": "refused"}

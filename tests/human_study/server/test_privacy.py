@@ -29,7 +29,7 @@ def test_raw_ids_are_nowhere(make, tiny_run, key_file):
     path = f"/p/{client.app.state.site.token('panel')}?PROLIFIC_PID={worker}"
     Participant(client, path).consent().all()
     store = client.app.state.site.store
-    assert pseudonym(store.key, "prolific", worker) in set(export_responses(store.batch)["worker_id"])
+    assert pseudonym(store.key, "prolific", worker) in set(export_responses(store.batch)["participant"])
     for file in tiny_run.study.rglob("*"):
         if file.is_file():
             assert worker.encode() not in file.read_bytes(), file
@@ -44,7 +44,7 @@ def test_forget(make, tiny_run, key_file, capsys):
     arguments = ["--run", str(tiny_run.path), "--protocol", "lab", "--key-file", str(key_file)]
     main(["forget", *arguments, "P001"])
     assert "deleted 1 session" in capsys.readouterr().out
-    assert set(export_responses(store.batch)["worker_id"]) == {pseudonym(store.key, "local", "P002")}
+    assert set(export_responses(store.batch)["participant"]) == {pseudonym(store.key, "local", "P002")}
     for file in database_file(store.batch.folder).parent.glob("study.sqlite*"):
         assert name.encode() not in file.read_bytes()
     main(["forget", *arguments, "P001"])  # again: nothing is left to delete
@@ -68,7 +68,7 @@ def test_forgetting_reaches_tables_and_links_and_lasts(make, tiny_run, key_file,
     main(["forget", *arguments, "P001"])
     assert "1 session of the server, 9 rows of tables of responses and 1 link" in capsys.readouterr().out
     other = pseudonym(store.key, "local", "P002")
-    assert set(read_responses(table)["worker_id"]) == {other}
+    assert set(read_responses(table)["participant"]) == {other}
     assert "P001" not in links.read_text() and "P002" in links.read_text()
     gone = pseudonym(store.key, "local", "P001").encode()
     assert not [file for file in folder.rglob("*") if file.is_file() and gone in file.read_bytes()]
@@ -80,7 +80,7 @@ def test_forgetting_reaches_tables_and_links_and_lasts(make, tiny_run, key_file,
     for source in (older, copy):  # an earlier export, and the database as it was on another computer
         table.unlink(missing_ok=True)
         main(["collect", *arguments, str(source)])
-        assert set(read_responses(table)["worker_id"]) == {other}
+        assert set(read_responses(table)["participant"]) == {other}
         assert "asked to be forgotten" in (folder / "import-report.csv").read_text()
 
 
@@ -97,7 +97,7 @@ def test_a_copy_of_the_database_tells_whom_to_forget(make, tiny_run, key_file, t
     main(["collect", "--run", str(tiny_run.path), "--protocol", "lab", "--key-file", str(key_file), str(older),
           str(copy)])
     frame = read_responses(store.batch.folder / "responses.csv")
-    assert set(frame["worker_id"]) == {pseudonym(store.key, "local", "P002")}
+    assert set(frame["participant"]) == {pseudonym(store.key, "local", "P002")}
 
 
 def test_whoever_withdrew_is_in_no_published_table(make):
@@ -108,7 +108,7 @@ def test_whoever_withdrew_is_in_no_published_table(make):
     gone.ask("withdraw", {})
     frame = export_responses(client.app.state.site.store.batch)
     assert set(frame["submit_status"]) == {"submitted", "withdrawn"}
-    assert set(release(frame)["submit_status"]) == {"submitted"} and release(frame)["worker_id"].nunique() == 1
+    assert set(release(frame)["submit_status"]) == {"submitted"} and release(frame)["participant"].nunique() == 1
 
 
 def test_a_database_of_another_version_is_refused(make, tiny_run, key_file):
@@ -116,7 +116,7 @@ def test_a_database_of_another_version_is_refused(make, tiny_run, key_file):
     join(client).consent().all()
     store = client.app.state.site.store
     store._db.execute("DELETE FROM meta WHERE name = 'schema'")  # as the version before wrote it
-    with pytest.raises(InputError, match="study.sqlite: written by another version.*schema 1, this one has 3"):
+    with pytest.raises(InputError, match="study.sqlite: written by another version.*schema 1, this one has 4"):
         open_store(tiny_run, store.batch, key_file)
     with pytest.raises(InputError, match="study.sqlite: written by another version"):
         export_responses(store.batch)
@@ -194,9 +194,9 @@ def test_release_has_no_ids_and_coarse_times(make):
     frame = export_responses(client.app.state.site.store.batch)
     public = release(frame)
     text = public.to_csv()
-    for name in ("worker_id", "session_id"):
+    for name in ("participant", "session_id"):
         assert not any(value in text for value in frame[name])
-    assert set(public["worker_id"]) == {"w0001"} and set(public["rt_ms"]) == {700.0}
+    assert set(public["participant"]) == {"w0001"} and set(public["rt_ms"]) == {700.0}
     assert public["assignment_id"].isna().all() and public["outcome"].equals(frame["outcome"])
 
 

@@ -35,7 +35,7 @@ def test_a_staircase_stays_with_the_server(make):
     shown = someone.state["trials"]
     assert {len(trial["pictures"]) for trial in shown} == {1} and not SECRET_WORDS.search(str(shown))
     found = exposures(someone, right)
-    assert sorted(found, reverse=True) == found and set(found) == {500, 490}  # four methods, two trials each
+    assert sorted(found) == [490] * 4 + [500] * 4  # four methods, two trials each
     someone.ask("finish", {})
     other = join(client).consent()
     assert set(exposures(other, lambda trial: "fake" if right(trial) == "real" else "real")) == {500, 530}

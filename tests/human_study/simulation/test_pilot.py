@@ -13,51 +13,51 @@ from human_study.protocol.protocols import load_protocol
 from human_study.responses.table import make_responses, read_responses, write_responses
 from human_study.simulation.pilot import learned, seconds_per_trial, spreads
 from human_study.simulation.power import Design, draw
-from human_study.trials.plan import WORKER_SD, latent
+from human_study.trials.plan import PARTICIPANT_SD, latent
 
 
-def answered(outcomes, workers, images, other="a") -> pd.DataFrame:
+def answered(outcomes, participants, images, other="a") -> pd.DataFrame:
     """A table of responses of crn against another method, crn on the left in half of the trials."""
     crn_left = np.arange(len(outcomes)) % 2 == 0
     return make_responses(pd.DataFrame({
-        "study_id": "lab-pilot", "spec_sha256": "5" * 64, "platform": "local", "session_id": workers.astype(str),
-        "worker_id": workers.astype(str), "trial_index": np.arange(len(outcomes)), "trial_id": "t", "block": "test",
-        "image_id": images.astype(str), "condition": f"crn_vs_{other}", "layout": "side_by_side",
+        "study_id": "lab-pilot", "spec_sha256": "5" * 64, "platform": "local", "session_id": participants.astype(str),
+        "participant": participants.astype(str), "trial_index": np.arange(len(outcomes)), "trial_id": "t",
+        "block": "test", "image_id": images.astype(str), "condition": f"crn_vs_{other}", "layout": "side_by_side",
         "left_method": np.where(crn_left, "crn", other), "right_method": np.where(crn_left, other, "crn"),
         "chosen": np.where(crn_left == (outcomes == 1), "left", "right"), "sentinel": "none", "rt_ms": 2500.0,
         "submit_status": "submitted"}))
 
 
-def pilot(preference, worker_sd, image_sd, seed, workers=60, trials=40, images=120) -> pd.DataFrame:
-    design = Design(workers, trials, images, preference, worker_sd, image_sd)
-    m = latent(preference, float(np.hypot(worker_sd, image_sd)))
+def pilot(preference, participant_sd, image_sd, seed, participants=60, trials=40, images=120) -> pd.DataFrame:
+    design = Design(participants, trials, images, preference, participant_sd, image_sd)
+    m = latent(preference, float(np.hypot(participant_sd, image_sd)))
     return answered(*draw(design, np.random.default_rng(seed), m))
 
 
-@pytest.mark.parametrize("preference, worker_sd, image_sd", [(.6, .7, .8), (.35, 1.2, .3), (.75, .2, 1.5)])
-def test_spreads_are_recovered(preference, worker_sd, image_sd):
-    found = [spreads(pilot(preference, worker_sd, image_sd, seed), "crn") for seed in range(6)]
-    assert np.mean([one.worker_sd for one in found]) == pytest.approx(worker_sd, abs=.15)
+@pytest.mark.parametrize("preference, participant_sd, image_sd", [(.6, .7, .8), (.35, 1.2, .3), (.75, .2, 1.5)])
+def test_spreads_are_recovered(preference, participant_sd, image_sd):
+    found = [spreads(pilot(preference, participant_sd, image_sd, seed), "crn") for seed in range(6)]
+    assert np.mean([one.participant_sd for one in found]) == pytest.approx(participant_sd, abs=.15)
     assert np.mean([one.image_sd for one in found]) == pytest.approx(image_sd, abs=.15)
 
 
-def single_pictures(outcomes, workers, images) -> pd.DataFrame:
+def single_pictures(outcomes, participants, images) -> pd.DataFrame:
     """A table of responses of single pictures, half of them photographs; outcomes: 1 is an error."""
     photo = np.random.default_rng(0).permutation(np.arange(len(outcomes)) % 2 == 0)
     real = photo != (outcomes == 1)
-    frame = answered(outcomes, workers, images).drop(columns=["left_method", "right_method"])
+    frame = answered(outcomes, participants, images).drop(columns=["left_method", "right_method"])
     return make_responses(frame.assign(
         task="real_or_fake", layout="single", condition="photos_vs_crn", shown=np.where(photo, "photos", "crn"),
         chosen=np.where(real, "real", "fake"), exposure_req_ms=500.0))
 
 
-def ranked(seed, worker_sd, image_sd, workers=40, images=30) -> pd.DataFrame:
+def ranked(seed, participant_sd, image_sd, participants=40, images=30) -> pd.DataFrame:
     """Everybody ranks three methods' pictures of every image, by strengths with Gumbel noise: pairs are logistic."""
     rng, methods = np.random.default_rng(seed), ("a", "b", "crn")
-    by_worker = rng.normal(0, worker_sd / np.sqrt(2), (workers, 3))
+    by_participant = rng.normal(0, participant_sd / np.sqrt(2), (participants, 3))
     by_image = rng.normal(0, image_sd / np.sqrt(2), (images, 3))
-    w, i = np.repeat(np.arange(workers), images), np.tile(np.arange(images), workers)
-    order = np.argsort(-(by_worker[w] + by_image[i] + rng.gumbel(size=(len(w), 3))), axis=1)
+    w, i = np.repeat(np.arange(participants), images), np.tile(np.arange(images), participants)
+    order = np.argsort(-(by_participant[w] + by_image[i] + rng.gumbel(size=(len(w), 3))), axis=1)
     frame = answered(np.ones(len(w)), w, i).drop(columns=["left_method", "right_method"])
     return make_responses(frame.assign(
         task="ranking", layout="grid", condition="a_vs_b_vs_crn", shown=";".join(methods), chosen="ranked",
@@ -72,7 +72,7 @@ def test_errors_say_what_preferences_would():
 
 def test_spreads_of_rankings_are_recovered():
     found = [learned(ranked(seed, .7, .8), load_protocol("ranking"), "crn") for seed in range(6)]
-    assert np.mean([one.worker_sd for one in found]) == pytest.approx(.7, abs=.15)
+    assert np.mean([one.participant_sd for one in found]) == pytest.approx(.7, abs=.15)
     assert np.mean([one.image_sd for one in found]) == pytest.approx(.8, abs=.15)
 
 
@@ -111,14 +111,14 @@ def test_a_simulated_pilot_says_so():
 
 def test_no_spread_is_no_spread():
     found = [spreads(pilot(.6, 0, 0, seed), "crn") for seed in range(4)]
-    assert np.mean([one.worker_sd + one.image_sd for one in found]) < .35
+    assert np.mean([one.participant_sd + one.image_sd for one in found]) < .35
     assert found[0].judgments == 2400 and found[0].seconds == 2.5
 
 
 def test_pairs_by_hand():
-    """Two workers of one mind each, two images: all of the spread is the workers'."""
+    """Two participants of one mind each, two images: all of the spread is the participants'."""
     found = spreads(answered(np.array([1, 1, 0, 0]), np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1])), "crn")
-    assert found.worker_sd > 2 and found.image_sd < .1
+    assert found.participant_sd > 2 and found.image_sd < .1
 
 
 def test_a_pilot_that_says_nothing_is_refused():
@@ -133,7 +133,7 @@ def test_a_small_pilot_of_many_layouts_gives_its_time_alone(tmp_path, capsys):
     main(["plan", "--layouts", "100", "--methods", "a", "--rounds", "0", "--pilot", str(file)])
     text = capsys.readouterr().out
     assert "say 9.0 s per answer; nothing about spreads (assumed ones stay): no image was judged by two" in text
-    assert f"spread (log odds) {WORKER_SD:g} between" in text and "(9 s per answer)" in text
+    assert f"spread (log odds) {PARTICIPANT_SD:g} between" in text and "(9 s per answer)" in text
 
 
 def test_a_pilot_is_apart_and_feeds_the_plan(tiny_run, tmp_path, capsys):
@@ -145,7 +145,7 @@ def test_a_pilot_is_apart_and_feeds_the_plan(tiny_run, tmp_path, capsys):
     expected = spreads(read_responses(tmp_path / "pilot.csv"), "crn")
     main(["plan", "--layouts", "100", "--methods", "a", "--rounds", "0", "--pilot", str(tmp_path / "pilot.csv")])
     text = capsys.readouterr().out
-    assert f"spread (log odds) {round(expected.worker_sd, 2):g} between participants" in text
+    assert f"spread (log odds) {round(expected.participant_sd, 2):g} between participants" in text
     assert "2400 judgments of 60 participants" in text and "2.5 s per answer" in text
 
 

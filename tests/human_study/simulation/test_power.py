@@ -12,28 +12,28 @@ from human_study.trials.plan import latent, make_plan
 
 # share of simulated studies whose nominal 95 % interval holds the truth: Wilson's naive one, the two-way clustered one
 COVERAGE = [((500, 5, 100), .53, .96), ((500, 10, 100), .52, .95), ((500, 25, 100), .52, .94), ((50, 50, 50), .46, .93)]
-# power of the two-way test at worker SD 0.5 and image SD 0.8
+# power of the two-way test at participant SD 0.5 and image SD 0.8
 POWER = [(.55, 20, 50, .38), (.55, 20, 100, .42), (.55, 50, 50, .72), (.60, 10, 50, .59), (.60, 20, 50, .92),
          (.60, 50, 20, .95)]
 
 
 @pytest.mark.parametrize("design, naive, clustered", COVERAGE)
 def test_coverage_of_the_intervals(design, naive, clustered):
-    images, workers, trials = design
-    found = simulate(Design(workers, trials, images, 0.657, 0.7, 0.8), rounds=300, seed=1)
+    images, participants, trials = design
+    found = simulate(Design(participants, trials, images, 0.657, 0.7, 0.8), rounds=300, seed=1)
     assert found.coverage == pytest.approx(clustered, abs=0.04)
     assert found.naive_coverage == pytest.approx(naive, abs=0.09)
 
 
-@pytest.mark.parametrize("preference, workers, trials, power", POWER)
-def test_power_table(preference, workers, trials, power):
-    found = simulate(Design(workers, trials, 500, preference, 0.5), rounds=250, seed=2)
+@pytest.mark.parametrize("preference, participants, trials, power", POWER)
+def test_power_table(preference, participants, trials, power):
+    found = simulate(Design(participants, trials, 500, preference, 0.5), rounds=250, seed=2)
     assert found.power == pytest.approx(power, abs=0.09)
 
 
-@pytest.mark.parametrize("trials, workers, power", [(50, 20, .89), (100, 20, .99), (50, 50, 1.0)])
-def test_what_a_binomial_test_promises(trials, workers, power):
-    assert binomial_power(0.55, trials * workers) == pytest.approx(power, abs=0.012)
+@pytest.mark.parametrize("trials, participants, power", [(50, 20, .89), (100, 20, .99), (50, 50, 1.0)])
+def test_what_a_binomial_test_promises(trials, participants, power):
+    assert binomial_power(0.55, trials * participants) == pytest.approx(power, abs=0.012)
 
 
 def test_binomial_power_by_hand():
@@ -47,13 +47,13 @@ def test_no_effect_is_found_at_the_nominal_rate_only():
     assert found.power < 0.09
 
 
-def test_workers_help_where_trials_do_not():
-    few_workers = simulate(Design(10, 100, 500, 0.55, 0.5), 200).power
-    many_workers = simulate(Design(50, 20, 500, 0.55, 0.5), 200).power
-    assert many_workers > few_workers + 0.2
+def test_participants_help_where_trials_do_not():
+    few_participants = simulate(Design(10, 100, 500, 0.55, 0.5), 200).power
+    many_participants = simulate(Design(50, 20, 500, 0.55, 0.5), 200).power
+    assert many_participants > few_participants + 0.2
 
 
-def test_the_preference_asked_for_is_that_over_all_workers_and_images():
+def test_the_preference_asked_for_is_that_over_all_participants_and_images():
     assert latent(0.5, 1.0) == pytest.approx(0, abs=1e-9)
     assert latent(0.7, 0.0) == pytest.approx(0.8473, abs=1e-4)
     assert latent(0.7, 1.0) > latent(0.7, 0.0)
@@ -67,16 +67,16 @@ def test_studies_of_one_image_by_chance_find_nothing():
 LAYOUTS = [f"{i:05d}" for i in range(500)]
 
 
-def planned_power(preference, methods=("a",), worker_sd=0.5, rounds=200, settings=("test_trials=50", "hits=50")):
+def planned_power(preference, methods=("a",), participant_sd=0.5, rounds=200, settings=("test_trials=50", "hits=50")):
     protocol, cast = load_protocol("lab", settings), Cast("crn", methods, BLURRED)
-    plan = make_plan(protocol, cast, LAYOUTS, preference=preference, worker_sd=worker_sd)
+    plan = make_plan(protocol, cast, LAYOUTS, preference=preference, participant_sd=participant_sd)
     return with_power(plan, protocol, cast, LAYOUTS, 0, rounds).cells
 
 
 def test_power_of_a_plan_is_that_of_its_own_design():
-    """50 workers x 50 trials of 500 images at 0.55: 0.72, as in the table of single designs."""
+    """50 participants x 50 trials of 500 images at 0.55: 0.72, as in the table of single designs."""
     cell, = planned_power(0.55)
-    assert (cell.workers, cell.judgments) == (50, 2500)
+    assert (cell.participants, cell.judgments) == (50, 2500)
     assert cell.power == pytest.approx(.72, abs=.1)
 
 
@@ -88,12 +88,12 @@ def test_a_plan_with_more_comparisons_pays_for_them():
     assert all(cell.power < 0.08 for cell in planned_power(0.5, ("a", "b"), rounds=100))  # nothing there: nothing found
 
 
-def test_assigned_workers_are_people_of_their_own():
+def test_assigned_participants_are_people_of_their_own():
     once, = planned_power(0.6, settings=("test_trials=40", "hits=8"))
     many, = planned_power(0.6, settings=("test_trials=40", "hits=8", "assignments=4"))
-    assert (once.workers, many.workers) == (8, 32) and many.power > once.power + 0.15
+    assert (once.participants, many.participants) == (8, 32) and many.power > once.power + 0.15
     lonely, = planned_power(0.9, settings=("test_trials=40", "hits=1"), rounds=5)
-    assert lonely.power == 0  # one worker: no test
+    assert lonely.power == 0  # one participant: no test
 
 
 def test_designs_that_cannot_be():

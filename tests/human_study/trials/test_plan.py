@@ -12,10 +12,10 @@ from human_study.trials.plan import expected_width, latent, make_plan, naive_wid
 LAYOUTS = [f"{i:05d}" for i in range(500)]
 
 
-@pytest.mark.parametrize("images, workers, trials, width", [(500, 5, 100, .33), (500, 50, 100, .082)])
-def test_widths_found_by_simulation(images, workers, trials, width):
-    """Mean widths of the two-way interval over 400 simulated studies, worker SD 0.7, image SD 0.8, p = 0.657."""
-    assert expected_width(.657, workers * trials, workers, images) == pytest.approx(width, rel=.06)
+@pytest.mark.parametrize("images, participants, trials, width", [(500, 5, 100, .33), (500, 50, 100, .082)])
+def test_widths_found_by_simulation(images, participants, trials, width):
+    """Mean widths of the two-way interval over 400 simulated studies, participant SD 0.7, image SD 0.8, p = 0.657."""
+    assert expected_width(.657, participants * trials, participants, images) == pytest.approx(width, rel=.06)
 
 
 def test_width_without_spread_is_the_binomial_one():
@@ -25,7 +25,7 @@ def test_width_without_spread_is_the_binomial_one():
     assert latent(.5, 2.0) == pytest.approx(0) and latent(.8, 0) == pytest.approx(1.386, abs=1e-3)
 
 
-def test_more_workers_help_more_trials_hardly_do():
+def test_more_participants_help_more_trials_hardly_do():
     base = expected_width(.55, 20 * 50, 20, 500)
     assert expected_width(.55, 20 * 100, 20, 500) > .9 * base
     assert expected_width(.55, 40 * 50, 40, 500) < .75 * base
@@ -34,7 +34,7 @@ def test_more_workers_help_more_trials_hardly_do():
 def test_timed_study_of_2017():
     protocol = PROTOCOLS["crn2017-timed"]
     plan = make_plan(protocol, Cast("crn", ("pix2pix",), "image_space"), LAYOUTS, pay=2.0, fee=.4)
-    assert (plan.hits, plan.workers, plan.trials_per_hit) == (10, 200, (110, 110))
+    assert (plan.hits, plan.participants, plan.trials_per_hit) == (10, 200, (110, 110))
     # 15 x (0.125 + ... + 8) s + 5 x 4 s + 110 x 0.5 s = 313 s before any answer, and 2 s per answer
     assert plan.minutes_per_hit * 60 == pytest.approx(313.1 + 220, abs=.1)
     assert len(plan.cells) == 21 and {cell.judgments for cell in plan.cells} == {1000}

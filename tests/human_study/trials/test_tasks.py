@@ -36,7 +36,7 @@ def test_every_method_has_as_many_photographs_as_pictures():
         assert Counter(t.sentinel_answer for t in practice) == {"real": 2, "fake": 2}
         assert {t.sentinel_answer for t in hit.trials if t.sentinel != "none" and t not in practice} == {"fake"}
     roles = Counter((t.image_id, t.condition, t.methods) for hit in hits[:6] for t in in_test(hit))
-    assert set(roles.values()) == {1} and len(roles) == 6 * 96  # six workers see a scene in all six roles
+    assert set(roles.values()) == {1} and len(roles) == 6 * 96  # six participants see a scene in all six roles
 
 
 def test_exposures_and_staircases_of_single_pictures():
@@ -70,7 +70,7 @@ def test_every_method_stands_equally_often_at_every_place(methods):
         assert len(checks) == 5 and all(t.sentinel_answer == "blurred-photos" in t.methods for t in checks)
         assert all(len(set(t.methods)) == count for t in hit.trials)
     of_scene = Counter((t.image_id, t.methods) for hit in hits for t in in_test(hit))
-    assert set(of_scene.values()) == {1}  # of one scene every worker has other places
+    assert set(of_scene.values()) == {1}  # of one scene every participant has other places
 
 
 def test_presets_ask_what_they_are_called():
@@ -101,7 +101,7 @@ def test_tasks_that_cannot_be(tiny_run):
         with pytest.raises(InputError, match=message):
             choose_cast(tiny_run, PROTOCOLS[preset], methods, reference)
     assert choose_cast(tiny_run, PROTOCOLS["hype-time"], ["pix2pix"], "crn") == Cast("pix2pix", (), "blurred-photos")
-    with pytest.raises(InputError, match="needs design per-worker"):
+    with pytest.raises(InputError, match="needs design per-participant"):
         load_protocol("crn2017-unlimited", ["task=ranking"])
     with pytest.raises(InputError, match="not both"):
         load_protocol("hype-time", ["exposures_ms=[100]"])

@@ -182,8 +182,8 @@ def test_lab_is_exactly_balanced_and_shows_each_scene_once():
 
 
 @pytest.mark.parametrize("cells, asked, given", [(1, 48, 48), (1, 49, 48), (7, 48, 42), (3, 50, 48), (30, 48, 48)])
-def test_trials_per_worker(cells, asked, given):
-    assert design.tests_per_worker(load_protocol("lab", [f"test_trials={asked}"]), cells) == given
+def test_trials_per_participant(cells, asked, given):
+    assert design.tests_per_participant(load_protocol("lab", [f"test_trials={asked}"]), cells) == given
 
 
 def test_every_scene_comes_twice_before_any_comes_a_third_time():
@@ -195,7 +195,7 @@ def test_every_scene_comes_twice_before_any_comes_a_third_time():
         assert len(set(taken)) == 7 and max(uses.values()) - min(uses[scene] for scene in LAYOUTS[:10]) <= 1
 
 
-def test_many_cells_are_balanced_over_workers():
+def test_many_cells_are_balanced_over_participants():
     protocol = load_protocol("lab", ["hits=60", "test_trials=20", "pairs=all"])
     hits = draw(protocol, Cast("crn", tuple("abcde"), BLURRED), LAYOUTS[:100], "s")  # 15 cells
     test = [t for hit in hits for t in hit.trials if t.sentinel == "none"]
@@ -253,9 +253,9 @@ def test_balance_is_exact_for_odd_counts():
     ("crn2017-unlimited", ["exposures_ms=[125]"], "no time limit"),
     ("crn2017-unlimited", ["hits=3"], "leave hits and pairs out"),
     ("crn2017-unlimited", ["pairs=all"], "leave hits and pairs out"),
-    ("crn2017-unlimited", ["repeats=2"], "belong to design per-worker"),
-    ("crn2017-timed", ["practice=2"], "belong to design per-worker"),
-    ("crn2017-timed", ["instruction_checks=1"], "belong to design per-worker"),
+    ("crn2017-unlimited", ["repeats=2"], "belong to design per-participant"),
+    ("crn2017-timed", ["practice=2"], "belong to design per-participant"),
+    ("crn2017-timed", ["instruction_checks=1"], "belong to design per-participant"),
     ("lab", ["sentinel_exposure_ms=500"], "with exposures_ms"),
     ("none.yaml", [], r"no such file \(a protocol"),
 ])

@@ -234,7 +234,7 @@ def test_study_batch_and_analysis_are_shown(tiny_run, no_figures):
 def test_single_pictures_of_a_study_are_shown(tiny_run, no_figures):
     folder = tiny_run.study / "hype-infinity"
     (folder / "public" / "images").mkdir(parents=True)
-    rows = [{"study_id": "s", "spec_sha256": "0", "platform": "local", "session_id": f"s{w}", "worker_id": f"w{w}",
+    rows = [{"study_id": "s", "spec_sha256": "0", "platform": "local", "session_id": f"s{w}", "participant": f"w{w}",
              "trial_index": i, "trial_id": f"t{i}", "block": "test", "task": "real_or_fake", "layout": "single",
              "image_id": f"i{i % 4}", "sentinel": "none", "submit_status": "submitted", "shown": shown,
              "chosen": chosen, "condition": "photos_vs_crn", "adaptive": i > 7,

@@ -1,5 +1,5 @@
-"""What simulated workers think and how they answer, by kind. An answer is what is pressed: a side, real or fake, or the
-places of a ranking, the best one first."""
+"""What simulated participants think and how they answer, by kind. An answer is what is pressed: a side, real or fake,
+or the places of a ranking, the best one first."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,13 +8,13 @@ import numpy as np
 
 from data.errors import InputError, nearest
 from evaluation.run_directory import PHOTOS
-from human_study.batch.folder import Batch, PlannedTrial
+from human_study.batch.folder import PlannedTrial, TaskBatch
 from human_study.responses.columns import ANSWERS_OF, RANKING, REAL_OR_FAKE, condition_name
 
 
 @dataclass(frozen=True)
-class Truth:
-    """What simulated workers think.
+class KnownTruth:
+    """What simulated participants think.
 
     preference: by condition, probability of choosing its first method without side bias; of single pictures, whose
     condition is photos_vs_METHOD, of a right answer. Rankings follow the preferences between the first method of their
@@ -29,7 +29,7 @@ class Truth:
     lapse: float = 0.3
 
     def left(self, trial: PlannedTrial) -> float:
-        """Probability that an attentive worker answers left."""
+        """Probability that an attentive participant answers left."""
         if trial.sentinel == "instruction":
             return float(trial.sentinel_answer == "left")
         if trial.sentinel == "perceptual":
@@ -41,12 +41,12 @@ class Truth:
 
 
     def real(self, trial: PlannedTrial) -> float:
-        """Probability that an attentive worker calls a single picture real."""
+        """Probability that an attentive participant calls a single picture real."""
         right = self.care if trial.sentinel == "perceptual" else self.preference.get(trial.condition, self.default)
         return right if trial.methods[0] == PHOTOS else 1 - right
 
     def order(self, trial: PlannedTrial, rng: np.random.Generator) -> list[int]:
-        """A ranking of an attentive worker by Plackett-Luce; the anchor of a sentinel comes last with probability
+        """A ranking of an attentive participant by Plackett-Luce; the anchor of a sentinel comes last with probability
         `care`."""
         from scipy.special import logit
         first, *others = [name for name in trial.condition.split("_vs_") if name != trial.sentinel_answer]
@@ -60,7 +60,7 @@ class Truth:
 Answer = str | list[int]
 
 
-def attentive(truth: Truth, trial: PlannedTrial, rng: np.random.Generator) -> Answer:
+def attentive(truth: KnownTruth, trial: PlannedTrial, rng: np.random.Generator) -> Answer:
     if trial.task == RANKING:
         return truth.order(trial, rng)
     if trial.task == REAL_OR_FAKE:
@@ -68,16 +68,16 @@ def attentive(truth: Truth, trial: PlannedTrial, rng: np.random.Generator) -> An
     return "left" if rng.random() < truth.left(trial) else "right"
 
 
-def lapsing(truth: Truth, trial: PlannedTrial, rng: np.random.Generator) -> Answer:
+def lapsing(truth: KnownTruth, trial: PlannedTrial, rng: np.random.Generator) -> Answer:
     return bot(truth, trial, rng) if rng.random() < truth.lapse else attentive(truth, trial, rng)
 
 
-def left_clicker(truth: Truth, trial: PlannedTrial, rng: np.random.Generator) -> Answer:
+def left_clicker(truth: KnownTruth, trial: PlannedTrial, rng: np.random.Generator) -> Answer:
     """What comes first, always."""
     return list(range(len(trial.methods))) if trial.task == RANKING else ANSWERS_OF[trial.task][0]
 
 
-def bot(truth: Truth, trial: PlannedTrial, rng: np.random.Generator) -> Answer:
+def bot(truth: KnownTruth, trial: PlannedTrial, rng: np.random.Generator) -> Answer:
     if trial.task == RANKING:
         return rng.permutation(len(trial.methods)).tolist()
     return ANSWERS_OF[trial.task][0 if rng.random() < 0.5 else 1]
@@ -86,7 +86,7 @@ def bot(truth: Truth, trial: PlannedTrial, rng: np.random.Generator) -> Answer:
 KINDS = {"attentive": attentive, "lapsing": lapsing, "left-clicker": left_clicker, "bot": bot}
 
 
-def parse_truth(texts: Sequence[str], batch: Batch) -> dict[str, float]:
+def parse_truth(texts: Sequence[str], batch: TaskBatch) -> dict[str, float]:
     """["crn_vs_pix2pix=0.8"] -> {"crn_vs_pix2pix": 0.8}. Raises InputError for an unknown condition or value."""
     known = set()
     for trial in (trial for trials in batch.hits.values() for trial in trials if trial.sentinel == "none"):
