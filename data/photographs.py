@@ -128,7 +128,7 @@ def _not_text(file: Path) -> str | None:
     try:
         file.name.encode()
     except UnicodeEncodeError:
-        shown = str(file).encode("utf-8", "backslashreplace").decode()
+        shown = os.fsencode(file).decode("utf-8", "backslashreplace")
         try:
             os.fsencode(file.name).decode()
         except UnicodeDecodeError:
