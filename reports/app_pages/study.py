@@ -10,7 +10,7 @@ import streamlit as st
 from data.errors import InputError
 from data.files import list_folder, read_json
 from evaluation.statistics.preferences import read_preferences
-from human_study.batch.folder import Batch, read_batch
+from human_study.batch.folder import TaskBatch, read_batch
 from human_study.server.export import export_responses
 from reports.app_parts import navigation
 from reports.app_parts.sources import Source
@@ -39,7 +39,7 @@ def show(source: Source) -> None:
         _results(source, batch)
 
 
-def _plan(source: Source, batch: Batch) -> None:
+def _plan(source: Source, batch: TaskBatch) -> None:
     trials = [trial for hit in batch.hits.values() for trial in hit]
     kinds = pd.Series([trial.sentinel if trial.block == "test" else trial.block for trial in trials]).value_counts()
     protocol = batch.protocol
@@ -56,7 +56,7 @@ def _kind(kind: str) -> str:
     return {"none": "comparisons", "practice": "for practice"}.get(kind, f"sentinels ({kind})")
 
 
-def _progress(batch: Batch) -> None:
+def _progress(batch: TaskBatch) -> None:
     """Answers so far, of people and of simulated participants."""
     for title, simulated in (("people", False), ("simulated participants", True)):
         try:
@@ -73,7 +73,7 @@ def _progress(batch: Batch) -> None:
                          + ", ".join(f"{count} {status}" for status, count in sessions.items())))
 
 
-def _hit(source: Source, batch: Batch, name: str) -> None:
+def _hit(source: Source, batch: TaskBatch, name: str) -> None:
     tables = list_folder(batch.public, "*.csv")
     if not tables or not (batch.public / "template.html").exists():
         st.info("This study has no HIT tables; its pages are made by the study server (python -m human_study serve).")
@@ -92,7 +92,7 @@ def _rows(file: Path) -> int:
         return sum(1 for _ in csv.DictReader(table))
 
 
-def _results(source: Source, batch: Batch) -> None:
+def _results(source: Source, batch: TaskBatch) -> None:
     folder = batch.folder / "analysis"
     if not (folder / "analysis.json").exists():
         st.info(plain(f"Not analysed yet; {commands(source.run)['analyze']}"))
