@@ -24,16 +24,20 @@
 """
 
 import shlex
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+from pydantic import TypeAdapter, ValidationError
 
 from data.configuration import with_new_keys
 from data.errors import InputError
 from data.files import list_folder, read_image, read_json, read_mapping, write_json
 from data.labels import LabelSpace
+from data.made import FORMAT
+
+Record = TypeVar("Record")
 
 PHOTOS = "photos"  # the real photographs scored as if synthesized: the oracle row
 FLOOR = "photos-vs-photos"  # real against real: two disjoint sets of real photographs
@@ -114,6 +118,25 @@ class Score:
         return cls(**{**content, "values": values})
 
 
+def checked(kind: type[Record], content: dict[str, Any], problem: str) -> Record:
+    """An instance of a dataclass from the content of a file. Raises InputError with `problem` and the key that is
+    unknown, missing or of a wrong type."""
+    if unknown := content.keys() - {field.name for field in fields(kind)}:
+        raise InputError(f"{problem} (unknown key '{min(unknown)}')")
+    try:
+        return TypeAdapter(kind).validate_python(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise InputError(f"{problem} ({'.'.join(map(str, first['loc']))}: {first['msg']})") from None
+
+
+def check_format(record: dict[str, Any], file: Path) -> None:
+    """Raises InputError for a file that a newer version of the suite has written."""
+    found = record.get("format", 1)
+    if not isinstance(found, int) or not 1 <= found <= FORMAT:
+        raise InputError(f"{file}: format {found!r}; this version of the suite reads formats 1 to {FORMAT}")
+
+
 @dataclass(frozen=True)
 class RunDirectory:
     path: Path
@@ -169,9 +192,14 @@ class RunDirectory:
         """run.json, keys of older versions under their present names. Raises InputError where it cannot be read or is
         something else."""
         record = read_mapping(file := self.path / "run.json")
-        if not isinstance(record.get("config"), dict):
+        check_format(record, file)
+        config = record.get("config")
+        if not isinstance(config, dict):
             raise InputError(f"{file}: not the record of a run (no configuration in it)")
-        return record | {"config": with_new_keys(record["config"])}
+        methods = config.get("methods")
+        if not isinstance(methods, list) or not all(isinstance(name, str) for name in methods):
+            raise InputError(f"{file}: config.methods: a list of names is expected, got {methods!r}")
+        return record | {"config": with_new_keys(config)}
 
     def labels(self) -> LabelSpace:
         file = self.dataset / "labels.json"
@@ -216,10 +244,10 @@ class RunDirectory:
     def method(self, name: str) -> Method:
         """Raises InputError when its method.json cannot be read."""
         file = self.method_folder(name) / "method.json"
-        try:
-            return Method(**read_json(file))
-        except TypeError as error:
-            raise InputError(f"{file}: not the record of a method ({error})") from None
+        content = read_mapping(file)
+        check_format(content, file)
+        content.pop("format", None)
+        return checked(Method, content, f"{file}: not the record of a method")
 
     def methods(self) -> list[Method]:
         """Those of `method_names`."""
@@ -238,8 +266,9 @@ class RunDirectory:
     def write_method(self, method: Method) -> None:
         """Write method.json, unless it says the same already."""
         file = self.method_folder(method.name) / "method.json"
-        if not file.exists() or read_json(file) != asdict(method):
-            write_json(file, asdict(method))
+        content = {"format": FORMAT, **asdict(method)}
+        if not file.exists() or read_json(file) != content:
+            write_json(file, content)
 
     def score_file(self, metric: str, method: str) -> Path:
         return self.path / "scores" / metric / f"{method}.json"

@@ -4,13 +4,14 @@ A preset file names only what differs from these defaults; `extends: NAME` start
 """
 
 from collections.abc import Sequence
+from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from data.configuration import DataConfig, Images, Section, Seed, apply_settings, first_problem, merge
+from data.configuration import DataConfig, Images, Section, Seed, apply_settings, first_problem, merge, with_new_keys
 from data.errors import InputError, nearest
 from data.files import list_folder, read_yaml
 
@@ -186,6 +187,25 @@ def validate(values: dict, where: str) -> Preset:
         return Preset.model_validate(values)
     except ValidationError as error:
         raise InputError(f"{where}: {first_problem(error, Preset)}") from None
+
+
+def of_older_version(values: dict, where: str) -> tuple[dict, list[str]]:
+    """The configuration of an older version in the form of this one: renamed keys under their present names, missing
+    ones with their defaults. Returns it with the keys that this version does not have, which are left out.
+
+    Raises InputError for a value that this version does not take.
+    """
+    values, unknown = with_new_keys(values), []
+    while True:
+        try:
+            return Preset.model_validate(values).model_dump(), unknown
+        except ValidationError as error:
+            problem = next((p for p in error.errors() if p["type"] == "extra_forbidden"), None)
+            if problem is None:
+                raise InputError(f"{where}: {first_problem(error, Preset)}") from None
+            *sections, last = problem["loc"]
+            del reduce(lambda found, key: found[key], sections, values)[last]
+            unknown.append(".".join(map(str, problem["loc"])))
 
 
 def _read(name_or_file: str, folder: Path, seen: tuple[Path, ...]) -> dict:

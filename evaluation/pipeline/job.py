@@ -24,7 +24,7 @@ from evaluation.metrics.context import Context, versions
 from evaluation.networks.judge import load_judge
 from evaluation.networks.label_judges import build_judge
 from evaluation.pipeline import STAGES, parse_stages
-from evaluation.pipeline.configuration import claim_run
+from evaluation.pipeline.configuration import record_configuration
 from evaluation.pipeline.dataset import is_written, write_dataset
 from evaluation.pipeline.executor import make_executor
 from evaluation.pipeline.lock import sole_use
@@ -337,7 +337,7 @@ def run(args: Namespace, command: str) -> int:
                 check_number(preset.score, len(job.suite.val))
             if job.suite.group.leads:
                 scenes = rendered(preset.data.dataset)
-                claim_run(out, preset, Path(args.preset).stem,
+                record_configuration(out, preset, Path(args.preset).stem,
                           versions() | ({"scenes": scenes.version} if scenes else {}), command,
                           job.suite.fixed_networks())
             job.suite.group.barrier()
