@@ -21,7 +21,7 @@ from baselines.pix2pix import GANL1, Pix2PixGenerator
 from baselines.recombinator import Recombinator
 from data.errors import InputError, nearest
 from models.crn import CRN
-from models.objectives import Content, Diversity, Objective
+from models.objectives import Content, Diversity, Objective, Trainable
 from presets.schema import Preset
 
 GENERATORS: dict[str, type[nn.Module]] = {
@@ -42,9 +42,10 @@ OBJECTIVES: dict[str, type[Objective]] = {
     "content_gan": ContentGAN,
 }
 
+
 @dataclass(frozen=True)
 class MethodSpec:
-    """What a checkpoint must say so that its generator can be built again, with no flags to remember."""
+    """What a checkpoint stores so that its generator can be built again, with no flags to remember."""
 
     name: str
     title: str
@@ -52,13 +53,6 @@ class MethodSpec:
     objective: str
     generator_options: dict[str, Any] = field(default_factory=dict)
     objective_options: dict[str, Any] = field(default_factory=dict)
-
-
-@dataclass
-class Method:
-    spec: MethodSpec
-    generator: nn.Module
-    objective: Objective
 
 
 def method_spec(name: str, preset: Preset) -> MethodSpec:
@@ -127,8 +121,8 @@ def build_generator(spec: MethodSpec, classes: int, size: tuple[int, int], image
 
 
 def build_method(spec: MethodSpec, classes: int, size: tuple[int, int], perceptual: nn.Module | None = None,
-                 segmenter: nn.Module | None = None) -> Method:
+                 segmenter: nn.Module | None = None) -> Trainable:
     """Generator and objective, freshly initialised from torch's current random state."""
     objective = _construct(OBJECTIVES[spec.objective], spec.objective_options, classes=classes, size=size,
                            perceptual=perceptual, segmenter=segmenter)
-    return Method(spec, build_generator(spec, classes, size, objective.images), objective)
+    return Trainable(build_generator(spec, classes, size, objective.images), objective)

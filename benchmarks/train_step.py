@@ -30,16 +30,16 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import models.crn
 import models.layers
-from baselines.methods import Method, build_method, method_spec
+from baselines.methods import build_method, method_spec
 from benchmarks.runner import Result, run
 from data.errors import InputError
 from models.layers import LEAKY_SLOPE, ConvNormAct, one_hot
-from models.objectives import Batch
+from models.objectives import Batch, Trainable
 from presets.schema import Preset, load_preset
+from training.check import random_networks
 from training.fabric import choose_precision, native_bf16, resolve_device, solo_fabric
 from training.feature_cache import PhotoFeatureCache
 from training.memory import recompute_activations
-from training.rehearsal import random_networks
 from training.start import freeze_all_but_last
 from training.step import TrainingStep
 
@@ -111,7 +111,7 @@ def variants(device: str, compile_modes: Sequence[str] = ()) -> list[Variant]:
     return rows + [replace(harness, name=f"harness, torch.compile {mode}", compile=mode) for mode in compile_modes]
 
 
-def build(preset: Preset, name: str) -> Method:
+def build(preset: Preset, name: str) -> Trainable:
     """The method with random networks in its loss: only shapes matter here. On torch's current default device."""
     spec, size = method_spec(name, preset), tuple(preset.data.size)
     torch.manual_seed(preset.seed)
@@ -200,7 +200,7 @@ def kept_bytes(call: Callable[[], Any], parameters: Sequence[Tensor] = ()) -> in
     return sum(storages.values())
 
 
-def _content_loss(method: Method, batch: Batch, photo: dict[str, Tensor]) -> Tensor:
+def _content_loss(method: Trainable, batch: Batch, photo: dict[str, Tensor]) -> Tensor:
     """Without its weights, which are read from tensors: on shapes alone there are no values to read."""
     images = method.objective.synthesize(method.generator, batch)
     shown = method.objective.features(images.flatten(0, 1))

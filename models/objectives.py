@@ -68,6 +68,15 @@ class Objective(nn.Module):
         """Called after optimiser step number `step` (from 1)."""
 
 
+@dataclass
+class Trainable:
+    """What the harness trains. generator: layout [B, C, H, W] -> images [B, K, 3, H, W], or whatever the objective's
+    `synthesize` makes of it."""
+
+    generator: nn.Module
+    objective: Objective
+
+
 class LayerWeights(nn.Module):
     """The lambdas of Eq. 1: the authors' constants, or calibrated at a stated step so that every term weighs the same.
 

@@ -8,7 +8,7 @@ from lightning_fabric import Fabric
 from lightning_fabric.strategies import DDPStrategy, SingleDeviceStrategy
 
 from data.errors import InputError
-from training.group import group_size, whole_number
+from training.group import environment_integer, group_size
 
 PRECISIONS = {"float32": "32-true", "bf16": "bf16-mixed"}
 
@@ -57,7 +57,7 @@ def make_fabric(device: str, precision: str, timeout: float = 7200.0) -> Fabric:
     if world == 1:
         fabric = Fabric(accelerator=device, precision=PRECISIONS[precision], devices=1)
     else:
-        local = whole_number("LOCAL_WORLD_SIZE", world, least=1)
+        local = environment_integer("LOCAL_WORLD_SIZE", world, least=1)
         strategy = DDPStrategy(timeout=timedelta(seconds=timeout))
         fabric = Fabric(accelerator=device, precision=PRECISIONS[precision], strategy=strategy, devices=local,
                         num_nodes=world // local)
@@ -67,7 +67,7 @@ def make_fabric(device: str, precision: str, timeout: float = 7200.0) -> Fabric:
 
 def solo_fabric(device: str, precision: str) -> Fabric:
     """A Fabric for this process alone, whether it belongs to a group or not."""
-    where = torch.device(device, whole_number("LOCAL_RANK", 0)) if device == "cuda" else torch.device(device)
+    where = torch.device(device, environment_integer("LOCAL_RANK", 0)) if device == "cuda" else torch.device(device)
     return Fabric(accelerator=device, strategy=SingleDeviceStrategy(where), precision=PRECISIONS[precision])
 
 

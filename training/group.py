@@ -20,7 +20,7 @@ SIGNS_OF_LOSS = ("connection closed by peer", "connection reset", "connection re
                  "connection was likely closed", "socket")
 
 
-def whole_number(name: str, default: int, least: int = 0) -> int:
+def environment_integer(name: str, default: int, least: int = 0) -> int:
     """The variable's value; `default` where it is not set or empty. Of a list (OMP_NUM_THREADS=4,2, one number for each
     level of nesting) the first. Raises InputError for anything but a number from `least`."""
     text = os.environ.get(name, "").strip()
@@ -34,11 +34,11 @@ def whole_number(name: str, default: int, least: int = 0) -> int:
 
 def group_size() -> int:
     """Number of processes that torchrun started, 1 without it."""
-    return whole_number("WORLD_SIZE", 1, least=1)
+    return environment_integer("WORLD_SIZE", 1, least=1)
 
 
 def is_first_process() -> bool:
-    return whole_number("RANK", 0) == 0
+    return environment_integer("RANK", 0) == 0
 
 
 class LostProcess(InputError):
@@ -106,14 +106,14 @@ def _shows_loss(error: RuntimeError) -> bool:
     return isinstance(error, dist.DistError) or any(sign in text for sign in SIGNS_OF_LOSS)
 
 
-def first_to_speak() -> bool:
+def is_first_to_report() -> bool:
     """Whether this is the first process of the group that reports an error, so that the user reads one message.
 
     Asks the store of torchrun's agent, which outlives the processes; where that is gone too, everybody may speak.
     """
     if group_size() == 1:
         return True
-    address, port = os.environ.get("MASTER_ADDR", "localhost"), whole_number("MASTER_PORT", 0)
+    address, port = os.environ.get("MASTER_ADDR", "localhost"), environment_integer("MASTER_PORT", 0)
     attempt = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
     try:
         store = dist.TCPStore(address, port, is_master=False, wait_for_workers=False,
@@ -124,13 +124,13 @@ def first_to_speak() -> bool:
 
 
 @contextmanager
-def one_voice() -> Iterator[None]:
+def one_error_message() -> Iterator[None]:
     """Let one process report an InputError or OSError; the others that fail because of it end without a message."""
     try:
         yield
     except (InputError, OSError):
         if group_size() > 1:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # by which torchrun ends the others: the message comes first
-        if first_to_speak():
+        if is_first_to_report():
             raise
         raise SystemExit(2) from None

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from lightning_fabric import Fabric
@@ -19,7 +19,7 @@ from data.files import remove_parts, write_png
 from data.pairs import PairDataset
 from data.processes import STOP_SIGNALS
 from models.layers import one_hot
-from models.objectives import Objective
+from models.objectives import Trainable
 from presets.schema import TrainingConfig
 from training import checkpoint
 from training.batches import ShuffledBatches, loader, plain_worker_errors, to_device
@@ -33,17 +33,12 @@ from training.step import TrainingStep
 CHECKPOINT = "checkpoint.pt"
 
 
-class Trainable(Protocol):
-    generator: nn.Module
-    objective: Objective
-
-
 class Interrupted(Exception):
     """Training was stopped by a signal, and its state is saved: the message names step and file."""
 
 
 @dataclass
-class Task:
+class TrainingTask:
     """Everything `fit` needs to know.
 
     title: for the progress bar. folder: gets checkpoint.pt, log.csv, tensorboard/, samples/. description: plain values
@@ -74,17 +69,17 @@ class State:
     window: dict[str, float] = field(default_factory=dict)  # sums of loss terms since the last row of the log
 
     @property
-    def shown(self) -> nn.Module:
-        """The generator that images are made with."""
+    def image_generator(self) -> nn.Module:
+        """The one that makes images: the average of the weights if there is one."""
         return self.average.module if self.average else self.method.generator
 
-    def save(self, task: Task, fabric: Fabric) -> None:
-        """The generator goes under its own key: that and `description` is all that synthesis needs. Where it is an
-        average, the weights that training goes on with stand beside it."""
+    def save(self, task: TrainingTask, fabric: Fabric) -> None:
+        """The generator has its own key: that and `description` is all that synthesis needs. If it is an average, the
+        weights that training continues with are under "learning"."""
         checkpoint.save(task.folder / CHECKPOINT, {
             "description": task.description, "fingerprint": task.fingerprint, "config": task.config.model_dump(),
             "seed": task.seed, "steps": steps_of(task.config), "step": self.step, "seconds": self.seconds,
-            "window": self.window, "generator": self.shown.state_dict(),
+            "window": self.window, "generator": self.image_generator.state_dict(),
             "learning": self.method.generator.state_dict() if self.average else None,
             "objective": self.method.objective.state_dict(), "optimiser": self.optimiser.state_dict(),
             "adversary_optimiser": self.adversary_optimiser.state_dict() if self.adversary_optimiser else None,
@@ -108,7 +103,7 @@ def steps_of(config: TrainingConfig) -> int:
     return -(-config.images_seen // config.batch)
 
 
-def is_finished(task: Task) -> bool:
+def is_finished(task: TrainingTask) -> bool:
     """Whether the task's checkpoint is there and complete. Raises InputError when it belongs to another task."""
     file = task.folder / CHECKPOINT
     return file.exists() and _load_own(task, mapped=True)["step"] >= steps_of(task.config)
@@ -123,7 +118,7 @@ def is_complete(folder: Path) -> bool:
     return saved["step"] >= saved["steps"]
 
 
-def _load_own(task: Task, mapped: bool = False) -> dict[str, Any]:
+def _load_own(task: TrainingTask, mapped: bool = False) -> dict[str, Any]:
     saved = checkpoint.load(task.folder / CHECKPOINT, mapped)
     if saved["fingerprint"] != task.fingerprint:
         raise InputError(f"{task.folder / CHECKPOINT}: made with other settings or other networks in its loss than "
@@ -131,7 +126,7 @@ def _load_own(task: Task, mapped: bool = False) -> dict[str, Any]:
     return saved
 
 
-def fit(task: Task, method: Trainable, dataset: PairDataset, fabric: Fabric, group: Group | None = None,
+def fit(task: TrainingTask, method: Trainable, dataset: PairDataset, fabric: Fabric, group: Group | None = None,
         watch: Watcher | None = None) -> None:
     """Train until the budget is used up; start from the folder's checkpoint where there is one.
 
@@ -152,7 +147,7 @@ def fit(task: Task, method: Trainable, dataset: PairDataset, fabric: Fabric, gro
 
 
 @contextmanager
-def _advice_on_memory(task: Task) -> Iterator[None]:
+def _advice_on_memory(task: TrainingTask) -> Iterator[None]:
     try:
         yield
     except torch.OutOfMemoryError as error:
@@ -166,7 +161,7 @@ def _advice_on_memory(task: Task) -> Iterator[None]:
                          "use fewer processes (--jobs) or set training.batch lower") from error
 
 
-def _train(task: Task, method: Trainable, dataset: PairDataset, fabric: Fabric, group: Group, state: State,
+def _train(task: TrainingTask, method: Trainable, dataset: PairDataset, fabric: Fabric, group: Group, state: State,
            watch: Watcher | None) -> None:
     steps, config = steps_of(task.config), task.config
     log = TrainingLog(task.folder, state.step) if fabric.is_global_zero else None
@@ -215,7 +210,7 @@ def _check_batch(config: TrainingConfig, group: Group) -> None:
                          f"{group.size * config.accumulate}")
 
 
-def _start(task: Task, method: Trainable, fabric: Fabric) -> State:
+def _start(task: TrainingTask, method: Trainable, fabric: Fabric) -> State:
     """Networks on the device, optimisers, and the state of the checkpoint where there is one."""
     file = task.folder / CHECKPOINT
     saved = _load_own(task) if file.exists() else None
@@ -254,7 +249,7 @@ def averaged(network: nn.Module, decay: float) -> AveragedModel:
     return AveragedModel(network, multi_avg_fn=update)
 
 
-def _refuse_other_precision(task: Task, saved: dict[str, Any], fabric: Fabric) -> None:
+def _refuse_other_precision(task: TrainingTask, saved: dict[str, Any], fabric: Fabric) -> None:
     """training.precision=auto may mean another one on another device; half a training in each is neither's result."""
     was, now = saved["place"], place(fabric)
     if was["precision"] != now["precision"] and saved["step"] < saved["steps"]:
@@ -270,7 +265,7 @@ def _learning_rate(config: TrainingConfig, step: int) -> float:
     return config.lr * (min(1.0, (steps - step) / decay) if decay else 1.0)
 
 
-def _record(task: Task, state: State, terms: dict[str, Tensor], log: TrainingLog | None,
+def _record(task: TrainingTask, state: State, terms: dict[str, Tensor], log: TrainingLog | None,
             watch: Watcher | None, group: Group) -> None:
     """Means of the loss terms over `log_every` steps and all processes go to the log."""
     for name, value in terms.items():
@@ -287,7 +282,7 @@ def _record(task: Task, state: State, terms: dict[str, Tensor], log: TrainingLog
             watch(Position(task.title, state.step, steps_of(task.config), means["total"]))
 
 
-def _save_checked(task: Task, state: State, terms: dict[str, Tensor], group: Group, fabric: Fabric) -> None:
+def _save_checked(task: TrainingTask, state: State, terms: dict[str, Tensor], group: Group, fabric: Fabric) -> None:
     """A checkpoint with broken weights would replace the last good one, so both loss and weights are looked at first:
     the loss is that of the weights before the step."""
     _refuse_nonfinite(task, state.step, group.mean({name: float(value) for name, value in terms.items()}))
@@ -298,28 +293,28 @@ def _save_checked(task: Task, state: State, terms: dict[str, Tensor], group: Gro
     group.barrier()
 
 
-def _refuse_nonfinite(task: Task, step: int, terms: dict[str, float]) -> None:
+def _refuse_nonfinite(task: TrainingTask, step: int, terms: dict[str, float]) -> None:
     for name, value in terms.items():
         if not abs(value) < float("inf"):
             raise _broken(task, f"loss term '{name}' is {value} at step {step}")
 
 
-def _refuse_broken_weights(task: Task, state: State) -> None:
+def _refuse_broken_weights(task: TrainingTask, state: State) -> None:
     for role, network in (("generator", state.method.generator), ("objective", state.method.objective)):
         for name, value in network.state_dict().items():
             if not value.isfinite().all():
                 raise _broken(task, f"{role}.{name} is not finite after step {state.step}")
 
 
-def _broken(task: Task, what: str) -> InputError:
+def _broken(task: TrainingTask, what: str) -> InputError:
     kept = "the last good checkpoint is kept" if (task.folder / CHECKPOINT).exists() else "no checkpoint yet"
     return InputError(f"{task.title}: {what}; {kept}; lower training.lr (now {task.config.lr}) or set "
                       "training.precision=float32")
 
 
-def write_samples(task: Task, state: State, fabric: Fabric, classes: int) -> None:
+def write_samples(task: TrainingTask, state: State, fabric: Fabric, classes: int) -> None:
     """Pictures of the sample layouts side by side, samples/step_<n>.png; draws nothing from training's generators."""
-    generator = state.shown
+    generator = state.image_generator
     with torch.random.fork_rng(devices=forked_devices(fabric)), torch.no_grad():
         torch.manual_seed(task.seed)
         generator.eval()

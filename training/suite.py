@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -14,24 +13,24 @@ import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
 
-from baselines.methods import Method, MethodSpec, build_generator, build_method, method_spec, needed_networks
+from baselines.methods import MethodSpec, build_generator, build_method, method_spec, needed_networks
 from data import FIXED_NETWORKS, open_dataset, rendered
 from data.errors import InputError
 from data.files import fingerprint, read_json, write_json
 from data.pairs import PairDataset, pairs_key
 from data.views import Cached
+from models.auxiliary import CrossEntropy, LabelsAndColours, PerceptualWithHeads
 from models.fixed import misfit, read_card, read_network
-from models.objectives import PerceptualObjective, calibration_step, plan_calibration
+from models.objectives import PerceptualObjective, Trainable, calibration_step, plan_calibration
 from models.perceptual import PerceptualNet, tensor_hashes, weights_sha256
 from models.segmentation import DilatedNet, ResidualUNet
-from models.trainees import CrossEntropy, Describe, PerceptualTrainee
 from models.vgg_files import load_perceptual
 from presets.schema import Preset, TrainingConfig
 from training import checkpoint
 from training.fabric import choose_precision, make_fabric, resolve_device, solo_fabric
 from training.feature_cache import PhotoFeatureCache
 from training.group import Group, group_size
-from training.harness import CHECKPOINT, Task, fit, is_finished, steps_of
+from training.harness import CHECKPOINT, TrainingTask, fit, is_finished, steps_of
 from training.progress import Watcher
 from training.start import freeze_all_but_last, read_source, source_file, source_key, take_over
 
@@ -122,8 +121,8 @@ class Suite:
             return load_perceptual(config.source, config.path, config.convention, network=config.network,
                                    label=config.label)
         budget = TrainingConfig(images_seen=config.images_seen, batch=8, lr=2e-3, lr_decay=0.3, precision="float32")
-        network = self._network("perceptual", lambda: PerceptualTrainee(
-            PerceptualNet.at_width(config.width, network=config.network), self.classes), budget, Describe)
+        network = self._network("perceptual", lambda: PerceptualWithHeads(
+            PerceptualNet.at_width(config.width, network=config.network), self.classes), budget, LabelsAndColours)
         network.net.origin = {"source": "trained by this run", "task": "layouts and colours of the train split"}
         return network.net.freeze()
 
@@ -192,9 +191,9 @@ class Suite:
         key = fingerprint(self._data_key(), role, getattr(self.preset, role).model_dump(), seed)
         description = {"role": role, "classes": self.classes}
         budget = budget.model_copy(update={"workers": self.preset.training.workers})
-        task = Task(role, self.network_folder(role), budget, seed, description, key)
+        task = TrainingTask(role, self.network_folder(role), budget, seed, description, key)
         if self.group.leads and not is_finished(task):
-            trainable = SimpleNamespace(generator=network, objective=objective(self.classes))
+            trainable = Trainable(network, objective(self.classes))
             fit(task, trainable, self.train, solo_fabric(self.device, budget.precision), watch=self.watch)
         self.group.barrier()
         network.load_state_dict(checkpoint.load(task.folder / CHECKPOINT)["generator"])
@@ -217,7 +216,7 @@ class Suite:
                 own |= self.preset.overrides[key].model_dump(exclude_none=True)
         return self.preset.training.model_copy(update={**objective_defaults, **own})
 
-    def build(self, spec: MethodSpec) -> Method:
+    def build(self, spec: MethodSpec) -> Trainable:
         """Freshly initialised from the run's seed; its loss networks are trained or read first."""
         networks = self.loss_networks(spec.name)
         torch.manual_seed(derived_seed(self.preset.seed, f"method {spec.name}"))
@@ -256,7 +255,7 @@ class Suite:
         """uint8 [n, 3, H, W], these photographs of the train split."""
         return np.stack([self.train[int(i)].photo for i in indices])
 
-    def _method_task(self, spec: MethodSpec, method: Method) -> Task:
+    def _method_task(self, spec: MethodSpec, method: Trainable) -> TrainingTask:
         networks = {role: weights_sha256(n.state_dict()) for role, n in method.objective.networks().items()}
         config = self.training_config(spec, method.objective.optimiser)
         if self._fault(spec.name):
@@ -269,7 +268,7 @@ class Suite:
         if source := self._source(spec, config):
             shaping["start"] = source_key(read_source(source))
         key = fingerprint(asdict(replace(spec, title="")), shaping, seed, self._data_key(), networks)
-        return Task(spec.title, self.method_folder(spec.name), config, seed, described, key, self._samples)
+        return TrainingTask(spec.title, self.method_folder(spec.name), config, seed, described, key, self._samples)
 
     def _source(self, spec: MethodSpec, config: TrainingConfig) -> Path | None:
         """The checkpoint of another run that the method's training starts from."""
@@ -280,7 +279,7 @@ class Suite:
         """What the methods of this run share: the photographs, and the network that looks at them."""
         return PhotoFeatureCache(self.preset.training.cache_photo_features_gb)
 
-    def _begin(self, spec: MethodSpec, method: Method, config: TrainingConfig) -> None:
+    def _begin(self, spec: MethodSpec, method: Trainable, config: TrainingConfig) -> None:
         """What precedes the first step: weights of a coarser network, which modules learn."""
         if source := self._source(spec, config):
             take_over(method.generator, self.val.labels.to_json(), read_source(source, mapped=False), source)

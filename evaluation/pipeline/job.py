@@ -43,11 +43,11 @@ from human_study.batch.write import StudyInUse, write_batch
 from human_study.protocol.protocols import load_protocol
 from presets.schema import Preset, load_preset
 from reports.report import write_report
+from training.check import check_methods
 from training.fabric import choose_precision
-from training.group import is_first_process, one_voice, whole_number
+from training.group import environment_integer, is_first_process, one_error_message
 from training.harness import Interrupted
 from training.progress import Display
-from training.rehearsal import rehearse
 from training.suite import Suite
 
 
@@ -312,7 +312,7 @@ def take_size(preset: Preset, images: list[tuple[str, str]]) -> None:
 
 def run(args: Namespace, command: str) -> int:
     """Do what the command line says; the exit code. Raises InputError for what cannot be, before any work starts."""
-    with one_voice():
+    with one_error_message():
         if not args.all and not args.stages:
             raise InputError("nothing to do: give --all, or --stages with some of " + ",".join(STAGES))
         stages = list(STAGES) if args.all else parse_stages(args.stages)
@@ -324,10 +324,10 @@ def run(args: Namespace, command: str) -> int:
             if not preset.methods:
                 raise InputError(f"nothing to train: preset '{args.preset}' names no method; give --methods, or "
                                  "another --preset")
-            rehearse(preset)
+            check_methods(preset)
         out = Path(args.out or Path("runs") / Path(args.preset).stem)
         limit_cores(args.jobs)
-        torch.set_num_threads(whole_number("OMP_NUM_THREADS", available_cores(), least=1))
+        torch.set_num_threads(environment_integer("OMP_NUM_THREADS", available_cores(), least=1))
         stop_like_ctrl_c()
         job = Job(preset, out, images, args.executor, args.jobs, {"train", "synthesize"} <= set(stages))
         with sole_use(out) if is_first_process() else nullcontext():

@@ -37,9 +37,9 @@ TRAIN = """
 import sys
 from data.errors import one_line_errors
 from presets.schema import load_preset
-from training.group import one_voice
+from training.group import one_error_message
 from training.suite import Suite
-with one_line_errors("train"), one_voice():
+with one_line_errors("train"), one_error_message():
     Suite(load_preset(sys.argv[1], sys.argv[3:]), sys.argv[2]).train_method("crn")
 """
 

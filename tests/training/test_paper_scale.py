@@ -18,10 +18,10 @@ from models.objectives import Batch, Content
 from models.perceptual import PerceptualNet
 from presets.schema import Preset, TrainingConfig
 from training import checkpoint
+from training.check import check_methods
 from training.feature_cache import PhotoFeatureCache
 from training.harness import CHECKPOINT
 from training.memory import recompute_activations
-from training.rehearsal import rehearse
 from training.step import TrainingStep
 from training.suite import Suite
 
@@ -130,7 +130,7 @@ def test_start_weights_that_are_none(tmp_path, coarse):
 def test_only_a_chain_of_modules_can_learn_in_part():
     preset = Preset.model_validate({"methods": ["unet+image_space"], "training": {"start_from": "x", "trainable": 1}})
     with pytest.raises(InputError, match="trainable=1: unet . image_space is no chain of refinement modules"):
-        rehearse(preset)
+        check_methods(preset)
 
 
 @pytest.mark.parametrize("change, message", [
@@ -141,9 +141,9 @@ def test_only_a_chain_of_modules_can_learn_in_part():
     ({"objectives": {"content": {"lambdas": "code-512p"}}}, "lambdas=code-512p"),
     ({"training": {"start_from": "runs/nowhere"}}, "runs/nowhere: no such checkpoint")])
 def test_what_cannot_be_trained_is_refused_before_anything_is(change, message):
-    rehearse(Preset.model_validate({"methods": ["full_resolution+image_space", "encoder_decoder"]}))
+    check_methods(Preset.model_validate({"methods": ["full_resolution+image_space", "encoder_decoder"]}))
     with pytest.raises(InputError, match=message):
-        rehearse(Preset.model_validate({"methods": ["full_resolution+image_space", "encoder_decoder"], **change}))
+        check_methods(Preset.model_validate({"methods": ["full_resolution+image_space", "encoder_decoder"], **change}))
 
 
 def test_the_main_job_refuses_it_before_it_makes_a_folder(tmp_path, capsys):

@@ -24,7 +24,7 @@ class CrossEntropy(Objective):
         return {"cross-entropy": labelled_cross_entropy(images, labels, self.void)}
 
 
-class PerceptualTrainee(nn.Module):
+class PerceptualWithHeads(nn.Module):
     """A perceptual pyramid with two linear heads on every tap: for labels and for colours of all pixels.
 
     Each head sees one cell of its tap and must say the class and the colour of every pixel under it; the heads' answers
@@ -51,8 +51,8 @@ class PerceptualTrainee(nn.Module):
         return torch.stack(logits).sum(0), colours
 
 
-class Describe(CrossEntropy):
-    """What a PerceptualTrainee learns: cross-entropy of the labels, and L1 of the colours, averaged over taps."""
+class LabelsAndColours(CrossEntropy):
+    """What a PerceptualWithHeads learns: cross-entropy of the labels, and L1 of the colours, averaged over taps."""
 
     def generator_terms(self, batch: Batch, images: tuple[Tensor, list[Tensor]]) -> dict[str, Tensor]:
         logits, colours = images

@@ -23,7 +23,7 @@ def random_networks(preset: Preset, spec: MethodSpec, classes: int) -> dict[str,
     return {role: make[role]() for role in needed_networks(spec)}
 
 
-def rehearse(preset: Preset, classes: int = 2) -> None:
+def check_methods(preset: Preset, classes: int = 2) -> None:
     """Raises InputError where the preset's size, options, budget or start weights do not suit one of its methods.
 
     Takes no memory and reads no data; the number of classes is of no importance.
