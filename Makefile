@@ -10,7 +10,7 @@ run: $(VENV)/.installed
 	$(BIN)/python -m evaluation.run --all --preset street --out $(OUT)
 
 app: $(VENV)/.installed
-	$(BIN)/streamlit run reports/app.py -- --run $(OUT)
+	$(BIN)/python -m reports.app --run $(OUT)
 
 test: $(VENV)/.installed-test
 	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --durations 40

@@ -188,11 +188,12 @@ def measure_run(run: RunDirectory, steps: int, pause: float) -> Iterator[Result]
         raise InputError("needs the browser chromium")
     ports = [free_port() for _ in range(3)]
     own, plain, empty = (f"http://localhost:{port}" for port in ports)
-    streamlit = [sys.executable, "-m", "streamlit", "run", "--server.port"]
+    start = [sys.executable, "-m", "reports.app", "--port", str(ports[0]), "--run", str(run.path)]
+    alone = [sys.executable, "-m", "streamlit", "run", "--server.headless", "true", "--server.address", "127.0.0.1",
+             "--server.port", str(ports[2]), str(run.path / "word.py")]
     (run.path / "word.py").write_text(f"import streamlit\nstreamlit.write('{WORD}')\n", encoding="utf-8")
     names = run.method_names()
-    with (serving([*streamlit, str(ports[0]), "reports/app.py", "--", "--run", str(run.path)], f"{own}/_stcore/health")
-          as process, serving([*streamlit, str(ports[2]), str(run.path / "word.py")], f"{empty}/_stcore/health"),
+    with (serving(start, f"{own}/_stcore/health") as process, serving(alone, f"{empty}/_stcore/health"),
           serving([sys.executable, "-m", "http.server", str(ports[1]), "--bind", "127.0.0.1", "--directory",
                    str(run.path)], f"{plain}/run.json"), sync_playwright() as playwright):
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])

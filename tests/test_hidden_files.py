@@ -10,7 +10,7 @@ from evaluation.cache.images import check_complete, size_of, sizes_in
 from evaluation.merge import export_table
 from evaluation.run_directory import RunDirectory
 from human_study.__main__ import main as human_study
-from reports.app_parts.sources import Source
+from reports.app.parts.sources import Source
 from reports.report import write_report
 
 

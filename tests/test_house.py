@@ -36,8 +36,11 @@ INNER = {
         "findings": ["tables"],
         "figures": ["tables", "findings"],
         "page": ["tables", "findings", "figures", ""],
-        "app_parts": ["tables", "findings", ""],
-        "app_pages": ["app_parts", "tables", "findings", "figures", ""],
+        "app": ["tables", "findings", "figures", ""],
+    },
+    "reports/app": {
+        "parts": [],
+        "views": ["parts"],
     },
 }
 
@@ -75,9 +78,9 @@ def test_rooms_within_a_room_use_only_what_they_say(room, inner):
     wrong = []
     for file in files(f"{room}/{inner}"):
         for name in imports(ROOT / file):
-            parts = name.split(".")
-            if parts[0] == room:
-                used = parts[1] if len(parts) > 1 and parts[1] in INNER[room] else ""
+            parts, here = name.split("."), room.split("/")
+            if parts[: len(here)] == here:
+                used = next((part for part in parts[len(here) : len(here) + 1] if part in INNER[room]), "")
                 if used not in allowed:
                     wrong.append(f"{file} imports {name}")
     assert wrong == []

@@ -230,18 +230,12 @@ def run_stages(job: Job, stages: list[str]) -> None:
         if is_first_process():
             print(f"[{name}] done in {time.perf_counter() - started:.1f} s", flush=True)
     if job.suite.leave_group() and (page := job.run.report / "index.html").exists():
-        print(f"\nReport:  {page}\nApp:     {interpreter()} -m streamlit run {app()} "
-              f"-- --run {shlex.quote(str(job.run.path))}")
+        print(f"\nReport:  {page}\nApp:     {interpreter()} -m reports.app --run {shlex.quote(str(job.run.path))}")
 
 
 def interpreter() -> str:
     """This Python as one would type it here: nobody need have activated its environment."""
     return typed(Path(sys.executable))
-
-
-def app() -> str:
-    """The app's script as one would type it here."""
-    return typed(Path(__file__).resolve().parents[2] / "reports" / "app.py")
 
 
 def typed(path: Path) -> str:

@@ -12,7 +12,7 @@ STILL_WARM = 180  # seconds since the newest file of a training: one that runs w
 
 def commands(run: RunDirectory) -> dict[str, str]:
     path = shlex.quote(str(run.path))
-    return {"app": f"streamlit run reports/app.py -- --run {path}", "finish": finish(run),
+    return {"app": f"python -m reports.app --run {path}", "finish": finish(run),
             "analyze": f"python -m human_study analyze --run {path}"}
 
 

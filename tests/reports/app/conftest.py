@@ -8,7 +8,7 @@ import pytest
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
-SCRIPT = Path(__file__).resolve().parents[3] / "reports" / "app_pages" / "script.py"
+SCRIPT = Path(__file__).resolve().parents[3] / "reports" / "app" / "script.py"
 
 
 class Seen:

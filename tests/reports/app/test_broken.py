@@ -1,5 +1,6 @@
 """Runs that are empty, half finished, copied or broken: one clear line, and what can be shown is shown."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from data.files import write_json
+from reports.app.parts import sources
 
 PAGES = ["Compare", "Find", "Grid", "Leaderboard", "Diversity", "Human study", "Training", "Runs"]
 
@@ -56,15 +58,29 @@ def test_commands_are_those_of_the_run(tiny_run, app):
     assert "--all --set seed=1 --methods crn," in app(tiny_run).errors[0]
 
 
-@pytest.mark.parametrize("arguments", [["--runs", "x"], ["--run"]])
-def test_wrong_arguments_give_one_line(app, arguments):
-    assert "expected: streamlit run reports/app.py" in app(*arguments).errors[0]
+@pytest.mark.parametrize("arguments", [["--runs", "x"], ["--run"], ["runs/street"]])
+def test_wrong_arguments_end_with_usage(capsys, arguments):
+    with pytest.raises(SystemExit):
+        sources.command_line().parse_args(arguments)
+    assert "python -m reports.app: error: " in capsys.readouterr().err
 
 
 def test_no_torch():
     """The app imports no torch: it starts fast and runs without it."""
-    code = ("import sys, reports.app_pages.menu, reports.app_parts.serving; "
+    code = ("import sys, reports.app.menu, reports.app.parts.serving; "
             "sys.exit(','.join(m for m in sys.modules if m.split('.')[0] in ('torch', 'torchvision')) or 0)")
     root = Path(__file__).resolve().parents[3]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_score_file_replaced_by_an_older_one_is_seen(scored_run):
+    def shown() -> float:
+        scores = sources.open_source(0, "run", scored_run.path).scores
+        return next(s.value("mIoU").value for s in scores if (s.metric, s.method) == ("segmentation", "crn"))
+
+    before, file = shown(), scored_run.score_file("segmentation", "crn")
+    time, text = file.stat().st_mtime, file.read_text(encoding="utf-8")
+    file.write_text(text.replace(str(before), "0.125"), encoding="utf-8")
+    os.utime(file, (time - 86400, time - 86400))
+    assert before != 0.125 == shown()

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import os
 import re
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -25,18 +27,25 @@ BUSY = "[data-testid=stStatusWidget], [data-testid=stSkeleton], [data-stale=true
 
 @pytest.fixture(scope="module")
 def served(read_only_run, tmp_path_factory):
-    """Address of the app, served for `read_only_run` as `make app` does, from the repository's root."""
+    """Address of the app on `read_only_run`, started in another folder than the repository's root."""
+    with serving(read_only_run, tmp_path_factory.mktemp("else where")) as address:
+        yield address
+
+
+@contextmanager
+def serving(run, folder: Path, *options: str, base: str = ""):
+    """Address of the app; what it prints is in folder/app.log."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "streamlit", "run", "reports/app.py", "--server.port", str(port), "--",
-               "--run", str(read_only_run.path)]
-    log = tmp_path_factory.mktemp("app") / "app.log"
-    with open(log, "w") as output:
-        process = subprocess.Popen(command, cwd=ROOT, stdout=output, stderr=subprocess.STDOUT)
+    command = [sys.executable, "-m", "reports.app", "--port", str(port), "--run", str(run.path), *options]
+    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+    with open(folder / "app.log", "w", encoding="utf-8") as output:
+        process = subprocess.Popen(command, cwd=folder, stdout=output, stderr=subprocess.STDOUT,
+                                   env=os.environ | {"PYTHONPATH": path})
     try:
-        _wait_for(f"http://localhost:{port}/_stcore/health", process, log)
-        yield f"http://localhost:{port}"
+        _wait_for(f"http://127.0.0.1:{port}{base}/_stcore/health", process, folder / "app.log")
+        yield f"http://127.0.0.1:{port}{base}"
     finally:
         process.terminate()
         process.wait(10)
@@ -133,9 +142,35 @@ def test_pixels_keys_zoom_and_back(read_only_run, served, browser_page):
     assert boxes(page) == panned
     page.keyboard.press("0")
     assert boxes(page)[0][2] == fit
-    assert all(urlsplit(url).hostname in ("localhost", None) for url in asked)
+    assert all(urlsplit(url).hostname in ("127.0.0.1", None) for url in asked)
     assert not any(base64.b64encode(file.read_bytes())[:200] in bytes(frame, "utf8") if isinstance(frame, str)
                    else file.read_bytes()[50:150] in frame for frame in sent)  # no picture in the websocket
+
+
+def test_started_elsewhere_it_listens_on_this_machine_only_and_keeps_the_theme(served, browser_page, tmp_path_factory):
+    port = urlsplit(served).port
+    with socket.socket() as other:  # a second address of this machine, which a server on all addresses answers
+        other.settimeout(5)
+        assert other.connect_ex(("127.0.0.2", port)) != 0
+    log = next(tmp_path_factory.getbasetemp().glob("else where*/app.log")).read_text(encoding="utf-8")
+    assert f"127.0.0.1:{port}" in log and "statistics" not in log and "External" not in log
+    browser_page.goto(f"{served}/")
+    at_layout(browser_page, "00000")
+    chosen = browser_page.get_by_role("radio", name="Side by side")
+    chosen.wait_for()
+    assert "rgb(11, 92, 173)" in chosen.evaluate("e => getComputedStyle(e).color + getComputedStyle(e).borderColor")
+
+
+def test_pictures_appear_behind_a_proxy_with_a_path(read_only_run, tmp_path, browser_page):
+    page = browser_page
+    with serving(read_only_run, tmp_path, "--base-path", "/suite/", base="/suite") as address:
+        page.goto(address)
+        at_layout(page, "00000")
+        assert page.locator(".gap").all_inner_texts() == []
+        page.goto(f"{address}/grid?panes=Photograph")
+        page.get_by_role("button", name="Photograph of layout 00004").click(timeout=30_000)
+        at_layout(page, "00004")
+        assert urlsplit(page.url).path == "/suite/" and page.locator(".gap").all_inner_texts() == []
 
 
 def test_two_in_one_place(read_only_run, served, browser_page):

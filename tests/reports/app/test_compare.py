@@ -9,8 +9,8 @@ from PIL import Image
 
 from evaluation import merge
 from evaluation.run_directory import Method, Score, Value
-from reports.app_pages.compare import per_image
-from reports.app_parts.text import plain
+from reports.app.parts.text import plain
+from reports.app.views.compare import per_image
 
 
 def test_first_view_is_the_first_layout_with_three_methods(read_only_run, app):

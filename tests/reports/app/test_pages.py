@@ -9,9 +9,9 @@ from data.files import write_json
 from evaluation import merge
 from evaluation.run_directory import Score, Value
 from human_study.batch.write import write_batch
-from reports.app_pages.runs import differing
-from reports.app_pages.training import read_log
-from reports.app_parts import numbers, serving, sources
+from reports.app.parts import numbers, serving, sources
+from reports.app.views.runs import differing
+from reports.app.views.training import read_log
 from reports.reference import write_reference
 
 

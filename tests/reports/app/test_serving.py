@@ -9,7 +9,7 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from data.files import read_image
-from reports.app_parts import serving
+from reports.app.parts import serving
 
 
 @pytest.fixture(scope="module")

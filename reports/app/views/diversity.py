@@ -3,10 +3,10 @@
 import streamlit as st
 
 from evaluation.run_directory import PHOTOS
-from reports.app_parts import address, selection, viewer
-from reports.app_parts.scoretables import show_table
-from reports.app_parts.sources import Source
-from reports.app_parts.text import plain
+from reports.app.parts import address, selection, viewer
+from reports.app.parts.scoretables import show_table
+from reports.app.parts.sources import Source
+from reports.app.parts.text import plain
 from reports.tables import scores as tables
 from reports.tables.names import metric_title
 

@@ -10,8 +10,8 @@ import streamlit as st
 from markupsafe import Markup
 
 from data.files import list_folder
-from reports.app_parts.sources import Source
-from reports.app_parts.text import plain
+from reports.app.parts.sources import Source
+from reports.app.parts.text import plain
 
 RECENT = 120  # seconds since a log grew for its training to count as running
 EVERY = 5  # seconds between looks while one runs

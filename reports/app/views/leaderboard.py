@@ -5,9 +5,9 @@ import pandas as pd
 import streamlit as st
 
 from evaluation import published
-from reports.app_parts.scoretables import heading, show_table
-from reports.app_parts.sources import Source
-from reports.app_parts.text import plain
+from reports.app.parts.scoretables import heading, show_table
+from reports.app.parts.sources import Source
+from reports.app.parts.text import plain
 from reports.findings import doubts, people
 from reports.findings.verdict import CLEAR
 from reports.tables import scores as tables

@@ -5,9 +5,9 @@ import pandas as pd
 import streamlit as st
 
 from evaluation.run_directory import PHOTOS
-from reports.app_parts import navigation, numbers, selection, viewer
-from reports.app_parts.sources import Source
-from reports.app_parts.text import plain
+from reports.app.parts import navigation, numbers, selection, viewer
+from reports.app.parts.sources import Source
+from reports.app.parts.text import plain
 
 SCATTER = ("difference", "votes", "score")
 

@@ -9,8 +9,8 @@ import pandas as pd
 import streamlit as st
 
 from evaluation.run_directory import PHOTOS
-from reports.app_parts import notes, numbers
-from reports.app_parts.sources import Source
+from reports.app.parts import notes, numbers
+from reports.app.parts.sources import Source
 
 ORDERS = {"name": "Name", "score": "Score of one method", "difference": "Difference of two methods",
           "disagreement": "Disagreement of all", "votes": "People’s votes"}

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from reports.app_parts.viewer import WEB
+from reports.app.parts.viewer import WEB
 
 SCRIPT = (WEB / "open.js").read_text(encoding="utf-8")  # defines openLayout, for other components too
 

@@ -12,8 +12,8 @@ from urllib.parse import quote
 import streamlit as st
 
 from evaluation.run_directory import PHOTOS
-from reports.app_parts import address
-from reports.app_parts.sources import Source
+from reports.app.parts import address
+from reports.app.parts.sources import Source
 
 WEB = Path(__file__).parent / "web"
 VIEWS = {"side": "Side by side", "slider": "Slider", "blink": "A/B blink", "difference": "Difference",

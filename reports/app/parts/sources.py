@@ -4,6 +4,7 @@ Scores are kept until a file of them changes.
 """
 
 import argparse
+import hashlib
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -23,19 +24,24 @@ from reports.reference import FOLDER, Reference, flat, load_reference, reference
 from reports.tables import scores as tables
 from reports.tables.seeds import Seeds, read_seeds, seeds_of
 
-EXPECTED = "streamlit run reports/app.py -- --run runs/street"
+
+def command_line(about: str | None = None) -> argparse.ArgumentParser:
+    """The options of the app. about: the text above them in --help."""
+    usage = argparse.ArgumentParser(prog="python -m reports.app", description=about,
+                                    formatter_class=argparse.RawDescriptionHelpFormatter)
+    usage.add_argument("--run", nargs="+", action="extend", metavar="DIR",
+                       help="run directories, or names of reference results; default: runs/street")
+    usage.add_argument("--port", type=int, help="default: the first free one from 8501 on")
+    usage.add_argument("--address", default="127.0.0.1", help="address to listen on; default: this machine only")
+    usage.add_argument("--base-path", default="", metavar="PATH", help="path below which a proxy serves the app")
+    return usage
 
 
 def folders(arguments: list[str]) -> list[Path]:
-    """The values of --run, a reference's name as its folder. Raises InputError for anything else."""
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--run", nargs="*", action="extend")
-    known, unknown = parser.parse_known_args(arguments)
-    if unknown or known.run == []:
-        raise InputError(f"unexpected arguments {' '.join(unknown) or '--run without a folder'}; expected: {EXPECTED}")
+    """The values of --run, a reference's name as its folder."""
     shipped = reference_names()
     return [FOLDER / name if name in shipped and not Path(name).exists() else Path(name)
-            for name in known.run or ["runs/street"]]
+            for name in command_line().parse_args(arguments).run or ["runs/street"]]
 
 
 def names(paths: list[Path]) -> list[str]:
@@ -101,7 +107,11 @@ class Source:
     @cached_property
     def scores(self) -> list[Score]:
         """Score files that can be read; see `problems` for the others."""
-        return _scores(str(self.run.path), _newest(self.run))[0]
+        return self._scores[0]
+
+    @cached_property
+    def _scores(self) -> tuple[list[Score], list[str]]:
+        return _read_scores(str(self.run.path), _content(self.run))
 
     @property
     def seeds(self) -> Seeds:
@@ -112,7 +122,7 @@ class Source:
         """What grows while a run is made: equal as long as nothing new can be shown. Raises InputError."""
         names = self.run.method_names()
         counts = [len(list_folder(self.run.method_folder(name) / "images", "*.png")) for name in names]
-        return tuple(names), tuple(counts), len(self.run.layouts()), _newest(self.run)
+        return tuple(names), tuple(counts), len(self.run.layouts()), _content(self.run)
 
     @property
     def finished(self) -> bool:
@@ -122,8 +132,7 @@ class Source:
     @cached_property
     def problems(self) -> list[str]:
         """What cannot be read of methods and scores, a line each."""
-        return [found for found in self._methods if isinstance(found, str)] + _scores(
-            str(self.run.path), _newest(self.run))[1]
+        return [found for found in self._methods if isinstance(found, str)] + self._scores[1]
 
 
 @dataclass(frozen=True)
@@ -197,14 +206,18 @@ def open_source(number: int, name: str, path: Path) -> Source:
     return Source(number, name, RunDirectory.open(path))
 
 
-def _newest(run: RunDirectory) -> tuple[int, float]:
-    times = [file.stat().st_mtime for file in list_folder(run.path / "scores", "*/*.json")]
-    return len(times), max(times, default=0.0)
+def _content(run: RunDirectory) -> str:
+    """Hash of all score files: a copy that keeps old times is seen too."""
+    digest = hashlib.sha256()
+    for file in list_folder(run.path / "scores", "*/*.json"):
+        with suppress(FileNotFoundError):  # deleted meanwhile
+            digest.update(f"{file.parent.name}/{file.name} ".encode() + file.read_bytes())
+    return digest.hexdigest()
 
 
 @st.cache_resource(show_spinner=False, max_entries=8)
-def _scores(path: str, changed: tuple[int, float]) -> tuple[list[Score], list[str]]:
-    """All scores and a line per file that is none; `changed` makes a new entry when a file does."""
+def _read_scores(path: str, content: str) -> tuple[list[Score], list[str]]:
+    """All scores and a line per file that cannot be read; another `content` makes a new entry."""
     found, problems = [], []
     for file in list_folder(Path(path) / "scores", "*/*.json"):
         try:

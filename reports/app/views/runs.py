@@ -5,10 +5,10 @@ import streamlit as st
 
 from data.errors import InputError
 from evaluation.run_directory import Method
-from reports.app_parts import sources
-from reports.app_parts.scoretables import heading
-from reports.app_parts.sources import Source
-from reports.app_parts.text import plain
+from reports.app.parts import sources
+from reports.app.parts.scoretables import heading
+from reports.app.parts.sources import Source
+from reports.app.parts.text import plain
 from reports.findings.ranking import ranking
 from reports.tables import scores as tables
 from reports.tables.commands import without_images
@@ -21,7 +21,7 @@ def show(source: Source) -> None:
         st.warning(plain(problem))
     st.dataframe(pd.DataFrame([_state(each) for each in opened]), hide_index=True, key="states", placeholder="–")
     if len(opened) < 2:
-        st.caption("Name several runs to compare them: streamlit run reports/app.py -- --run runs/a runs/b")
+        st.caption("Name several runs to compare them: `python -m reports.app --run runs/a runs/b`")
     _configurations(opened)
     _scores(opened)
 

@@ -28,7 +28,7 @@ from starlette.routing import Route
 
 from data.errors import InputError
 from evaluation.run_directory import RunDirectory
-from reports.app_parts.sources import folders
+from reports.app.parts.sources import folders
 from reports.tables.pictures import PNG_SIGNATURE, layout_png, png_bytes
 
 PREVIEW_WIDTHS = (160, 320, 640)
@@ -36,12 +36,9 @@ _GREY_8 = (8, 0)  # bit depth and colour type of a PNG's header; the same pixels
 _OUTSIDE = b"\xff\x00\xff"
 
 
-def routes(arguments: list[str]) -> list[Route]:
-    """For the runs named on the command line; none where the command line is wrong, which the page says."""
-    try:
-        runs = [RunDirectory(folder) for folder in folders(arguments)]
-    except InputError:
-        return []
+def routes(arguments: list[str], base: str = "") -> list[Route]:
+    """For the runs named on the command line. base: path of the app behind a proxy (server.baseUrlPath)."""
+    runs = [RunDirectory(folder) for folder in folders(arguments)]
 
     async def picture(request: Request) -> Response:
         try:
@@ -58,7 +55,9 @@ def routes(arguments: list[str]) -> list[Route]:
         except (IndexError, ValueError):
             return Response("no such HIT", 404, media_type="text/plain")
 
-    return [Route("/pictures/{run:int}/{path:path}", picture), Route("/hits/{run:int}/{path:path}", hit)]
+    prefix = f"/{base}" if base else ""
+    return [Route(f"{prefix}/pictures/{{run:int}}/{{path:path}}", picture),
+            Route(f"{prefix}/hits/{{run:int}}/{{path:path}}", hit)]
 
 
 def _hit(run: RunDirectory, parts: list[str]) -> Response:

@@ -10,9 +10,9 @@ from markupsafe import Markup, escape
 from data.errors import InputError
 from data.labels import LabelSpace
 from evaluation.run_directory import PHOTOS, Method, Score
-from reports.app_parts import address, notes, selection, viewer
-from reports.app_parts.sources import Source
-from reports.app_parts.text import plain
+from reports.app.parts import address, notes, selection, viewer
+from reports.app.parts.sources import Source
+from reports.app.parts.text import plain
 from reports.tables import pictures
 from reports.tables import scores as tables
 from reports.tables.commands import finish

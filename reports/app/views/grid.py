@@ -5,9 +5,9 @@ from dataclasses import asdict
 
 import streamlit as st
 
-from reports.app_parts import navigation, selection, viewer
-from reports.app_parts.sources import Source
-from reports.app_parts.text import plain
+from reports.app.parts import navigation, selection, viewer
+from reports.app.parts.sources import Source
+from reports.app.parts.text import plain
 from reports.tables.formatting import number_format
 
 PER_PAGE = (12, 24, 48)

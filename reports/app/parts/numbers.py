@@ -11,7 +11,7 @@ from PIL import Image
 from data.errors import InputError
 from evaluation.run_directory import PHOTOS, RunDirectory
 from evaluation.statistics.preferences import Preference, preference_files, read_preferences
-from reports.app_parts.sources import Source
+from reports.app.parts.sources import Source
 from reports.tables import scores as tables
 from reports.tables.formatting import arrow
 from reports.tables.names import score_title

@@ -8,9 +8,9 @@ from pathlib import Path
 import streamlit as st
 
 from data.errors import InputError
-from reports.app_pages import compare, diversity, find, grid, leaderboard, runs, study, training
-from reports.app_parts import sources
-from reports.app_parts.text import plain
+from reports.app.parts import sources
+from reports.app.parts.text import plain
+from reports.app.views import compare, diversity, find, grid, leaderboard, runs, study, training
 
 PAGES: dict[str, Callable[[sources.Source], None]] = {
     "Compare": compare.show,
@@ -34,10 +34,7 @@ _STYLE = """<style>
 def main() -> None:
     st.set_page_config(page_title="Semantic image synthesis", layout="wide")
     st.html(_STYLE)
-    try:
-        paths = sources.folders(sys.argv[1:])
-    except InputError as error:
-        _stop(error)
+    paths = sources.folders(sys.argv[1:])
     names = sources.names(paths)
     pages = {title: st.Page(lambda: None, title=title, default=number == 0, url_path=title.lower().replace(" ", "-"))
              for number, title in enumerate(PAGES)}

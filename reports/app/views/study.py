@@ -12,9 +12,9 @@ from data.files import list_folder, read_json
 from evaluation.statistics.preferences import read_preferences
 from human_study.batch.folder import TaskBatch, read_batch
 from human_study.server.export import export_responses
-from reports.app_parts import navigation
-from reports.app_parts.sources import Source
-from reports.app_parts.text import plain
+from reports.app.parts import navigation
+from reports.app.parts.sources import Source
+from reports.app.parts.text import plain
 from reports.tables.commands import commands
 
 
@@ -83,8 +83,10 @@ def _hit(source: Source, batch: TaskBatch, name: str) -> None:
         rows = _rows(batch.public / f"{table}.csv")
         row = st.number_input("Row", 1, max(1, rows), key="row", width=120)
     st.caption("The page and pictures of the batch. Answers given here go nowhere.")
-    st.iframe(f"/hits/{source.number}/{quote(name, safe='')}/{quote(table, safe='')}/{row - 1}/page", height=760,
-              alt="The session as a participant sees it")
+    base = st.get_option("server.baseUrlPath").strip("/")
+    address = "/".join(["", *filter(None, [base]), "hits", str(source.number), quote(name, safe=""),
+                        quote(table, safe=""), str(row - 1), "page"])
+    st.iframe(address, height=760, alt="The session as a participant sees it")
 
 
 def _rows(file: Path) -> int:

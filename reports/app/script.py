@@ -1,0 +1,5 @@
+"""What Streamlit runs for every view."""
+
+from reports.app import menu
+
+menu.main()
