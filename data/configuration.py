@@ -6,11 +6,10 @@ from collections.abc import Iterable
 from functools import reduce
 from typing import Annotated, Any, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from data.errors import InputError, nearest
-from data.plain_yaml import parse_yaml
+from data.files import parse_yaml
 
 Seed = Annotated[int, Field(ge=0, lt=1 << 32)]  # what every random generator takes
 Side = Annotated[int, Field(ge=8, le=1 << 14)]
@@ -73,9 +72,8 @@ def _apply(values: dict, setting: str) -> None:
             raise InputError(f"--set {setting}: '{parent}' is a value, not a section")
     try:
         values[last] = parse_yaml(text)
-    except yaml.YAMLError as error:
-        raise InputError(f"--set {setting}: '{text}' is not a YAML value ({' '.join(str(error).split())[:120]})"
-                         ) from None
+    except ValueError as error:
+        raise InputError(f"--set {setting}: '{text}' is not a YAML value ({error})") from None
 
 
 class RenamedOption(argparse.Action):

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 from PIL import Image, ImageMode, ImageOps, UnidentifiedImageError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from data.errors import InputError
 from data.image_content import ID_MODES, channels, lossy_as, named
-from data.plain_yaml import parse_yaml
 
 SYSTEM_FILES = ("Thumbs.db", "desktop.ini", "__MACOSX", "@eaDir")  # of Windows, a Mac's archives, a Synology server
 
@@ -101,14 +101,13 @@ def write_json(path: Path, value: Any) -> None:
 def read_json(path: Path) -> Any:
     """Raises InputError when the file is missing, cannot be read, is not JSON, or has a key twice in one object."""
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=_each_once)
+        return json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=_once_each,
+                          parse_constant=_not_finite)
     except FileNotFoundError:
         raise InputError(f"{path}: no such file") from None
     except OSError as error:
         raise InputError(f"{path}: a JSON file is expected ({error.strerror})") from None
-    except _Twice as error:
-        raise InputError(f"{path}: key '{error}' stands twice{_lines_of_twice(path)}") from None
-    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # of JSON, UTF-8 or a repeated key
         raise InputError(f"{path}: not valid JSON ({error})") from None
 
 
@@ -120,26 +119,35 @@ def read_mapping(path: Path) -> dict[str, Any]:
     return values
 
 
-class _Twice(Exception):
-    """A key that an object has twice."""
+def _not_finite(name: str) -> None:
+    raise ValueError(f"{name} is not a number of JSON")
 
 
-def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     values = dict(pairs)
     if len(values) < len(pairs):
         keys = [key for key, _ in pairs]
-        raise _Twice(next(key for i, key in enumerate(keys) if key in keys[:i]))
+        raise ValueError(f"key '{next(key for i, key in enumerate(keys) if key in keys[:i])}' is listed twice")
     return values
 
 
-def _lines_of_twice(path: Path) -> str:
-    """", in line 2 and line 5", by the reader of YAML, which counts lines: JSON is YAML but for tabs."""
+def parse_yaml(text: str) -> Any:
+    """YAML 1.2 as values of JSON: PyYAML's 1.1 takes 010 for 8, 1:30 for 90, `no` for false and 1e-4 for text.
+
+    Raises ValueError with one line for anything else: a key that is listed twice, a number that is not finite, a date.
+    """
     try:
-        parse_yaml(Path(path).read_text(encoding="utf-8").replace("\t", " "))
-    except yaml.YAMLError as error:
-        _, found, lines = str(error).partition("stands twice")
-        return lines if found else ""
-    return ""
+        values = YAML(typ="safe", pure=True).load(text)  # pure: the C library reads 1.1
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        raise ValueError(f"line {mark.line + 1}: {error.problem}" if mark else str(error.problem)) from None
+    except (YAMLError, AttributeError, RecursionError) as error:  # of characters, tags, nesting without end
+        raise ValueError(" ".join(str(error).split())[:200]) from None
+    try:
+        json.dumps(values, allow_nan=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"expected text, finite numbers, true, false, null, lists and mappings ({error})") from None
+    return values
 
 
 def read_yaml(path: Path, what: str) -> dict[str, Any]:
@@ -153,8 +161,8 @@ def read_yaml(path: Path, what: str) -> dict[str, Any]:
         raise InputError(f"{path}: no such file ({what})") from None
     except OSError as error:
         raise InputError(f"{path}: a YAML file is expected ({what}; {error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not valid YAML ({' '.join(str(error).split())[:200]})") from None
+    except ValueError as error:  # of YAML or UTF-8
+        raise InputError(f"{path}: not valid YAML ({error})") from None
     if values is not None and not isinstance(values, dict):
         raise InputError(f"{path}: a mapping of keys to values is expected ({what}), got {type(values).__name__}")
     return values or {}

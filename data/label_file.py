@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
+from data.configuration import Section, first_problem
 from data.errors import InputError, nearest
 from data.files import read_yaml
 from data.labels import LabelSpace
@@ -27,9 +28,7 @@ Level = Annotated[int, Field(ge=0, le=255)]
 RawId = Annotated[int, Field(ge=0, lt=RAW_IDS)] | str
 
 
-class _LabelFile(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-
+class _LabelFile(Section):
     names: list[str] = Field(min_length=2)
     colours: list[Annotated[list[Level], Field(min_length=3, max_length=3)]] | None = None
     raw_ids: dict[str, RawId | list[RawId]] | None = None
@@ -63,12 +62,7 @@ def _validated(file: Path) -> _LabelFile:
     try:
         return _LabelFile.model_validate(values)
     except ValidationError as error:
-        problem = error.errors()[0]
-        if problem["type"] == "extra_forbidden":
-            key = str(problem["loc"][0])
-            raise InputError(f"{file}: unknown key '{key}': {nearest(key, _LabelFile.model_fields)}") from None
-        key = ".".join(str(part) for part in problem["loc"])
-        raise InputError(f"{file}: key '{key}': {problem['msg']}, got {problem['input']!r}") from None
+        raise InputError(f"{file}: {first_problem(error, _LabelFile)}") from None
 
 
 def _mapping(content: _LabelFile, raw_names: Mapping[str, int] | None) -> dict[int, int] | None:

@@ -1,5 +1,6 @@
 """Datasets of photographs: what they read, how they resize, and the one line they answer bad input with."""
 
+import json
 import shutil
 import struct
 import subprocess
@@ -9,7 +10,6 @@ import zlib
 
 import numpy as np
 import pytest
-import yaml
 from PIL import Image
 
 import data
@@ -48,7 +48,7 @@ def write_pairs(photos, layouts, names, ids=(0, 1, 2)):
 
 def write_labels(folder, **changes):
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "labels.yaml").write_text(yaml.safe_dump(LABELS | changes, sort_keys=False))
+    (folder / "labels.yaml").write_text(json.dumps(LABELS | changes))
 
 
 @pytest.fixture
@@ -692,7 +692,7 @@ def write_nyu_mat(folder, total=5):
 
 def test_nyu_reads_the_official_file(tmp_path, short_nyu):
     photos, raw = write_nyu_mat(tmp_path)
-    (tmp_path / "labels.yaml").write_text(yaml.safe_dump(NYU_LABELS))
+    (tmp_path / "labels.yaml").write_text(json.dumps(NYU_LABELS))
     train = open_dataset(config("nyu", tmp_path), "train", seed=0)
     val = open_dataset(config("nyu", tmp_path), "val", seed=0)
     assert [p.name for p in train] == ["0001", "0002", "0003"] and [p.name for p in val] == ["0004", "0005"]
@@ -703,18 +703,18 @@ def test_nyu_reads_the_official_file(tmp_path, short_nyu):
 def test_nyu_classes_by_the_names_of_the_file(tmp_path, short_nyu):
     write_nyu_mat(tmp_path)
     by_number = NYU_LABELS | {"raw_ids": {"wall": "wall", "bed": ["bed", "bunk bed"]}}
-    (tmp_path / "labels.yaml").write_text(yaml.safe_dump(NYU_LABELS))
+    (tmp_path / "labels.yaml").write_text(json.dumps(NYU_LABELS))
     expected = open_dataset(config("nyu", tmp_path), "train", seed=0)[0].layout
-    (tmp_path / "labels.yaml").write_text(yaml.safe_dump(by_number))
+    (tmp_path / "labels.yaml").write_text(json.dumps(by_number))
     np.testing.assert_array_equal(open_dataset(config("nyu", tmp_path), "train", seed=0)[0].layout, expected)
-    (tmp_path / "labels.yaml").write_text(yaml.safe_dump(NYU_LABELS | {"raw_ids": {"wall": "wal"}}))
+    (tmp_path / "labels.yaml").write_text(json.dumps(NYU_LABELS | {"raw_ids": {"wall": "wal"}}))
     assert "no raw class 'wal'" in error_line("nyu", tmp_path)
 
 
 def test_nyu_bad_files(tmp_path, short_nyu):
     write_nyu_mat(tmp_path)
     assert "labels.yaml: no such file" in error_line("nyu", tmp_path)
-    (tmp_path / "labels.yaml").write_text(yaml.safe_dump({k: v for k, v in NYU_LABELS.items() if k != "unlisted"}))
+    (tmp_path / "labels.yaml").write_text(json.dumps({k: v for k, v in NYU_LABELS.items() if k != "unlisted"}))
     message = error_line("nyu", tmp_path, read=True)
     assert "image 0001: label ids 0 are outside" in message and "expected 3, 21, 157" in message
     write_nyu_mat(tmp_path, total=4)
@@ -725,7 +725,7 @@ def test_nyu_bad_files(tmp_path, short_nyu):
 
 def test_nyu_exported_to_folders(tmp_path, short_nyu):
     write_pairs(tmp_path / "photos", tmp_path / "layouts", [f"{i:04d}" for i in range(1, 6)], (21, 157))
-    (tmp_path / "labels.yaml").write_text(yaml.safe_dump(NYU_LABELS))
+    (tmp_path / "labels.yaml").write_text(json.dumps(NYU_LABELS))
     val = open_dataset(config("nyu", tmp_path), "val", seed=0)
     assert [pair.name for pair in val] == ["0004", "0005"] and set(np.unique(val[0].layout)) == {0, 1}
     for kind in ("photos", "layouts"):
@@ -740,7 +740,7 @@ def test_nyu_exported_to_folders(tmp_path, short_nyu):
 ])
 def test_nyu_exported_under_names_of_another_order(tmp_path, short_nyu, names, wrong, right):
     write_pairs(tmp_path / "photos", tmp_path / "layouts", names, (21, 157))
-    (tmp_path / "labels.yaml").write_text(yaml.safe_dump(NYU_LABELS))
+    (tmp_path / "labels.yaml").write_text(json.dumps(NYU_LABELS))
     assert f"photos: '{wrong}' where '{right}' is expected" in error_line("nyu", tmp_path)
 
 

@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 from safetensors.torch import save_file
 from torch import nn
 
 from data.errors import InputError
-from data.files import write_json, write_png
+from data.files import parse_yaml, write_json, write_png
 from evaluation.cache.images import pixel_hash, read_images
 from evaluation.metrics.context import Context, Work
 from evaluation.metrics.cost import flops, measure, write_cost
@@ -243,7 +242,7 @@ def test_score_files_are_plain_json(tiny_run, context):
 
 def test_configurations_in_the_documentation_are_valid():
     text = (Path(__file__).parents[2] / "docs" / "scores.md").read_text()
-    blocks = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
+    blocks = [parse_yaml(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
     scores = [ScoreConfig.model_validate(block["score"]) for block in blocks if "score" in block]
     assert len(scores) == 2
     assert {config.kind for config in scores[1].extractors} <= set(EXTRACTORS)

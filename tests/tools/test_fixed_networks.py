@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from data import FIXED_NETWORKS
 from data.errors import InputError
+from data.files import read_yaml
 from data.street import CAR_COLOURS, SHADES, STREET
 from evaluation.networks.judge import load_judge
 from models.fixed import misfit, read_network, weights_file
@@ -37,7 +37,7 @@ def test_a_made_network_is_read_with_the_weights_that_its_card_describes(made):
         assert card["weights_sha256"] and card["training"]["steps"] == 2 and card["scenes"] == VERSION
         assert set(card["scores"]) == {"64x128", "256x512"}
         assert not any(p.requires_grad for p in network.parameters()) and not network.training
-        assert yaml.safe_load((made / f"{role}.yaml").read_text())["command"].startswith("python -m training.fixed_n")
+        assert read_yaml(made / f"{role}.yaml", "card")["command"].startswith("python -m tools.fixed_n")
     judge, perceptual = read_network(made, "judge")[0], read_network(made, "perceptual")[0]
     picture = torch.rand(1, 3, 48, 80) * 2 - 1
     assert judge(picture).shape == (1, CLASSES, 48, 80)

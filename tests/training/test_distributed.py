@@ -1,5 +1,6 @@
 """Two processes over gloo: the result of one, shared work, and one message when a process is lost."""
 
+import json
 import os
 import signal
 import subprocess
@@ -10,7 +11,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import yaml
 
 from data.files import read_image
 from evaluation.pipeline.dataset import write_dataset
@@ -62,7 +62,7 @@ def said(folder: Path) -> str:
 
 def write_preset(folder: Path) -> Path:
     file = folder / "tiny.yaml"
-    file.write_text(yaml.safe_dump(PRESET))
+    file.write_text(json.dumps(PRESET))
     return file
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy
 import torch
-import yaml
+from ruamel.yaml import YAML
 from torch import nn
 
 from data.errors import InputError, one_line_errors
@@ -68,7 +68,9 @@ def make(name: str, role: Role, out: Path, device: str, seed: int, workers: int,
     if earlier:
         card["earlier"] = {key: earlier[1][key] for key in EARLIER if key in earlier[1]}
     with atomic_path(card_file(out, name)) as file:
-        file.write_text(yaml.safe_dump(card, sort_keys=False, width=120), encoding="utf-8")
+        writer = YAML()
+        writer.width = 120
+        writer.dump(card, file)
     return card
 
 

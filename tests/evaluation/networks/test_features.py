@@ -1,13 +1,14 @@
 """Feature extractors, resize filters, and judges from outside."""
 
+import json
 import warnings
 
 import numpy as np
 import pytest
 import torch
 import torch_fidelity
-import yaml
 from PIL import Image
+from ruamel.yaml import YAML
 from safetensors.torch import save_file
 from torch import nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
@@ -120,7 +121,7 @@ def test_what_cannot_be_scored_is_said_before_anything_is_trained(options, messa
     for word, package in (("transformers", "transformers"), ("huggingface", "transformers"), ("lpips", "lpips")):
         if word in str(options):
             pytest.importorskip(package)
-    (tmp_path / "preset.yaml").write_text(yaml.safe_dump(
+    (tmp_path / "preset.yaml").write_text(json.dumps(
         {"extends": "smoke", "score": {"extractors": [{"kind": "vgg16", "path": __file__}]} | options}))
     with pytest.raises(SystemExit):
         main(["--all", "--preset", str(tmp_path / "preset.yaml"), "--out", str(tmp_path / "run")])
@@ -347,7 +348,7 @@ def exported(tmp_path):
         torch.jit.trace(PickColour(), torch.zeros(1, 3, 8, 8)).save(str(file))
     description = {"mean": [0, 0, 0], "std": [1, 1, 1], "scale": 255,
                    "labels": {1: "road", 2: "car", 3: "traffic light", 4: "road"}}
-    (tmp_path / "judge.yaml").write_text(yaml.safe_dump(description))
+    YAML().dump(description, tmp_path / "judge.yaml")
     return LabelJudgeConfig(kind="torchscript", path=str(file)), description
 
 
@@ -392,7 +393,7 @@ def test_export_archive_judge(exported, tmp_path):
     ({"labels": {1: "road", 2: "car"}}, "no class of the network for traffic light"),
 ])
 def test_bad_descriptions_of_judges(exported, tmp_path, change, message):
-    (tmp_path / "judge.yaml").write_text(yaml.safe_dump(exported[1] | change))
+    YAML().dump(exported[1] | change, tmp_path / "judge.yaml")
     with pytest.raises(InputError, match=message):
         build_judge(exported[0], LABELS)
 
