@@ -105,6 +105,9 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
         option("--completion-code", "the panel's code for finished participants", default=""),
         option("--participant-param", "name of the panel's URL parameter with the participant", default=""),
         option("--complete-url", "where finished participants go; {code} is filled in", default=""),
+        option("--only-ids", "only participants of the panel whose ids are in this file, one a line; an address for "
+               "each is written to secret/panel-addresses.csv", type=Path, metavar="FILE"),
+        flag("--signed-ids", "with --only-ids: only by these addresses, which hold a signature of the id"),
         option("--host", "address to listen on (default: this computer only)", default="127.0.0.1"),
         option("--port", "default %(default)s; 0: any that is free", type=whole(0, 65535), default=8700),
         option("--public-url", "address under which participants reach the server", default=""),
@@ -112,9 +115,16 @@ COMMANDS: dict[str, tuple[str, tuple[Option, ...]]] = {
     "export": ("Write the answers of the study server as a table of responses.", (
         RUN, STUDY, option("--out", "CSV, Parquet or JSON file (default: responses.csv beside the batch)", type=Path,
                            metavar="FILE"),
-        flag("--release", "for publication: no ids, coarser times"), SIMULATED)),
+        flag("--release", "for publication: no ids, coarser times"), SIMULATED,
+        flag("--replace", "even if the table holds sessions that the database lacks; it is kept, renamed"))),
+    "backup": ("Copy the study server's database into one complete file, also while the study is served.", (
+        RUN, STUDY,
+        option("--out", "the copy, such as study-backup.sqlite", type=Path, metavar="FILE", required=True))),
+    "sessions": ("List the sessions of the study server: participant, status, completion code, minutes, pay.", (
+        RUN, STUDY, SIMULATED, option("--out", "write the list as CSV", type=Path, metavar="FILE"))),
     "forget": ("Delete everything stored of one participant; older tables cannot bring it back.", (
-        option("participant", "the id on the platform, or the name of a local participant's link"), RUN, STUDY,
+        option("participant", "the platform's id, the name of a link, a completion code or the id of a session"),
+        RUN, STUDY,
         option("--platform", "default %(default)s", default="local",
                choices=("local", "prolific", "mturk", "turkle")), KEY)),
     "collect": ("Import what a platform handed back into a study's table of responses, or plain tables into one.", (

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from data.errors import InputError
-from data.files import write_json, write_rows
+from data.files import write_json, write_rows, write_text
 from evaluation.run_directory import RunDirectory
 from human_study.batch.folder import (
     LINKS,
@@ -136,6 +136,8 @@ def batch_to_serve(run: RunDirectory, args: Namespace) -> TaskBatch:
 def serve(args: Namespace) -> None:
     from human_study.server import serve as server
     server.check_address(args.host, args.public_url, args.i_know)
+    if args.signed_ids and not args.only_ids:
+        raise InputError("--signed-ids needs --only-ids FILE: an address with a signature is written for each of them")
     panel = server.choose_panel(args.panel, args.completion_code, args.participant_param, args.complete_url)
     run = RunDirectory.open(args.run)
     batch = batch_to_serve(run, args)
@@ -143,6 +145,10 @@ def serve(args: Namespace) -> None:
         store = server.open_store(run, batch, args.key_file, assignments=args.assignments)
         port = listening.getsockname()[1]  # --port 0: any that is free
         site = server.make_site(store, port, args.public_url, panel, args.completion_code)
+        if args.only_ids:
+            site.only_ids, site.signed_ids = server.read_ids(args.only_ids), args.signed_ids
+            server.write_links(batch.secret / "panel-addresses.csv",
+                               [(one, site.panel_address(one)) for one in sorted(site.only_ids)])
         links = server.links_for(site, batch.secret / LINKS, args.participants, args.new_links)
         server.announce(site, links, args.kiosk)
         server.run(site, listening)
@@ -181,11 +187,32 @@ def export(args: Namespace) -> None:
     file = args.out or own
     if args.release and file.resolve() == own.resolve():
         raise InputError(f"--release needs --out FILE: {own} is for the analysis, with ids and exact times")
-    refuse_loss(frame, file, database_file(folder, args.simulated))
+    refuse_loss(frame, file, folder, args.replace, args.release)
     frame = release(frame) if args.release else frame
     write_responses(frame, file)
+    if not args.release:
+        file.chmod(file.stat().st_mode & ~0o007)  # comments and answers of people are nobody else's
     write_codebook(frame, file.parent)
     print(f"wrote {file}: {len(frame)} trials of {frame['session_id'].nunique()} sessions")
+
+
+def backup(args: Namespace) -> None:
+    from human_study.server.export import backup as copy_database
+    folder = study_folder(RunDirectory.open(args.run), args.protocol)
+    count = copy_database(database_file(folder), args.out)
+    print(f"wrote {args.out}: {count} answers")
+
+
+def sessions(args: Namespace) -> None:
+    from human_study.server.export import session_list
+    batch = read_batch(study_folder(RunDirectory.open(args.run), args.protocol))
+    frame = session_list(batch, args.simulated)
+    if args.out:
+        write_text(args.out, frame.to_csv(index=False))
+        args.out.chmod(0o600)
+        print(f"wrote {args.out}: {len(frame)} sessions")
+    else:
+        print(frame.fillna("").to_string(index=False))
 
 
 def forget(args: Namespace) -> None:

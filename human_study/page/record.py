@@ -1,4 +1,4 @@
-"""What the page may say of one trial, with types and ranges as in the table of responses."""
+"""The record of one trial that the page sends, with types and ranges as in the table of responses."""
 
 from typing import Literal
 
@@ -9,13 +9,13 @@ from human_study.responses.columns import COLUMNS
 TYPES = {"integer": int, "number": float, "boolean": bool}
 
 
-class Said(BaseModel):
-    """Anything that a page sends: plain values of the right type, nothing unknown, no infinity."""
+class PageMessage(BaseModel):
+    """A message of the page: plain values of the right type, no unknown ones, no infinity."""
 
     model_config = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
 
 
-Measured: type[Said] = create_model("Measured", __base__=Said, **{
+Measured: type[PageMessage] = create_model("Measured", __base__=PageMessage, **{
     column.name: ((Literal[column.values] if column.values else TYPES[column.kind]) | None,
                   Field(None, ge=column.minimum, le=column.maximum))
     for column in COLUMNS if column.measured})

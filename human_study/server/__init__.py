@@ -1,1 +1,1 @@
-"""The local study server: store, security, site, what runs when a participant answers; uses table, design and batch."""
+"""The local study server: database of sessions and answers, pages, security, export, forgetting."""

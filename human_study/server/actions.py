@@ -1,43 +1,42 @@
-"""What the page may ask of the server: (site, session, parsed body) -> JSON. Every call may be repeated safely."""
+"""The calls of the page: (site, session, parsed body) -> JSON. Every call may be repeated safely."""
 
 from collections.abc import Callable
 from typing import Literal
 
 from pydantic import Field
 
+from evaluation.run_directory import PHOTOS
 from human_study.batch.folder import PlannedTrial
 from human_study.page.page import consent_version
-from human_study.page.record import Measured, Said
+from human_study.page.record import Measured, PageMessage
 from human_study.protocol.protocols import MOST_RANKED, Protocol
 from human_study.responses.columns import ANSWERS_OF, CHOICES
-from human_study.server.exposure import exposure_now
 from human_study.server.site import Site
-from human_study.server.store import KIOSK, Refusal, Session
+from human_study.server.store import KIOSK, Refusal, Session, Store, plain_text
 
 MEASURED_ONCE = {"screen": {"px_per_mm": (0.5, 60), "viewing_distance_mm": (100, 5000)}, "colour": {}}
 
 
-class Record(Measured):
+class TrialRecord(Measured):
     chosen: Literal[CHOICES]
     ranked: list[int] | None = Field(None, max_length=MOST_RANKED)  # places of the pictures, the best one first
     asset_error: bool = False
 
 
-class Answer(Said):
+class Plain(PageMessage):
     tab: int | None = None
-    trial_index: int = Field(ge=0, le=100_000)
-    client_id: str = Field(pattern=r"^[0-9a-f]{32}$")
-    record: Record
 
 
-class Shown(Said):
-    tab: int | None = None
+class ShownTrial(Plain):
     trial_index: int = Field(ge=0, le=100_000)
     client_id: str = Field(pattern=r"^[0-9a-f]{32}$")
 
 
-class Consent(Said):
-    tab: int | None = None
+class AnsweredTrial(ShownTrial):
+    record: TrialRecord
+
+
+class Consent(Plain):
     agreed: Literal[True]
     vision: Literal[True]
     version: str = Field(max_length=64)
@@ -46,19 +45,14 @@ class Consent(Said):
     user_agent_family: Literal["Edge", "Opera", "Firefox", "Chrome", "Safari", "other"]
 
 
-class About(Said):
-    tab: int | None = None
+class About(Plain):
     stage: Literal["before", "screen", "colour", "after"]
     answers: dict[str, str | int | float | None] = Field(max_length=50)
 
 
-class Plain(Said):
-    tab: int | None = None
-
-
 def state_of(site: Site, session: Session) -> dict:
-    """What the page needs to go on: the trials without any hint at their meaning."""
-    status = "consent" if session.status == "invited" else session.status
+    """Everything the page needs to go on: the trials without any hint at their meaning."""
+    status = {"invited": "consent", "returned": "withdrawn"}.get(session.status, session.status)
     state = {"status": status, "tab": session.tab}
     if status == "finished":
         return state | ending(site, session)
@@ -71,7 +65,7 @@ def state_of(site: Site, session: Session) -> dict:
 
 
 def shown_trial(site: Site, session: Session, trial: PlannedTrial) -> dict:
-    """A trial as the page gets it. Right answers stay here, but for practice pairs with feedback."""
+    """A trial for the page. Right answers stay on the server, except for practice pairs with feedback."""
     feedback = site.store.batch.protocol.feedback and trial.block == "practice"
     layout = site.layout_of(trial)
     return {"pictures": [f"/a/{site.picture_name(session, asset)}" for asset in trial.assets],
@@ -86,9 +80,9 @@ def next_at_kiosk(site: Site, session: Session) -> str:
 
 
 def ending(site: Site, session: Session) -> dict:
-    code = site.completion_code or session.code
     if after := next_at_kiosk(site, session):
         return {"code": "", "after": after}
+    code = site.completion_code or session.code
     return {"code": code, "after": site.panel.complete_url.replace("{code}", code)}
 
 
@@ -97,29 +91,40 @@ def act_open(site: Site, session: Session, body: Plain) -> dict:
 
 
 def act_consent(site: Site, session: Session, body: Consent) -> dict:
-    if body.version != consent_version(site.store.batch.protocol):
+    protocol = site.store.batch.protocol
+    if body.version != consent_version(protocol):
         raise Refusal("out_of_step")
+    if body.language and body.language not in protocol.languages:
+        raise Refusal("refused")
     return state_of(site, site.store.consent(session.session_id, body.version, body.user_agent_family,
-                                                 body.client_version, body.language or None))
+                                             body.client_version, body.language or None))
 
 
-def act_shown(site: Site, session: Session, body: Shown) -> dict:
-    """The reply holds the exposure where a staircase sets it: the right answers it follows from stay here."""
+def act_shown(site: Site, session: Session, body: ShownTrial) -> dict:
+    """The reply holds the exposure where a staircase sets it: the right answers behind it stay on the server."""
     site.store.shown(session.session_id, body.tab, body.trial_index, body.client_id)
     level = exposure_now(site.store, session, body.trial_index)
     return {} if level is None else {"ms": level}
 
 
-def act_answer(site: Site, session: Session, body: Answer) -> dict:
+def exposure_now(store: Store, session: Session, index: int) -> int | None:
+    """Exposure of trial `index`, ms, by the answers before it in the staircase of its method; None where the plan
+    fixed it."""
+    trials = store.trials(session)
+    if index >= len(trials) or not trials[index].adaptive:
+        return None
+    answers = store.chosen(session.session_id)
+    right = [(answers[i] == "real") == (trial.methods == (PHOTOS,)) for i, trial in enumerate(trials[:index])
+             if trial.adaptive and trial.condition == trials[index].condition and answers.get(i, "none") != "none"]
+    return store.batch.protocol.staircase.level(right)
+
+
+def act_answer(site: Site, session: Session, body: AnsweredTrial) -> dict:
     record = body.record.model_dump(exclude_none=True)
-    if record["chosen"] == "none" and not (record["asset_error"] or record.get("focus_lost")):
-        raise Refusal("refused")
     protocol, trials = site.store.batch.protocol, site.store.trials(session)
     if body.trial_index >= len(trials):
         raise Refusal("out_of_step")
-    trial = trials[body.trial_index]
-    tie, stacked = record["chosen"] == "tie", record.get("layout") == "stacked"
-    if (tie and not protocol.ties) or (stacked and not protocol.stacked) or not fits(trial, record):
+    if not fits(trials[body.trial_index], protocol, record):
         raise Refusal("refused")
     level = exposure_now(site.store, session, body.trial_index)
     if level is not None:
@@ -128,30 +133,37 @@ def act_answer(site: Site, session: Session, body: Answer) -> dict:
     return {}
 
 
-def fits(trial: PlannedTrial, record: dict) -> bool:
-    """Whether a record answers the question of its trial."""
-    if record["chosen"] not in (*ANSWERS_OF[trial.task], "none"):
+def fits(trial: PlannedTrial, protocol: Protocol, record: dict) -> bool:
+    """Whether a record answers the question of its trial, or has a reason not to: a picture was missing, or the focus
+    was lost while a picture with limited time was shown."""
+    chosen = record["chosen"]
+    if chosen == "none":
+        lost = record.get("focus_lost") and trial.exposure_req_ms is not None
+        return bool(record["asset_error"] or lost) and "ranked" not in record
+    if chosen not in ANSWERS_OF[trial.task] or (chosen == "tie" and not protocol.ties):
         return False
-    if record["chosen"] == "ranked":
-        return sorted(record.get("ranked") or ()) == list(range(len(trial.methods)))
-    return "ranked" not in record
+    if record.get("layout") == "stacked" and not protocol.stacked:
+        return False
+    places = list(range(len(trial.methods))) if chosen == "ranked" else []
+    return sorted(record.get("ranked", ())) == places and ("ranked" in record) == (chosen == "ranked")
 
 
 def act_about(site: Site, session: Session, body: About) -> dict:
     protocol = site.store.batch.protocol
     if body.stage not in protocol.stages:
         raise Refusal("refused")
-    site.store.say(session.session_id, body.tab, body.stage, said(protocol, body.stage, body.answers))
+    site.store.store_about(session.session_id, body.tab, body.stage, columns_of(protocol, body.stage, body.answers))
     return {}
 
 
-def said(protocol: Protocol, stage: str, answers: dict) -> dict:
-    """Answers by column of the table of responses. Raises Refusal for what was not asked or cannot be."""
+def columns_of(protocol: Protocol, stage: str, answers: dict) -> dict:
+    """Answers by column of the table of responses. Raises Refusal for unknown questions and impossible answers."""
+    answers = {name: plain_text(value) if isinstance(value, str) else value for name, value in answers.items()}
     if stage in ("before", "after"):
-        asked = {one.name: one for one in protocol.questions if one.when == stage}
-        if set(answers) - set(asked) or any(one.problem(answers.get(name)) for name, one in asked.items()):
+        questions = {one.name: one for one in protocol.questions if one.when == stage}
+        if set(answers) - set(questions) or any(one.problem(answers.get(name)) for name, one in questions.items()):
             raise Refusal("refused")
-        return {asked[name].column: value for name, value in answers.items() if value not in (None, "")}
+        return {questions[name].column: value for name, value in answers.items() if value not in (None, "")}
     limits = MEASURED_ONCE[stage] | ({"colour_right": (0, protocol.colour_plates)} if stage == "colour" else {})
     for name, value in answers.items():
         low, high = limits.get(name, (1, 0))
@@ -172,7 +184,7 @@ def act_withdraw(site: Site, session: Session, body: Plain) -> dict:
     return {"after": next_at_kiosk(site, session)}
 
 
-ACTIONS: dict[str, tuple[type[Said], Callable]] = {
-    "open": (Plain, act_open), "consent": (Consent, act_consent), "shown": (Shown, act_shown),
-    "answer": (Answer, act_answer), "about": (About, act_about), "finish": (Plain, act_finish),
+ACTIONS: dict[str, tuple[type[Plain], Callable]] = {
+    "open": (Plain, act_open), "consent": (Consent, act_consent), "shown": (ShownTrial, act_shown),
+    "answer": (AnsweredTrial, act_answer), "about": (About, act_about), "finish": (Plain, act_finish),
     "withdraw": (Plain, act_withdraw)}

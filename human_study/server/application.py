@@ -1,8 +1,8 @@
 """The study server as an ASGI application: one page, its answers, the pictures, the experimenter's progress page.
 
 Participants come by a link of their own (/s/...), from a panel (/p/... with the panel's parameters) or at a kiosk
-(/k/...); the experimenter by a token apart (/admin/...). Nothing a participant gets names a method: pictures have names
-that hold for one session only, and the right answers of sentinels stay here.
+(/k/...), the experimenter by another token (/admin/...). Nothing sent to a participant names a method: pictures have
+names that are valid for one session only, and the right answers of sentinels stay on the server.
 """
 
 import logging
@@ -23,13 +23,14 @@ from human_study.responses.keys import same
 from human_study.server.actions import ACTIONS, shown_trial
 from human_study.server.progress import admin_routes, message_page
 from human_study.server.security import SameOrigin, SecurityHeaders, json_body
-from human_study.server.site import Site
-from human_study.server.store import KIOSK, Refusal, Session
+from human_study.server.site import SIGNATURE, Site
+from human_study.server.store import KIOSK, Refusal, Session, plain_text
 
 COOKIE, KIOSK_PAUSE_MS, REDIRECT_PAUSE_MS = "study", 8000, 2500
+COOKIE_S = 30 * 24 * 3600
 ANONYMOUS = "anonymous"
-LOG = logging.getLogger("uvicorn.error")  # what the server prints for the experimenter
-WORKER_LETTERS = 128  # longest id a panel may give
+LOG = logging.getLogger("uvicorn.error")  # printed for the experimenter
+ID_LETTERS = 128  # longest id a panel may give
 
 
 async def api(request: Request) -> Response:
@@ -53,19 +54,24 @@ async def api(request: Request) -> Response:
 
 
 def study_page(request: Request, session: Session) -> Response:
-    """The page for a session; its link is exchanged for a cookie and vanishes from the address bar."""
+    """The page for a session; its link is exchanged for a cookie and vanishes from the address bar. Cookie and address
+    are the session's own, so that every tab stays with its session and studies on one host do not meet."""
     site: Site = request.app.state.site
     batch = site.store.batch
     config = page_config(batch.protocol, max(batch.hits.values(), key=len), session.language or language_of(request),
                          route="server", withdraw=True,
-                         key=site.session_key("api", session.session_id), clean_url="/study",
+                         key=site.session_key("api", session.session_id), clean_url=own_path(session),
                          after_ms=KIOSK_PAUSE_MS if session.assignment_id == KIOSK else REDIRECT_PAUSE_MS)
     response = HTMLResponse(render_document(config, request.state.nonce))
     # lax: reloading a page that was reached from a panel or from webmail counts as coming from there, and a strict
     # cookie would stay away; calls are safe without it, they carry a key of their own and their origin is checked
-    response.set_cookie(COOKIE, site.session_key("cookie", session.session_id), httponly=True, samesite="lax",
-                        secure=site.secure, max_age=30 * 24 * 3600)
+    response.set_cookie(COOKIE, site.session_key("cookie", session.session_id), path=own_path(session), httponly=True,
+                        samesite="lax", secure=site.secure, max_age=COOKIE_S)
     return response
+
+
+def own_path(session: Session) -> str:
+    return f"/study/{session.session_id}"
 
 
 def language_of(request: Request) -> str:
@@ -101,35 +107,49 @@ async def by_link(request: Request) -> Response:
 
 async def by_panel(request: Request) -> Response:
     site: Site = request.app.state.site
-    worker = request.query_params.get(site.panel.worker, "")
+    given = {name: plain_text(request.query_params.get(name, "")).replace("\n", "")
+             for name in (site.panel.participant, site.panel.assignment, site.panel.study, SIGNATURE) if name}
+    person = given[site.panel.participant]
     if not same(request.path_params["token"], site.token("panel")):
         return no_such_page(request)
-    if not worker or len(worker) > WORKER_LETTERS:
-        text = words(request).no_parameter.replace("{name}", site.panel.worker)
+    if not person or len(person) > ID_LETTERS:
+        text = words(request).no_parameter.replace("{name}", site.panel.participant)
         return message_page(request, text, 400, language=language_of(request))
-    assignment = request.query_params.get(site.panel.assignment, "")[:WORKER_LETTERS]
-    known = await run_in_threadpool(site.store.known, site.panel.platform, worker)
+    if (site.only_ids is not None and person not in site.only_ids) or (
+            site.signed_ids and not same(given[SIGNATURE], site.signature(person))):
+        return no_such_page(request)
+    known = await run_in_threadpool(site.store.known, site.panel.platform, person)
     if not known and not site.newcomers.allows(ANONYMOUS):
         return too_many(request)
-    return study_page(request, await run_in_threadpool(site.store.arrive, site.panel.platform, worker, assignment))
+    assignment, study = (given.get(name, "")[:ID_LETTERS] for name in (site.panel.assignment, site.panel.study))
+    return study_page(request, await run_in_threadpool(site.store.arrive, site.panel.platform, person, assignment,
+                                                       study))
 
 
 async def by_cookie(request: Request) -> Response:
     site: Site = request.app.state.site
     session = site.session_of("cookie", request.cookies.get(COOKIE, ""))
-    return study_page(request, session) if session else no_such_page(request)
+    own = session and session.session_id == request.path_params["session_id"]
+    return study_page(request, session) if own else no_such_page(request)
 
 
 async def kiosk(request: Request) -> Response:
-    """GET: a start screen that waits for the next participant. POST: a new session in this browser."""
+    """GET: a start screen that waits for the next participant. POST: a new session in this browser, which forgets the
+    one before, so that nobody goes back to it."""
     site: Site = request.app.state.site
     if not same(request.path_params["token"], site.token("kiosk")):
         return no_such_page(request)
     if request.method == "GET":
         texts = words(request)
         return message_page(request, texts.title, button=texts.start, language=language_of(request))
+    before = site.session_of("cookie", request.cookies.get(KIOSK, ""))
     session, _ = await run_in_threadpool(site.store.invite, "local", None, KIOSK)
-    return study_page(request, session)
+    response = study_page(request, session)
+    response.set_cookie(KIOSK, site.session_key("cookie", session.session_id), path=request.url.path, httponly=True,
+                        samesite="lax", secure=site.secure, max_age=COOKIE_S)
+    if before:
+        response.delete_cookie(COOKIE, path=own_path(before))
+    return response
 
 
 def too_many(request: Request) -> Response:
@@ -137,15 +157,15 @@ def too_many(request: Request) -> Response:
 
 
 def no_such_page(request: Request) -> Response:
-    """For links that are not ours: these alone are limited, because they cost time and may be guesses."""
+    """For invalid links; only these are limited, because they cost time and may be guesses."""
     if not request.app.state.site.guesses.allows(ANONYMOUS):
         return too_many(request)
     return message_page(request, words(request).not_found, 404, language=language_of(request))
 
 
 async def picture(request: Request) -> Response:
-    """Only names that this server gave out lead to a file: no path ever comes from a client. While the file cannot be
-    read (a drive that is gone for a moment) the page tries again."""
+    """Only names made by this server lead to a file: no path ever comes from a client. While the file cannot be read
+    (a drive that is gone for a moment) the page tries again."""
     site: Site = request.app.state.site
     asset_id = await run_in_threadpool(site.asset_of, request.path_params["name"])
     if asset_id is None:
@@ -165,7 +185,7 @@ async def nothing(request: Request) -> Response:
 
 def create_app(site: Site) -> Starlette:
     """The application. Hosts and origins not in `site` are refused."""
-    routes = [Route("/s/{token}", by_link), Route("/p/{token}", by_panel), Route("/study", by_cookie),
+    routes = [Route("/s/{token}", by_link), Route("/p/{token}", by_panel), Route("/study/{session_id}", by_cookie),
               Route("/k/{token}", kiosk, methods=["GET", "POST"]), Route("/v/{token}", preview),
               Route("/a/{name}", picture),
               Route("/api/{action}", api, methods=["POST"]), Route("/favicon.ico", nothing), *admin_routes()]

@@ -1,4 +1,4 @@
-"""HTTP with a deadline for what a client owes: connections that send nothing, or a request bit by bit, are closed."""
+"""HTTP with a deadline for requests: connections that send nothing, or a request bit by bit, are closed."""
 
 import asyncio
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-REQUEST_S = 15.0  # from the first byte that is owed to the last; a request here has at most some 20 kB
+REQUEST_S = 15.0  # for a whole request; one has at most some 20 kB here
 
 
 class PatientProtocol(H11Protocol):
@@ -28,7 +28,7 @@ class PatientProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def _watch(self) -> None:
-        """Keep one deadline while the client owes something; it is not moved by further bytes."""
+        """Keep one deadline until the request is complete; further bytes do not move it."""
         if self.conn.their_state not in (h11.IDLE, h11.SEND_BODY):
             self._stop()
         elif self.deadline is None:

@@ -1,4 +1,4 @@
-"""What stands in front of the study server: security headers, origin check, size limit, rate limit."""
+"""In front of the study server: security headers, origin check, size limit, rate limit."""
 
 import json
 import secrets
@@ -44,7 +44,8 @@ class SecurityHeaders:
 
 
 class SameOrigin:
-    """Refuses every POST that does not come from a page of this server, and every body above BODY_BYTES."""
+    """Refuses every POST that does not come from a page of this server, and every body above BODY_BYTES, whatever
+    length the request claims: bytes are counted as they come."""
 
     def __init__(self, app: ASGIApp, origins: Iterable[str]):
         self.app, self.origins = app, frozenset(origins)
@@ -52,16 +53,30 @@ class SameOrigin:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["method"] not in ("GET", "HEAD"):
             headers = Headers(scope=scope)
-            if not self._own(headers):
+            origin = headers.get("origin")
+            # a form of a page without referrer has the origin "null"; browsers still send where it comes from
+            if origin not in self.origins and (origin, headers.get("sec-fetch-site")) != ("null", "same-origin"):
                 return await JSONResponse({"error": "origin"}, 403)(scope, receive, send)
-            if int(headers.get("content-length", BODY_BYTES + 1)) > BODY_BYTES:
-                return await JSONResponse({"error": "too large"}, 413)(scope, receive, send)
+            body, more = b"", True
+            while more:
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    return
+                body, more = body + message.get("body", b""), message.get("more_body", False)
+                if len(body) > BODY_BYTES:
+                    return await JSONResponse({"error": "too large"}, 413)(scope, receive, send)
+            receive = _replay(body, receive)
         await self.app(scope, receive, send)
 
-    def _own(self, headers: Headers) -> bool:
-        """A form of a page without referrer has the origin "null"; browsers then still say where it comes from."""
-        origin = headers.get("origin")
-        return origin in self.origins or (origin == "null" and headers.get("sec-fetch-site") == "same-origin")
+
+def _replay(body: bytes, receive: Receive) -> Receive:
+    """A receive channel that hands out a body that was read already, and then what follows."""
+    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+    async def replayed() -> Message:
+        return messages.pop() if messages else await receive()
+
+    return replayed
 
 
 class RateLimit:
@@ -82,7 +97,7 @@ class RateLimit:
 
 
 async def json_body(request: Request) -> dict | None:
-    """The object in a request; None when it is none."""
+    """The JSON object in a request; None for anything else."""
     if not request.headers.get("content-type", "").startswith("application/json"):
         return None
     try:

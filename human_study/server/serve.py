@@ -8,21 +8,25 @@ import itertools
 import signal
 import socket
 import sys
+from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import uvicorn
 
 from data.errors import InputError, nearest
-from data.files import atomic_path
+from data.files import write_rows
 from evaluation.run_directory import RunDirectory
-from human_study.batch.folder import TaskBatch, database_file
+from human_study.batch.folder import LINKS, RESPONSES, TaskBatch, database_file
 from human_study.batch.identity import PRIVATE_FILE
 from human_study.protocol.texts import untranslated
+from human_study.responses.forgotten import forgotten
 from human_study.responses.keys import load_key
+from human_study.responses.table import read_responses
 from human_study.server.application import create_app
 from human_study.server.patience import PatientProtocol
-from human_study.server.site import PANELS, Panel, Site
+from human_study.server.site import PANELS, SIGNATURE, Panel, Site
 from human_study.server.store import Store
 
 LOOPBACK = ("127.0.0.1", "localhost")
@@ -33,10 +37,26 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def open_store(run: RunDirectory, batch: TaskBatch, key_file: Path | None = None, simulated: bool = False,
                assignments: int | None = None) -> Store:
-    """The study's database with its key; both are made on first use. A lost key is an error, not a new key."""
+    """The study's database with its key; both are made on first use. A lost key, or a lost database, is an error and
+    never begun anew. Participants who were forgotten and whom a restored backup brought back are deleted again."""
     file = database_file(batch.folder, simulated)
-    place = key_file or batch.key_file
-    return Store(file, batch, load_key(place, run.path, create=not file.exists()), simulated, assignments)
+    if not file.exists() and not simulated:
+        _refuse_lost(batch, file)
+    key = load_key(key_file or batch.key_file, run.path, create=not file.exists())
+    store = Store(file, batch, key, simulated, assignments)
+    if restored := store.forget(forgotten(batch.folder)):
+        print(f"{file}: deleted {restored} session(s) of participants who were forgotten before; a restored backup had "
+              "brought them back")
+    return store
+
+
+def _refuse_lost(batch: TaskBatch, file: Path) -> None:
+    """Raises InputError where links or answers show that the study was served before."""
+    links, table = batch.secret / LINKS, batch.folder / RESPONSES
+    served = table.exists() and set(read_responses(table)["platform"]) & {panel.platform for panel in PANELS.values()}
+    if links.exists() or served:
+        raise InputError(f"{file}: missing, but {links if links.exists() else table} shows that this study was served "
+                         "before; put the database back from a backup, or move that file away to begin anew")
 
 
 def choose_panel(name: str, completion_code: str, participant_param: str, complete_url: str) -> Panel:
@@ -48,8 +68,8 @@ def choose_panel(name: str, completion_code: str, participant_param: str, comple
         raise InputError("--panel prolific needs --completion-code: the code set in the study on Prolific")
     if complete_url and not complete_url.startswith("https://"):
         raise InputError(f"--complete-url {complete_url}: expected an https address, {{code}} is filled in")
-    return Panel(known.platform, participant_param or known.worker, known.assignment,
-                 complete_url or known.complete_url)
+    return replace(known, participant=participant_param or known.participant,
+                   complete_url=complete_url or known.complete_url)
 
 
 def make_site(store: Store, port: int, public_url: str = "", panel: Panel = PANELS["local"],
@@ -67,7 +87,7 @@ def make_site(store: Store, port: int, public_url: str = "", panel: Panel = PANE
 
 
 def check_address(host: str, public_url: str, i_know: bool) -> None:
-    """Raises InputError where the study would be open to others without being meant to."""
+    """Raises InputError where the study would be open to others by accident."""
     if host not in LOOPBACK and not (i_know and public_url):
         raise InputError(f"--host {host} opens the study to the network: put a reverse proxy with TLS before it and "
                          "give --public-url https://NAME and --i-know")
@@ -96,55 +116,68 @@ def links_for(site: Site, file: Path, count: int, new: bool = False) -> list[tup
     if count > site.store.places:
         raise InputError(f"--participants {count}: the study has {site.store.places} places; give --assignments N, or "
                          "--set hits=N for another study")
-    before = [] if new else [(name, token) for name, token in _given_out(file) if site.store.by_token(token)]
-    made = _new_tokens(site, count - len(before))
+    all_links = _read_links(file)
+    before = [] if new else [(name, link) for name, link in all_links if site.store.by_token(_token(link))]
+    # a name is never given twice, not even that of somebody who was forgotten
+    free = (name for name in (f"P{number:03d}" for number in itertools.count(1))
+            if not site.store.known("local", name))
+    made = [(name, site.link(site.store.invite("local", name)[1]))
+            for name in itertools.islice(free, max(0, count - len(before)))]
     if made:
-        _write_links(file, site, [*_given_out(file), *made])
-    return [(name, site.link(token)) for name, token in [*before, *made][:count]]
+        write_links(file, [(name, site.link(_token(link))) for name, link in [*all_links, *made]])
+    return [(name, site.link(_token(link))) for name, link in [*before, *made][:count]]
 
 
-def _new_tokens(site: Site, count: int) -> list[tuple[str, str]]:
-    names = (f"P{number:03d}" for number in itertools.count(1))
-    free = (name for name in names if not site.store.known("local", name))
-    return [(name, site.store.invite("local", name)[1]) for name in itertools.islice(free, max(0, count))]
+def drop_links(file: Path, store: Store, participant: str) -> int:
+    """Take a participant's lines out of a file of links; their number."""
+    links = _read_links(file)
+    kept = [(name, link) for name, link in links
+            if (session := store.by_token(_token(link))) is None or session.participant != participant]
+    if len(kept) < len(links):
+        write_links(file, kept)
+    return len(links) - len(kept)
 
 
-def _given_out(file: Path) -> list[tuple[str, str]]:
-    """(name, token) of the links in a file, whatever address the server had then."""
+def _token(link: str) -> str:
+    """Of a link, whatever address the server had when it was made."""
+    return link.rpartition("/")[2]
+
+
+def _read_links(file: Path) -> list[tuple[str, str]]:
     if not file.exists():
         return []
     with open(file, newline="", encoding="utf-8") as stream:
-        return [(row["name"], row["link"].rpartition("/")[2]) for row in csv.DictReader(stream)]
+        return [(row["name"], row["link"]) for row in csv.DictReader(stream)]
 
 
-def _write_links(file: Path, site: Site, tokens: list[tuple[str, str]]) -> None:
-    with atomic_path(file) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerows([("name", "link"), *((name, site.link(token)) for name, token in tokens)])
+def write_links(file: Path, links: Iterable[tuple[str, str]]) -> None:
+    """(name, link) each; readable by the owner only."""
+    write_rows(file, [("name", "link"), *links])
     file.chmod(PRIVATE_FILE)
 
 
-def forget_link(file: Path, worker: str) -> bool:
-    """Take a participant's line out of a file of links; whether there was one."""
-    if not file.exists():
-        return False
-    with open(file, newline="", encoding="utf-8") as stream:
-        header, *rows = csv.reader(stream)
-    kept = [row for row in rows if row[0] != worker]
-    with atomic_path(file) as temporary, open(temporary, "w", newline="", encoding="utf-8") as stream:
-        csv.writer(stream, lineterminator="\n").writerows([header, *kept])
-    file.chmod(PRIVATE_FILE)
-    return len(kept) < len(rows)
+def read_ids(file: Path) -> frozenset[str]:
+    """Ids of a panel, one a line."""
+    try:
+        ids = frozenset(filter(None, map(str.strip, file.read_text(encoding="utf-8-sig").splitlines())))
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: a text file with one id per line is expected ({error})") from None
+    if not ids:
+        raise InputError(f"{file}: no id in it; one per line is expected")
+    return ids
 
 
-def _query(panel: Panel) -> str:
-    """Parameters to write behind the panel's address: Prolific's placeholders, or where a panel's own belongs."""
+def panel_address(site: Site) -> str:
+    """With the panel's placeholders: Prolific's own, or where those of another panel belong."""
+    panel = site.panel
     filled = "{{{{%{0}%}}}}" if panel.platform == "prolific" else "PLACEHOLDER OF THE PANEL"
-    return "?" + "&".join(f"{name}={filled.format(name)}" for name in (panel.worker, panel.assignment) if name)
+    names = (panel.participant, panel.assignment, panel.study, SIGNATURE * site.signed_ids)
+    query = "&".join(f"{name}={filled.format(name)}" for name in names if name)
+    return f"{site.origins[0]}/p/{site.token('panel')}?{query}"
 
 
 def announce(site: Site, links: list[tuple[str, str]], kiosk: bool) -> None:
-    """Addresses for the experimenter; flushed, so that they stand there before the first request."""
+    """Print the addresses for the experimenter; flushed, so that they are visible before the first request."""
     batch = site.store.batch
     print(f"study {batch.study_id}, specification {batch.spec_sha256}")
     print(f"progress (keep to yourself): {site.origins[0]}/admin/{site.token('admin')}")
@@ -152,7 +185,7 @@ def announce(site: Site, links: list[tuple[str, str]], kiosk: bool) -> None:
     if kiosk:
         print(f"kiosk: {site.origins[0]}/k/{site.token('kiosk')}")
     if site.panel != PANELS["local"]:
-        print(f"address for the panel: {site.origins[0]}/p/{site.token('panel')}{_query(site.panel)}")
+        print(f"address for the panel: {panel_address(site)}")
     for name, link in links:
         print(f"{name}: {link}")
     for text in untranslated(batch.protocol.texts, batch.protocol.task):

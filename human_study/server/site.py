@@ -1,15 +1,16 @@
-"""What the study server knows of itself: its addresses, its panel, and everything derived from the study's key."""
+"""The study server's settings: its addresses, its panel, and everything derived from the study's key."""
 
 from dataclasses import dataclass, field, replace
+from urllib.parse import urlencode
 
 from human_study.batch.assets import LAYOUTS, in_language
 from human_study.batch.folder import PlannedTrial
 from human_study.responses.keys import keyed, opaque, same
-from human_study.server.live import Live
 from human_study.server.security import RateLimit
 from human_study.server.store import Session, Store
 from human_study.trials.trials import INSTRUCTION
 
+SIGNATURE = "sig"  # URL parameter
 PREVIEW = "preview"  # begins the id of a session that is not stored
 TOKEN_LETTERS = 43  # hex digits: 172 bits
 SESSIONS_AT_ONCE = 512  # whose picture names are kept in memory
@@ -20,14 +21,15 @@ class Panel:
     """How a recruiting platform names its URL parameters, and where participants go at the end ({code} filled in)."""
 
     platform: str
-    worker: str
+    participant: str
     assignment: str = ""
     complete_url: str = ""
+    study: str = ""
 
 
 PANELS = {
     "prolific": Panel("prolific", "PROLIFIC_PID", "SESSION_ID",
-                      "https://app.prolific.com/submissions/complete?cc={code}"),
+                      "https://app.prolific.com/submissions/complete?cc={code}", "STUDY_ID"),
     "local": Panel("local", "participant"),
 }
 
@@ -46,7 +48,9 @@ class Site:
     guesses: RateLimit = field(default_factory=lambda: RateLimit(rate=20, burst=100))  # of invalid links together
     newcomers: RateLimit = field(default_factory=lambda: RateLimit(rate=20, burst=100))  # of a panel together
     complaints: RateLimit = field(default_factory=lambda: RateLimit(rate=0.1, burst=1))  # lines for the experimenter
-    live: Live = field(default_factory=Live)
+    only_ids: frozenset[str] | None = None  # ids of a panel that may take part; None: all
+    signed_ids: bool = False  # a panel's address must hold the signature of its id
+    flags: tuple[float, dict[str, int]] | None = None  # when they were counted, and finished sessions by broken rule
     _pictures: dict[tuple, dict[str, str]] = field(default_factory=dict)
     _names: dict[tuple, str] = field(default_factory=dict)
 
@@ -58,8 +62,16 @@ class Site:
         """A participant's own."""
         return f"{self.origins[0]}/s/{token}"
 
+    def signature(self, person: str) -> str:
+        """Of a panel's id: whoever knows the id alone cannot answer in its name."""
+        return keyed(self.store.key, "panel id", self.panel.platform, person)[:TOKEN_LETTERS]
+
+    def panel_address(self, person: str) -> str:
+        query = {self.panel.participant: person} | ({SIGNATURE: self.signature(person)} if self.signed_ids else {})
+        return f"{self.origins[0]}/p/{self.token('panel')}?{urlencode(query)}"
+
     def session_key(self, purpose: str, session_id: str) -> str:
-        """What a page proves its session with: "api" in a header, "cookie" in the browser."""
+        """The proof of a page for its session: "api" in a header, "cookie" in the browser."""
         return f"{session_id}.{keyed(self.store.key, purpose, session_id)[:TOKEN_LETTERS]}"
 
     def session_of(self, purpose: str, key: str) -> Session | None:
@@ -76,7 +88,7 @@ class Site:
         return self._asset(self.store.batch.assets[trial.assets[0]].table, LAYOUTS, trial.image_id)
 
     def _in_language(self, asset_id: str, language: str | None) -> str:
-        """Instruction checks say in the participant's language which side to choose."""
+        """Instruction checks name the side to choose in the participant's language."""
         asset, protocol = self.store.batch.assets[asset_id], self.store.batch.protocol
         if asset.method not in INSTRUCTION or language not in protocol.languages:
             return asset_id
@@ -88,7 +100,7 @@ class Site:
         return self._names.get(name)
 
     def preview(self, language: str = "") -> Session | None:
-        """A session that is nobody's and stands in no database: the first HIT, for whoever has the preview's link."""
+        """A session without a participant that is not stored: the first HIT, for whoever has the preview's link."""
         if language not in self.store.batch.protocol.languages:
             return None
         nobody = Session(**dict.fromkeys(Session.__dataclass_fields__))

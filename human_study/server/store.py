@@ -1,28 +1,33 @@
 """Sessions and answers of one study in SQLite (WAL): nothing acknowledged is lost, nothing is stored twice.
 
-Responses and events are only ever added; `forget` is the one exception. Raw platform ids are never stored.
+Responses and events are only ever added; `forget` is the one exception. A platform's ids of people are never stored.
 """
 
+import itertools
 import json
+import re
 import secrets
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import InputError
-from human_study.batch.folder import SCHEMA, PlannedTrial, TaskBatch
+from human_study.batch.folder import SCHEMA, TaskBatch, PlannedTrial
 from human_study.responses.columns import SIMULATED
 from human_study.responses.forgotten import mark
 from human_study.responses.keys import keyed, pseudonym
 
 KIOSK = "kiosk"  # assignment_id of sessions begun at the kiosk
-ABANDONED_S = 2 * 3600.0  # an unfinished session not heard of for so long gives its place to somebody else
+ABANDONED_S = 2 * 3600.0  # an unfinished session without a sign of life for so long gives up its place
 CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that look alike
 STAGE = "stage:"  # before the name of a stage that a participant went through
+SERVED = "served"  # in meta while the database is open: a copy of the file alone may then lack the latest answers
+PAUSED = "paused"  # in meta while nobody new may begin
+CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS session (
@@ -45,8 +50,13 @@ CREATE TABLE IF NOT EXISTS forgotten (mark TEXT PRIMARY KEY) STRICT;
 """
 
 
+def plain_text(text: str) -> str:
+    """Text that every table can hold: line breaks are \\n, other control characters and lone surrogates are dropped."""
+    return CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+
+
 class Refusal(Exception):
-    """A request that does not fit the state of its session. `reason` is what the page is told."""
+    """A request that does not fit the state of its session. `reason` is sent to the page."""
 
     def __init__(self, reason: str):
         super().__init__(reason)
@@ -57,25 +67,28 @@ class Refusal(Exception):
 class Session:
     session_id: str
     platform: str
-    participant: str
+    participant: str  # pseudonym
     assignment_id: str
     hit_id: str | None
-    status: str  # invited, running, finished, withdrawn
+    status: str  # invited, running, finished, withdrawn, returned
     tab: int
     shown: int
     code: str
     consent_version: str | None
     user_agent_family: str | None
     language: str | None  # chosen with the consent
-    client_version: str | None  # of the page that was answered, which need not be that of who exports
+    client_version: str | None  # of the page that was answered
     created: float
     started: float | None
     seen: float
     ended: float | None
 
 
+FIELDS = ", ".join(Session.__dataclass_fields__)
+
+
 def about_sessions(db: sqlite3.Connection) -> dict[str, dict[str, object]]:
-    """What participants said of themselves: session_id -> {column: value}."""
+    """Answers of participants about themselves: session_id -> {column: value}."""
     found: dict[str, dict[str, object]] = {}
     for session_id, name, value in db.execute("SELECT session_id, name, value FROM about"):
         if not name.startswith(STAGE):
@@ -83,55 +96,62 @@ def about_sessions(db: sqlite3.Connection) -> dict[str, dict[str, object]]:
     return found
 
 
-def _refuse_other_version(db: sqlite3.Connection, file: Path) -> None:
-    """Raises InputError for a database that another version of this program wrote."""
-    tables = {name for name, in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
-    found = dict(db.execute("SELECT name, value FROM meta")).get("schema", "1") if "meta" in tables else str(SCHEMA)
-    if found != str(SCHEMA):
-        raise InputError(f"{file}: written by another version of this program (schema {found}, this one has {SCHEMA}); "
-                         "serve and export it with that version")
-
-
-FIELDS = ", ".join(Session.__dataclass_fields__)
-
-
 class Store:
     """All reads and writes of one study. Threads share one connection; several processes may share the file."""
 
     def __init__(self, file: Path, batch: TaskBatch, key: bytes, simulated: bool = False,
                  assignments: int | None = None):
-        """assignments: workers per HIT (default: the protocol's). Raises InputError when the file belongs to another
-        specification, another key, or to simulated workers where people are expected (or the other way round)."""
+        """assignments: participants per HIT (default: the protocol's). Raises InputError when the file is no database,
+        belongs to another specification or key, or holds simulated answers where people's are expected (or people's
+        where simulated ones are)."""
         self.file, self.batch, self.key, self.simulated = Path(file), batch, key, simulated
         self.assignments = assignments or batch.protocol.assignments
         self._lock = threading.RLock()
-        Path(file).parent.mkdir(parents=True, exist_ok=True)
+        self.file.parent.mkdir(parents=True, exist_ok=True)
         self._db = sqlite3.connect(file, timeout=30, isolation_level=None, check_same_thread=False)
+        try:
+            self._open()
+        except sqlite3.DatabaseError as error:
+            self._db.close()
+            raise InputError(f"{file}: cannot be used as the study server's database ({error})") from None
+        except InputError:
+            self._db.close()
+            raise
+
+    def _open(self) -> None:
         for pragma in ("journal_mode=WAL", "synchronous=FULL", "secure_delete=ON", "foreign_keys=ON"):
             self._db.execute(f"PRAGMA {pragma}")
+        expected = {"schema": str(SCHEMA), "study_id": self.batch.study_id, "spec_sha256": self.batch.spec_sha256,
+                    "simulated": str(self.simulated), "key": keyed(self.key, "check")}
         with self._write() as db:
-            _refuse_other_version(db, file)
+            tables = {name for name, in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+            if "meta" in tables:
+                found = dict(db.execute("SELECT name, value FROM meta")).get("schema", "1")
+                if found != str(SCHEMA):
+                    raise InputError(f"{self.file}: written by another version of this program (schema {found}, this "
+                                     f"one has {SCHEMA}); serve and export it with that version")
             for statement in TABLES.split(";"):
                 db.execute(statement)
-        expected = {"schema": str(SCHEMA), "study_id": batch.study_id, "spec_sha256": batch.spec_sha256,
-                    "simulated": str(simulated), "key": keyed(key, "check")}
-        with self._write() as db:
             db.executemany("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO NOTHING", expected.items())
             found = dict(db.execute("SELECT name, value FROM meta"))
-        for name, value in expected.items():
-            if found[name] != value:
-                raise InputError(f"{file}: holds answers of another study ({name} differs: "
-                                 + ("the key is not the one it was begun with)" if name == "key" else
-                                    f"{found[name]}, not {value})"))
+            for name, value in expected.items():
+                if found[name] != value:
+                    raise InputError(f"{self.file}: holds answers of another study ({name} differs: "
+                                     + ("the key is not the one it was begun with)" if name == "key" else
+                                        f"{found[name]}, not {value})"))
+            db.execute("INSERT OR REPLACE INTO meta VALUES (?, 'true')", (SERVED,))
+        self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     @property
     def places(self) -> int:
-        """How many workers the study takes."""
+        """How many participants the study takes."""
         return len(self.batch.hits) * self.assignments
 
     def close(self) -> None:
         """The last connection to close merges the write-ahead log into the file and deletes it."""
         with self._lock:
+            with suppress(sqlite3.Error):  # closed before, or a full disk: the log is then kept
+                self._db.execute("DELETE FROM meta WHERE name = ?", (SERVED,))
             self._db.close()
 
     @contextmanager
@@ -153,11 +173,17 @@ class Store:
 
     # --- sessions ---
 
-    def invite(self, platform: str, worker: str | None = None, assignment_id: str = "") -> tuple[Session, str]:
-        """A new session and the token of its link. worker: the platform's id (only its pseudonym is kept)."""
+    def pseudonym(self, platform: str, person: str) -> str:
+        """Of a platform's id or the name of a link. Somebody who was forgotten and comes back gets a new one."""
+        forgotten = {one for one, in self._read("SELECT mark FROM forgotten")}
+        names = (pseudonym(self.key, platform, "\0".join([person, *(str(n),) * (n > 0)])) for n in itertools.count())
+        return next(name for name in names if mark(name) not in forgotten)
+
+    def invite(self, platform: str, person: str | None = None, assignment_id: str = "") -> tuple[Session, str]:
+        """A new session and the token of its link. person: the platform's id; only a pseudonym of it is kept."""
         token, session_id = secrets.token_urlsafe(32), secrets.token_hex(16)
         code = "".join(secrets.choice(CODE_LETTERS) for _ in range(8))
-        now, participant = time.time(), pseudonym(self.key, platform, worker or session_id)
+        now, participant = time.time(), self.pseudonym(platform, person or session_id)
         with self._write() as db:
             db.execute("INSERT INTO session (session_id, token_hash, platform, participant, assignment_id, code, "
                        "created, seen) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -166,32 +192,45 @@ class Store:
         return self.session(session_id), token
 
     def session(self, session_id: str) -> Session | None:
-        found = self._read(f"SELECT {FIELDS} FROM session WHERE session_id = ?", session_id)
-        return Session(*found[0]) if found else None
+        return self._session("session_id = ?", session_id)
 
     def by_token(self, token: str) -> Session | None:
-        """Looked up by a keyed hash, so that the time it takes tells nothing of the token."""
-        found = self._read(f"SELECT {FIELDS} FROM session WHERE token_hash = ?", keyed(self.key, "link", token))
+        """Looked up by a keyed hash, so that the time it takes reveals nothing about the token."""
+        return self._session("token_hash = ?", keyed(self.key, "link", token))
+
+    def _session(self, condition: str, *values: str) -> Session | None:
+        found = self._read(f"SELECT {FIELDS} FROM session WHERE {condition}", *values)
         return Session(*found[0]) if found else None
 
-    def arrive(self, platform: str, worker: str, assignment_id: str = "") -> Session:
-        """The one session of a platform's worker, made on first arrival. Until it is finished the latest assignment is
-        the one to pay: a worker may return one and accept another."""
-        name, participant = SIMULATED if self.simulated else platform, pseudonym(self.key, platform, worker)
-        query = f"SELECT {FIELDS} FROM session WHERE platform = ? AND participant = ?"
-        if not self._read(query, name, participant):
-            try:
-                return self.invite(platform, worker, assignment_id)[0]
-            except sqlite3.IntegrityError:  # two requests at once
-                pass
+    def arrive(self, platform: str, person: str, assignment_id: str = "", panel_study: str = "") -> Session:
+        """The one session of a platform's participant, made on first arrival. Until it is finished the latest
+        assignment is the one to pay: a participant may return one and accept another. panel_study: the platform's name
+        of the study, noted with the arrival."""
+        own = "platform = ? AND participant = ?", SIMULATED if self.simulated else platform, self.pseudonym(
+            platform, person)
+        if not self._session(*own):
+            with suppress(sqlite3.IntegrityError):  # two requests at once
+                self.invite(platform, person, assignment_id)
         with self._write() as db:
-            db.execute("UPDATE session SET assignment_id = ? WHERE platform = ? AND participant = ? "
+            db.execute(f"UPDATE session SET assignment_id = ? WHERE {own[0]} "
                        "AND status IN ('invited', 'running') AND ? NOT IN ('', assignment_id)",
-                       (assignment_id, name, participant, assignment_id))
-        return Session(*self._read(query, name, participant)[0])
+                       (assignment_id, *own[1:], assignment_id))
+            session = self._session(*own)
+            self._event(db, session.session_id, "arrive", panel_study)
+        return session
 
-    def known(self, platform: str, worker: str) -> bool:
-        return bool(self._read("SELECT 1 FROM session WHERE participant = ?", pseudonym(self.key, platform, worker)))
+    def known(self, platform: str, person: str) -> bool:
+        """Whether somebody with this id, or this name of a link, has a session or had one and was forgotten."""
+        first = pseudonym(self.key, platform, person)
+        return bool(self._read("SELECT 1 FROM session WHERE participant = ? UNION SELECT 1 FROM forgotten "
+                               "WHERE mark = ?", self.pseudonym(platform, person), mark(first)))
+
+    def find(self, platform: str, who: str) -> str | None:
+        """Pseudonym of the participant with this session id, completion code, platform's id or name of a link; None
+        without a session."""
+        found = self._session("participant = ? OR session_id = ? OR (code = ? AND status = 'finished')",
+                              self.pseudonym(platform, who), who, who)
+        return found.participant if found else None
 
     def trials(self, session: Session) -> list[PlannedTrial]:
         return self.batch.hits[session.hit_id] if session.hit_id else []
@@ -218,7 +257,7 @@ class Store:
 
     def consent(self, session_id: str, version: str, agent: str, client_version: str | None = None,
                 language: str | None = None) -> Session:
-        """Give the session a HIT. Raises Refusal("full") when every HIT has its workers."""
+        """Give the session a HIT. Raises Refusal("full") if every HIT has its participants or recruiting is paused."""
         with self._write() as db:
             session = self._current(session_id)
             if session.status == "invited":
@@ -237,17 +276,19 @@ class Store:
             "GROUP BY hit_id", (time.time() - ABANDONED_S,)))
         order = {hit_id: (taken.get(hit_id, 0), trials[0].hit_index) for hit_id, trials in self.batch.hits.items()}
         hit_id = min(order, key=order.get)
-        if order[hit_id][0] >= self.assignments:
+        if order[hit_id][0] >= self.assignments or self.paused:
             raise Refusal("full")
         return hit_id
 
     def shown(self, session_id: str, tab: int, trial_index: int, client_id: str) -> None:
-        """The pictures of a trial are about to be shown; asked before every timed exposure. The same call again (same
-        client_id: its reply was lost) is taken as already stored."""
+        """The pictures of a trial are about to be shown; the page asks before every timed exposure. A repeated call
+        (same client_id, because the reply was lost) succeeds without a second view."""
         detail = f"{trial_index} {client_id}"
         with self._write() as db:
             session = self._running(session_id, tab)
-            if session.shown == trial_index and self._has_event(db, session_id, "shown", detail):
+            if session.shown == trial_index and db.execute(
+                    "SELECT 1 FROM event WHERE session_id = ? AND kind = 'shown' AND detail = ?",
+                    (session_id, detail)).fetchone():
                 return
             if trial_index != self.answered(session_id) or session.shown == trial_index:
                 raise Refusal("out_of_step")
@@ -256,7 +297,7 @@ class Store:
             self._event(db, session_id, "shown", detail)
 
     def answer(self, session_id: str, tab: int, trial_index: int, client_id: str, record: dict) -> None:
-        """Store one answer. The same answer again (same client_id, same content) is taken as already stored; answers
+        """Store one answer. The same answer again (same client_id, same content) counts as stored already; answers
         come in order.
 
         Raises Refusal: "elsewhere" (another tab is open), "out_of_step" (not the next trial, or not shown yet).
@@ -278,8 +319,8 @@ class Store:
                        (session_id, trial_index, client_id, now, json.dumps(record)))
             db.execute("UPDATE session SET seen = ? WHERE session_id = ?", (now, session_id))
 
-    def say(self, session_id: str, tab: int, stage: str, answers: dict[str, object]) -> None:
-        """Store what a participant says of himself and of his screen, by column of the table of responses."""
+    def store_about(self, session_id: str, tab: int, stage: str, answers: dict[str, object]) -> None:
+        """Store a participant's answers about himself and his screen, by column of the table of responses."""
         rows = [(session_id, name, json.dumps(value)) for name, value in {**answers, STAGE + stage: True}.items()]
         with self._write() as db:
             self._running(session_id, tab)
@@ -293,27 +334,34 @@ class Store:
     def finish(self, session_id: str, tab: int) -> str:
         """The completion code: always the same for a session. Raises Refusal while answers are missing."""
         session = self.session(session_id)
-        if session.status == "finished":
-            return session.code
-        with self._write() as db:
-            session = self._running(session_id, tab)
-            if self.answered(session_id) < len(self.trials(session)):
-                raise Refusal("out_of_step")
-            db.execute("UPDATE session SET status = 'finished', ended = ? WHERE session_id = ?",
-                       (time.time(), session_id))
-            self._event(db, session_id, "finish")
+        if session.status != "finished":
+            with self._write() as db:
+                session = self._running(session_id, tab)
+                if self.answered(session_id) < len(self.trials(session)):
+                    raise Refusal("out_of_step")
+                self._end(db, session_id, "finished")
         return session.code
 
     def withdraw(self, session_id: str) -> None:
         """The answers stay stored but are marked, and never analysed."""
         with self._write() as db:
-            db.execute("UPDATE session SET status = 'withdrawn', ended = ? WHERE session_id = ?",
-                       (time.time(), session_id))
-            self._event(db, session_id, "withdraw")
+            self._end(db, session_id, "withdrawn")
+
+    def give_back(self, session_id: str) -> bool:
+        """Free the place of a running session, whose participant left; False where it does not run."""
+        with self._write() as db:
+            running = db.execute("SELECT 1 FROM session WHERE session_id = ? AND status = 'running'", (session_id,))
+            if found := running.fetchone() is not None:
+                self._end(db, session_id, "returned")
+        return found
+
+    def _end(self, db: sqlite3.Connection, session_id: str, status: str) -> None:
+        db.execute("UPDATE session SET status = ?, ended = ? WHERE session_id = ?", (status, time.time(), session_id))
+        self._event(db, session_id, status)
 
     def _current(self, session_id: str) -> Session:
         session = self.session(session_id)
-        if session is None or session.status == "withdrawn":
+        if session is None or session.status in ("withdrawn", "returned"):
             raise Refusal("withdrawn")
         return session
 
@@ -330,13 +378,19 @@ class Store:
         db.execute("INSERT INTO event (session_id, at, kind, detail) VALUES (?, ?, ?, ?)",
                    (session_id, time.time(), kind, detail))
 
-    @staticmethod
-    def _has_event(db: sqlite3.Connection, session_id: str, kind: str, detail: str) -> bool:
-        found = db.execute("SELECT 1 FROM event WHERE session_id = ? AND kind = ? AND detail = ?",
-                           (session_id, kind, detail))
-        return found.fetchone() is not None
-
     # --- the experimenter's side ---
+
+    @property
+    def paused(self) -> bool:
+        """Whether recruiting is paused: nobody new may begin, those who began may go on."""
+        return bool(self._read("SELECT 1 FROM meta WHERE name = ?", PAUSED))
+
+    def pause(self, paused: bool) -> None:
+        with self._write() as db:
+            if paused:
+                db.execute("INSERT OR REPLACE INTO meta VALUES (?, 'true')", (PAUSED,))
+            else:
+                db.execute("DELETE FROM meta WHERE name = ?", (PAUSED,))
 
     def sessions(self) -> list[Session]:
         return [Session(*row) for row in self._read(f"SELECT {FIELDS} FROM session ORDER BY created, session_id")]
@@ -347,16 +401,16 @@ class Store:
                                                     "ORDER BY session_id, trial_index"):
             yield session_id, index, json.loads(record)
 
-    def forget(self, platform: str, worker: str) -> int:
-        """Delete everything of a worker, from the disk too; the number of sessions deleted."""
-        name, participant = SIMULATED if self.simulated else platform, pseudonym(self.key, platform, worker)
+    def forget(self, marks: Iterable[str]) -> int:
+        """Delete everything of the participants with these marks, from the disk too; the number of sessions deleted."""
+        marks = set(marks)
         with self._write() as db:
-            query = "SELECT session_id FROM session WHERE platform = ? AND participant = ?"
-            found = [row[0] for row in db.execute(query, (name, participant))]
+            found = [(session_id,) for session_id, participant in db.execute(
+                "SELECT session_id, participant FROM session") if mark(participant) in marks]
             for table in ("response", "about", "event", "session"):
-                db.executemany(f"DELETE FROM {table} WHERE session_id = ?", [(one,) for one in found])
-            if found:  # copies of the database carry it to where older tables may lie
-                db.execute("INSERT INTO forgotten VALUES (?) ON CONFLICT DO NOTHING", (mark(participant),))
+                db.executemany(f"DELETE FROM {table} WHERE session_id = ?", found)
+            # copies of the database carry the marks to where older tables may lie
+            db.executemany("INSERT INTO forgotten VALUES (?) ON CONFLICT DO NOTHING", [(one,) for one in marks])
         with self._lock:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         return len(found)

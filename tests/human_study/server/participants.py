@@ -41,7 +41,7 @@ class Participant:
         assert response.status_code == 200
         self.page = response.text
         self.config = config_of(self.page)
-        self.headers = {"X-Session": self.config["key"]}
+        self.headers, self.own = {"X-Session": self.config["key"]}, self.config["clean_url"]
         self.state = self.ask("open", {}).json()
 
     def ask(self, action, body):

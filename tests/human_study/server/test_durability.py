@@ -160,4 +160,4 @@ def test_full_disk_is_an_answer_to_try_again(make):
     db.execute("DELETE FROM response")
     db.execute("PRAGMA max_page_count=100000")
     assert someone.answer(0, client_id=same).status_code == 200
-    assert Participant(client, "/study").state["answered"] == 1
+    assert Participant(client, someone.own).state["answered"] == 1

@@ -1,10 +1,13 @@
 """Pseudonyms, keys, forgetting, release; answers are never lost on the way to the analysis."""
 
+import json
 import os
+import re
 import shlex
 import shutil
 import sqlite3
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -16,9 +19,10 @@ from human_study.batch.write import write_batch
 from human_study.commands import analyse_run
 from human_study.platforms.collect import is_response_table
 from human_study.protocol.protocols import load_protocol
+from human_study.responses.forgotten import mark
 from human_study.responses.keys import default_key_file, load_key, pseudonym
 from human_study.responses.table import merge_responses, read_responses, write_responses
-from human_study.server.export import export_responses, missing_answers, release
+from human_study.server.export import backup, export_responses, missing_answers, release, session_list
 from human_study.server.serve import choose_panel, links_for, open_store
 from tests.human_study.server.participants import ORIGIN, SMALL, Participant, join, last_of, refused
 
@@ -62,8 +66,7 @@ def test_forgetting_reaches_tables_and_links_and_lasts(make, tiny_run, key_file,
     write_responses(export_responses(folder), table)
     shutil.copy(table, older)
     copy = tmp_path / "copy.sqlite"
-    with sqlite3.connect(copy) as db:
-        store._db.backup(db)
+    backup(store.file, copy)
     arguments = ["--run", str(tiny_run.path), "--protocol", "lab", "--key-file", str(key_file)]
     main(["forget", *arguments, "P001"])
     assert "1 session of the server, 9 rows of tables of responses and 1 link" in capsys.readouterr().out
@@ -84,6 +87,61 @@ def test_forgetting_reaches_tables_and_links_and_lasts(make, tiny_run, key_file,
         assert "asked to be forgotten" in (folder / "import-report.csv").read_text()
 
 
+def test_whoever_was_forgotten_comes_back_as_somebody_new(make, tiny_run, key_file, capsys):
+    client = make(panel=choose_panel("prolific", "C1A2B3", "", ""))
+    site, store = client.app.state.site, client.app.state.site.store
+    links, path = store.batch.secret / "links.csv", f"/p/{site.token('panel')}?PROLIFIC_PID=W1"
+    [Participant(client, link.removeprefix(ORIGIN)).consent().all() for _, link in links_for(site, links, 2)]
+    Participant(client, path).consent().all()
+    first, older = store.find("prolific", "W1"), store.file.with_name("older.sqlite")
+    backup(store.file, older)
+    arguments = ["--run", str(tiny_run.path), "--protocol", "lab", "--key-file", str(key_file)]
+    main(["forget", *arguments, "P001"])
+    main(["forget", *arguments, "--platform", "prolific", "W1"])
+    again = links_for(site, links, 2)
+    assert [name for name, _ in again] == ["P002", "P003"]  # a name is never given twice
+    Participant(client, path).consent().all()
+    assert store.find("prolific", "W1") != first
+    Participant(client, again[1][1].removeprefix(ORIGIN)).ask("withdraw", {})
+    folder = store.batch.folder
+    write_responses(export_responses(folder), folder / "responses.csv")
+    assert analyse_run(tiny_run, "lab").participation.sessions == 2
+    store.close()
+    shutil.copy(older, store.file)  # a backup is put back
+    capsys.readouterr()
+    assert export_responses(folder)["session_id"].nunique() == 1
+    assert "2 session(s) of participants who were forgotten are left out" in capsys.readouterr().err
+    open_store(tiny_run, store.batch, key_file).close()
+    assert "deleted 2 session(s)" in capsys.readouterr().out
+    export_responses(folder)
+    assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("by", ["code", "session_id"])
+def test_forgetting_by_code_and_by_session(make, tiny_run, key_file, by):
+    client = make()
+    join(client, "P001").consent().all()
+    join(client).consent().all()
+    store = client.app.state.site.store
+    one = store.sessions()[1]
+    main(["forget", "--run", str(tiny_run.path), "--key-file", str(key_file), getattr(one, by)])
+    assert [session.session_id for session in store.sessions()] == [store.find("local", "P001") and
+                                                                   store.sessions()[0].session_id]
+
+
+def test_a_list_of_sessions_for_paying(make, tiny_run, capsys):
+    client = make()
+    code = join(client, "P001").consent().all()["code"]
+    left = join(client, "P002").consent()
+    left.answer(0)
+    main(["sessions", "--run", str(tiny_run.path)])
+    text = capsys.readouterr().out
+    assert code in text and "P001" not in text
+    found = session_list(client.app.state.site.store.batch)
+    assert found["status"].tolist() == ["finished", "running"] and found["code"].tolist() == [code, ""]
+    assert found["answers"].tolist() == [9, 1] and found["pay"].tolist() == ["yes", ""]
+
+
 def test_a_copy_of_the_database_tells_whom_to_forget(make, tiny_run, key_file, tmp_path):
     client = make()
     someone = [join(client, name) for name in ("P001", "P002")]
@@ -91,9 +149,8 @@ def test_a_copy_of_the_database_tells_whom_to_forget(make, tiny_run, key_file, t
     store = client.app.state.site.store
     older, copy = tmp_path / "older.csv", tmp_path / "copy.sqlite"
     write_responses(export_responses(store.batch), older)
-    store.forget("local", "P001")
-    with sqlite3.connect(copy) as db:
-        store._db.backup(db)
+    store.forget([mark(pseudonym(store.key, "local", "P001"))])
+    backup(store.file, copy)
     main(["collect", "--run", str(tiny_run.path), "--protocol", "lab", "--key-file", str(key_file), str(older),
           str(copy)])
     frame = read_responses(store.batch.folder / "responses.csv")
@@ -220,6 +277,71 @@ def test_the_table_for_the_analysis_is_never_lost(make, tiny_run, tmp_path, caps
     assert len(read_responses(own)) == 18
 
 
+def test_a_table_with_more_sessions_is_not_replaced(make, tiny_run, key_file, capsys):
+    client = make()
+    [join(client).consent().all() for _ in range(2)]
+    store = client.app.state.site.store
+    folder, arguments = store.batch.folder, ["export", "--run", str(tiny_run.path)]
+    own, public = folder / "responses.csv", folder.parent / "public.csv"
+    main(arguments)
+    main([*arguments, "--release", "--out", str(public)])
+    assert own.stat().st_mode & 0o007 == 0
+    before = own.read_bytes()
+    store.close()
+    store.file.rename(folder / "lost.sqlite")
+    with pytest.raises(InputError, match="study.sqlite: missing, but .*responses.csv shows"):
+        open_store(tiny_run, store.batch, key_file)
+    own.rename(folder / "aside.csv")
+    begun = open_store(tiny_run, store.batch, key_file)
+    (folder / "aside.csv").rename(own)
+    client.app.state.site.store = begun
+    join(client).consent().all()
+    assert "2 session(s) that are not in the database" in refused(arguments, capsys)
+    own.rename(folder / "aside.csv")
+    assert "1 session(s) that are not in the database" in refused([*arguments, "--release", "--out", str(public)],
+                                                                  capsys)
+    (folder / "aside.csv").rename(own)
+    assert own.read_bytes() == before
+    main([*arguments, "--replace"])
+    assert (folder / "responses.replaced-1.csv").read_bytes() == before
+    assert read_responses(own)["session_id"].nunique() == 1
+    begun.close()
+
+
+def test_a_copy_without_its_log_is_noticed(make, tmp_path, capsys):
+    client = make()
+    someone = join(client).consent()
+    store = client.app.state.site.store
+    someone.all()
+    alone, whole = tmp_path / "alone.sqlite", tmp_path / "whole.sqlite"
+    shutil.copy(store.file, alone)
+    assert backup(store.file, whole) == 9 and whole.stat().st_mode & 0o777 == 0o600
+    assert sorted(tmp_path.glob("whole*")) == [whole]
+    assert len(export_responses(store.batch, database=whole)) == 9
+    assert capsys.readouterr().err == ""
+    with pytest.raises(InputError, match="no answers yet"):
+        export_responses(store.batch, database=alone)
+    assert "copied while the study was served, without alone.sqlite-wal" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["lone \ud800 surrogate", "line\rline\r\nline", "\x00nul\x1b[31m\x85\u2028", "a\tb",
+                                  " lead", '"quoted", comma; semi', "'", "NA", "null", "\ufeffmark", "é\U0001f600"])
+def test_any_text_can_be_stored_and_read_back(make, tmp_path, text):
+    client = make(settings=[*SMALL, "questions=[comment]"], panel=choose_panel("prolific", "C1A2B3", "", ""))
+    site = client.app.state.site
+    session = quote(text, errors="surrogatepass")
+    someone = Participant(client, f"/p/{site.token('panel')}?PROLIFIC_PID=W&SESSION_ID={session}").consent()
+    body = json.dumps({"tab": someone.state["tab"], "stage": "after", "answers": {"comment": text}})
+    sent = client.post("/api/about", content=body, headers=someone.headers | {"Content-Type": "application/json"})
+    assert sent.status_code == 200
+    someone.all()
+    frame = export_responses(site.store.batch)
+    write_responses(frame, tmp_path / "r.csv")
+    again = read_responses(tmp_path / "r.csv")
+    assert again["note_comment"].equals(frame["note_comment"]) and again["assignment_id"].equals(frame["assignment_id"])
+    assert not re.search(r"[\r\x00\x1b\ud800]", frame["note_comment"][0])
+
+
 def test_answers_given_after_the_export_are_not_left_out(make, tiny_run):
     client = make()
     first = join(client)
@@ -244,8 +366,7 @@ def test_collect_reads_the_database_it_is_given(make, tiny_run, key_file, tmp_pa
     store = client.app.state.site.store
     copy = tmp_path / "from another computer" / "answers.sqlite"
     copy.parent.mkdir()
-    with sqlite3.connect(copy) as db:
-        store._db.backup(db)
+    backup(store.file, copy)
     join(client).consent().all()
     arguments = ["collect", "--run", str(tiny_run.path), "--key-file", str(key_file), str(copy)]
     main(arguments)
@@ -316,7 +437,7 @@ def test_printed_commands_can_be_copied_from_any_folder(make, tiny_run):
     with pytest.raises(InputError) as error:
         analyse_run(RunDirectory.open(odd), "lab")
     text = str(error.value)
-    printed = shlex.split(text[text.index("python -m"):text.index(" (where")])
+    printed = shlex.split(text[text.index("python -m"):text.index(" (if")])
     main(printed[3:])
     assert len(analyse_run(RunDirectory.open(odd), "lab").preferences) == 3
     assert shlex.split(text[text.index("human_study collect"):text.index("), or name")])[3] == str(odd)

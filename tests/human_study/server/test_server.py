@@ -40,7 +40,7 @@ def test_resume_after_a_reload_and_second_tab(make):
     client = make()
     first = join(client).consent()
     assert first.answer(0).status_code == 200
-    second = Participant(client, "/study")  # the same browser, by its cookie
+    second = Participant(client, first.own)  # the same browser, by its cookie
     assert second.state["answered"] == 1 and second.state["trials"] == first.state["trials"]
     assert first.answer(1).json() == {"error": "elsewhere"}
     assert second.answer(1).status_code == 200
@@ -70,8 +70,8 @@ def test_no_answer_before_the_pictures_were_shown(make):
     same = secrets.token_hex(16)
     assert [someone.show(0, same).status_code for _ in range(2)] == [200, 200]  # the reply was lost: asked again
     assert someone.show(0).json() == {"error": "out_of_step"}  # one view only
-    assert Participant(client, "/study").state["shown"] is True  # after a reload it is known to have been seen
-    again = Participant(client, "/study")
+    again = Participant(client, someone.own)
+    assert again.state["shown"] is True  # after a reload it is known to have been seen
     assert again.answer(0, "none", focus_lost=True).status_code == 200
     assert again.answer(1, "none", focus_lost=False).status_code == 409  # "none" needs a reason
 
@@ -135,7 +135,7 @@ def test_no_byte_names_a_method(make):
     assert not any({"last-modified", "etag"} & set(a.headers) for a in answers)
     for a in answers:
         assert not SECRET_WORDS.search(" ".join(f"{k}: {v}" for k, v in a.headers.items()))
-    for path in ("/study", "/nothing", "/s/wrong"):
+    for path in (someone.own, "/nothing", "/s/wrong"):
         assert not SECRET_WORDS.search(client.get(path).text)
 
 
@@ -188,7 +188,7 @@ def test_credentials(make):
         answer = client.post("/api/open", json={}, headers={"X-Session": key.encode()})
         assert answer.status_code == 403, key
     client.cookies.clear()
-    assert client.get("/study").status_code == 404
+    assert client.get(one.own).status_code == 404
     assert client.get("/s/" + secrets.token_urlsafe(32)).status_code == 404
 
 
@@ -210,7 +210,7 @@ def test_cookie_and_headers(make):
 def test_host_and_origin(make):
     client = make()
     someone = join(client).consent()
-    assert client.get("/study", headers={"Host": "evil.example"}).status_code == 400
+    assert client.get(someone.own, headers={"Host": "evil.example"}).status_code == 400
     for origin in ("http://evil.example", "null", ""):
         response = client.post("/api/open", json={}, headers=someone.headers | {"Origin": origin})
         assert response.status_code == 403
@@ -237,8 +237,11 @@ def test_broken_bodies(make):
         assert response.status_code == 422
     big = client.post("/api/answer", content=b"x" * (BODY_BYTES + 1), headers=someone.headers | kind)
     assert big.status_code == 413
-    chunked = client.post("/api/answer", content=iter([b"{}"]), headers=someone.headers | kind)
-    assert chunked.status_code == 413  # a length is asked for
+    for claimed in ({}, {"Content-Length": "10"}):  # bytes are counted as they come
+        chunked = client.post("/api/answer", content=iter([b"x" * 9000] * 2), headers=someone.headers | kind | claimed)
+        assert chunked.status_code == 413
+    whole = client.post("/api/open", content=iter([b"{", b"}"]), headers=someone.headers | kind)
+    assert whole.status_code == 200
     assert client.post("/api/answer", content="tab=1", headers=someone.headers).status_code == 422
     assert client.post("/api/nothing", json={}, headers=someone.headers).status_code == 404
 
@@ -287,16 +290,16 @@ def test_kiosk(make):
     token = client.app.state.site.token("kiosk")
     assert client.get("/k/wrong").status_code == 404
     assert "<button" in client.get(f"/k/{token}").text
-    keys = {config_of(client.post(f"/k/{token}").text)["key"] for _ in range(2)}
-    assert len(keys) == 2  # everybody a session of his own
-    someone = Participant(client, "/study").consent()
+    first, second = (config_of(client.post(f"/k/{token}").text)["clean_url"] for _ in range(2))
+    assert first != second  # everybody a session of his own
+    assert client.get(first).status_code == 404  # and nobody goes back to the one before
+    someone = Participant(client, second).consent()
     assert someone.all() == {"code": "", "after": f"/k/{token}"}
     frame = export_responses(client.app.state.site.store.batch)
     assert frame["assignment_id"].equals(frame["session_id"])
-    client.post(f"/k/{token}")
-    gone = Participant(client, "/study").consent()
+    gone = Participant(client, config_of(client.post(f"/k/{token}").text)["clean_url"]).consent()
     assert gone.ask("withdraw", {}).json() == {"after": f"/k/{token}"}  # the next one can begin
-    assert Participant(client, "/study").state["after"] == f"/k/{token}"  # after a reload too
+    assert Participant(client, gone.own).state["after"] == f"/k/{token}"  # after a reload too
 
 
 def test_prolific(make):

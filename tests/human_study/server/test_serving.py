@@ -119,7 +119,7 @@ def test_slow_connections_are_closed(make, monkeypatch, sent):
 
 @pytest.mark.parametrize("panel, address", [
     (PANELS["local"], None), (choose_panel("local", "", "pid", ""), r"/p/\w+\?pid=PLACEHOLDER"),
-    (PANELS["prolific"], r"/p/\w+\?PROLIFIC_PID=\{\{%PROLIFIC_PID%\}\}&SESSION_ID=\{\{%SESSION_ID%\}\}$")])
+    (PANELS["prolific"], r"/p/\w+\?PROLIFIC_PID=\{\{%PROLIFIC_PID%\}\}&SESSION_ID=\{\{%SESSION_ID%\}\}&STUDY_ID=")])
 def test_the_address_for_every_panel_is_printed(make, capsys, panel, address):
     serve.announce(make(panel=panel).app.state.site, [], False)
     found = [line for line in capsys.readouterr().out.splitlines() if line.startswith("address for the panel")]

@@ -2,8 +2,8 @@
 
 import secrets
 
+from human_study.server.actions import exposure_now
 from human_study.server.export import export_responses
-from human_study.server.exposure import exposure_now
 from tests.human_study.server.participants import SECRET_WORDS, join
 
 FEW = ["sentinels=1", "practice=1", "hits=4"]
