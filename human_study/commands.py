@@ -212,7 +212,7 @@ def sessions(args: Namespace) -> None:
         args.out.chmod(0o600)
         print(f"wrote {args.out}: {len(frame)} sessions")
     else:
-        print(frame.fillna("").to_string(index=False))
+        print(frame.to_string(index=False, na_rep=""))
 
 
 def forget(args: Namespace) -> None:

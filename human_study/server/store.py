@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import InputError
-from human_study.batch.folder import SCHEMA, TaskBatch, PlannedTrial
+from human_study.batch.folder import SCHEMA, PlannedTrial, TaskBatch
 from human_study.responses.columns import SIMULATED
 from human_study.responses.forgotten import mark
 from human_study.responses.keys import keyed, pseudonym

@@ -46,6 +46,31 @@ def test_resume_after_a_reload_and_second_tab(make):
     assert second.answer(1).status_code == 200
 
 
+def test_two_sessions_in_one_browser(make):
+    client = make()
+    first, second = join(client).consent(), join(client).consent()
+    first.answer(0)
+    for one, answered in ((first, 1), (second, 0)):  # both tabs are loaded again: each stays with its session
+        again = Participant(client, one.own)
+        assert again.headers == one.headers and again.state["answered"] == answered
+    client.cookies.clear()
+    assert client.get(first.own).status_code == 404
+
+
+def test_only_who_had_a_reason_may_leave_a_trial_unanswered(make):
+    someone = join(make()).consent()
+    assert someone.answer(0, "none").json() == {"error": "refused"}
+    assert someone.answer(0, "none", focus_lost=True).json() == {"error": "refused"}  # there is no time limit
+    assert someone.answer(0, "none", asset_error=True).status_code == 200
+
+
+def test_a_language_of_the_protocol(make):
+    someone = join(make())
+    body = {"agreed": True, "vision": True, "version": someone.config["consent_version"], "user_agent_family": "Chrome"}
+    assert someone.ask("consent", body | {"language": "=1+1"}).json() == {"error": "refused"}
+    assert someone.ask("consent", body | {"language": "en"}).status_code == 200
+
+
 def test_replay_and_wrong_order(make):
     client = make()
     someone = join(client).consent()
@@ -285,6 +310,28 @@ def join_by(client, link):
     return Participant(client, link.removeprefix(ORIGIN))
 
 
+def test_recruiting_is_paused_and_a_place_is_freed(make):
+    client = make(settings=[*SMALL, "hits=1"])
+    site = client.app.state.site
+    client.get(f"/admin/{site.token('admin')}")
+    someone = join(client).consent()
+    waiting = join(client)
+    body = {"agreed": True, "vision": True, "version": waiting.config["consent_version"], "user_agent_family": "other"}
+    assert waiting.ask("consent", body).json() == {"error": "full"}
+    running = client.get("/admin/progress.json").json()["running"]
+    assert [client.post("/admin/free", json={"session": running[0]["session"]}).json() for _ in range(2)] == [
+        {"freed": True}, {"freed": False}]
+    assert someone.answer(0).json() == {"error": "withdrawn"}
+    assert client.post("/admin/pause", json={"paused": True}).json() == {"paused": True}
+    assert waiting.ask("consent", body).json() == {"error": "full"}
+    assert client.post("/admin/pause", json={"paused": False}).json() == {"paused": False}
+    assert waiting.ask("consent", body).json()["status"] == "running"
+    assert client.get("/admin/progress.json").json()["returned"] == 1
+    assert "returned" in client.get("/admin/sessions.csv").text
+    client.cookies.clear()
+    assert client.post("/admin/pause", json={"paused": True}).status_code == 403
+
+
 def test_kiosk(make):
     client = make()
     token = client.app.state.site.token("kiosk")
@@ -314,7 +361,7 @@ def test_prolific(make):
     assert set(frame["platform"]) == {"prolific"} and set(frame["assignment_id"]) == {"t"}
 
 
-def test_a_worker_who_comes_back_is_paid_for_the_new_assignment(make):
+def test_a_participant_who_comes_back_is_paid_for_the_new_assignment(make):
     client = make(panel=PANELS["prolific"])
     path = f"/p/{client.app.state.site.token('panel')}?PROLIFIC_PID=W1&SESSION_ID="
     first = Participant(client, path + "A1").consent()

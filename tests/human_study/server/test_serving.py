@@ -15,7 +15,7 @@ from human_study.server import serve
 from human_study.server.application import create_app
 from human_study.server.patience import PatientProtocol
 from human_study.server.security import RateLimit
-from human_study.server.serve import PANELS, check_address, choose_panel, links_for, listen, make_site
+from human_study.server.serve import PANELS, check_address, choose_panel, links_for, listen, make_site, read_ids
 from human_study.simulation.simulate import running
 from tests.human_study.server.participants import SMALL, Participant, TestClient
 
@@ -25,6 +25,7 @@ from tests.human_study.server.participants import SMALL, Participant, TestClient
     (["--host", "0.0.0.0", "--i-know"], "--public-url"),
     (["--panel", "prolifik"], "did you mean 'prolific'"),
     (["--panel", "prolific"], "needs --completion-code"),
+    (["--signed-ids"], "--signed-ids needs --only-ids FILE"),
     (["--complete-url", "http://x"], "expected an https address"),
     (["--protocol", "labb"], "did you mean 'lab'"),
     (["--public-url", "ftp://x"], "expected https://NAME"),
@@ -93,6 +94,22 @@ def test_newcomers_of_a_panel_do_not_lock_out_who_is_there(make):
     assert len(site.store.sessions()) == 2
 
 
+def test_only_listed_and_signed_ids_of_a_panel(make, tmp_path):
+    site = (client := make(panel=PANELS["prolific"])).app.state.site
+    (tmp_path / "ids.txt").write_text("W1\nW2\n\n")
+    site.only_ids = read_ids(tmp_path / "ids.txt")
+    address = f"/p/{site.token('panel')}?PROLIFIC_PID="
+    assert [client.get(address + one).status_code for one in ("W1", "W3", "W1%0a")] == [200, 404, 200]
+    site.signed_ids = True
+    assert client.get(address + "W1").status_code == client.get(f"{address}W1&sig=0").status_code == 404
+    assert client.get(site.panel_address("W1").removeprefix(site.origins[0])).status_code == 200
+    assert client.get(site.panel_address("W1").removeprefix(site.origins[0]).replace("W1", "W2")).status_code == 404
+    assert len(site.store.sessions()) == 1
+    (tmp_path / "ids.txt").write_text("\n")
+    with pytest.raises(InputError, match="no id in it"):
+        read_ids(tmp_path / "ids.txt")
+
+
 @pytest.mark.parametrize("sent", [b"", b"GET /favicon.ico HTTP/1.1\r\nHost: 127", b"POST /api/open HTTP/1.1\r\n"
                                   b"Host: 127.0.0.1\r\nContent-Length: 100\r\nContent-Type: application/json\r\n\r\n{"])
 def test_slow_connections_are_closed(make, monkeypatch, sent):
@@ -102,12 +119,10 @@ def test_slow_connections_are_closed(make, monkeypatch, sent):
         port = int(site.origins[0].rsplit(":", 1)[1])
         with socket.create_connection(("127.0.0.1", port), timeout=5) as slow:
             slow.sendall(sent)
-            started = time.monotonic()
             trickle = threading.Timer(0.2, slow.sendall, [b"x"])  # a byte now and then does not help
             trickle.start()
-            while slow.recv(4096):
+            while slow.recv(4096):  # until it is closed; after five seconds without that an error
                 pass
-            assert 0.3 < time.monotonic() - started < 8
             trickle.cancel()
         for _ in range(2):  # others are served, on one connection
             assert httpx.get(f"{site.origins[0]}/favicon.ico").status_code == 204
