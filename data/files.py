@@ -6,8 +6,9 @@ import hashlib
 import io
 import json
 import os
+import secrets
+import shutil
 import struct
-import tempfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from data.errors import InputError
 from data.image_content import ID_MODES, channels, lossy_as, named
 
+LONGEST_NAME = 200  # bytes, of file names to which something is added
 SYSTEM_FILES = ("Thumbs.db", "desktop.ini", "__MACOSX", "@eaDir")  # of Windows, a Mac's archives, a Synology server
 
 
@@ -43,37 +45,56 @@ def list_folder(folder: Path, pattern: str = "*") -> list[Path]:
 def atomic_path(path: Path, durable: bool = False) -> Iterator[Path]:
     """Give a temporary name beside `path`; when the block ends without an error, rename it to `path`.
 
-    durable: whole or not at all after a power cut too, for what took hours to make; waits for the disk.
+    The file gets mode and group like any other that is made there: by the umask, and by the folder if it is shared
+    (setgid). durable: whole or not at all after a power cut too, for what took hours to make; waits for the disk.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
+    temporary = path.with_name(f".{_short(path.name)}.{secrets.token_hex(4)}.part")
     try:
+        os.close(os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o666))
         yield temporary
         if durable:
             with open(temporary, "r+b") as file:
                 os.fsync(file.fileno())
-        os.chmod(temporary, 0o666 & ~_umask())  # mkstemp makes private files; results are shared like any other
         os.replace(temporary, path)
     except OSError as error:
-        error.filename = str(path) if error.filename in (None, name) else error.filename
+        error.filename = str(path) if error.filename in (None, str(temporary)) else error.filename
         raise
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # also where the folder may not be written to
+            temporary.unlink()
 
 
 def remove_parts(path: Path) -> None:
     """Delete the temporary files of processes that were killed while they wrote `path`."""
-    for part in Path(path).parent.glob(f".{glob.escape(Path(path).name)}.*.part"):
+    for part in Path(path).parent.glob(f".{glob.escape(_short(Path(path).name))}.*.part"):
         part.unlink(missing_ok=True)
 
 
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+def _short(name: str) -> str:
+    """A name to which something can be added: file systems take 255 bytes."""
+    return name if len(os.fsencode(name)) <= LONGEST_NAME else hashlib.sha256(os.fsencode(name)).hexdigest()[:16]
+
+
+def staging_folder(path: Path) -> Path:
+    """The folder beside `path` in which its successor is made, see put_in_place. A link is followed: the folder that it
+    leads to is replaced, and the link stays."""
+    target = Path(os.path.realpath(path))
+    return target.with_name(f".{_short(target.name)}.new")
+
+
+def put_in_place(path: Path) -> None:
+    """Let the finished staging folder take the place of the folder `path`, whose files are deleted."""
+    staging, target = staging_folder(path), Path(os.path.realpath(path))
+    if target.exists():
+        old = staging.with_suffix(".old")
+        shutil.rmtree(old, ignore_errors=True)
+        target.rename(old)
+        staging.rename(target)
+        shutil.rmtree(old)
+    else:
+        staging.rename(target)
 
 
 def write_bytes(path: Path, content: bytes) -> None:

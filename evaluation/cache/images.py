@@ -3,7 +3,6 @@
 import hashlib
 import re
 import shutil
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -13,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from data.errors import InputError
-from data.files import list_folder, png_bit_depth, read_image
+from data.files import list_folder, png_bit_depth, put_in_place, read_image, staging_folder
 from data.photographs import same_name
 from evaluation.run_directory import FLOOR, PHOTOS, Method, RunDirectory
 
@@ -239,20 +238,17 @@ def _there_already(run: RunDirectory, method: Method, files: dict[str, list[Path
 
 def _copy(run: RunDirectory, method: Method, files: dict[str, list[Path]]) -> None:
     target = run.method_folder(method.name)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(dir=target.parent, prefix=f".{method.name}."))
+    staging = staging_folder(target)
+    shutil.rmtree(staging, ignore_errors=True)
     try:
         for part in ("images", "variants")[: 1 + (method.images_per_layout > 1)]:
-            (staging / part).mkdir()
+            (staging / part).mkdir(parents=True)
         for layout, sources in files.items():
             shutil.copyfile(sources[0], staging / "images" / f"{layout}.png")
             for u, source in enumerate(sources, 1):
                 if len(sources) > 1:
                     shutil.copyfile(source, staging / "variants" / f"{layout}_{u}.png")
-        staging.chmod(0o777 & ~0o022)
-        if target.exists():
-            shutil.rmtree(target)
-        staging.rename(target)
+        put_in_place(target)
     finally:
         shutil.rmtree(staging, ignore_errors=True)
     run.write_method(method)

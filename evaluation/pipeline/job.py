@@ -28,6 +28,7 @@ from evaluation.pipeline.configuration import record_configuration
 from evaluation.pipeline.dataset import is_written, write_dataset
 from evaluation.pipeline.executor import make_executor
 from evaluation.pipeline.lock import sole_use
+from evaluation.pipeline.synthesis import check_pictures
 from evaluation.pipeline.tasks import synthesize_method
 from evaluation.run_directory import Method, RunDirectory
 from evaluation.scoring import (
@@ -108,6 +109,8 @@ class Job:
         self.executor.close()  # processes that wait hold memory
         for name, folder in self.images:
             add_images(self.run, name, folder)
+        for method in self.run.method_names():
+            check_pictures(self.run, method)
         for metric, why in left_out(self.preset.score).items():
             say(f"{metric}: left out, {why}")
         context = self._context()
