@@ -125,7 +125,7 @@ def map_in_processes(function: Callable[[Item], Result], items: Sequence[Item],
     where the system has no shared memory for several. Raises what function raises.
     """
     count = processes or min(available_cores(), MOST_PROCESSES)
-    if count == 1 or len(items) <= CHUNK or not _has_semaphores():
+    if count == 1 or len(items) <= CHUNK or not has_shared_memory():
         yield from map(function, items)
         return
     pool = ProcessPoolExecutor(min(count, math.ceil(len(items) / CHUNK)), SPAWN, initializer=end_with_parent)
@@ -137,8 +137,8 @@ def map_in_processes(function: Callable[[Item], Result], items: Sequence[Item],
         pool.shutdown(wait=True, cancel_futures=True)
 
 
-def _has_semaphores() -> bool:
-    """Whether a pool can be made: its queues need semaphores, which live in /dev/shm."""
+def has_shared_memory() -> bool:
+    """Whether processes can share queues, which need semaphores, which need a usable /dev/shm."""
     try:
         SPAWN.Lock()
     except (OSError, ImportError):  # a sandbox without /dev/shm, or with a read-only one

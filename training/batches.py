@@ -10,6 +10,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from data.errors import InputError
 from data.pairs import PairDataset
+from data.processes import available_cores, has_shared_memory
 from data.views import Cached
 from models.layers import one_hot
 from models.objectives import Batch
@@ -56,10 +57,12 @@ class PairTensors(Dataset):
 
 
 def loader(dataset: PairDataset, batches: Sampler[list[int]], workers: int, pin: bool) -> DataLoader:
-    """Batches of (photos uint8 [B, 3, H, W], layouts uint8 [B, H, W], positions [B]).
+    """Batches of (photos uint8 [B, 3, H, W], layouts uint8 [B, H, W], positions [B]); the same for any `workers`.
 
+    workers: processes that load them, at most one per available core; none without shared memory between processes.
     Draws nothing from torch's global generator.
     """
+    workers = min(workers, available_cores()) if workers and has_shared_memory() else 0
     if workers and isinstance(dataset, Cached):
         dataset.fill()  # once, before the workers are forked, which then share it
     return DataLoader(PairTensors(dataset), batch_sampler=batches, num_workers=workers, pin_memory=pin,

@@ -6,7 +6,6 @@ import torch
 
 from data import FIXED_NETWORKS
 from data.errors import InputError
-from data.files import read_yaml
 from data.street import CAR_COLOURS, SHADES, STREET
 from evaluation.networks.judge import load_judge
 from models.fixed import misfit, read_network, weights_file
@@ -23,7 +22,7 @@ from training.suite import Suite
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """All three, made in a rehearsal of two steps."""
+    """All three, made in two steps each."""
     folder = tmp_path_factory.mktemp("networks")
     for role in ROLES:
         assert main([role, "--out", str(folder), "--share", ".0001", "--steps", "2", "--batch", "4",
@@ -37,7 +36,7 @@ def test_a_made_network_is_read_with_the_weights_that_its_card_describes(made):
         assert card["weights_sha256"] and card["training"]["steps"] == 2 and card["scenes"] == VERSION
         assert set(card["scores"]) == {"64x128", "256x512"}
         assert not any(p.requires_grad for p in network.parameters()) and not network.training
-        assert read_yaml(made / f"{role}.yaml", "card")["command"].startswith("python -m tools.fixed_n")
+        assert card["command"].startswith(f"python -m tools.fixed_networks {role} --out")
     judge, perceptual = read_network(made, "judge")[0], read_network(made, "perceptual")[0]
     picture = torch.rand(1, 3, 48, 80) * 2 - 1
     assert judge(picture).shape == (1, CLASSES, 48, 80)

@@ -6,6 +6,7 @@ import pytest
 
 from data.errors import InputError
 from evaluation.run import main
+from training import group
 from training.group import environment_integer, group_size
 
 
@@ -23,6 +24,16 @@ def test_nonsense_is_one_line(monkeypatch, text):
     monkeypatch.setenv("WORLD_SIZE", text)
     with pytest.raises(InputError, match="WORLD_SIZE"):
         group_size()
+
+
+@pytest.mark.parametrize("error", [InputError("photo.png: broken"), OSError(28, "No space left on device", "file")])
+def test_one_process_of_a_group_reports_an_error(monkeypatch, error):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    monkeypatch.setattr(group.signal, "signal", lambda *_: None)
+    for first, raised in ((True, type(error)), (False, SystemExit)):
+        monkeypatch.setattr(group, "is_first_to_report", lambda first=first: first)
+        with pytest.raises(raised), group.one_error_message():
+            raise error
 
 
 def test_the_main_job_says_it_in_one_line(monkeypatch, capsys, tmp_path):

@@ -23,7 +23,7 @@ from data.pairs import Pair
 from models.layers import DilatedConv2d
 from models.perceptual import tensor_hashes
 from presets.schema import Preset
-from training import checkpoint, fabric, harness
+from training import batches, checkpoint, fabric, harness
 from training import suite as suite_module
 from training.batches import ShuffledBatches
 from training.fabric import forked_devices
@@ -502,3 +502,13 @@ def test_settings_come_from_the_preset_the_objective_then_the_overrides(tmp_path
     assert (lr_of("gan_segmentation").lr, lr_of("gan_segmentation").betas) == (2e-4, [0.5, 0.999])
     assert (lr_of("pix2pix").lr, lr_of("pix2pix").betas) == (0.2, [0.5, 0.999])
     assert lr_of("crn+gan").lr == 0.1
+
+
+def test_batches_are_loaded_in_this_process_without_shared_memory_and_by_no_more_than_the_cores(monkeypatch):
+    found = []
+    monkeypatch.setattr(batches, "DataLoader", lambda *_, num_workers, **__: found.append(num_workers))
+    for shared, cores in ((True, 16), (True, 3), (False, 16)):
+        monkeypatch.setattr(batches, "has_shared_memory", lambda shared=shared: shared)
+        monkeypatch.setattr(batches, "available_cores", lambda cores=cores: cores)
+        batches.loader(Noise(), None, 8, False)
+    assert found == [8, 3, 0]
