@@ -106,7 +106,8 @@ def session_checks(frame: pd.DataFrame, rules: QualityRules) -> dict:
         "repeat_participant": summary["earlier_session"] & rules.use_one_session_per_participant,
         "instructions_ignored": summary["instructions_failed"] > _limit(rules.pay_max_instruction_failures, np.inf),
     }
-    unpaid = broken["instructions_ignored"] | (summary["settled_share"] < rules.pay_min_answered)
+    unpaid = (broken["instructions_ignored"] | (summary["settled_share"] < rules.pay_min_answered)
+              | summary["judged"].eq(0))
     return {"reasons": {name: set(summary.index[mask]) for name, mask in broken.items()},
             "refused": set(summary.index[unpaid]), "summary": summary}
 
@@ -116,10 +117,10 @@ def _limit(value: float | None, otherwise: float) -> float:
 
 
 def excused(frame: pd.DataFrame) -> pd.Series:
-    """bool [n]: trials that could not be judged: a picture was missing, or the page ended the trial because it lost the
-    focus or was reloaded."""
-    unanswered = frame["chosen"].eq("none") & frame["focus_lost"].fillna(False).astype(bool)
-    return unanswered | frame["asset_error"].fillna(False).astype(bool)
+    """bool [n]: trials that could not be judged: a picture was missing, or the page ended a trial with limited time
+    because it lost the focus or was reloaded; an untimed one can be looked at again."""
+    lost = frame["focus_lost"].fillna(False).astype(bool) & frame["exposure_req_ms"].notna()
+    return (frame["chosen"].eq("none") & lost) | frame["asset_error"].fillna(False).astype(bool)
 
 
 def session_summary(frame: pd.DataFrame, rules: QualityRules) -> pd.DataFrame:
@@ -134,7 +135,8 @@ def session_summary(frame: pd.DataFrame, rules: QualityRules) -> pd.DataFrame:
     repeats = test["sentinel"].eq("repeat") & counted
     timed_answer = answered & test["rt_ms"].notna()
     columns = {
-        "trials": session.notna(), "settled": test["chosen"].ne("none") | ~counted,
+        "trials": session.notna(), "judged": test["chosen"].ne("none"),
+        "settled": test["chosen"].ne("none") | ~counted,
         "answers": answered, "left": test["chosen"].isin(("left", "real")),
         "sentinels": checks, "sentinels_right": checks & ok,
         "instructions_failed": test["sentinel"].eq("instruction") & counted & ~ok,

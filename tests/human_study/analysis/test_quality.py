@@ -162,7 +162,10 @@ def test_answers_missing_cost_the_pay():
     assert lenient["accepted"].all()
 
 
-@pytest.mark.parametrize("why", [{"asset_error": True}, {"focus_lost": True}])
+TIMED = {"exposure_req_ms": 500.0, "exposure_ms": 500.0, "refresh_hz": 60.0}
+
+
+@pytest.mark.parametrize("why", [{"asset_error": True}, {"focus_lost": True} | TIMED])
 def test_what_could_not_be_judged_costs_nobody_the_pay(why):
     gone = why | {"chosen": "none"}
     frame = ruled(changed(session(), lambda row: row["trial_index"] in (2, 5), **gone))  # 5 is a sentinel
@@ -170,6 +173,11 @@ def test_what_could_not_be_judged_costs_nobody_the_pay(why):
     check = {"sentinel": "instruction", "left_method": "instruction-obeyed", "right_method": "instruction-ignored",
              "condition": "instruction-obeyed_vs_instruction-ignored", "sentinel_answer": "left"}
     assert ruled(changed(session(), lambda row: row["trial_index"] in (3, 7), **check, **gone))["accepted"].all()
+
+
+@pytest.mark.parametrize("why", [{"focus_lost": True}, {"asset_error": True}, {"focus_lost": True} | TIMED])
+def test_whoever_judges_nothing_is_not_paid(why):
+    assert not ruled(session(chosen="none", **why))["accepted"].any()
 
 
 def test_what_a_platform_has_decided_stays():
