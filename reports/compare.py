@@ -20,8 +20,8 @@ from data.errors import InputError, one_line_errors
 from data.files import atomic_path
 from evaluation.run_directory import COMPARED, RunDirectory, Score, Value
 from reports.reference import PATHS, Reference, flat, load_reference, matching_reference, pictures_key, reference_names
-from reports.tables.formatting import NumberFormat, number_format
 from reports.tables.scores import REFERENCE_ROWS
+from writing.numbers import NumberFormat, number_format
 
 OWN = ("inputs", "images", "versions", "interval", "merged from", "scored on", "dataset", "leaks")  # of one run
 NOT_COMPARED = (*COMPARED, "cost")  # cost is a machine's own
@@ -30,7 +30,7 @@ INDEPENDENT = ("seed", "methods", "checkpoint_seconds", "log_every", "samples_ev
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparedValue:
     """One value of one method in both. low, high: of the reference, over its seeds; None where it has no interval."""
 
     metric: str
@@ -63,12 +63,12 @@ class Comparison:
     """left_out: why scores or methods are not in `rows`, one line each. settings: what was trained differently."""
 
     reference: Reference
-    rows: list[Row]
+    rows: list[ComparedValue]
     left_out: list[str]
     settings: list[str]
 
     @property
-    def beyond(self) -> list[Row]:
+    def beyond(self) -> list[ComparedValue]:
         return [row for row in self.rows if row.better or row.verdict in ("higher", "lower")]
 
 
@@ -134,12 +134,12 @@ def _missing(own: dict, known: dict, titles: dict[str, str]) -> list[str]:
     return lines + [f"{titles.get(name, name)}: not in this run" for name in sorted(theirs - ours)]
 
 
-def _rows(own: Score, known: Score, title: str, reference: Reference) -> list[Row]:
+def _rows(own: Score, known: Score, title: str, reference: Reference) -> list[ComparedValue]:
     found = []
     for value in own.values:
         if there := known.value(value.name):
             low, high = _interval(there, known, reference)
-            found.append(Row(own.metric, own.method, title, value, there.value, low, high))
+            found.append(ComparedValue(own.metric, own.method, title, value, there.value, low, high))
     return found
 
 
@@ -192,21 +192,21 @@ def text(comparison: Comparison) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _sentence(row: Row) -> str:
+def _sentence(row: ComparedValue) -> str:
     form = _format(row)
     said = f"{row.title}, {row.own.name}: {form(row.own.value)} {form.interval(row.own.interval)} here, " \
            f"{form(row.reference)} {form.interval((row.low, row.high))} in the reference: {row.verdict}"
     return said + (f", that is {row.better}" if row.better else "")
 
 
-def _format(row: Row) -> NumberFormat:
+def _format(row: ComparedValue) -> NumberFormat:
     """Without SI prefixes: in a table of many kinds of values nobody would know which of them has one."""
     values = [row.own.value, row.reference, *(row.own.interval or ()), row.low, row.high]
     form = number_format(values)
     return NumberFormat(1.0, "", 0) if form.prefix else form
 
 
-def _table(rows: Iterable[Row]) -> list[str]:
+def _table(rows: Iterable[ComparedValue]) -> list[str]:
     cells = [("method", "value", "here", "reference", "")]
     for row in rows:
         form = _format(row)

@@ -10,10 +10,10 @@ from evaluation.run_directory import RunDirectory
 from reports.figures.style import palette
 from reports.findings.choice import chosen_layout
 from reports.page.context import context
-from reports.page.drawn import draw
+from reports.page.figure_files import draw_figures
 from reports.page.gallery import Gallery
 from reports.tables.export import export
-from reports.tables.formatting import arrow
+from writing.numbers import arrow
 
 TEMPLATES = Path(__file__).parent / "page" / "templates"
 
@@ -28,7 +28,7 @@ def write_report(run: RunDirectory) -> Path:
     folder = run.report
     gallery = Gallery(run, folder)
     chosen, rule = chosen_layout(run, run.scores())
-    drawn = draw(run, folder, chosen)
+    drawn = draw_figures(run, folder, chosen)
     exported = export(run, folder / "tables")
     page = context(run) | {
         "chosen": gallery.scene(chosen), "chosen_rule": rule, "gallery": gallery.scenes(),

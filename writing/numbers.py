@@ -43,6 +43,11 @@ def number_format(values: Iterable[float | None]) -> NumberFormat:
     return NumberFormat(divisor, prefix, min(8, max(1, (3 if magnitude >= 0 else 2) - magnitude)))
 
 
+def arrow(higher_is_better: bool | None) -> str:
+    """Points to the better side of a score; empty for one without an order."""
+    return {True: "↑", False: "↓", None: ""}[higher_is_better]
+
+
 def percent(share: float | None) -> str:
     """
     >>> percent(0.625), percent(None), percent(float("nan"))

@@ -9,9 +9,10 @@ from evaluation.run_directory import Score, Value
 from reports.figures.scores import NBSP, point, whiskers, wrapped
 from reports.figures.style import INK, STYLE, WASH, WIDTH, looks, panels
 from reports.findings.axes import AXES, leading_column
-from reports.tables.formatting import arrow
-from reports.tables.names import capitalised, order_title, score_title
+from reports.tables.names import order_title, score_title
 from reports.tables.scores import ScoreTable
+from writing.numbers import arrow
+from writing.words import capitalised
 
 
 def agreement(scores: Sequence[Score]) -> Figure | None:

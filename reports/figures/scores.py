@@ -14,8 +14,8 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 from evaluation.run_directory import Value
 from reports.figures.style import COLOURS, FAINT, INK, LINES, SHORT, STYLE, WIDTH, WRAPPED, label, looks, panels
 from reports.findings.axes import AXES, leading_column
-from reports.tables.formatting import arrow
 from reports.tables.scores import Column, Row, ScoreTable
+from writing.numbers import arrow
 
 NBSP = "\u00a0"  # an arrow stays in the line of its word
 LEAST_SHOWN = 0.1  # a ratio of 0 has no place on a logarithmic axis

@@ -11,8 +11,8 @@ import numpy as np
 from evaluation.run_directory import FLOOR, PHOTOS, Method, Score
 from reports.tables.classes import ClassTable
 from reports.tables.facts import trained_in
-from reports.tables.names import capitalised, counted, listed
 from reports.tables.scores import SIGNIFICANT, ScoreTable
+from writing.words import capitalised, counted, listed
 
 SEEN = 0.1  # IoU of a class on photographs below which the judge cannot be said to see it
 ABOVE = 0.02  # by how much a class must exceed the photographs' to be worth a word

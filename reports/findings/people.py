@@ -8,9 +8,10 @@ from data.errors import InputError
 from data.files import list_folder, read_mapping
 from evaluation import published
 from evaluation.run_directory import PHOTOS, Method, RunDirectory, Score
-from reports.tables.formatting import MISSING
-from reports.tables.names import counted, dataset_title, listed, order_title, score_title
+from reports.tables.names import dataset_title, order_title, score_title
 from reports.tables.scores import SIGNIFICANT
+from writing.numbers import MISSING
+from writing.words import counted, listed
 
 
 def agreement_sentences(scores: Sequence[Score]) -> list[str]:

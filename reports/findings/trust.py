@@ -3,7 +3,8 @@
 from data.errors import InputError
 from data.files import read_mapping
 from evaluation.run_directory import RunDirectory
-from reports.tables.names import capitalised, listed, score_title
+from reports.tables.names import score_title
+from writing.words import capitalised, listed
 
 TRUSTED = 0.75  # share of layouts on which the draw must be nearer
 FILE = "trust.json"

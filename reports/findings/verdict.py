@@ -5,9 +5,10 @@ from dataclasses import dataclass
 
 from evaluation.run_directory import FLOOR, PHOTOS, Method, Score, Value
 from reports.findings.axes import AXES, Axis, leaders, leading_column, ordered
-from reports.tables.formatting import duration
-from reports.tables.names import capitalised, counted, expectation, listed
+from reports.tables.names import expectation
 from reports.tables.scores import Column, ScoreTable
+from writing.numbers import duration
+from writing.words import capitalised, counted, listed
 
 CLEAR = 2.0  # methods that spread less than so many times as much as training seeds: their order may be the seed's
 Resolutions = Mapping[tuple[str, str], float]  # (metric, score) -> spread of methods over spread of training seeds

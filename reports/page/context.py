@@ -8,13 +8,13 @@ from evaluation import published
 from evaluation.run_directory import Method, RunDirectory, Score
 from reports.findings import doubts, people, trust, verdict
 from reports.findings.ranking import ranking
-from reports.page.held import held_against_reference
-from reports.tables import beside, facts
+from reports.page.reference_results import reference_results
+from reports.tables import facts
 from reports.tables.classes import ClassTable, per_class_tables
 from reports.tables.commands import commands, is_running
-from reports.tables.formatting import duration
-from reports.tables.names import capitalised, dataset_title, metric_title
+from reports.tables.names import dataset_title, metric_title
 from reports.tables.protocol import protocols
+from reports.tables.published_values import named_protocol, published_table
 from reports.tables.scores import (
     ScoreTable,
     differences_table,
@@ -23,6 +23,8 @@ from reports.tables.scores import (
     whole_run_tables,
 )
 from reports.tables.seeds import Seeds, read_seeds
+from writing.numbers import duration
+from writing.words import capitalised
 
 OPEN = ("segmentation", "distances")  # tables that are open from the start
 
@@ -34,14 +36,14 @@ def context(run: RunDirectory) -> dict[str, Any]:
     table, classes, seeds = main_table(rows, scores), per_class_tables(rows, scores), read_seeds(run)
     differences, whole_run = differences_table(methods, scores), whole_run_tables(rows, scores)
     dataset = record["config"]["data"]["dataset"]
-    studies, named = people.studies(run, methods), beside.named_protocol(run)
+    studies, named = people.studies(run, methods), named_protocol(run)
     return _headline(run, record, rows, scores, table, seeds) | {
         "facts": facts.facts(run, record, methods, scores),
         "doubts_of_run": [*doubts.judge(table), *doubts.unseen_classes(classes),
                           *doubts.smallest_p(record, differences), *doubts.mixed_precisions(rows)],
         "problems": [capitalised(line) for line in facts.problems(run, rows, scores, table)],
         "running": is_running(run),
-        "held": held_against_reference(run),
+        "reference_results": reference_results(run),
         "people_sentence": people.sentence(studies),
         "agreement_sentences": people.agreement_sentences(scores),
         "methods": methods, "rows": rows, "duration": duration,
@@ -56,7 +58,7 @@ def context(run: RunDirectory) -> dict[str, Any]:
         "legend": facts.legend(run),
         "protocols": protocols(rows, scores),
         "versions": ", ".join(f"{name} {version}" for name, version in record.get("versions", {}).items()),
-        "published": beside.published_table(dataset, rows, scores, named), "caution": published.caution(),
+        "published": published_table(dataset, rows, scores, named), "caution": published.caution(),
         "named_protocol": named,
         "preferences": people.preferences(), "studies": studies,
         "commands": commands(run),

@@ -7,7 +7,7 @@ from data.errors import InputError
 from data.files import write_bytes
 from evaluation.run_directory import PHOTOS, Method, RunDirectory
 from reports.tables import pictures
-from reports.tables.names import counted
+from writing.words import counted
 
 SCENES = 12
 DIVERSITY_SCENES = 6

@@ -8,10 +8,9 @@ from data.files import write_text
 from evaluation.run_directory import RunDirectory
 from reports.tables import scores as tables
 from reports.tables.classes import per_class_tables
-from reports.tables.formatting import arrow
 from reports.tables.scores import Column, Row, ScoreTable
 from reports.tables.seeds import seeds_table
-from writing.numbers import MISSING
+from writing.numbers import MISSING, arrow
 from writing.tables import latex, latex_escape
 
 

@@ -7,9 +7,10 @@ from data.errors import InputError
 from evaluation.cache.images import check_complete
 from evaluation.run_directory import COMPARED, PHOTOS, Method, RunDirectory, Score
 from reports.tables.commands import without_images
-from reports.tables.formatting import MISSING
-from reports.tables.names import counted, dataset_title, expectation, listed, metric_title, score_title
+from reports.tables.names import dataset_title, expectation, metric_title, score_title
 from reports.tables.scores import ScoreTable, missing, stale_scores
+from writing.numbers import MISSING
+from writing.words import counted, listed
 
 _WORTH = re.compile(r"worth about (\d+) independent")
 CONDITIONAL = ("modes", "trust", *COMPARED)  # metrics that many a run can have no score of

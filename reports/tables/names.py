@@ -4,6 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from writing.words import capitalised
+
 METRIC_TITLES = {"segmentation": "Layout, by the judge", "distances": "Distance to the photographs",
                  "diversity": "Diversity and best of k", "modes": "Coverage of known modes", "cost": "Cost",
                  "reference": "For reference only", "differences": "Differences to the reference",
@@ -72,12 +74,6 @@ def order_title(name: str) -> str:
     return ORDERS.get(name, name)
 
 
-def capitalised(text: str) -> str:
-    """First letter large, unless the first word has its own spelling, such as mIoU."""
-    first = text.split(" ", 1)[0]
-    return text[:1].upper() + text[1:] if first[1:] == first[1:].lower() else text
-
-
 def entry_title(key: str) -> str:
     return capitalised(_WORDS.get(key, key.replace("_", " ")))
 
@@ -116,23 +112,3 @@ def shortened(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [shortened(entry) for entry in value]
     return f"{value[:12]}…" if isinstance(value, str) and _HASH.match(value) else value
-
-
-def listed(names: Iterable[str], most: int = 4) -> str:
-    """Names as a part of a sentence; of many the first, and how many more.
-
-    >>> listed(["A", "B", "C"]), listed("ABCDEFG")
-    ('A, B and C', 'A, B, C and 4 more')
-    """
-    names = list(names)
-    if len(names) > most:
-        names = [*names[: most - 1], f"{len(names) - most + 1} more"]
-    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """
-    >>> counted(1, "layout"), counted(2, "layout"), counted(0, "class", "classes")
-    ('1 layout', '2 layouts', '0 classes')
-    """
-    return f"{number:,} {one if number == 1 else many or one + 's'}"

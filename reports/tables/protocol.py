@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evaluation.run_directory import FLOOR, PHOTOS, Method, Score
-from reports.tables.names import capitalised, counted, entry_text, entry_title, listed, metric_title
+from reports.tables.names import entry_text, entry_title, metric_title
 from reports.tables.scores import metric_order, table_rows
+from writing.words import capitalised, counted, listed
 
 SENTENCE = ("test", "human order", "compared with", "void", "warning")  # entries told as they are
 

@@ -12,15 +12,9 @@ import pandas as pd
 
 from evaluation.run_directory import FLOOR, PHOTOS, Method, Score, Value
 from reports.tables import names
-from reports.tables.formatting import MISSING, NumberFormat, number_format
-from reports.tables.names import (
-    capitalised,
-    difference_title,
-    expectation,
-    metric_title,
-    order_title,
-    score_title,
-)
+from reports.tables.names import difference_title, expectation, metric_title, order_title, score_title
+from writing.numbers import MISSING, NumberFormat, number_format
+from writing.words import capitalised
 
 COMPARISONS = ("differences",)  # about pairs of methods: a table of its own, not part of the main one
 REFERENCE_ROWS = {PHOTOS: "Photographs (oracle)", FLOOR: "Photographs against photographs (floor)"}

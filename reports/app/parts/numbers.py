@@ -13,8 +13,8 @@ from evaluation.run_directory import PHOTOS, RunDirectory
 from evaluation.statistics.preferences import Preference, preference_files, read_preferences
 from reports.app.parts.sources import Source
 from reports.tables import scores as tables
-from reports.tables.formatting import arrow
 from reports.tables.names import score_title
+from writing.numbers import arrow
 
 
 def score_names(source: Source) -> dict[str, str]:

@@ -3,8 +3,8 @@
 import pandas as pd
 import streamlit as st
 
-from reports.tables.formatting import arrow
 from reports.tables.scores import Column, ScoreTable
+from writing.numbers import arrow
 
 
 def heading(column: Column) -> str:

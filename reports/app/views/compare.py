@@ -16,8 +16,8 @@ from reports.app.parts.text import plain
 from reports.tables import pictures
 from reports.tables import scores as tables
 from reports.tables.commands import finish
-from reports.tables.formatting import MISSING, arrow, number_format
 from reports.tables.names import score_title
+from writing.numbers import MISSING, arrow, number_format
 
 DEFAULT_METHODS = 3
 

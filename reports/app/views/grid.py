@@ -8,7 +8,7 @@ import streamlit as st
 from reports.app.parts import navigation, selection, viewer
 from reports.app.parts.sources import Source
 from reports.app.parts.text import plain
-from reports.tables.formatting import number_format
+from writing.numbers import number_format
 
 PER_PAGE = (12, 24, 48)
 

@@ -9,7 +9,7 @@ from data.files import read_image, write_png
 from evaluation.run_directory import Score, Value
 from reports.figures import grids, people, scores, training
 from reports.figures.style import BRIGHT, COLOURS, DPI, WIDTH, save, svg
-from reports.page.drawn import draw
+from reports.page.figure_files import draw_figures
 from reports.tables import scores as tables
 
 
@@ -109,7 +109,7 @@ def test_people_and_cost_figures(scored_run):
 
 
 def test_every_figure_of_a_run_is_a_file(scored_run, tmp_path):
-    drawn = draw(scored_run, tmp_path, scored_run.layouts()[0])
+    drawn = draw_figures(scored_run, tmp_path, scored_run.layouts()[0])
     assert {"leading scores", "scores", "trade-off", "training", "qualitative", "diversity crn_diversity",
             "class IoU per class"} <= set(drawn)
     assert all((tmp_path / file).is_file() for figure in drawn.values() for file in figure.files)

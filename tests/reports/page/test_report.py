@@ -84,7 +84,7 @@ def remove_logs(run: RunDirectory) -> None:
 @pytest.fixture
 def no_figures(monkeypatch):
     """For tests of what is said: drawing takes ten times as long as all else."""
-    monkeypatch.setattr("reports.report.draw", lambda *about: {})
+    monkeypatch.setattr("reports.report.draw_figures", lambda *about: {})
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ from data.errors import InputError
 from data.files import write_json
 from evaluation import published
 from evaluation.run_directory import Method, Score, Value
-from reports.tables.beside import named_protocol, published_table
+from reports.tables.published_values import named_protocol, published_table
 
 
 def test_published_values_spot_checks():

@@ -3,7 +3,7 @@
 import pytest
 
 from evaluation.run_directory import Score, Value
-from reports.page import held
+from reports.page import reference_results
 from reports.reference import load_reference, write_reference
 
 
@@ -11,37 +11,37 @@ from reports.reference import load_reference, write_reference
 def reference(scored_run, tmp_path, monkeypatch):
     """Reference results made of the run itself."""
     found = load_reference(write_reference([scored_run], tmp_path / "made"))
-    monkeypatch.setattr(held, "matching_reference", lambda run: found)
+    monkeypatch.setattr(reference_results, "matching_reference", lambda run: found)
     return found
 
 
 def test_a_run_that_found_the_same(scored_run, reference):
-    said = held.held_against_reference(scored_run)
-    assert said.sentence == ("All 15 values that can be compared agree with the reference results made (1 training "
+    note = reference_results.reference_results(scored_run)
+    assert note.sentence == ("All 15 values that can be compared agree with the reference results made (1 training "
                              "seed) within the intervals.")
-    assert said.lines == ()
+    assert note.lines == ()
 
 
 def test_a_run_that_found_otherwise(scored_run, reference):
     score = next(s for s in scored_run.scores("segmentation") if s.method == "crn")
     score.values[0] = Value("mIoU", 0.2, (0.18, 0.22), "", True)
     scored_run.write_score(score)
-    said = held.held_against_reference(scored_run)
-    assert said.sentence.startswith("1 of 15 values differ from the reference results made")
-    assert said.lines == ("CRN, mIoU: 0.200 here, 0.700 there, that is worse",)
+    note = reference_results.reference_results(scored_run)
+    assert note.sentence.startswith("1 of 15 values differ from the reference results made")
+    assert note.lines == ("CRN, mIoU: 0.200 here, 0.700 there, that is worse",)
 
 
 def test_another_judge_is_said(scored_run, reference):
     for score in scored_run.scores():
         scored_run.write_score(Score(score.metric, score.method, score.values,
                                      score.protocol | {"judge": "another", "extractor": "another"}))
-    assert "cannot be compared" in held.held_against_reference(scored_run).sentence
+    assert "cannot be compared" in reference_results.reference_results(scored_run).sentence
 
 
 def test_without_a_reference_of_these_pictures_the_others_are_named(scored_run, monkeypatch):
-    monkeypatch.setattr(held, "matching_reference", lambda run: None)
-    monkeypatch.setattr(held, "reference_names", lambda: ["camvid-vgg19"])
-    assert held.held_against_reference(scored_run).sentence == (
+    monkeypatch.setattr(reference_results, "matching_reference", lambda run: None)
+    monkeypatch.setattr(reference_results, "reference_names", lambda: ["camvid-vgg19"])
+    assert reference_results.reference_results(scored_run).sentence == (
         "Reference results on other pictures ship with the suite: camvid-vgg19.")
-    monkeypatch.setattr(held, "reference_names", lambda: [])
-    assert held.held_against_reference(scored_run).sentence == ""
+    monkeypatch.setattr(reference_results, "reference_names", lambda: [])
+    assert reference_results.reference_results(scored_run).sentence == ""

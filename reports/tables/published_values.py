@@ -7,10 +7,11 @@ from data.errors import InputError
 from data.files import read_mapping
 from evaluation import published
 from evaluation.run_directory import Method, RunDirectory, Score
-from reports.tables.formatting import MISSING
-from reports.tables.names import dataset_title, listed
+from reports.tables.names import dataset_title
 from reports.tables.protocol import line
 from reports.tables.scores import table_rows
+from writing.numbers import MISSING
+from writing.words import listed
 
 COLUMNS = {"mIoU": "segmentation", "pixel accuracy": "segmentation", "FID": "distances"}  # score -> its metric
 

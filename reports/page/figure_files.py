@@ -22,14 +22,14 @@ PAPER_LAYOUTS = 4
 
 
 @dataclass(frozen=True)
-class Drawn:
+class FigureFiles:
     """svg: for the page, None for grids of pictures, which it shows as pictures. files: relative to the report."""
 
     svg: Markup | None
     files: list[str]
 
 
-def draw(run: RunDirectory, folder: Path, chosen: str) -> dict[str, Drawn]:
+def draw_figures(run: RunDirectory, folder: Path, chosen: str) -> dict[str, FigureFiles]:
     """Write report/figures/ and give what the page needs of it. chosen: the layout that stands for the run."""
     found = {}
     for name, figure, vector in _all(run, chosen):
@@ -38,7 +38,7 @@ def draw(run: RunDirectory, folder: Path, chosen: str) -> dict[str, Drawn]:
             files = save(figure, stem, vector)
             svg = stem.with_suffix(".svg").read_text(encoding="utf-8") if vector else None
             text = Markup(themed(svg, f"{stem.name}-")) if vector else None
-            found[name] = Drawn(text, [file.relative_to(folder).as_posix() for file in files])
+            found[name] = FigureFiles(text, [file.relative_to(folder).as_posix() for file in files])
     return found
 
 
