@@ -19,6 +19,9 @@ Images = Annotated[int, Field(ge=1, le=10**10)]  # a number of them that a count
 # the record of an older run is read with the new one.
 RENAMED_KEYS = {
     "study.reference": "study.baseline",
+    "score.judge": "judge",
+    "judge.kind": "judge.source",
+    "segmenter.kind": "segmenter.source",
 }
 
 

@@ -15,13 +15,13 @@ from evaluation.metrics import modes as mode_coverage
 from evaluation.metrics import similarity as reference
 from evaluation.metrics.context import SCORING, Context, Work, check_block
 from evaluation.metrics.perceptual_distance import lpips_trunk, perceptual_consumers
-from evaluation.networks.extractors import EXTRACTORS, check_extractor, check_weights
-from evaluation.networks.label_judges import check_judge, check_judge_files
+from evaluation.networks.extractors import check_extractor, check_weights
+from evaluation.networks.judges import check_judge, check_judge_files
 from evaluation.protocols import write_named_protocol
 from evaluation.run_directory import RunDirectory, Score
 from evaluation.statistics.intervals import Statistic
 from evaluation.statistics.preferences import preference_files
-from presets.schema import ScoreConfig
+from presets.schema import Preset, ScoreConfig
 
 
 @dataclass(frozen=True)
@@ -53,20 +53,18 @@ METRICS: dict[str, Metric] = {
 COMPARISONS = {"differences": differences.score, "agreement": agreement.score, "effects": effects.score}
 
 
-def check_options(options: ScoreConfig) -> None:
-    """Raises InputError for unknown names, and for options that nobody would look at."""
-    _check_metrics(options.metrics)
-    check_judge(options.judge)
-    for config in options.extractors:
+def check_options(preset: Preset) -> None:
+    """Raises InputError for unknown names, and for options that nothing would read."""
+    _check_metrics(preset.score.metrics)
+    check_judge(preset.judge)
+    for config in preset.score.extractors:
         check_extractor(config)
-        if config.kind == "judge" and options.judge.kind != "trained" and _on_features(options.metrics):
-            raise InputError(f"extractor 'judge': a judge of kind {options.judge.kind} gives no features; choose "
-                             f"another extractor in score.extractors (known: {', '.join(sorted(EXTRACTORS))})")
 
 
-def check_files(options: ScoreConfig) -> None:
-    """Raises InputError when a file that scoring needs is not there, so that nobody waits for it first."""
-    check_judge_files(options.judge)
+def check_files(preset: Preset) -> None:
+    """Raises InputError when a file that scoring needs is missing, so that nobody waits for it first."""
+    options = available(preset)
+    check_judge_files(preset.judge)
     for config in options.extractors:
         check_weights(config)
     if options.lpips:
@@ -75,31 +73,44 @@ def check_files(options: ScoreConfig) -> None:
         raise InputError(f"score.preferences: {options.preferences}: no such file")
 
 
-def left_out(options: ScoreConfig) -> dict[str, str]:
-    """Metrics that are asked for and have nothing to be made with -> why, and what to do."""
-    found = {}
-    if options.judge.kind == "none":
-        found["segmentation"] = "there is no judge: name one in score.judge"
-    if not options.extractors:
+JUDGE_FEATURES = "distances on the judge's features"
+
+
+def left_out(preset: Preset) -> dict[str, str]:
+    """Requested metrics that are not available -> why, and what to do."""
+    options, judge, found = preset.score, preset.judge.source, {}
+    if judge == "none" and "segmentation" in options.metrics:
+        found["segmentation"] = "there is no judge: choose one with judge.source"
+    if not preset.judge.is_own and _reads_judge(options):
+        found[JUDGE_FEATURES] = (f"judge.source {judge} gives none: name another extractor in score.extractors, "
+                                 "[{kind: inception}] for FID")
+    elif not options.extractors and "distances" in options.metrics:
         found["distances"] = "there is no extractor: name one in score.extractors, [{kind: inception}] for FID"
-    return {metric: why for metric, why in found.items() if metric in options.metrics}
+    return found
 
 
-def asked(options: ScoreConfig) -> list[str]:
-    """The metrics asked for that can be had."""
-    return [name for name in options.metrics if name not in left_out(options)]
+def available(preset: Preset) -> ScoreConfig:
+    """The score section of the preset without what is left out. Distances stay listed without an extractor, so that
+    those of an earlier judge are deleted."""
+    missing, options = left_out(preset), preset.score
+    extractors = [config for config in options.extractors if config.kind != "judge" or JUDGE_FEATURES not in missing]
+    metrics = [name for name in options.metrics if name != "segmentation" or name not in missing]
+    return options.model_copy(update={"extractors": extractors, "metrics": metrics})
 
 
 def needs_judge(options: ScoreConfig) -> bool:
     """Whether one of the metrics looks at images with the judge."""
-    metrics = asked(options)
-    return "segmentation" in metrics or (_on_features(metrics) and any(c.kind == "judge" for c in options.extractors))
+    return "segmentation" in options.metrics or _reads_judge(options)
+
+
+def _reads_judge(options: ScoreConfig) -> bool:
+    return _on_features(options.metrics) and any(config.kind == "judge" for config in options.extractors)
 
 
 def check_number(options: ScoreConfig, layouts: int) -> None:
-    """Raises InputError when there are too few layouts for what is asked of them."""
+    """Raises InputError when there are too few layouts for the requested metrics."""
     check_block(options.block, layouts)
-    if "distances" in asked(options):
+    if "distances" in options.metrics and options.extractors:
         set_distances.check_number(layouts)
 
 
@@ -114,13 +125,12 @@ def _on_features(metrics: Collection[str]) -> bool:
 
 
 def score_run(run: RunDirectory, context: Context, metrics: Sequence[str] = ()) -> list[Path]:
-    """Write scores/<metric>/<method>.json for the metrics named (default: those asked for in the options that can be
-    had, see left_out); returns the files.
+    """Write scores/<metric>/<method>.json for the metrics named (default: those of the options); returns the files.
 
     Scores whose inputs have not changed are kept, those that no longer hold are deleted. All networks see an image in
     one pass. Raises InputError for an unknown metric, missing or unfit images, and for a leak (see leaks.py).
     """
-    chosen = list(dict.fromkeys(metrics or asked(context.options)))
+    chosen = list(dict.fromkeys(metrics or context.options.metrics))
     _check_metrics(chosen)
     work = Work(run, context)
     plain = {name: METRICS[name] for name in chosen if name in METRICS}
@@ -182,7 +192,7 @@ def check_leaks(work: Work, metrics: dict[str, Metric]) -> None:
 def scored_inputs(run: RunDirectory, context: Context) -> str:
     """One fingerprint of everything that the scores of a run are made from, for a stage that asks whether to start."""
     work = Work(run, context)
-    plain = {name: METRICS[name] for name in asked(context.options) if name in METRICS}
+    plain = {name: METRICS[name] for name in context.options.metrics if name in METRICS}
     known = [run.method_folder(method) / "cost.json" for method in work.methods] + [run.dataset / "train.json"]
     known += preference_files(run, context.options.preferences).values()
     return fingerprint(SCORING, [work.measurements.content(row) for row in work.measurements.rows()],

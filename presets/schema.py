@@ -43,15 +43,32 @@ class PerceptualConfig(Section):
 
 
 class SegmenterConfig(Section):
-    """A segmentation network: the judge, and the one in GAN + segmentation. All but `kind` are for one trained by the
-    run."""
+    """The segmentation network in the loss of GAN + segmentation. All but `source` is for one that the run trains."""
 
-    # fixed: ships with the dataset; trained: by the run on the train split; auto: fixed where there is one
-    kind: Literal["auto", "fixed", "trained"] = "auto"
+    # fixed: ships with the dataset; trained: by the run on the train split; auto: fixed if the dataset has one
+    source: Literal["auto", "fixed", "trained"] = "auto"
     width: int = Field(24, ge=8, le=10**4)
     images_seen: Images = 2000
     batch: Parts = 8
     lr: float = Field(2e-3, gt=0)
+
+
+class JudgeConfig(SegmenterConfig):
+    """The judge: the network that labels images for the segmentation scores. The extractor `judge` gives its features
+    to the distances; judges from outside have none."""
+
+    # as for the segmenter; huggingface: a model; torchscript: an exported network; none: no judge
+    source: Literal["auto", "fixed", "trained", "huggingface", "torchscript", "none"] = "auto"
+    path: str | None = None  # folder or name of the Hugging Face model, or file of the exported network
+    description: str | None = None  # YAML: of mean, std, size, labels; for a Hugging Face model of names of classes
+    size: list[int] | None = Field(None, min_length=2, max_length=2)  # huggingface: height, width of its input
+    match: Literal["names", "ids"] | None = None  # huggingface: how its classes meet the run's; None: by names
+    at_once: int | None = Field(None, ge=1)  # from outside: images in one pass; None: as many as are read together
+
+    @property
+    def is_own(self) -> bool:
+        """Whether it ships with the dataset or is trained by the run."""
+        return self.source in ("auto", "fixed", "trained")
 
 
 class TrainingConfig(Section):
@@ -106,17 +123,6 @@ class ExtractorConfig(Section):
     label: str | None = None  # in the names of scores, e.g. DINOv2; None: the extractor's own
 
 
-class LabelJudgeConfig(Section):
-    """Who labels the images: the run's `judge`, a Hugging Face model, or an exported network with a YAML."""
-
-    kind: Literal["trained", "huggingface", "torchscript", "none"] = "trained"
-    path: str | None = None  # folder or name of the Hugging Face model, or file of the exported network
-    description: str | None = None  # YAML: of mean, std, size, labels; for a Hugging Face model of names of classes
-    size: list[int] | None = Field(None, min_length=2, max_length=2)  # huggingface: height, width of its input
-    match: Literal["names", "ids"] | None = None  # huggingface: how its classes meet the run's; None: by names
-    batch: int | None = Field(None, ge=1)  # images that pass it at once; None: as many as are read together
-
-
 class ScoreConfig(Section):
     metrics: list[str] = ["segmentation", "distances", "diversity", "modes", "reference", "cost", "trust",
                           "differences", "agreement", "effects"]  # see evaluation.scoring
@@ -124,7 +130,6 @@ class ScoreConfig(Section):
     bootstrap: int = Field(2000, ge=100, le=10**6)  # resamples behind every interval
     block: int = Field(1, ge=1, le=10**9)  # layouts drawn together in a resample: more than 1 for frames of a film
     extractors: list[ExtractorConfig] = [ExtractorConfig()]
-    judge: LabelJudgeConfig = LabelJudgeConfig()
     kernel_subset_size: int | None = Field(None, ge=2)  # None: 1000, or half the images where they are fewer
     neighbours: int = Field(3, ge=1)  # of precision and recall
     density_neighbours: int = Field(5, ge=1)  # of density and coverage
@@ -148,7 +153,7 @@ class Preset(Section):
          "full_resolution", "image_space"])
     data: DataConfig = DataConfig()
     perceptual: PerceptualConfig = PerceptualConfig()
-    judge: SegmenterConfig = SegmenterConfig()
+    judge: JudgeConfig = JudgeConfig()
     segmenter: SegmenterConfig = SegmenterConfig()
     training: TrainingConfig = TrainingConfig()
     overrides: dict[str, OptimiserOverride] = {}  # by objective or method name; the method's wins

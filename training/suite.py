@@ -25,7 +25,7 @@ from models.objectives import PerceptualObjective, Trainable, calibration_step, 
 from models.perceptual import PerceptualNet, tensor_hashes, weights_sha256
 from models.segmentation import DilatedNet, ResidualUNet
 from models.vgg_files import load_perceptual
-from presets.schema import Preset, TrainingConfig
+from presets.schema import Preset, Section, SegmenterConfig, TrainingConfig
 from training import checkpoint
 from training.fabric import choose_precision, make_fabric, resolve_device, solo_fabric
 from training.feature_cache import PhotoFeatureCache
@@ -36,7 +36,7 @@ from training.start import freeze_all_but_last, read_source, source_file, source
 
 FAULT = "fault.json"  # in a method's folder: why it is trained in float32 although bf16 was asked for
 ROLES = ("perceptual", "segmenter", "judge")
-MADE_BY_RUN = ("auto", "trained")  # sources of a perceptual network that is neither fixed nor read from a file
+MADE_BY_RUN = ("auto", "trained")  # sources of a network that neither ships with the dataset nor is read from a file
 SAMPLES = 4  # validation layouts of which pictures are written during training
 
 
@@ -148,7 +148,7 @@ class Suite:
         Raises InputError where the preset insists on one that does not fit the run's scenes.
         """
         config = getattr(self.preset, role)
-        asked = config.source if role == "perceptual" else config.kind
+        asked = config.source
         folder = FIXED_NETWORKS.get(self.preset.data.dataset)
         if asked not in ("auto", "fixed") or (asked == "auto" and folder is None):
             return None
@@ -160,9 +160,7 @@ class Suite:
 
     def trains(self, role: str) -> bool:
         """Whether this network is one that the run makes itself."""
-        if role == "perceptual" and self.preset.perceptual.source not in MADE_BY_RUN:
-            return False
-        return self.card(role) is None
+        return self.card(role) is None and getattr(self.preset, role).source in MADE_BY_RUN
 
     def fixed_networks(self) -> dict[str, dict[str, Any]]:
         """What is on record of the networks that ship with the dataset and are used: by role."""
@@ -188,7 +186,7 @@ class Suite:
         seed = derived_seed(self.preset.seed, role)
         torch.manual_seed(seed)
         network = build()
-        key = fingerprint(self._data_key(), role, getattr(self.preset, role).model_dump(), seed)
+        key = fingerprint(self._data_key(), role, _settings(getattr(self.preset, role)), seed)
         description = {"role": role, "classes": self.classes}
         budget = budget.model_copy(update={"workers": self.preset.training.workers})
         task = TrainingTask(role, self.network_folder(role), budget, seed, description, key)
@@ -295,7 +293,14 @@ class Suite:
         return torch.stack([torch.from_numpy(self.val[int(i)].layout.copy()) for i in picks])
 
 
-def _budget(config) -> TrainingConfig:
+def _settings(config: Section) -> dict[str, Any]:
+    """What shapes a network that the run trains, of its section of the preset."""
+    if not isinstance(config, SegmenterConfig):
+        return config.model_dump()
+    return {"kind": config.source, **config.model_dump(include={"width", "images_seen", "batch", "lr"})}
+
+
+def _budget(config: SegmenterConfig) -> TrainingConfig:
     return TrainingConfig(images_seen=config.images_seen, batch=config.batch, lr=config.lr, lr_decay=0.5,
                           precision="float32")
 

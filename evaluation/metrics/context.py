@@ -99,7 +99,7 @@ class Work:
 
     def judge(self) -> LabelJudge:
         if self.context.judge is None:
-            raise InputError("segmentation scores need a judge; train one (stage train) or name one in score.judge")
+            raise InputError("segmentation scores need a judge; choose one with judge.source")
         return self.context.judge
 
     def statistics(self, metric: str, method: str, make: Callable[[], dict[str, Statistic]]) -> dict[str, Statistic]:

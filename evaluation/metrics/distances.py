@@ -103,7 +103,9 @@ def check_number(layouts: int) -> None:
 
 
 def score(work: Work) -> None:
-    """Write the distances of every method, and the floor."""
+    """Write the distances of every method, and the floor; none without an extractor."""
+    if not work.extractors:
+        return
     check_number(work.n)
     for method in scored_rows(work):
         inputs = work.inputs(METRIC, method, [protocol(work)])

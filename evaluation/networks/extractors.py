@@ -14,7 +14,7 @@ from evaluation.networks.resize import FILTERS
 from presets.schema import ExtractorConfig
 
 
-def build_judge(config: ExtractorConfig, judge: Any, device: str) -> Extractor:
+def judge_features(config: ExtractorConfig, judge: Any, device: str) -> Extractor:
     """The judge's own features, at the images' size. Raises InputError when the judge gives none."""
     if judge is None or not hasattr(judge, "features"):
         raise InputError("extractor 'judge': this run's judge gives no features; choose another extractor in "
@@ -31,7 +31,7 @@ def build_judge(config: ExtractorConfig, judge: Any, device: str) -> Extractor:
 
 
 EXTRACTORS: dict[str, Callable[[ExtractorConfig, Any, str], Extractor]] = {
-    "judge": build_judge,
+    "judge": judge_features,
     "inception": imagenet.build_inception,
     "vgg16": imagenet.build_vgg16,
     "vgg19": imagenet.build_vgg19,

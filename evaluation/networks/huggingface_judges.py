@@ -16,7 +16,7 @@ from data.labels import LabelSpace
 from evaluation.networks.held_weights import module_tensors, safetensors_tensors
 from evaluation.networks.mapped_judge import MappedJudge
 from evaluation.networks.transformers_models import load_pretrained, model_hash, preprocessing, require_transformers
-from presets.schema import LabelJudgeConfig
+from presets.schema import JudgeConfig
 
 UNIVERSAL = ("UniversalSegmentation", "MaskFormerForInstanceSegmentation")  # ends of the architectures' names
 MASKS = "class probabilities without 'no object' x mask probabilities at the input size, summed over the queries"
@@ -26,14 +26,14 @@ TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 COCO_STUFF, NEVER_ANNOTATED = 182, (11, 25, 28, 29, 44, 65, 67, 68, 70, 82, 90)
 
 
-def huggingface_judge(config: LabelJudgeConfig, labels: LabelSpace, device: str = "cpu") -> MappedJudge:
+def huggingface_judge(config: JudgeConfig, labels: LabelSpace, device: str = "cpu") -> MappedJudge:
     """A model of AutoModelForSemanticSegmentation or AutoModelForUniversalSegmentation in a local folder (or, by name,
     in Hugging Face's local cache).
 
     match "names": its classes are matched with the run's by name; `description` may be a YAML of {model class name: run
     class name}. match "ids": class i of the model is class i of the run, whatever either calls it.
     """
-    transformers = require_transformers("score.judge huggingface")
+    transformers = require_transformers("judge.source huggingface")
     folder = model_folder(config.path)
     universal = is_universal(transformers, folder)
     auto = transformers.AutoModelForUniversalSegmentation if universal else \
@@ -48,7 +48,7 @@ def huggingface_judge(config: LabelJudgeConfig, labels: LabelSpace, device: str 
     mean, std, size = astuple(preprocessing(folder, config.size, pads=universal))
     network = _universal(model, folder) if universal else (lambda x: model(pixel_values=x).logits)
     judge = MappedJudge(network, mapping, model.config.model_type, model_hash(folder), mean, std, 255.0, size,
-                        device=device, batch=config.batch,
+                        device=device, batch=config.at_once,
                         held=lambda: [*module_tensors(model), *safetensors_tensors(folder)])
     if universal:
         judge.protocol["classes of the masks"] = MASKS
@@ -95,7 +95,7 @@ def _task(model: nn.Module, folder: Path) -> torch.Tensor:
 
 def model_folder(path: str | None) -> Path:
     if path is None:
-        raise InputError("score.judge: huggingface needs `path`, the folder or the name of a model")
+        raise InputError("judge.source huggingface needs judge.path, the folder or the name of a model")
     if Path(path).is_dir():
         return Path(path)
     from huggingface_hub import snapshot_download
@@ -103,7 +103,7 @@ def model_folder(path: str | None) -> Path:
     try:
         return Path(snapshot_download(path, local_files_only=True))
     except (LocalEntryNotFoundError, HFValidationError, OSError):
-        raise InputError(f"score.judge: {path} is neither a folder nor a model in Hugging Face's local cache; fetch it "
+        raise InputError(f"judge.path: {path} is neither a folder nor a model in Hugging Face's local cache; fetch it "
                          f"first (hf download {path}), nothing is downloaded here") from None
 
 
@@ -125,7 +125,7 @@ def map_names(names: Mapping[int, str], labels: LabelSpace, renamed: Mapping[str
             mapping[i] = found
     if missing := [labels.names[i] for i in index.values() if i not in mapping.values()]:
         raise InputError(f"{where}: no class for {', '.join(missing)}; the model knows {', '.join(names.values())}; "
-                         "name counterparts in score.judge.description, or set score.judge.match=ids where class i of "
+                         "name counterparts in judge.description, or set judge.match=ids where class i of "
                          "the model is class i of the run (ADE20K, COCO-Stuff, Cityscapes)")
     return mapping
 

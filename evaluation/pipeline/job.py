@@ -21,8 +21,8 @@ from data.processes import available_cores, limit_cores, stop_like_ctrl_c
 from evaluation import protocols
 from evaluation.cache.images import add_images, check_images, sizes_in
 from evaluation.metrics.context import Context, versions
-from evaluation.networks.judge import load_judge
-from evaluation.networks.label_judges import build_judge
+from evaluation.networks.judge import TrainedJudge, load_judge
+from evaluation.networks.judges import build_judge
 from evaluation.pipeline import STAGES, parse_stages
 from evaluation.pipeline.configuration import record_configuration
 from evaluation.pipeline.dataset import is_written, write_dataset
@@ -32,6 +32,7 @@ from evaluation.pipeline.synthesis import check_pictures
 from evaluation.pipeline.tasks import synthesize_method
 from evaluation.run_directory import Method, RunDirectory
 from evaluation.scoring import (
+    available,
     check_files,
     check_number,
     check_options,
@@ -111,8 +112,8 @@ class Job:
             add_images(self.run, name, folder)
         for method in self.run.method_names():
             check_pictures(self.run, method)
-        for metric, why in left_out(self.preset.score).items():
-            say(f"{metric}: left out, {why}")
+        for what, why in left_out(self.preset).items():
+            say(f"{what}: left out, {why}")
         context = self._context()
         inputs = scored_inputs(self.run, context)
         if self._changed("score", inputs):
@@ -175,17 +176,15 @@ class Job:
         return methods[0]
 
     def _context(self) -> Context:
-        config, judge = self.preset.score, None
-        if not needs_judge(config):
-            pass
-        elif config.judge.kind == "trained":
-            card = self.suite.card("judge")
-            judge = load_judge(self.suite.judge, self.run.labels(), self.suite.size,
-                               card or {"images seen": self.preset.judge.images_seen}, self.suite.device)
-        else:
-            judge = build_judge(config.judge, self.run.labels(), self.suite.device)
-        return Context(judge=judge, device=self.suite.device, bootstrap=config.bootstrap, seed=self.preset.seed,
-                       options=config, reference=self.baseline(), train_photos=self.suite.train_photos)
+        options, judge = available(self.preset), None
+        if needs_judge(options):
+            judge = build_judge(self.preset.judge, self.run.labels(), self.suite.device, self._own_judge)
+        return Context(judge=judge, device=self.suite.device, bootstrap=options.bootstrap, seed=self.preset.seed,
+                       options=options, reference=self.baseline(), train_photos=self.suite.train_photos)
+
+    def _own_judge(self) -> TrainedJudge:
+        origin = self.suite.card("judge") or {"images seen": self.preset.judge.images_seen}
+        return load_judge(self.suite.judge, self.run.labels(), self.suite.size, origin, self.suite.device)
 
     def _images_key(self, methods: list[str]) -> list:
         """What identifies the pictures of these methods: of what made them, or their bytes where others made them."""
@@ -278,9 +277,9 @@ def make_preset(args: Namespace) -> Preset:
     check_preset_options(preset)
     for name in preset.methods:
         method_spec(name, preset)
-    check_options(preset.score)
+    check_options(preset)
     if args.all or "score" in parse_stages(args.stages or ""):
-        check_files(preset.score)
+        check_files(preset)
     load_protocol(preset.study.protocol)
     for name in preset.overrides:
         if name not in (known := [*METHODS, *OBJECTIVES, *preset.methods]):
@@ -331,7 +330,7 @@ def run(args: Namespace, command: str) -> int:
             if job.has_dataset():  # a folder is claimed only for data that can be opened, and not for two
                 job.check_images()
             if "score" in stages:
-                check_number(preset.score, len(job.suite.val))
+                check_number(available(preset), len(job.suite.val))
             if job.suite.group.leads:
                 scenes = rendered(preset.data.dataset)
                 record_configuration(out, preset, Path(args.preset).stem,

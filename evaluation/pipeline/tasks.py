@@ -66,7 +66,7 @@ class TaskExecutor:
         """The networks that losses share and the judge, as far as the run makes them, each once; then (name, what a
         table says) of every method. synthesize: its images of the validation layouts at once, too."""
         roles = set().union(*(needed_networks(method_spec(name, self.preset)) for name in methods))
-        judge = {"judge"} if self.preset.score.judge.kind == "trained" else set()
+        judge = {"judge"} if self.preset.judge.is_own else set()
         for _ in self.map(train_network, sorted(filter(self.suite.trains, roles | judge))):
             pass
         return self.map(train_and_synthesize if synthesize else train_method, methods)

@@ -23,12 +23,12 @@ from evaluation.leaks import (
     thumbnail,
 )
 from evaluation.metrics.context import Context
-from evaluation.networks.label_judges import build_judge
+from evaluation.networks.judges import build_judge
 from evaluation.run import main
 from evaluation.run_directory import Method
 from evaluation.scoring import score_run
 from models.perceptual import tensor_hashes
-from presets.schema import LabelJudgeConfig
+from presets.schema import JudgeConfig
 
 LABELS = LabelSpace(["road", "building", "car", "void"], [[0, 0, 0]] * 4)
 
@@ -118,7 +118,7 @@ def exported(folder, network, form):
             traced = torch.jit.trace(network, example)
             (torch.jit.freeze(traced) if form == "frozen" else traced).save(str(file))
     file.with_suffix(".yaml").write_text("labels: {0: road, 1: building, 2: car}")
-    return build_judge(LabelJudgeConfig(kind="torchscript", path=str(file)), LABELS)
+    return build_judge(JudgeConfig(source="torchscript", path=str(file)), LABELS)
 
 
 @pytest.mark.parametrize("form", ["traced", "frozen", "program", "half"])
@@ -145,7 +145,7 @@ def test_a_loss_network_in_the_file_of_a_huggingface_judge_is_found(tmp_path):
     hidden = torch.randn(16, 32, 3)
     save_file(model.state_dict() | {"hidden": hidden}, tmp_path / "model.safetensors", {"format": "pt"})
     write_json(tmp_path / "preprocessor_config.json", {"do_resize": False, "do_normalize": False})
-    judge = build_judge(LabelJudgeConfig(kind="huggingface", path=str(tmp_path)), LABELS)
+    judge = build_judge(JudgeConfig(source="huggingface", path=str(tmp_path)), LABELS)
     used = next(t for t in model.state_dict().values() if t.numel() >= 512 and t.min() < t.max())
     for tensor in (hidden, used):
         with pytest.raises(InputError, match="shares weight tensors"):

@@ -20,7 +20,7 @@ from evaluation.metrics.segmentation import confusion_matrices, statistics
 from evaluation.networks.extractors import EXTRACTORS
 from evaluation.run_directory import FLOOR, PHOTOS, Score, Value
 from evaluation.scoring import COMPARISONS, METRICS, check_number, score_run, scored_inputs
-from presets.schema import ExtractorConfig, ScoreConfig
+from presets.schema import ExtractorConfig, ScoreConfig, validate
 
 EVERYTHING = [*METRICS, *COMPARISONS]
 
@@ -243,9 +243,9 @@ def test_score_files_are_plain_json(tiny_run, context):
 def test_configurations_in_the_documentation_are_valid():
     text = (Path(__file__).parents[2] / "docs" / "scores.md").read_text()
     blocks = [parse_yaml(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
-    scores = [ScoreConfig.model_validate(block["score"]) for block in blocks if "score" in block]
-    assert len(scores) == 2
-    assert {config.kind for config in scores[1].extractors} <= set(EXTRACTORS)
+    presets = [validate(block, "docs/scores.md") for block in blocks if {"judge", "score"} & set(block)]
+    assert [preset.judge.source for preset in presets] == ["huggingface", "auto"]
+    assert {config.kind for config in presets[1].score.extractors} <= set(EXTRACTORS)
     for name in EVERYTHING:
         assert f"| `{name}` |" in text
 

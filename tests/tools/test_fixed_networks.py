@@ -132,12 +132,12 @@ def test_networks_that_judge_and_that_are_in_losses_share_nothing(made):
 
 def test_own_networks_on_demand_and_where_none_ships(made, tmp_path, monkeypatch):
     monkeypatch.setitem(FIXED_NETWORKS, "street", made)
-    own = Suite(preset(judge={"kind": "trained"}, perceptual={"source": "trained"}), tmp_path)
+    own = Suite(preset(judge={"source": "trained"}, perceptual={"source": "trained"}), tmp_path)
     assert own.trains("judge") and own.trains("perceptual") and not own.trains("segmenter")
     hard = Suite(preset("street-hard"), tmp_path)
     assert all(hard.trains(role) for role in ROLES) and hard.fixed_networks() == {}
     with pytest.raises(InputError, match="judge: no fixed network for dataset 'street-hard': none ships with it"):
-        Suite(preset("street-hard", judge={"kind": "fixed"}), tmp_path).trains("judge")
+        Suite(preset("street-hard", judge={"source": "fixed"}), tmp_path).trains("judge")
 
 
 def test_a_network_goes_on_from_another_whose_card_it_repeats(made, tmp_path):

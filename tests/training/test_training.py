@@ -70,7 +70,7 @@ def preset(**training) -> Preset:
     return Preset.model_validate({
         "data": {"dataset": "street", "size": [16, 32], "train": 12, "val": 4}, "training": settings,
         "perceptual": {"source": "trained", "width": 0.04, "images_seen": 8},
-        "segmenter": {"kind": "trained", "images_seen": 8, "width": 8}, "judge": {"kind": "trained", "width": 8},
+        "segmenter": {"source": "trained", "images_seen": 8, "width": 8}, "judge": {"source": "trained", "width": 8},
         "generators": {"crn": {"widths": [8, 8, 8]}, "pix2pix": {"width": 4}, "dcgan": {"width": 4}},
         "objectives": {"content": {"calibrate_at": 4}, "diversity": {"k": 2, "calibrate_at": 4},
                        "gan": {"patch_layers": 1, "patch_width": 4}, "gan_segmentation": {"width": 4}}})

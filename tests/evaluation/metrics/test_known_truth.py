@@ -61,7 +61,7 @@ def test_a_perceptual_network_is_looked_at_tap_by_tap(triples):
 
 
 def test_the_command_writes_its_table_and_refuses_photographs(tmp_path, capsys):
-    small = ["data.size=[32, 64]", "perceptual.source=trained", "judge.kind=trained"]
+    small = ["data.size=[32, 64]", "perceptual.source=trained", "judge.source=trained"]
     assert main(["--layouts", "2", "--json", str(tmp_path / "table.json"), "--set", *small]) == 0
     assert "pixels" in capsys.readouterr().out
     stored = json.loads((tmp_path / "table.json").read_text())

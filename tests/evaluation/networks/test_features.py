@@ -24,12 +24,12 @@ from evaluation.metrics.context import Context, Work
 from evaluation.networks.extractors import EXTRACTORS, OPTIONS, build_extractors
 from evaluation.networks.features import FEATURES, LOGITS, Extractor, register
 from evaluation.networks.huggingface_judges import map_names
-from evaluation.networks.label_judges import build_judge
+from evaluation.networks.judges import build_judge
 from evaluation.networks.resize import FILTERS, resize
 from evaluation.networks.transformers_models import preprocessing
 from evaluation.run import main
 from evaluation.scoring import check_files, check_options, score_run
-from presets.schema import ExtractorConfig, LabelJudgeConfig, ScoreConfig
+from presets.schema import ExtractorConfig, JudgeConfig, Preset, ScoreConfig
 
 LABELS = LabelSpace(["road", "traffic light", "car", "void"], [(i, i, i) for i in range(4)])
 IMAGENET = {"image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225]}
@@ -111,18 +111,21 @@ def test_a_filter_and_a_size_go_together(vgg_file):
     ({"extractors": [{"kind": "transformers", "path": "nowhere"}]}, "must be the folder of a model"),
     ({"lpips": "nowhere"}, "nowhere is or holds none of"),
     ({"preferences": "nowhere.json"}, "nowhere.json: no such file"),
-    ({"judge": {"path": "judge.pt"}}, "score.judge trained: has no option 'path'"),
-    ({"judge": {"kind": "torchscript", "path": "nowhere.pt"}}, "needs `path`, an exported network"),
-    ({"judge": {"kind": "torchscript", "size": [3, 4]}}, "torchscript: has no option 'size'"),
-    ({"judge": {"kind": "huggingface", "path": "no/where/at/all"}}, "neither a folder nor a model"),
-    ({"judge": {"kind": "huggingface"}, "extractors": [{}]}, "a judge of kind huggingface gives no features"),
+    ({"judge": {"source": "trained", "path": "judge.pt"}},
+     "judge.path needs judge.source=huggingface|torchscript; it is trained"),
+    ({"judge": {"source": "torchscript", "path": "nowhere.pt"}}, "needs judge.path, an exported network"),
+    ({"judge": {"source": "torchscript", "size": [3, 4]}}, "judge.size needs judge.source=huggingface"),
+    ({"judge": {"source": "huggingface", "path": "no/where/at/all"}}, "neither a folder nor a model"),
+    ({"judge": {"kind": "huggingface"}}, "key 'judge.kind' is now called 'judge.source'"),
+    ({"score": {"judge": {"kind": "huggingface"}}}, "key 'score.judge' is now called 'judge'"),
 ])
 def test_what_cannot_be_scored_is_said_before_anything_is_trained(options, message, capsys, tmp_path):
     for word, package in (("transformers", "transformers"), ("huggingface", "transformers"), ("lpips", "lpips")):
         if word in str(options):
             pytest.importorskip(package)
-    (tmp_path / "preset.yaml").write_text(json.dumps(
-        {"extends": "smoke", "score": {"extractors": [{"kind": "vgg16", "path": __file__}]} | options}))
+    values = {"extends": "smoke"} | (options if {"judge", "score"} & set(options) else {
+        "score": {"extractors": [{"kind": "vgg16", "path": __file__}]} | options})
+    (tmp_path / "preset.yaml").write_text(json.dumps(values))
     with pytest.raises(SystemExit):
         main(["--all", "--preset", str(tmp_path / "preset.yaml"), "--out", str(tmp_path / "run")])
     assert message in capsys.readouterr().err
@@ -130,7 +133,8 @@ def test_what_cannot_be_scored_is_said_before_anything_is_trained(options, messa
 
 
 def test_files_of_scores_need_not_be_where_only_training_is_done():
-    options = ScoreConfig(preferences="nowhere.json", extractors=[ExtractorConfig(kind="squeezenet", path="nowhere")])
+    options = Preset(score=ScoreConfig(preferences="nowhere.json",
+                                       extractors=[ExtractorConfig(kind="squeezenet", path="nowhere")]))
     check_options(options)
     with pytest.raises(InputError, match="no weights file nowhere"):
         check_files(options)
@@ -349,7 +353,7 @@ def exported(tmp_path):
     description = {"mean": [0, 0, 0], "std": [1, 1, 1], "scale": 255,
                    "labels": {1: "road", 2: "car", 3: "traffic light", 4: "road"}}
     YAML().dump(description, tmp_path / "judge.yaml")
-    return LabelJudgeConfig(kind="torchscript", path=str(file)), description
+    return JudgeConfig(source="torchscript", path=str(file)), description
 
 
 def test_exported_judge(exported, tmp_path):
@@ -399,8 +403,8 @@ def test_bad_descriptions_of_judges(exported, tmp_path, change, message):
 
 
 def test_judges_that_are_not_there(exported, tmp_path):
-    with pytest.raises(InputError, match="needs `path`"):
-        build_judge(LabelJudgeConfig(kind="torchscript"), LABELS)
+    with pytest.raises(InputError, match="needs judge.path"):
+        build_judge(JudgeConfig(source="torchscript"), LABELS)
     (tmp_path / "judge.pt").write_bytes(b"nothing")
     with pytest.raises(InputError, match="neither TorchScript nor"):
         build_judge(exported[0], LABELS)
@@ -428,14 +432,14 @@ def test_huggingface_judge(tmp_path):
     model = transformers.SegformerForSemanticSegmentation(config).eval()
     model.save_pretrained(tmp_path)
     write_json(tmp_path / "preprocessor_config.json", IMAGENET | {"do_resize": False, "do_reduce_labels": True})
-    judge = build_judge(LabelJudgeConfig(kind="huggingface", path=str(tmp_path)), LABELS)
+    judge = build_judge(JudgeConfig(source="huggingface", path=str(tmp_path)), LABELS)
     images = torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8)
     x = images / 255 - torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
     logits = model(pixel_values=x / torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)).logits
     full = nn.functional.interpolate(logits[:, 1:], (64, 96), mode="bilinear", align_corners=False).argmax(1)
     assert torch.equal(judge.predict(images).long(), torch.tensor([2, 1, 0])[full])
     assert judge.protocol["sha256"] == sha256(tmp_path / "model.safetensors")
-    config = LabelJudgeConfig(kind="huggingface", path=str(tmp_path), size=[32, 64])
+    config = JudgeConfig(source="huggingface", path=str(tmp_path), size=[32, 64])
     assert build_judge(config, LABELS).protocol["input size"] == [32, 64]
 
 
@@ -510,6 +514,6 @@ def test_preprocessing_is_read_and_never_guessed(tmp_path):
 def test_transformers_missing_is_said_clearly(monkeypatch, tmp_path):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match="needs the package transformers: pip install"):
-        build_judge(LabelJudgeConfig(kind="huggingface", path=str(tmp_path)), LABELS)
+        build_judge(JudgeConfig(source="huggingface", path=str(tmp_path)), LABELS)
     with pytest.raises(InputError, match="needs the package transformers"):
         EXTRACTORS["transformers"](ExtractorConfig(kind="transformers", path=str(tmp_path)), None, "cpu")

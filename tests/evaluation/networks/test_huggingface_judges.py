@@ -9,8 +9,8 @@ from data.errors import InputError
 from data.files import write_json
 from data.labels import LabelSpace
 from evaluation.networks.huggingface_judges import NEVER_ANNOTATED, TASK, _task, map_ids
-from evaluation.networks.label_judges import build_judge
-from presets.schema import LabelJudgeConfig
+from evaluation.networks.judges import build_judge
+from presets.schema import JudgeConfig
 
 transformers = pytest.importorskip("transformers")
 
@@ -39,7 +39,7 @@ def mask2former(tmp_path_factory):
 
 
 def judge_of(folder, labels=LABELS, **options):
-    return build_judge(LabelJudgeConfig(kind="huggingface", path=str(folder), **options), labels)
+    return build_judge(JudgeConfig(source="huggingface", path=str(folder), **options), labels)
 
 
 def pixels(n, height, width):
@@ -64,7 +64,7 @@ def test_mask2former_is_the_librarys_own_post_processing(mask2former):
 
 def test_batches_give_the_same_labels(mask2former):
     images = pixels(3, 64, 96)
-    together, apart = (judge_of(mask2former[0], batch=batch).predict(images) for batch in (None, 1))
+    together, apart = (judge_of(mask2former[0], at_once=batch).predict(images) for batch in (None, 1))
     assert (together == apart).float().mean() > 0.999 and together.shape == (3, 64, 96)
 
 
@@ -110,7 +110,7 @@ def test_classes_by_ids(mask2former):
     assert judge.protocol["classes by ids, names that differ"]["sky"] == "the sky"
     with pytest.raises(InputError, match="the model has 4 classes and this run 3"):
         judge_of(mask2former[0], match="ids")
-    with pytest.raises(InputError, match="no class for the sky.*score.judge.match=ids"):
+    with pytest.raises(InputError, match="no class for the sky.*judge.match=ids"):
         judge_of(mask2former[0], labels)
 
 

@@ -45,7 +45,7 @@ def preset() -> Preset:
     return Preset.model_validate({
         "methods": METHODS, "device": "cpu", "data": {"size": [32, 64], "train": 16, "val": 4},
         "perceptual": {"source": "trained", "width": 0.04, "images_seen": 8},
-        "judge": {"kind": "trained", "width": 8, "images_seen": 8},
+        "judge": {"source": "trained", "width": 8, "images_seen": 8},
         "generators": {"crn": {"widths": [8, 6, 4, 4]}}, "objectives": {"content": {"calibrate_at": 2}},
         "training": {"images_seen": 60, "batch": 2, "precision": "float32", "checkpoint_seconds": 0.0}})
 

@@ -1,7 +1,4 @@
-"""Judges from outside: a Hugging Face segmentation model, or an exported network (TorchScript, torch.export).
-
-Each has `protocol` and `predict` like the suite's own judge.
-"""
+"""The judges that a preset can choose (`judge.source`), and exported networks (TorchScript, torch.export) as judges."""
 
 import math
 import warnings
@@ -18,16 +15,26 @@ from data.files import read_yaml, sha256
 from data.labels import LabelSpace
 from evaluation.networks.held_weights import program_tensors, script_tensors
 from evaluation.networks.huggingface_judges import huggingface_judge, is_universal, model_folder
+from evaluation.networks.judge import TrainedJudge
 from evaluation.networks.mapped_judge import MappedJudge
 from evaluation.networks.resize import FILTERS
 from evaluation.networks.transformers_models import preprocessing, require_transformers
-from presets.schema import LabelJudgeConfig
+from presets.schema import JudgeConfig
 
 KEYS = ("network", "mean", "std", "scale", "size", "resize", "labels")
 RESIZES = [name for name in FILTERS if name != "none"]  # a judge without `size` sees images as they are
-OPTIONS = {"trained": (), "huggingface": ("path", "description", "size", "match", "batch"),
-           "torchscript": ("path", "description", "batch"),
-           "none": ()}
+# value of judge.source -> what it is, and which options of the section only judges from outside have it reads
+SOURCES: dict[str, tuple[str, tuple[str, ...]]] = {
+    "auto": ("the one that ships with the dataset, or one trained by the run", ()),
+    "fixed": ("the one that ships with the dataset", ()),
+    "trained": ("a residual U-Net that the run trains on the real train split", ()),
+    "huggingface": ("a model for semantic or universal segmentation, in a folder or the local cache",
+                    ("path", "description", "size", "match", "at_once")),
+    "torchscript": ("an exported network (TorchScript, torch.export) with a YAML beside it",
+                    ("path", "description", "at_once")),
+    "none": ("no judge: segmentation scores and distances on its features are left out", ()),
+}
+OUTSIDE = ("path", "description", "size", "match", "at_once")
 
 
 def _is_number(value: Any) -> bool:
@@ -49,37 +56,39 @@ VALUES: dict[str, tuple[str, Callable[[Any], bool]]] = {
 }
 
 
-def check_judge(config: LabelJudgeConfig) -> None:
-    """Raises InputError for an option that the kind would not look at."""
-    for key in sorted(config.model_fields_set - {"kind", *OPTIONS[config.kind]}):
-        if getattr(config, key) is not None:
-            raise InputError(f"score.judge {config.kind}: has no option '{key}'")
+def check_judge(config: JudgeConfig) -> None:
+    """Raises InputError for an option that judges of this source do not read."""
+    for key in OUTSIDE:
+        if getattr(config, key) is not None and key not in SOURCES[config.source][1]:
+            takes = [source for source, (_, options) in SOURCES.items() if key in options]
+            raise InputError(f"judge.{key} needs judge.source={'|'.join(takes)}; it is {config.source}")
 
 
-def check_judge_files(config: LabelJudgeConfig) -> None:
+def check_judge_files(config: JudgeConfig) -> None:
     """Raises InputError when a file of the judge is missing, or describes nothing that could be loaded."""
-    if config.kind == "huggingface":
-        transformers = require_transformers("score.judge huggingface")
+    if config.source == "huggingface":
+        transformers = require_transformers("judge.source huggingface")
         folder = model_folder(config.path)
         preprocessing(folder, config.size, pads=is_universal(transformers, folder))
-    if config.kind == "torchscript":
+    if config.source == "torchscript":
         _description(_description_file(config))
     if config.description is not None:
         read_yaml(Path(config.description), "what describes the judge")
 
 
-def build_judge(config: LabelJudgeConfig, labels: LabelSpace, device: str = "cpu") -> MappedJudge:
-    """A judge from outside. Raises InputError for kind `trained` (the run's own judge), missing files, labels that do
-    not fit."""
+def build_judge(config: JudgeConfig, labels: LabelSpace, device: str = "cpu",
+                own: Callable[[], TrainedJudge] | None = None) -> TrainedJudge | MappedJudge | None:
+    """The judge that a preset chooses; None for source `none`. own: gives the one that ships with the dataset or
+    that the run trains. Raises InputError for missing files and labels that do not fit."""
     check_judge(config)
-    if config.kind == "huggingface":
+    if config.source == "huggingface":
         return huggingface_judge(config, labels, device)
-    if config.kind == "torchscript":
+    if config.source == "torchscript":
         return exported_judge(config, labels, device)
-    raise InputError("score.judge: kind 'trained' is the judge that the run trains itself, there is nothing to load")
+    return own() if config.is_own else None
 
 
-def exported_judge(config: LabelJudgeConfig, labels: LabelSpace, device: str = "cpu") -> MappedJudge:
+def exported_judge(config: JudgeConfig, labels: LabelSpace, device: str = "cpu") -> MappedJudge:
     """A TorchScript file, or a torch.export archive (.pt2), with a YAML beside it or at `description`:
 
         mean: [0.485, 0.456, 0.406]   std: [0.229, 0.224, 0.225]   scale: 255
@@ -96,12 +105,12 @@ def exported_judge(config: LabelJudgeConfig, labels: LabelSpace, device: str = "
     name = values.get("network", file.name)
     return MappedJudge(network, mapping, name, sha256(file), values.get("mean", (0.0, 0.0, 0.0)),
                        values.get("std", (1.0, 1.0, 1.0)), float(values.get("scale", 255)), size,
-                       values.get("resize", "antialias-bilinear"), device, held=held, batch=config.batch)
+                       values.get("resize", "antialias-bilinear"), device, held=held, batch=config.at_once)
 
 
-def _description_file(config: LabelJudgeConfig) -> Path:
+def _description_file(config: JudgeConfig) -> Path:
     if config.path is None or not Path(config.path).is_file():
-        raise InputError(f"score.judge: torchscript needs `path`, an exported network; got {config.path}")
+        raise InputError(f"judge.source torchscript needs judge.path, an exported network; got {config.path}")
     return Path(config.description) if config.description else Path(config.path).with_suffix(".yaml")
 
 
