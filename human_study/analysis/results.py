@@ -23,6 +23,7 @@ from human_study.responses.table import is_simulated
 from human_study.responses.tasks import PAIRS, RANKING, REAL_OR_FAKE, methods_shown, of_task
 
 TIES = ("half", "drop")
+MANY_EXCLUDED = 0.05  # share of the answers above which a note stands before the numbers
 CATEGORIES = ["study_id", "spec_sha256", "platform", "session_id", "session_started", "participant", "block",
               "image_id", "condition", "task", "layout", "left_method", "right_method", "shown", "ranked", "chosen",
               "sentinel", "submit_status", "exclude_reasons"]
@@ -286,9 +287,16 @@ def _median_minutes(frame: pd.DataFrame) -> float | None:
 
 def _notes(frame: pd.DataFrame, used: pd.DataFrame) -> list[str]:
     """What a reader must know before the numbers."""
-    if not len(used):
-        return ["No judgment is left after the rules: there is nothing to report but the exclusions."]
     notes = []
+    given = frame.loc[frame["block"].eq("test") & frame["sentinel"].eq("none") & frame["chosen"].ne("none"),
+                      "exclude_reasons"]
+    if given.notna().mean() > MANY_EXCLUDED:
+        shares = {name: float(by_reasons(given, lambda own, name=name: name in own).mean())
+                  for name in reason_names(given)}
+        listed = ", ".join(f"{name} {share:.0%}" for name, share in sorted(shares.items(), key=lambda item: -item[1]))
+        notes.append(f"{given.notna().mean():.0%} of the answers are not used: {listed}.".replace("%", " %"))
+    if not len(used):
+        return [*notes, "No judgment is left after the rules: there is nothing to report but the exclusions."]
     if used["participant"].nunique() == 1:
         notes.append("One participant: the numbers describe this person, not people; no clustered interval exists.")
     if used["image_id"].nunique() == 1:

@@ -64,7 +64,8 @@ class SameOrigin:
                     return
                 body, more = body + message.get("body", b""), message.get("more_body", False)
                 if len(body) > BODY_BYTES:
-                    return await JSONResponse({"error": "too large"}, 413)(scope, receive, send)
+                    too_large = JSONResponse({"error": "too large"}, 413, {"Connection": "close"})
+                    return await too_large(scope, receive, send)
             receive = _replay(body, receive)
         await self.app(scope, receive, send)
 

@@ -157,8 +157,16 @@ def test_nobody_passes_the_rules(tmp_path):
     turned = frame["chosen"].map({"left": "right", "right": "left"})
     analysis = analyse(table(frame.assign(chosen=frame["chosen"].where(~wrong, turned)).to_dict("records")), "crn")
     assert analysis.preferences == [] and len(analysis.preferences_all) == 2
-    assert "No judgment is left" in analysis.notes[0]
+    assert analysis.notes[0].startswith("100 % of the answers are not used: sentinels_failed 100 %")
+    assert "No judgment is left" in analysis.notes[1]
     assert write_analysis(analysis, tmp_path)
+
+
+def test_many_exclusions_are_noted_before_the_numbers():
+    frame = study(workers=10)
+    assert analyse(frame, "crn").notes == []
+    few = frame.assign(layout=frame["layout"].where(frame["participant"].ne("w00"), "stacked"))
+    assert analyse(validate_responses(few), "crn").notes[0] == "10 % of the answers are not used: stacked 10 %."
 
 
 def test_zero_responses_and_a_reference_never_shown():
