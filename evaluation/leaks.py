@@ -17,7 +17,7 @@ from models.perceptual import tensor_hashes
 
 THUMBNAIL = (16, 32)  # height, width: in CamVid and in street scenes no two photographs of train and val correlate by
 ALIKE = 0.98  # more than 0.91; one saved as JPEG of quality 50, in other light, or with noise, by 0.99 with itself
-CHUNK = 256
+CHUNK = 256  # photographs whose correlations are held at once, 2 KB for each training photograph
 
 
 def hashes_in(protocol: object) -> set[str]:
@@ -104,19 +104,26 @@ def training_photographs(run: RunDirectory) -> tuple[set[str] | None, np.ndarray
 
 
 def check_photographs(run: RunDirectory, alike: float = ALIKE) -> dict[str, Any]:
-    """What a protocol says of the check. Raises InputError when a photograph of the scored set was trained on: by its
-    pixels (dataset/train.json), or changed a little or mirrored (thumbnails that correlate by more than `alike`)."""
+    """The provenance of the check. Raises InputError when a photograph of the scored set was trained on: by its pixels
+    (dataset/train.json), or changed a little or mirrored (thumbnails that correlate by more than `alike`).
+
+    Photographs are read one after another; of each only its thumbnail is kept, 512 bytes.
+    """
     trained, thumbnails = training_photographs(run)
     if trained is None:
         return {"photographs": "no training photographs are known"}
-    photos = {name: read_image(run.photo_file(name)) for name in run.layouts()}
-    _refuse(run, [name for name, photo in photos.items() if _pixels(photo) & trained], "were trained on")
+    names, own, known = run.layouts() if trained else [], [], []
+    for name in names:
+        photo = read_image(run.photo_file(name)).transpose(2, 0, 1)
+        own.append(thumbnail(photo))
+        if _pixels(photo) & trained:
+            known.append(name)
+    _refuse(run, known, "were trained on")
     if thumbnails is None or not trained:
         return {"photographs": "no training photograph by its pixels; near duplicates were not looked for: no "
                                "thumbnails of the training photographs"}
-    own = np.stack([thumbnail(photo.transpose(2, 0, 1)) for photo in photos.values()])
-    found = likeness(own, thumbnails)
-    _refuse(run, [name for name, like in zip(photos, found, strict=True) if like > alike],
+    found = likeness(np.stack(own), thumbnails)
+    _refuse(run, [name for name, like in zip(names, found, strict=True) if like > alike],
             f"look like training photographs (correlation of thumbnails above {alike}, mirrored or not)",
             "; where they are right as they are, raise score.alike, which stands in every protocol")
     return {"photographs": f"no training photograph by its pixels; grey {THUMBNAIL[0]}x{THUMBNAIL[1]} thumbnails, also "
@@ -129,5 +136,5 @@ def _refuse(run: RunDirectory, names: Sequence[str], what: str, otherwise: str =
                          f"scores on them say nothing. Split the data again without overlap{otherwise}")
 
 
-def _pixels(image: np.ndarray) -> set[str]:
-    return {pixel_hash(image), pixel_hash(image.transpose(2, 0, 1))}
+def _pixels(photo: np.ndarray) -> set[str]:
+    return {pixel_hash(photo), pixel_hash(photo.transpose(1, 2, 0))}

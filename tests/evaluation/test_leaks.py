@@ -1,6 +1,7 @@
 """Leaks: networks of a loss that would judge, in whatever file; training photographs among the scored ones."""
 
 import warnings
+import weakref
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from torch import nn
 from data.errors import InputError
 from data.files import read_image, write_json
 from data.labels import LabelSpace
+from evaluation import leaks
 from evaluation.cache.images import pixel_hash
 from evaluation.leaks import (
+    THUMBNAIL,
     check_judges,
     check_photographs,
     check_shared_weights,
@@ -94,6 +97,20 @@ def test_training_photographs_may_not_be_scored(tiny_run):
     write_json(tiny_run.dataset / "train.json", {"photo_sha256": [pixel_hash(photo)]})
     with pytest.raises(InputError, match="1 scored photographs were trained on .first: 00006"):
         check_photographs(tiny_run)
+
+
+def test_photographs_are_not_held_in_memory_together(tiny_run, monkeypatch):
+    read = []
+
+    def reading(file):
+        assert sum(photo() is not None for photo in read) <= 1  # the one before, until its name holds the next
+        read.append(weakref.ref(photo := read_image(file)))
+        return photo
+    monkeypatch.setattr(leaks, "read_image", reading)
+    write_json(tiny_run.train_file, {"photo_sha256": ["0" * 64]})
+    np.save(tiny_run.train_thumbnails, np.zeros((1, *THUMBNAIL), np.uint8))
+    assert "correlate by 0.000 at most" in check_photographs(tiny_run)["photographs"]
+    assert len(read) == len(tiny_run.layouts())
 
 
 class Labels(nn.Module):
