@@ -81,8 +81,8 @@ def fabricate(folder: Path, layouts: int, methods: int, size: tuple[int, int]) -
         if method != PHOTOS:
             run.write_method(Method(method, f"Method {i}"))
         values = rng.normal(0.5 + 0.01 * i, 0.05, layouts)
-        run.write_score(Score("segmentation", method, [Value("mIoU", float(values.mean()), higher_is_better=True)], {},
-                              {"mIoU": values.tolist()}))
+        miou = Value("mIoU", float(values.mean()), higher_is_better=True, axis="layout")
+        run.write_score(Score("segmentation", method, [miou], {}, {"mIoU": values.tolist()}))
     return run
 
 

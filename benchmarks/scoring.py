@@ -27,8 +27,8 @@ from benchmarks.runner import Result, run
 from data.files import write_json, write_png
 from data.street import Street
 from evaluation.cache import measurements
-from evaluation.metrics.context import Context
 from evaluation.metrics.perceptual_distance import PerceptualConsumer
+from evaluation.metrics.work import Context
 from evaluation.networks.features import Extractor
 from evaluation.networks.judge import TrainedJudge, load_judge
 from evaluation.run_directory import Method, RunDirectory

@@ -17,10 +17,10 @@ import numpy as np
 
 from data.errors import InputError, one_line_errors
 from data.files import read_json, write_json
-from evaluation.run_directory import COMPARED, FLOOR, PHOTOS, Method, RunDirectory, Score
+from evaluation.run_directory import FLOOR, PHOTOS, Method, RunDirectory, Score, Value
 from evaluation.statistics.intervals import over_seeds, resolution
 
-FORMAT = "semantic-image-synthesis scores 1"
+FORMAT = "semantic-image-synthesis scores 2"
 COMMON = ("dataset", "N", "image size")  # what a score is about: must be the same for every training seed
 OF_ONE_ROW = ("inputs", "images", "versions", "k", "interval", "independent layouts", "leaks",
               "published protocol", "merged from")  # all else must agree
@@ -32,7 +32,7 @@ NEARLY = {"rtol": 1e-3, "atol": 1e-6}  # the same photographs through the same n
 
 def export_table(run: RunDirectory) -> dict[str, Any]:
     """All scores of a run and what its methods are, as one JSON value. Raises InputError when there are none."""
-    scores = [asdict(score) for score in run.scores() if score.metric not in COMPARED]
+    scores = [score.to_json() for score in run.scores() if not score.comparison]
     if not scores:
         raise InputError(f"{run.path}: no scores to export; run the stage score first")
     methods = [*run.methods(), *run.merged_methods()]
@@ -85,7 +85,7 @@ def _same_values(one: dict, other: dict) -> bool:
         return one["metric"] == "cost" or one["values"] == other["values"]
     a, b = ({value["name"]: value["value"] for value in content["values"]} for content in (one, other))
     names = [name for name in a if name in b]
-    return one["protocol"].get("k") != other["protocol"].get("k") or np.allclose(
+    return one["provenance"].get("k") != other["provenance"].get("k") or np.allclose(
         [a[name] for name in names], [b[name] for name in names], **NEARLY)
 
 
@@ -96,10 +96,10 @@ def _check_comparable(scores: Sequence[dict]) -> None:
         if content["metric"] == "cost" or content["method"] in REFERENCES:
             continue
         known = first.setdefault(content["metric"], content)
-        a, b = content["protocol"], known["protocol"]
+        a, b = content["provenance"], known["provenance"]
         if different := [key for key in {**b, **a} if key not in OF_ONE_ROW and a.get(key) != b.get(key)]:
             raise InputError(f"{content['metric']}: '{content['method']}' and '{known['method']}' were scored with "
-                             f"different protocols ({', '.join(different)}); their numbers cannot stand in one table")
+                             f"different provenances ({', '.join(different)}); their numbers cannot stand in one table")
 
 
 def into_run(run: RunDirectory, table: dict[str, Any]) -> list[str]:
@@ -107,9 +107,9 @@ def into_run(run: RunDirectory, table: dict[str, Any]) -> list[str]:
     tables, without images. Raises InputError when the protocols do not fit the run's own scores."""
     own = {method.name for method in run.methods()}
     theirs = [content for content in table["scores"] if content["method"] not in {*own, *REFERENCES}]
-    _check_comparable([*(asdict(score) for score in run.scores() if score.metric not in COMPARED), *theirs])
+    _check_comparable([*(score.to_json() for score in run.scores() if not score.comparison), *theirs])
     for content in theirs:
-        content["protocol"]["merged from"] = table["run"]
+        content["provenance"]["merged from"] = table["run"]
         run.write_score(Score.from_json(content))
     names = sorted({content["method"] for content in theirs})
     known = {method.name: asdict(method) for method in run.merged_methods()}
@@ -134,14 +134,18 @@ def summarise_seeds(tables: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     columns = [{(s["metric"], s["method"], v["name"]): v["value"] for s in table["scores"] for v in s["values"]}
                for table in tables]
     _check_seeds(tables, columns)
-    about = {(s["metric"], s["method"], v["name"]): {key: v.get(key) for key in ("unit", "higher_is_better")}
-             for s in tables[0]["scores"] for v in s["values"]}
+    about = {(s["metric"], s["method"], v["name"]): (s, Value.from_json(v)) for s in tables[0]["scores"]
+             for v in s["values"]}
     shared = {key: [column[key] for column in columns] for key in columns[0] if all(key in c for c in columns)}
     resolved = _resolutions(shared)
     rows = []
     for key, values in shared.items():
-        row = dict(zip(("metric", "method", "value"), key, strict=True)) | about[key] | asdict(over_seeds(values))
-        rows.append(row | {"resolution": resolved.get((key[0], key[2]))})
+        score, value = about[key]
+        found = over_seeds(values)
+        mean = replace(value, value=found.mean, interval=found.interval, note="", independent_layouts=None)
+        rows.append({"metric": key[0], "title": score.get("title", ""), "place": score.get("place", 1000),
+                     "method": key[1], "value": mean.to_json(), "spread": found.spread, "n": found.n,
+                     "resolution": resolved.get((key[0], key[2]))})
     return rows
 
 
@@ -163,7 +167,7 @@ def _check_seeds(tables: Sequence[dict[str, Any]], columns: list[dict]) -> None:
                              "training seed once")
         for content in table["scores"]:
             known = first.setdefault((content["metric"], content["method"]), content)
-            if different := [key for key in COMMON if content["protocol"].get(key) != known["protocol"].get(key)]:
+            if different := [key for key in COMMON if content["provenance"].get(key) != known["provenance"].get(key)]:
                 raise InputError(f"{content['metric']} of '{content['method']}' in table {i + 1}: another "
                                  f"{', '.join(different)} than in the tables before; only the training seed may differ")
 

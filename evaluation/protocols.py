@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from data.errors import InputError, nearest
 from data.files import write_json
 from evaluation import published
-from evaluation.metrics.context import Work
+from evaluation.metrics.work import Work
 from evaluation.published import PublishedProtocol, PublishedTable
 
 FID_SETTING = "score.extractors=[{kind: inception, resize: tf1-bilinear}]"

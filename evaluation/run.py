@@ -18,8 +18,9 @@ from baselines.named import METHODS
 from data import DATASETS
 from data.configuration import RenamedOption
 from data.errors import one_line_errors
+from evaluation.metrics import NAMES as METRICS
 from evaluation.pipeline import STAGES
-from presets.schema import ScoreConfig, preset_names
+from presets.schema import preset_names
 
 
 def listing() -> str:
@@ -28,7 +29,7 @@ def listing() -> str:
               for name, (title, generator, objective) in METHODS.items()]
     lines += ["  any other pair     generator+objective, for example crn+gan, unet+image_space",
               "stages:   " + ", ".join(STAGES), "datasets: " + ", ".join(DATASETS),
-              "metrics:  " + ", ".join(ScoreConfig().metrics)]
+              "metrics:  " + ", ".join(METRICS)]
     return "\n".join(lines)
 
 

@@ -17,14 +17,16 @@
     scores/<metric>/<method>.json           see Score; the method may also be PHOTOS or FLOOR
     scores/methods.json                     {name: Method} of methods that other runs scored (evaluation.merge into)
     scores/protocol.json                    what of a published table's protocol the run keeps (score.protocol)
-    scores/trust.json                       which distances call a photograph nearer than a blur
+    scores/metrics.json                     {metric: title} of the metrics that the last scoring was to make
     scores/seeds.json                       spread over training seeds (evaluation.merge seeds)
     study/                                  HIT tables, pages, responses, analysis
     report/                                 index.html, tables, figures
 """
 
+import math
 import shlex
-from dataclasses import asdict, dataclass, field, fields
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,12 +38,15 @@ from data.errors import InputError
 from data.files import list_folder, read_image, read_json, read_mapping, write_json
 from data.labels import LabelSpace
 from data.made import FORMAT
+from writing.words import capitalised
 
 Record = TypeVar("Record")
 
 PHOTOS = "photos"  # the real photographs scored as if synthesized: the oracle row
 FLOOR = "photos-vs-photos"  # real against real: two disjoint sets of real photographs
-COMPARED = ("differences", "agreement", "effects")  # made of other scores of one run; they do not travel
+PER_IMAGE = "per image"  # the variant of a score that is taken image by image
+# the questions that a comparison answers -> their titles, in the order in which a reader asks them
+AXES = {"layout": "Layout", "likeness": "Likeness to photographs", "diversity": "Diversity"}
 
 
 @dataclass
@@ -64,58 +69,158 @@ class Method:
     notes: list[str] = field(default_factory=list)  # printed under every table that shows the method
 
 
-@dataclass
-class Value:
-    """One number with its interval. `interval`: 95 %, or None where `interval_note` says why there is none; a note
-    beside an interval says what a reader has to know of it."""
+class OutdatedScore(InputError):
+    """A score file of an older format: scoring again replaces it."""
 
-    name: str  # e.g. "mIoU", "FD-judge"
+
+def _as_json(entry: Any) -> dict[str, Any]:
+    """A dataclass as a mapping, without the entries that are empty."""
+    return {key: value for key, value in asdict(entry).items()
+            if value is not None and value is not False and value != "" and value != {}}
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What a number measures. score: a key of its metric's table of scores. features: label of the extractor or network
+    that it was measured on. images: the best of so many images of a layout. draws: not of a method but of so many
+    independent draws of the renderer. variant: another way to take the same score. against: the method whose value was
+    subtracted. effect: of a generator or an objective on the score, averaged over the others."""
+
+    score: str
+    features: str = field(default="", kw_only=True)
+    images: int | None = field(default=None, kw_only=True)
+    draws: int | None = field(default=None, kw_only=True)
+    variant: str = field(default="", kw_only=True)
+    against: str = field(default="", kw_only=True)
+    effect: str = field(default="", kw_only=True)
+
+    @property
+    def name(self) -> str:
+        """The key of the number in files, unique within one score file.
+
+        >>> Quantity("FD", features="judge").name, Quantity("distance", features="judge", images=4).name
+        ('FD-judge', 'best-of-4 distance-judge')
+        """
+        return self.effect or "".join((
+            f"best-of-{self.images} " if self.images else "", self.score,
+            f"-{self.features}" if self.features else "", f", {self.variant}" if self.variant else "",
+            f", {_draws(self.draws)}" if self.draws else "", f" minus {self.against}" if self.against else ""))
+
+    def text(self, title: str) -> str:
+        """The name for readers; title: that of the score in its metric's table. Does not name the method of `against`.
+
+        >>> Quantity("distance", features="judge", images=4).text("feature distance")
+        'Best of 4: feature distance (judge)'
+        """
+        return capitalised(self.effect or "".join((
+            f"best of {self.images}: " if self.images else "", title or self.score,
+            f" ({self.features})" if self.features else "", f", {self.variant}" if self.variant else "",
+            f", {_draws(self.draws)}" if self.draws else "")))
+
+
+def _draws(number: int) -> str:
+    return f"{number} independent draw{'s' if number > 1 else ''}"
+
+
+@dataclass(frozen=True)
+class Value(Quantity):
+    """One number with its interval: 95 %, or None where `note` gives the reason; a note beside an interval is what a
+    reader has to know of it. title, higher_is_better (None: no order, such as FLOPs), unit, axis (a key of AXES) and
+    leading (1 speaks for its axis first) come from the metric's table of scores. independent_layouts: how many the
+    layouts are worth for this number, where they depend on their neighbours."""
+
     value: float
     interval: tuple[float, float] | None = None
-    interval_note: str = ""
-    higher_is_better: bool | None = None  # None: no order (e.g. FLOPs of a method)
+    note: str = ""
+    higher_is_better: bool | None = None
     unit: str = ""
+    title: str = field(default="", kw_only=True)
+    axis: str = field(default="", kw_only=True)
+    leading: int | None = field(default=None, kw_only=True)
+    independent_layouts: float | None = field(default=None, kw_only=True)
+
+    @property
+    def quantity(self) -> Quantity:
+        return Quantity(**{entry.name: getattr(self, entry.name) for entry in fields(Quantity)})
+
+    @property
+    def label(self) -> str:
+        """What readers call it."""
+        return self.text(self.title)
+
+    def to_json(self) -> dict[str, Any]:
+        return {"name": self.name, **_as_json(self), "value": self.value, "interval": self.interval,
+                "higher_is_better": self.higher_is_better}
+
+    @classmethod
+    def from_json(cls, content: dict) -> "Value":
+        """Raises TypeError, KeyError or ValueError for what is no value."""
+        value = cls(**{key: entry for key, entry in content.items() if key != "name"})
+        interval = None if value.interval is None else (_finite(value.interval[0]), _finite(value.interval[1]))
+        return replace(value, value=_finite(value.value), interval=interval)
+
+
+def _finite(number: Any) -> Any:
+    if isinstance(number, bool) or not isinstance(number, int | float) or not math.isfinite(number):
+        raise ValueError(f"expected a finite number, got {number!r}")
+    return number
 
 
 @dataclass
 class Score:
-    """What one metric says of one method: scores/<metric>/<method>.json.
+    """The values of one metric for one method: scores/<metric>/<method>.json.
 
-    per_image: value name -> one number (or null) per layout, in the order of RunDirectory.layouts().
-    details: anything else, e.g. {"IoU per class": {...}, "confusion": [[...]]}.
-    protocol: everything needed to repeat the number (judge or extractor and SHA-256, resize, size, N, dtype, void rule,
-    seed, versions).
+    provenance: everything needed to repeat the numbers (judge or extractor and SHA-256, resize, size, N, dtype, void
+    rule, seed, versions). per_image: value name -> one number (or null) per layout, in the order of
+    RunDirectory.layouts(). details: anything else, e.g. {"IoU per class": {...}, "confusion": [[...]]}.
+    title: of the metric. place: of the metric in tables. comparison: made of several methods of one run, so that it
+    cannot stand in another run. subject: what a score is about that is not about a method, for readers.
     """
 
     metric: str
     method: str
     values: list[Value]
-    protocol: dict[str, Any]
+    provenance: dict[str, Any]
     per_image: dict[str, list[float | None]] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)
+    title: str = ""
+    place: int = 1000
+    comparison: bool = False
+    subject: str = ""
 
     def value(self, name: str) -> Value | None:
         return next((value for value in self.values if value.name == name), None)
 
     @classmethod
     def read(cls, file: Path) -> "Score":
-        """Raises InputError for a file that is no score."""
+        """Raises InputError for a file that is not a score, OutdatedScore for one of an older format."""
         again = "delete it, and score or merge again"
         try:
             score = cls.from_json(read_json(file))
-            if not isinstance(score.protocol, dict):
-                raise TypeError("its protocol is not a mapping")
+        except OutdatedScore:
+            raise OutdatedScore(f"{file}: written by an older version; score or merge again") from None
         except InputError as error:
             raise InputError(f"{error}; {again}") from None
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, AttributeError, ValueError, IndexError) as error:
             raise InputError(f"{file}: not a score file ({error!r}); {again}") from None
         return score
 
+    def to_json(self) -> dict[str, Any]:
+        return {"format": FORMAT, **_as_json(self), "values": [value.to_json() for value in self.values],
+                "provenance": self.provenance}
+
     @classmethod
     def from_json(cls, content: dict) -> "Score":
-        values = [Value(**{**v, "interval": tuple(v["interval"]) if v.get("interval") else None})
-                  for v in content["values"]]
-        return cls(**{**content, "values": values})
+        """Raises OutdatedScore, and TypeError, KeyError, ValueError or AttributeError for what is not a score."""
+        if (found := content.get("format", 1)) != FORMAT:
+            raise OutdatedScore(f"a score of format {found}, expected {FORMAT}; score again")
+        score = cls(**{key: entry for key, entry in content.items() if key != "format"} | {
+            "values": [Value.from_json(value) for value in content["values"]]})
+        for name, kind in (("provenance", dict), ("per_image", dict), ("details", dict), ("metric", str),
+                           ("method", str), ("place", int)):
+            if not isinstance(getattr(score, name), kind):
+                raise TypeError(f"{name} is not a {kind.__name__}")
+        return score
 
 
 def checked(kind: type[Record], content: dict[str, Any], problem: str) -> Record:
@@ -274,9 +379,35 @@ class RunDirectory:
         return self.path / "scores" / metric / f"{method}.json"
 
     def write_score(self, score: Score) -> None:
-        write_json(self.score_file(score.metric, score.method), asdict(score))
+        write_json(self.score_file(score.metric, score.method), score.to_json())
+
+    def score_files(self, metric: str | None = None) -> list[Path]:
+        """Of all metrics or of one, sorted by metric and method."""
+        return list_folder(self.path / "scores", f"{metric or '*'}/*.json")
 
     def scores(self, metric: str | None = None) -> list[Score]:
-        """All scores, or those of one metric, sorted by metric and method."""
-        pattern = f"{metric or '*'}/*.json"
-        return [Score.read(file) for file in list_folder(self.path / "scores", pattern)]
+        """All scores, or those of one metric, sorted by metric and method; files of an older format are left out (see
+        outdated_scores)."""
+        found = []
+        for file in self.score_files(metric):
+            with suppress(OutdatedScore):
+                found.append(Score.read(file))
+        return found
+
+    def outdated_scores(self) -> list[Path]:
+        """Score files of an older format, which the stage score makes again."""
+        found = []
+        for file in self.score_files():
+            try:
+                Score.read(file)
+            except OutdatedScore:
+                found.append(file)
+        return found
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.path / "scores" / "metrics.json"
+
+    def expected_metrics(self) -> dict[str, str]:
+        """Metric -> title, of those that the last scoring was to make; empty before the first one."""
+        return read_mapping(self.metrics_file) if self.metrics_file.exists() else {}

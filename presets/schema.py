@@ -124,8 +124,7 @@ class ExtractorConfig(Section):
 
 
 class ScoreConfig(Section):
-    metrics: list[str] = ["segmentation", "distances", "diversity", "modes", "reference", "cost", "trust",
-                          "differences", "agreement", "effects"]  # see evaluation.scoring
+    metrics: list[str] | None = None  # names in evaluation.scoring.METRICS; None: all of them
     protocol: str | None = None  # of a published table, by name: see evaluation.protocols
     bootstrap: int = Field(2000, ge=100, le=10**6)  # resamples behind every interval
     block: int = Field(1, ge=1, le=10**9)  # layouts drawn together in a resample: more than 1 for frames of a film

@@ -18,13 +18,12 @@ from typing import Any
 
 from data.errors import InputError, one_line_errors
 from data.files import atomic_path
-from evaluation.run_directory import COMPARED, RunDirectory, Score, Value
+from evaluation.run_directory import RunDirectory, Score, Value
 from reports.reference import PATHS, Reference, flat, load_reference, matching_reference, pictures_key, reference_names
 from reports.tables.scores import REFERENCE_ROWS
 from writing.numbers import NumberFormat, number_format
 
 OWN = ("inputs", "images", "versions", "interval", "merged from", "scored on", "dataset", "leaks")  # of one run
-NOT_COMPARED = (*COMPARED, "cost")  # cost is a machine's own
 INDEPENDENT = ("seed", "methods", "checkpoint_seconds", "log_every", "samples_every", "workers", "compile",
                "cache_photo_features_gb", "group_timeout", "activation_checkpointing", "label")
 
@@ -75,10 +74,10 @@ class Comparison:
 def compare(run: RunDirectory, reference: Reference) -> Comparison:
     """Raises InputError where the run is about other pictures, has no scores, or none that can be compared."""
     _refuse_other_pictures(run, reference)
-    own = {(s.metric, s.method): s for s in run.scores() if s.metric not in NOT_COMPARED}
+    own = {(s.metric, s.method): s for s in run.scores() if _comparable(s)}
     if not own:
         raise InputError(f"{run.path}: no scores to compare; run the stage score first")
-    known = {(s.metric, s.method): s for s in reference.scores if s.metric not in NOT_COMPARED}
+    known = {(s.metric, s.method): s for s in reference.scores if _comparable(s)}
     titles = {m.name: m.title for m in [*reference.methods, *run.methods()]} | REFERENCE_ROWS
     rows, left_out = [], _missing(own, known, titles)
     for key in (key for key in known if key in own):
@@ -89,11 +88,15 @@ def compare(run: RunDirectory, reference: Reference) -> Comparison:
         others = _other_extractors(own[key], known[key])
         if others:
             left_out.append(f"{key[0]} of {title}: other features ({', '.join(others)})")
-        rows += [row for row in _rows(own[key], known[key], title, reference) if not _is_on(row.own.name, others)]
+        rows += [row for row in _rows(own[key], known[key], title, reference) if row.own.features not in others]
     if not rows:
         raise InputError(f"{run.path}: nothing can be compared with the reference {reference.name}: "
                          + "; ".join(left_out[:3]))
     return Comparison(reference, rows, _shortened(left_out), _settings(run, reference))
+
+
+def _comparable(score: Score) -> bool:
+    return not score.comparison and score.metric != "cost"  # cost is a machine's own
 
 
 def _refuse_other_pictures(run: RunDirectory, reference: Reference) -> None:
@@ -108,7 +111,7 @@ def _refuse_other_pictures(run: RunDirectory, reference: Reference) -> None:
 
 def _different_protocol(own: Score, known: Score) -> str:
     """Why two scores were not measured alike; empty where they were."""
-    a, b = own.protocol, known.protocol
+    a, b = own.provenance, known.provenance
     keys = [key for key in {**b, **a} if key not in (*OWN, "extractors") and a.get(key) != b.get(key)]
     if not keys:
         return ""
@@ -119,13 +122,8 @@ def _different_protocol(own: Score, known: Score) -> str:
 
 def _other_extractors(own: Score, known: Score) -> list[str]:
     """Labels of the extractors that are not the same network with the same input in both."""
-    a, b = (score.protocol.get("extractors", {}) for score in (own, known))
+    a, b = (score.provenance.get("extractors", {}) for score in (own, known))
     return [label for label in {**b, **a} if a.get(label) != b.get(label)]
-
-
-def _is_on(value: str, extractors: list[str]) -> bool:
-    """Whether a value such as "FD-judge" or "KD-judge, own photograph left out" is on features of one of them."""
-    return any(value.partition(",")[0].endswith(f"-{label}") for label in extractors)
 
 
 def _missing(own: dict, known: dict, titles: dict[str, str]) -> list[str]:
@@ -149,7 +147,7 @@ def _interval(value: Value, score: Score, reference: Reference) -> tuple[float |
     seeds = [Score.from_json(content) for table in reference.tables for content in table["scores"]
              if (content["metric"], content["method"]) == (score.metric, score.method)]
     alike = [seed for seed in seeds if not _different_protocol(seed, score)
-             and not _is_on(value.name, _other_extractors(seed, score))]
+             and value.features not in _other_extractors(seed, score)]
     values = [value, *(there for seed in alike if (there := seed.value(value.name)))]
     if not any(one.interval for one in values):
         return None, None

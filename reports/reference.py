@@ -14,7 +14,7 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from evaluation.run_directory import Method, RunDirectory, Score
 from reports.tables.pictures import evenly_spaced, image_size
 
 FOLDER = Path(__file__).parent / "reference"
-FORMAT = "semantic-image-synthesis reference 1"
+FORMAT = "semantic-image-synthesis reference 2"
 PREVIEWS = 6  # layouts of which every method's image is kept
 QUALITY = 88
 LIMIT = 10_000_000  # bytes in all: it is committed
@@ -118,7 +118,7 @@ def write_reference(runs: Sequence[RunDirectory], folder: Path) -> Path:
     for content in tables[0]["scores"]:
         write_json(folder / "scores" / content["metric"] / f"{content['method']}.json", content)
     for score in (score for metric in ("differences", "agreement") for score in first.scores(metric)):
-        write_json(folder / "scores" / score.metric / f"{score.method}.json", asdict(score))
+        write_json(folder / "scores" / score.metric / f"{score.method}.json", score.to_json())
     seeds = [_seed(run) for run in runs]
     for seed, table in zip(seeds, tables, strict=True):
         line = json.dumps(table, separators=(",", ":"), ensure_ascii=False)  # with line breaks twice the size
@@ -169,8 +169,8 @@ def _cost(runs: Sequence[RunDirectory]) -> dict[str, Any]:
 
 
 def _devices(tables: Sequence[dict[str, Any]]) -> list[str]:
-    return sorted({score["protocol"]["scored on"] for table in tables for score in table["scores"]
-                   if "scored on" in score["protocol"]})
+    return sorted({score["provenance"]["scored on"] for table in tables for score in table["scores"]
+                   if "scored on" in score["provenance"]})
 
 
 def _copy(source: Path, target: Path, pattern: str) -> None:

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from data.files import write_json, write_png
-from evaluation.run_directory import PHOTOS, Method, RunDirectory, Score, Value
+from evaluation.run_directory import PHOTOS, Method, RunDirectory
+from tests.scores import fd, score_of, value_of
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"  # real photographs and weights, where a machine has them
 
@@ -61,15 +62,15 @@ def add_scores(run: RunDirectory) -> None:
     for i, method in enumerate([PHOTOS, *(m.name for m in run.methods())]):
         miou = 0.8 - 0.1 * i
         per_image = (miou + rng.normal(0, 0.05, len(layouts))).tolist()
-        run.write_score(Score(
+        run.write_score(score_of(
             "segmentation", method,
-            [Value("mIoU", miou, (miou - .02, miou + .02), higher_is_better=True),
-             Value("pixel accuracy", miou + .1, (miou + .08, miou + .12), higher_is_better=True)],
+            [value_of("mIoU", miou, (miou - .02, miou + .02)),
+             value_of("pixel accuracy", miou + .1, (miou + .08, miou + .12))],
             {"judge": "test judge", "judge_sha256": "0" * 64, "N": len(layouts), "void": "ignored"},
-            {"mIoU": per_image}, {"IoU per class": {"road": .9, "building": .8, "car": .5}}))
-        run.write_score(Score(
+            per_image={"mIoU": per_image}, details={"IoU per class": {"road": .9, "building": .8, "car": .5}}))
+        run.write_score(score_of(
             "distances", method,
-            [Value("FD-judge", 10. * i, (9. * i, 11. * i), higher_is_better=False)],
+            [fd(10. * i, (9. * i, 11. * i))],
             {"extractor": "test judge", "N": len(layouts)}))
 
 

@@ -2,27 +2,35 @@
 
 For each score Kendall's tau-b between its order of the methods and a human order: the paper's Table 1, and the run's
 own human study where its preferences are given. The interval resamples layouts, for a study those of the people's
-choices too; how tau scatters over other methods it cannot say, so the range that random orders give stands beside it.
+choices too; how tau scatters over other methods is not known, so the range that random orders give stands beside it.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from data.files import sha256
 from evaluation import published
-from evaluation.metrics.context import Work
-from evaluation.metrics.differences import StatisticsOf, all_statistics
-from evaluation.run_directory import Value
+from evaluation.metrics.base import Measured, Metric
+from evaluation.metrics.work import Work
+from evaluation.run_directory import PER_IMAGE
 from evaluation.statistics.intervals import LEVEL, UNDEFINED, Statistic, holm, percentile_interval, resample
-from evaluation.statistics.preferences import HumanOrder, Preference, order_of, preference_files, read_preferences
+from evaluation.statistics.preferences import (
+    STUDY,
+    HumanOrder,
+    Preference,
+    order_of,
+    preference_files,
+    read_preferences,
+)
 
-METRIC = "agreement"
 LEAST_METHODS = 3  # two methods have an order right or wrong by the toss of a coin
-UNCHANGED = "the order {} changed when layouts were resampled; says nothing about other methods"
+TITLES = {"cityscapes": "Cityscapes", "nyu": "NYU"}  # of the tables
+UNCHANGED = "the order {} changed when layouts were resampled, which does not tell how other methods would fare"
 
 
 def kendall_tau(scores: np.ndarray, order: np.ndarray) -> np.ndarray:
@@ -65,15 +73,15 @@ class Agreement:
     tied: list[tuple[str, str]]
 
 
-def agreement(statistics: Mapping[str, Statistic], human: Mapping[str, float], counts: np.ndarray,
-              resampled: Mapping[str, np.ndarray] | None = None, block: int = 1) -> Agreement | None:
+def agreement(statistics: Mapping[str, Statistic], higher_is_better: bool, human: Mapping[str, float],
+              counts: np.ndarray, resampled: Mapping[str, np.ndarray] | None = None,
+              block: int = 1) -> Agreement | None:
     """One score of each method against a human order (higher: more realistic); resampled: the human order [R] in the
-    resamples of `counts`, where it changes with them. None for fewer than three methods in common, or a score without
-    an order."""
+    resamples of `counts`, where it changes with them. None for fewer than three methods in common."""
     methods = [method for method in human if method in statistics]
-    if len(methods) < LEAST_METHODS or statistics[methods[0]].higher_is_better is None:
+    if len(methods) < LEAST_METHODS:
         return None
-    sign = 1 if statistics[methods[0]].higher_is_better else -1
+    sign = 1 if higher_is_better else -1
     values = sign * np.array([statistics[method].value() for method in methods])
     order = np.array([human[method] for method in methods])
     if not np.isfinite(values).all() or len(set(values)) == 1:
@@ -108,7 +116,7 @@ def _interval(taus: np.ndarray) -> tuple[tuple[float, float] | None, str]:
 
 def pairwise_agreement(preferences: Sequence[Preference], per_image: Mapping[str, np.ndarray], layouts: Sequence[str],
                        higher_is_better: bool) -> Statistic | None:
-    """Share (0..1) of people's choices between two images that a per-image score would have made too (ties: half).
+    """Share (0..1) of people's choices between two images on which a per-image score agrees (ties: half).
 
     per_image: method -> [N] in the order of layouts. None when no preference concerns these methods and layouts.
     """
@@ -127,44 +135,59 @@ def _share(means: np.ndarray) -> np.ndarray:
     return np.divide(means[..., 0], means[..., 1], out=np.full(means.shape[:-1], np.nan), where=means[..., 1] > 0)
 
 
-def score(work: Work, sources: Mapping[str, StatisticsOf], inputs_of: Callable[[str], str]) -> None:
-    """Write scores/agreement/<order>.json for each table of the paper and for the run's own studies: a tau per score.
+class AgreementMetric(Metric):
+    """A tau per score for each table of the paper and for each of the run's own studies. An order with fewer than three
+    methods of the run is left out."""
 
-    An order with fewer than three methods of the run is left out.
-    """
-    everything = [inputs_of(method) for method in work.methods]
-    for order, key in _orders(work):
-        inputs = work.inputs(METRIC, order.name, [everything, order.realism, key])
-        if len(set(order.realism) & set(work.methods)) >= LEAST_METHODS and not work.stored(METRIC, order.name, inputs):
-            _write(work, sources, order, inputs)
+    name, title, comparison = "agreement", "Agreement with people’s order", True
+
+    def rows(self, work: Work) -> list[str]:
+        return [name for name, (order, _) in self._orders(work).items()
+                if len(set(order.realism) & set(work.methods)) >= LEAST_METHODS]
+
+    def inputs(self, work: Work, row: str) -> list[Any]:
+        order, digest = self._orders(work)[row]
+        return [work.compared_inputs(), order.realism, digest]
+
+    def _orders(self, work: Work) -> dict[str, tuple[HumanOrder, str]]:
+        """Each with a hash of what it was made from."""
+        return work.once(self.name, lambda: {order.name: (order, digest) for order, digest in _orders(work)})
+
+    def measure(self, work: Work, row: str) -> Measured:
+        order, _ = self._orders(work)[row]
+        table = {method: work.all_statistics(method) for method in work.methods}
+        values, found, resampled = [], {}, order.resampled(work.counts)
+        for quantity in dict.fromkeys(quantity for statistics in table.values() for quantity in statistics):
+            kind = replace(work.kind(quantity), unit="", higher_is_better=True)
+            better = work.kind(quantity).higher_is_better
+            of_methods = {method: s[quantity] for method, s in table.items() if quantity in s}
+            if better is None:
+                continue
+            if one := agreement(of_methods, better, order.realism, work.counts, resampled, work.block):
+                found[quantity.name] = one
+                values.append(kind.value(quantity, one.tau, one.interval, one.note))
+            if share := _per_image(work, order.preferences, better, of_methods):
+                resampled_share = work.resample(share)
+                values.append(kind.value(replace(quantity, variant=PER_IMAGE), share.value(), resampled_share.interval,
+                                         resampled_share.note))
+        return Measured(values, _provenance(order, work), details=_details(order, found), subject=order.title)
 
 
 def _orders(work: Work) -> list[tuple[HumanOrder, str]]:
-    """Each with a hash of what it was made from beside the order itself."""
     paper = published.preferences()
-    found = [(HumanOrder(dataset, f"{paper.source}, Table 1, {dataset}", paper.realism(dataset)), "")
+    found = [(HumanOrder(dataset, f"{paper.source}, Table 1, {dataset}", paper.realism(dataset),
+                         title=f"The paper’s order on {TITLES.get(dataset, dataset)}"), "")
              for dataset in paper.table_1]
     for name, file in preference_files(work.run, work.context.options.preferences).items():
         order = order_of(name, "the run's own human study, Bradley-Terry strengths (log odds)", read_preferences(file),
                          work.measurements.layouts, work.methods)
+        study = name.removeprefix(STUDY).lstrip("-")
+        order = replace(order, title="This run’s own study" + (f", {study}" if study else ""))
         found.append((order, sha256(file)))
     return found
 
 
-def _write(work: Work, sources: Mapping[str, StatisticsOf], order: HumanOrder, inputs: str) -> None:
-    table = {method: all_statistics(work, sources, method) for method in work.methods}
-    names = dict.fromkeys(score for statistics in table.values() for score in statistics)
-    values, found, resampled = [], {}, order.resampled(work.counts)
-    for name in names:
-        of_methods = {method: s[name] for method, s in table.items() if name in s}
-        if one := agreement(of_methods, order.realism, work.counts, resampled, work.block):
-            found[name] = one
-            values.append(Value(name, one.tau, one.interval, one.note, higher_is_better=True))
-        values += _per_image(work, order.preferences, name, of_methods)
-    work.write(METRIC, order.name, inputs, values, _protocol(order, work), details=_details(order, found))
-
-
-def _details(order: HumanOrder, found: dict[str, Agreement]) -> dict:
+def _details(order: HumanOrder, found: dict[str, Agreement]) -> dict[str, Any]:
     p = {name: one.p for name, one in found.items()}
     tested = [name for name in p if p[name] is not None]
     adjusted = holm([p[name] for name in tested])
@@ -174,25 +197,25 @@ def _details(order: HumanOrder, found: dict[str, Agreement]) -> dict:
             "p": p, "p (Holm)": dict.fromkeys(p) | dict(zip(tested, adjusted, strict=True))}
 
 
-def _per_image(work: Work, preferences: Sequence[Preference], name: str, table: Mapping[str, Statistic]) -> list[Value]:
-    """Agreement image by image, for scores that an image has by itself."""
+def _per_image(work: Work, preferences: Sequence[Preference], higher_is_better: bool,
+               table: Mapping[str, Statistic]) -> Statistic | None:
+    """Agreement image by image, for scores that each image has by itself."""
     each = {method: s.each for method, s in table.items() if s.each is not None}
-    orders = {s.higher_is_better for s in table.values()}
-    if not preferences or not each or orders & {None}:
-        return []
-    statistic = pairwise_agreement(preferences, each, work.measurements.layouts, orders.pop())
-    if statistic is None:
-        return []
-    share = work.resample(statistic)
-    return [Value(f"{name}, per image", statistic.value(), share.interval, share.note, True)]
+    if not preferences or not each:
+        return None
+    return pairwise_agreement(preferences, each, work.measurements.layouts, higher_is_better)
 
 
-def _protocol(order: HumanOrder, work: Work) -> dict:
+def _provenance(order: HumanOrder, work: Work) -> dict[str, Any]:
     held = "is held fixed" if order.wins is None else "is made again of the choices on the layouts drawn; the people " \
                                                       "are the same"
-    protocol = {"human order": order.source, "methods": [m for m in order.realism if m in work.methods],
-                "statistic": "Kendall's tau-b",
-                "ties": "neither right nor wrong, they leave the norm; the range of random orders is that without ties",
-                "test": "exact, against independent orders; Holm over the scores of this human order",
-                "interval": f"95 %, {work.resampling}; the human order {held}"}
-    return protocol | ({"left out": list(order.notes)} if order.notes else {})
+    provenance = {"human order": order.source, "methods": [m for m in order.realism if m in work.methods],
+                  "statistic": "Kendall's tau-b",
+                  "ties": "neither right nor wrong, they leave the norm; the range of random orders is that without "
+                          "ties",
+                  "test": "exact, against independent orders; Holm over the scores of this human order",
+                  "interval": f"95 %, {work.resampling}; the human order {held}"}
+    return provenance | ({"left out": list(order.notes)} if order.notes else {})
+
+
+METRIC = AgreementMetric()

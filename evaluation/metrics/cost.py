@@ -1,4 +1,4 @@
-"""What a method costs: parameters, floating-point operations, and seconds for one image."""
+"""The metric "cost": parameters, floating-point operations, and seconds for one image."""
 
 import statistics
 import time
@@ -11,10 +11,9 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from data.files import read_mapping, write_json
-from evaluation.metrics.context import Work
-from evaluation.run_directory import RunDirectory, Value
-
-METRIC = "cost"
+from evaluation.metrics.base import Measured, Metric, ScoreKind
+from evaluation.metrics.work import Work
+from evaluation.run_directory import Quantity, RunDirectory
 
 
 @dataclass(frozen=True)
@@ -71,27 +70,36 @@ def write_cost(run: RunDirectory, method: str, cost: Cost) -> None:
     write_json(run.method_folder(method) / "cost.json", asdict(cost))
 
 
-def score(work: Work) -> None:
-    """Write the cost of every method from cost.json; methods that are only images have none."""
-    for method in work.measurements.methods.values():
-        file = work.run.method_folder(method.name) / "cost.json"
-        cost = read_mapping(file) if file.exists() else {}
-        inputs = work.inputs(METRIC, method.name, [cost, method.parameters, method.training_seconds])
-        if not work.stored(METRIC, method.name, inputs):
-            work.write(METRIC, method.name, inputs, _values(cost, method), _protocol(cost))
+class CostMetric(Metric):
+    """The cost of every method from cost.json; methods that are only images have none, and an empty score."""
+
+    name, title = "cost", "Cost"
+    scores = {"parameters": ScoreKind("parameters", None), "FLOPs per image": ScoreKind("FLOPs per image", None),
+              "seconds per image": ScoreKind("seconds per image", None, "s"),
+              "training seconds": ScoreKind("training seconds", None, "s")}
+
+    def provenance(self, work: Work) -> dict[str, Any]:
+        return {"FLOPs": "torch.utils.flop_counter: convolutions and matrix products, multiply-add = 2",
+                "seconds per image": "median of repeated calls with one layout",
+                "training seconds": "of the steps: without reading pairs, sample pictures and checkpoints", "N": 1}
+
+    def _cost(self, work: Work, method: str) -> dict[str, Any]:
+        file = work.run.method_folder(method) / "cost.json"
+        return read_mapping(file) if file.exists() else {}
+
+    def inputs(self, work: Work, row: str) -> list[Any]:
+        method = work.measurements.methods[row]
+        return [self._cost(work, row), method.parameters, method.training_seconds]
+
+    def measure(self, work: Work, row: str) -> Measured:
+        cost, method = self._cost(work, row), work.measurements.methods[row]
+        exact, once = "exact count", "one measurement on one machine"
+        found = [("parameters", cost.get("parameters", method.parameters), exact),
+                 ("FLOPs per image", cost.get("flops"), exact), ("seconds per image", cost.get("seconds"), once),
+                 ("training seconds", method.training_seconds, once)]
+        values = [self.scores[name].value(Quantity(name), number, None, note) for name, number, note in found
+                  if number is not None]
+        return Measured(values, {key: cost[key] for key in ("device", "threads", "precision") if key in cost})
 
 
-def _values(cost: dict, method: Any) -> list[Value]:
-    exact, measured = "exact count", "one measurement on one machine"
-    candidates = [Value("parameters", cost.get("parameters", method.parameters), None, exact),
-                  Value("FLOPs per image", cost.get("flops"), None, exact),
-                  Value("seconds per image", cost.get("seconds"), None, measured, unit="s"),
-                  Value("training seconds", method.training_seconds, None, measured, unit="s")]
-    return [value for value in candidates if value.value is not None]
-
-
-def _protocol(cost: dict) -> dict[str, Any]:
-    return {"FLOPs": "torch.utils.flop_counter: convolutions and matrix products, multiply-add = 2",
-            "seconds per image": "median of repeated calls with one layout",
-            "training seconds": "of the steps: without reading pairs, sample pictures and checkpoints", "N": 1} | {
-                key: cost[key] for key in ("device", "threads", "precision") if key in cost}
+METRIC = CostMetric()

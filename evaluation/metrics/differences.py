@@ -1,75 +1,72 @@
-"""The metric "differences": every score of every method minus the reference method's, on the same layouts.
+"""The metric "differences": every score of every method minus the baseline's, on the same layouts.
 
 Paired bootstrap over layouts; p-values of one score are corrected over the methods by Holm's procedure. They are about
-these checkpoints: what another training run would give is for several training seeds to say.
+these checkpoints: only several training seeds show what another training run would give.
 """
 
-from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
-from evaluation.metrics.context import Work
-from evaluation.run_directory import Value
-from evaluation.statistics.intervals import Difference, Statistic, holm, paired_difference
+from evaluation.metrics.base import Measured, Metric
+from evaluation.metrics.work import Work
+from evaluation.run_directory import Quantity
+from evaluation.statistics.intervals import Difference, holm, paired_difference
 
-METRIC = "differences"
-StatisticsOf = Callable[[Work, str], dict[str, Statistic]]
-
-
-def all_statistics(work: Work, sources: Mapping[str, StatisticsOf], method: str) -> dict[str, Statistic]:
-    """Statistics of one method over all scored metrics, by score name."""
-    return {name: statistic for source in sources.values() for name, statistic in source(work, method).items()}
+Differences = dict[str, dict[Quantity, Difference]]  # method -> score -> difference to the baseline
 
 
-def score(work: Work, sources: Mapping[str, StatisticsOf], inputs_of: Callable[[str], str]) -> None:
-    """Write the differences of every method to the reference; nothing when the run lacks the reference."""
-    reference = work.context.reference
-    others = [method for method in work.methods if method != reference]
-    if reference not in work.methods or not others:
-        return
-    inputs = {method: inputs_of(method) for method in others}
-    if all(work.stored(METRIC, method, inputs[method]) for method in others):
-        return
-    found = _differences(work, sources, reference, others)
-    for method in others:
-        corrected = {name: p for name, p in _corrected(found, others).items() if method in p}
-        tests = {name: {"p": found[method][name].p, "p (Holm)": corrected[name][method]} for name in found[method]}
-        values = [Value(f"{name} minus {reference}", d.value, d.interval, d.note, _better(work, sources, name))
-                  for name, d in found[method].items()]
-        work.write(METRIC, method, inputs[method], values, _protocol(reference, len(others)), details={"tests": tests})
+class DifferencesMetric(Metric):
+    """Every method but the baseline; nothing where the run lacks the baseline."""
+
+    name, title, comparison = "differences", "Differences to the baseline", True
+
+    def rows(self, work: Work) -> list[str]:
+        baseline = work.context.baseline
+        return [method for method in work.methods if method != baseline] if baseline in work.methods else []
+
+    def inputs(self, work: Work, row: str) -> list[Any]:
+        return [work.compared_inputs()]
+
+    def provenance(self, work: Work) -> dict[str, Any]:
+        return {"baseline": work.context.baseline,
+                "test": "paired bootstrap over layouts, two-sided, of these checkpoints: one training seed each",
+                "Fréchet distances": "at this N, its bias included, which differs between methods; how closely images "
+                                     "follow their own photographs counts too: two methods of one distribution can "
+                                     "differ. The kernel distance with the own photograph left out has neither",
+                "correction": f"Holm over {len(self.rows(work))} methods, for each score"}
+
+    def measure(self, work: Work, row: str) -> Measured:
+        found = work.once(self.name, lambda: self._differences(work))
+        corrected = work.once((self.name, "corrected"), lambda: _corrected(found))
+        baseline, values, tests = work.context.baseline, [], {}
+        for quantity, difference in found[row].items():
+            value = work.kind(quantity).value(replace(quantity, against=baseline), difference.value,
+                                              difference.interval, difference.note, difference.independent_layouts)
+            values.append(value)
+            tests[value.name] = {"p": difference.p, "p (Holm)": corrected[quantity][row]}
+        return Measured(values, details={"tests": tests})
+
+    def _differences(self, work: Work) -> Differences:
+        """Of the scores that both methods have; a score that is not defined for one of them has no difference."""
+        base = work.all_statistics(work.context.baseline)
+        found = {method: {quantity: paired_difference(statistic, base[quantity], work.counts, work.block)
+                          for quantity, statistic in work.all_statistics(method).items() if quantity in base}
+                 for method in self.rows(work)}
+        return {method: {quantity: d for quantity, d in of_scores.items() if np.isfinite(d.value)}
+                for method, of_scores in found.items()}
 
 
-def _differences(work: Work, sources: Mapping[str, StatisticsOf], reference: str,
-                 others: list[str]) -> dict[str, dict[str, Difference]]:
-    """Of the scores that both methods have; a score that is not defined for one of them has no difference."""
-    base = all_statistics(work, sources, reference)
-    found = {method: {name: paired_difference(statistic, base[name], work.counts, work.block)
-                      for name, statistic in all_statistics(work, sources, method).items() if name in base}
-             for method in others}
-    return {method: {name: d for name, d in of_scores.items() if np.isfinite(d.value)}
-            for method, of_scores in found.items()}
-
-
-def _corrected(found: dict[str, dict[str, Difference]], others: list[str]) -> dict[str, dict[str, float | None]]:
-    """Score name -> method -> adjusted p, over the methods that have one."""
-    names = dict.fromkeys(name for method in others for name in found[method])
+def _corrected(found: Differences) -> dict[Quantity, dict[str, float | None]]:
+    """Score -> method -> adjusted p, over the methods that have one."""
     result = {}
-    for name in names:
-        methods = [method for method in others if name in found[method]]
-        tested = [method for method in methods if found[method][name].p is not None]
-        adjusted = holm([found[m][name].p for m in tested])
-        result[name] = dict.fromkeys(methods) | dict(zip(tested, adjusted, strict=True))
+    for quantity in dict.fromkeys(quantity for of_scores in found.values() for quantity in of_scores):
+        methods = [method for method in found if quantity in found[method]]
+        tested = [method for method in methods if found[method][quantity].p is not None]
+        adjusted = holm([found[method][quantity].p for method in tested])
+        result[quantity] = dict.fromkeys(methods) | dict(zip(tested, adjusted, strict=True))
     return result
 
 
-def _better(work: Work, sources: Mapping[str, StatisticsOf], name: str) -> bool | None:
-    return all_statistics(work, sources, work.context.reference)[name].higher_is_better
-
-
-def _protocol(reference: str, methods: int) -> dict:
-    return {"reference": reference,
-            "test": "paired bootstrap over layouts, two-sided, of these checkpoints: one training seed each",
-            "Fréchet distances": "at this N, its bias included, which differs between methods; how closely images "
-                                 "follow their own photographs counts too: two methods of one distribution can differ. "
-                                 "The kernel distance with the own photograph left out has neither",
-            "correction": f"Holm over {methods} methods, for each score"}
+METRIC = DifferencesMetric()

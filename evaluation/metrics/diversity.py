@@ -1,24 +1,23 @@
 """The metric "diversity": how far apart the k images of one layout are, and how close the best of them is to the photo.
 
 Distances between pooled features of every configured extractor, between feature maps where an extractor has them (the
-form of LPIPS without its learned weights), LPIPS itself where its weights are at hand, and between pixels. The best of
-k is the hindsight term that the diversity loss (Eq. 3 of the paper) optimises; with one image it is its distance.
+form of LPIPS without its learned weights), LPIPS itself where its weights are available, and between pixels. The best
+of k is the hindsight term that the diversity loss (Eq. 3 of the paper) optimises; with one image it is its distance.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from evaluation.cache.consumers import FeatureConsumer
 from evaluation.cache.measurements import Batch, Consumer
-from evaluation.metrics.context import Work
+from evaluation.metrics.base import Measured, Metric, ScoreKind
 from evaluation.metrics.perceptual_distance import PAIRWISE, TO_PHOTO, perceptual_consumers
+from evaluation.metrics.work import Work
 from evaluation.networks.features import FEATURES
-from evaluation.run_directory import PHOTOS
+from evaluation.run_directory import PHOTOS, Quantity
 from evaluation.statistics.intervals import Statistic
-
-METRIC = "diversity"
 
 
 def pairwise_distance(features: np.ndarray) -> np.ndarray:
@@ -43,6 +42,7 @@ class PixelConsumer:
 
     name: str = "pixels"
     key: str = "mean absolute difference of RGB / 255"
+    quantity: Quantity = Quantity("pixels")
 
     def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
         images = batch.images.numpy().astype(np.float32) / 255
@@ -56,65 +56,71 @@ class PixelConsumer:
         return found
 
 
-def consumers(work: Work) -> list[Consumer]:
-    return [*work.extractors, *perceptual_consumers(work), PixelConsumer()]
+class Diversity(Metric):
+    """Every method; pairwise scores only where it makes several images of a layout."""
+
+    name, title, on_features = "diversity", "Diversity and best of k", True
+    scores = {
+        "distance": ScoreKind("feature distance", False), "map distance": ScoreKind("map distance", False),
+        "LPIPS": ScoreKind("LPIPS", False), "pixels": ScoreKind("pixels", False),
+        "pairwise LPIPS": ScoreKind("pairwise LPIPS", axis="diversity", leading=1),
+        "pairwise map distance": ScoreKind("pairwise map distance", axis="diversity", leading=2),
+        "pairwise distance": ScoreKind("pairwise feature distance", axis="diversity", leading=3),
+        "pairwise pixels": ScoreKind("pairwise pixels", axis="diversity", leading=4)}
+
+    def consumers(self, work: Work) -> list[Consumer]:
+        return [*work.extractors, *perceptual_consumers(work), PixelConsumer()]
+
+    def provenance(self, work: Work) -> dict[str, Any]:
+        return {"extractors": {c.extractor.label: c.extractor.full for c in work.extractors},
+                "feature distance": "Euclidean between pooled features, in units of the root mean squared distance "
+                                    "between two photographs of different layouts",
+                "maps and LPIPS": {c.quantity.name: c.protocol for c in perceptual_consumers(work)},
+                "pixels": "mean absolute difference of RGB, 0..1",
+                "best of k": "of the k images of a layout; best-of-1 is the first one",
+                "pairwise": "mean over the pairs of the k images of a layout, then over layouts"}
+
+    def statistics(self, work: Work, method: str) -> dict[Quantity, Statistic]:
+        if method == PHOTOS:
+            return {}
+        found: dict[Quantity, Statistic] = {}
+        for consumer in work.extractors:
+            found |= _of_features(work, method, consumer)
+        for consumer in [*perceptual_consumers(work), PixelConsumer()]:
+            measured = work.measurements.get(method, consumer)
+            found |= _best(measured[TO_PHOTO], consumer.quantity)
+            if PAIRWISE in measured:
+                found[_pairwise(consumer.quantity)] = Statistic.mean(measured[PAIRWISE])
+        return found
+
+    def measure(self, work: Work, row: str) -> Measured:
+        found = super().measure(work, row)
+        found.provenance["k"] = work.images_per_layout(row)
+        return found
 
 
-def method_statistics(work: Work, method: str) -> dict[str, Statistic]:
-    if method == PHOTOS:
-        return {}
-    return work.statistics(METRIC, method, lambda: _statistics(work, method))
-
-
-def _statistics(work: Work, method: str) -> dict[str, Statistic]:
-    found: dict[str, Statistic] = {}
-    for consumer in work.extractors:
-        found |= _of_features(work, method, consumer)
-    for consumer in [*perceptual_consumers(work), PixelConsumer()]:
-        measured = work.measurements.get(method, consumer)
-        label = getattr(consumer, "label", "pixels")
-        found |= _best(measured[TO_PHOTO], label)
-        if PAIRWISE in measured:
-            found[f"pairwise {label}"] = Statistic.mean(measured[PAIRWISE])
-    return found
-
-
-def _best(distances: np.ndarray, label: str) -> dict[str, Statistic]:
-    """The best of the K images, distances [N, K], and the first one. Names say how many the best was chosen from: the
-    best of more is nearer whatever they are, so that methods may be compared at equal numbers only."""
-    found = {f"best-of-1 {label}": Statistic.of_images(distances[:, 0], False)}
+def _best(distances: np.ndarray, quantity: Quantity) -> dict[Quantity, Statistic]:
+    """The best of the K images, distances [N, K], and the first one. The number that the best was chosen from is part
+    of the score: the best of more is nearer whatever they are, so methods can be compared at equal numbers only."""
+    found = {replace(quantity, images=1): Statistic.of_images(distances[:, 0])}
     if (k := distances.shape[1]) > 1:
-        found[f"best-of-{k} {label}"] = Statistic.mean(distances.min(axis=1), False)
+        found[replace(quantity, images=k)] = Statistic.mean(distances.min(axis=1))
     return found
 
 
-def _of_features(work: Work, method: str, consumer: FeatureConsumer) -> dict[str, Statistic]:
+def _pairwise(quantity: Quantity) -> Quantity:
+    return replace(quantity, score=f"pairwise {quantity.score}")
+
+
+def _of_features(work: Work, method: str, consumer: FeatureConsumer) -> dict[Quantity, Statistic]:
     images = work.measurements.get(method, consumer)[FEATURES].astype(np.float64)
     photos = work.measurements.get(PHOTOS, consumer)[FEATURES][:, 0].astype(np.float64)
     unit = spread(photos) or 1.0
-    label = consumer.extractor.label
-    found = _best(to_photo(images, photos) / unit, f"distance-{label}")
+    quantity = Quantity("distance", features=consumer.extractor.label)
+    found = _best(to_photo(images, photos) / unit, quantity)
     if images.shape[1] > 1:
-        found[f"pairwise distance-{label}"] = Statistic.mean(pairwise_distance(images) / unit)
+        found[_pairwise(quantity)] = Statistic.mean(pairwise_distance(images) / unit)
     return found
 
 
-def protocol(work: Work) -> dict[str, Any]:
-    return {"extractors": {c.extractor.label: c.extractor.full for c in work.extractors},
-            "feature distance": "Euclidean between pooled features, in units of the root mean squared distance between "
-                                "two photographs of different layouts",
-            "maps and LPIPS": {c.label: c.protocol for c in perceptual_consumers(work)},
-            "pixels": "mean absolute difference of RGB, 0..1",
-            "best of k": "of the k images of a layout; best-of-1 is the first one",
-            "pairwise": "mean over the pairs of the k images of a layout, then over layouts"}
-
-
-def score(work: Work) -> None:
-    """Write the diversity of every method; pairwise numbers only where a method makes several images."""
-    for method in work.methods:
-        k = work.measurements.images_per_layout(method)
-        inputs = work.inputs(METRIC, method, [protocol(work), k])
-        if not work.stored(METRIC, method, inputs):
-            found = method_statistics(work, method)
-            work.write(METRIC, method, inputs, work.values(found), protocol(work) | {"k": k},
-                       {name: statistic.per_image[:, 0] for name, statistic in found.items()})
+METRIC = Diversity()

@@ -1,23 +1,23 @@
 """The metric "effects": what the loss does and what the architecture does, in a grid of generator x objective.
 
 For each score an additive model: value = mean + effect of the generator + effect of the objective + rest. Effects sum
-to zero over rows and over columns (in a full grid: row mean minus grand mean). The rest says how far from additive the
-grid is: where it is large, an effect depends on what it is combined with.
+to zero over rows and over columns (in a full grid: row mean minus grand mean). A large rest means that an effect
+depends on what it is combined with.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from scipy.sparse.csgraph import connected_components
 
 from data.errors import InputError
-from evaluation.metrics.context import Work
-from evaluation.metrics.differences import StatisticsOf, all_statistics
-from evaluation.run_directory import Value
+from evaluation.metrics.base import Measured, Metric, ScoreKind
+from evaluation.metrics.work import Work
+from evaluation.run_directory import Quantity, Value
 from evaluation.statistics.intervals import UNDEFINED, Statistic, percentile_interval, resample
 
-METRIC = "effects"
 Cell = tuple[str, str]  # generator, objective
 
 
@@ -89,9 +89,10 @@ def _largest_part(grid: dict[Cell, str]) -> dict[Cell, str]:
     return {cell: grid[cell] for cell, own in zip(cells, part, strict=True) if own == np.bincount(part).argmax()}
 
 
-def effects_of(statistics: Mapping[Cell, Statistic], counts: np.ndarray,
-               block: int = 1) -> tuple[list[Value], dict]:
-    """Values "generator X", "objective Y", "not additive (RMS)" with bootstrap intervals, and the grid as a table."""
+def effects_of(statistics: Mapping[Cell, Statistic], quantity: Quantity, kind: ScoreKind, counts: np.ndarray,
+               block: int = 1) -> tuple[list[Value], dict[str, Any]]:
+    """The effects "generator X", "objective Y" and "not additive (RMS)" on one score, with bootstrap intervals, and the
+    grid as a table."""
     cells = list(statistics)
     rows, columns = (list(dict.fromkeys(cell[i] for cell in cells)) for i in (0, 1))
     point = np.array([statistics[cell].value() for cell in cells])
@@ -100,48 +101,72 @@ def effects_of(statistics: Mapping[Cell, Statistic], counts: np.ndarray,
     fewest = min((score.dependence for score in scores), key=lambda one: one.pieces)
     replicates = np.stack([score.replicates for score in scores], axis=-1)
     resampled = additive_effects(replicates, cells, rows, columns)
-    better = statistics[cells[0]].higher_is_better
 
-    def value(name: str, number: np.ndarray, spread: np.ndarray) -> Value:
+    def value(effect: str, number: np.ndarray, spread: np.ndarray) -> Value:
         interval = percentile_interval(spread) if fewest.interval_possible else None
-        return Value(name, float(number), interval, fewest.note or ("" if interval else UNDEFINED), better)
+        note = fewest.note or ("" if interval else UNDEFINED)
+        return kind.value(replace(quantity, effect=effect), float(number), interval, note)
 
     values = [value("mean of the grid", found.mean, resampled.mean)]
     values += [value(f"generator {name}", found.rows[i], resampled.rows[:, i]) for i, name in enumerate(rows)]
     values += [value(f"objective {name}", found.columns[i], resampled.columns[:, i]) for i, name in enumerate(columns)]
-    values.append(Value("not additive (RMS)", float(found.rest), None, "a measure of fit", False))
+    rest = replace(kind, higher_is_better=False)
+    values.append(rest.value(replace(quantity, effect="not additive (RMS)"), float(found.rest), None,
+                             "a measure of fit"))
     grid = {row: {column: statistics[row, column].value() if (row, column) in statistics else None
                   for column in columns} for row in rows}
     return values, {"grid": grid}
 
 
-def score(work: Work, sources: Mapping[str, StatisticsOf], inputs_of: Callable[[str], str]) -> None:
-    """Write scores/effects/<score name>.json for every score that all methods of the run's grid have; nothing when
-    they form no grid."""
-    grid, apart = grid_of(work)
-    if len({cell[0] for cell in grid}) < 2 or len({cell[1] for cell in grid}) < 2:
-        return
-    inputs = work.inputs(METRIC, "", [[inputs_of(method) for method in grid.values()], sorted(grid.items()), apart])
-    if _written(work, inputs):
-        return
-    table = {cell: all_statistics(work, sources, method) for cell, method in grid.items()}
-    names = [name for name in next(iter(table.values()))
-             if all(name in s and np.isfinite(s[name].value()) for s in table.values())]
-    protocol = {"model": "additive, least squares, effects sum to zero", "scores of the grid": names,
-                "methods": {f"{row} x {column}": method for (row, column), method in grid.items()}}
-    if apart:
-        protocol["left out"] = f"{', '.join(apart)}: a grid apart, tied to this one by no generator and no objective"
-    for name in names:
-        values, details = effects_of({cell: s[name] for cell, s in table.items()}, work.counts, work.block)
-        work.write(METRIC, file_name(name), inputs, values, {"score": name} | protocol, details=details)
+class EffectsMetric(Metric):
+    """scores/effects/<score name>.json for every score that all methods of the run's grid have; nothing where the
+    methods form no grid."""
 
+    name, title, comparison = "effects", "Effects of generator and objective", True
 
-def _written(work: Work, inputs: str) -> bool:
-    """Whether the files of all scores stand there already, made from these inputs: each of them names all."""
-    found = [score.protocol for score in work.run.scores(METRIC) if score.protocol.get("inputs") == inputs]
-    return bool(found) and {protocol["score"] for protocol in found} == set(found[0]["scores of the grid"])
+    def _grid(self, work: Work) -> tuple[dict[Cell, str], list[str]]:
+        return work.once(self.name, lambda: grid_of(work))
+
+    def _table(self, work: Work) -> dict[str, dict[Cell, tuple[Quantity, Statistic]]]:
+        """File name -> the score of every cell."""
+        table = {cell: work.all_statistics(method) for cell, method in self._grid(work)[0].items()}
+        quantities = [quantity for quantity in next(iter(table.values()))
+                      if all(quantity in s and np.isfinite(s[quantity].value()) for s in table.values())]
+        return {file_name(quantity.name): {cell: (quantity, s[quantity]) for cell, s in table.items()}
+                for quantity in quantities}
+
+    def applies(self, work: Work) -> bool:
+        grid, _ = self._grid(work)
+        return all(len({cell[i] for cell in grid}) > 1 for i in (0, 1))
+
+    def rows(self, work: Work) -> list[str]:
+        return list(work.once((self.name, "table"), lambda: self._table(work)))
+
+    def inputs(self, work: Work, row: str) -> list[Any]:
+        grid, apart = self._grid(work)
+        return [work.compared_inputs(), sorted(grid.items()), apart]
+
+    def provenance(self, work: Work) -> dict[str, Any]:
+        grid, apart = self._grid(work)
+        found = {"model": "additive, least squares, effects sum to zero",
+                 "methods": {f"{row} x {column}": method for (row, column), method in grid.items()}}
+        if apart:
+            found["left out"] = (f"{', '.join(apart)}: a grid apart, tied to this one by no generator and no "
+                                 "objective")
+        return found
+
+    def measure(self, work: Work, row: str) -> Measured:
+        cells = work.once((self.name, "table"), lambda: self._table(work))[row]
+        quantity = next(iter(cells.values()))[0]
+        kind = work.kind(quantity)
+        values, details = effects_of({cell: statistic for cell, (_, statistic) in cells.items()}, quantity, kind,
+                                     work.counts, work.block)
+        return Measured(values, {"score": quantity.name}, details=details, subject=quantity.text(kind.title))
 
 
 def file_name(score: str) -> str:
     """A score's name as a file name: "mIoU, void counted" -> "mIoU-void-counted"."""
     return "-".join("".join(c if c.isalnum() or c in "-_." else " " for c in score).split())
+
+
+METRIC = EffectsMetric()

@@ -127,7 +127,7 @@ def table_of(preset: Preset, layouts: int) -> dict[str, Any]:
     others = {}
     if preset.score.lpips:
         lpips = build_lpips(Path(preset.score.lpips), suite.device)
-        others[lpips.label] = lambda a, b: {"maps": lpips.compare(_centred(a, suite), _centred(b, suite))}
+        others[lpips.quantity.name] = lambda a, b: {"maps": lpips.compare(_centred(a, suite), _centred(b, suite))}
     protocol = {"layouts": len(triples.photos), "draws in a mean": OTHERS, "size": list(suite.size),
                 "scenes": getattr(suite.val, "version", preset.data.dataset), "data seed": preset.data.seed,
                 "perceptual": None if perceptual is None else perceptual.protocol(),

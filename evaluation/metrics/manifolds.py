@@ -17,26 +17,11 @@ from evaluation.statistics.intervals import HalfSampled, Statistic, half_samples
 NEIGHBOURS = 3  # Kynkäänniemi et al. 2019
 DENSITY_NEIGHBOURS = 5  # Naeem et al. 2020
 HALVES = 100
-PER_IMAGE = ("precision", "density")  # said of the generated image, and so of the method's image by itself
+PER_IMAGE = ("precision", "density")  # means over generated images, so that each image has its own
 BOUNDS = {"precision": (0.0, 1.0), "recall": (0.0, 1.0), "density": (0.0, np.inf), "coverage": (0.0, 1.0)}
 
 
-def precision_recall(x: np.ndarray, y: np.ndarray, neighbours: int = NEIGHBOURS) -> tuple[np.ndarray, np.ndarray]:
-    """Is each generated image inside the real manifold (precision), each real one inside the generated manifold
-    (recall)? 0/1 float64 arrays [N], [M], whose means are precision and recall, of features float64 [N, D], [M, D]."""
-    found = Distances(x, y, max_neighbours=neighbours).inside(neighbours, neighbours)
-    return found["precision"], found["recall"]
-
-
-def density_coverage(x: np.ndarray, y: np.ndarray, neighbours: int = DENSITY_NEIGHBOURS) -> tuple[np.ndarray,
-                                                                                                  np.ndarray]:
-    """In how many real balls is each generated image, divided by k (density, [N]); does each real ball hold a generated
-    image (coverage, 0/1, [M])? Naeem et al. 2020."""
-    found = Distances(x, y, max_neighbours=neighbours).inside(neighbours, neighbours)
-    return found["density"], found["coverage"]
-
-
-class Distances:
+class SetDistances:
     """Euclidean distances within and across two sets of features, float64 [N, D] and [M, D].
 
     Raises InputError for sets that are not features of one kind, or hold no more than `max_neighbours` images.
@@ -83,7 +68,7 @@ def statistics(x: np.ndarray, y: np.ndarray, neighbours: int = NEIGHBOURS,
     """The four scores with their spread, of features of the same layouts [N, D]. Where half of the layouts has no
     neighbours enough, the spread is that of the images alone, with the manifolds held fixed."""
     most = max(neighbours, density_neighbours)
-    distances = Distances(x, y, most)
+    distances = SetDistances(x, y, most)
     inside = distances.inside(neighbours, density_neighbours)
     halves = half_samples(len(x), HALVES, block)
     each = {name: values if name in PER_IMAGE else None for name, values in inside.items()}

@@ -11,6 +11,7 @@ or noise) shows none of them.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,11 +22,11 @@ from data.files import fingerprint, read_image
 from data.street import CAR_COLOURS, MIN_CAR_PIXELS, SHADES, TIMES_OF_DAY, Street, distances_to_paints
 from evaluation.cache.images import read_images
 from evaluation.cache.measurements import Batch
-from evaluation.metrics.context import Work
-from evaluation.run_directory import PHOTOS, RunDirectory, Value
+from evaluation.metrics.base import Measured, Metric, ScoreKind
+from evaluation.metrics.work import Work
+from evaluation.run_directory import PHOTOS, Quantity, RunDirectory
 from evaluation.statistics.intervals import Statistic
 
-METRIC = "modes"
 REDRAWN_LAYOUTS = 40  # layouts drawn again by the renderer for the photographs' row
 CHUNK = 64
 COLOURS, PAINTED, TIMES = "car colours covered", "cars in a known colour", "times of day covered"
@@ -163,78 +164,73 @@ def known_modes(work: Work) -> bool:
             and _scenes(work.run) is not None)
 
 
-def consumers(work: Work) -> list[ModesConsumer]:
-    return [_consumer(work)] if known_modes(work) else []
+class Modes(Metric):
+    """The coverage of every method, with what k independent draws would show, and that of the renderer itself; only for
+    scenes rendered in code."""
+
+    name, title = "modes", "Coverage of known modes"
+    scores = {name: ScoreKind(name) for name in (COLOURS, PAINTED, TIMES)}
+
+    def applies(self, work: Work) -> bool:
+        return known_modes(work)
+
+    def consumers(self, work: Work) -> list[ModesConsumer]:
+        return [_consumer(work)] if known_modes(work) else []
+
+    def rows(self, work: Work) -> list[str]:
+        return [*work.methods, PHOTOS]
+
+    def provenance(self, work: Work) -> dict[str, Any]:
+        if not known_modes(work):
+            return {}
+        return {"modes": f"{len(CAR_COLOURS)} car colours, {len(_scenes(work.run).times)} times of day",
+                "cars": f"with at least {MIN_CAR_PIXELS} painted pixels; the nearest paint of their median colour, in "
+                        "the light of the photograph with the nearest mean colours per class, "
+                        f"{SHADES[0]} to {SHADES[-1]} times as bright",
+                "known colour": f"no further from a paint than {TOLERATED:.0%} of the photographs' cars: "
+                                f"{_tolerated(work):.1f} of 255 (RGB, Euclidean)"}
+
+    def inputs(self, work: Work, row: str) -> list[Any]:
+        return [self.provenance(work), _k(work, row)]
+
+    def statistics(self, work: Work, method: str) -> dict[Quantity, Statistic]:
+        if method == PHOTOS or not known_modes(work):
+            return {}
+        measured = work.measurements.get(method, _consumer(work))
+        return {Quantity(name): found for name, found in statistics(
+            **measured, tolerated=_tolerated(work), drawn=len(_scenes(work.run).times)).items()}
+
+    def measure(self, work: Work, row: str) -> Measured:
+        k = _k(work, row)
+        expected = [self.value(Quantity(name, draws=k), expected_coverage(count, k), None, "exact")
+                    for name, count in ((COLOURS, len(CAR_COLOURS)), (TIMES, len(_scenes(work.run).times)))]
+        found = self._renderer(work, k) if row == PHOTOS else Measured(self.values(work, work.statistics(self, row)))
+        return Measured(found.values + expected, {"k": k} | found.provenance)
+
+    def _renderer(self, work: Work, k: int) -> Measured:
+        """k independent draws of the renderer, read by the same means as a method's images."""
+        street = same_street(work.run)
+        if street is None:
+            return Measured([], {"drawn again": NOT_REDRAWN})
+        chosen = np.unique(np.linspace(0, work.n - 1, min(work.n, REDRAWN_LAYOUTS)).astype(int))
+        parts = [_consumer(work)(_redrawn(work, street, index, k)) for index in chosen]
+        found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        read = statistics(**found, tolerated=_tolerated(work), drawn=len(street.times))
+        note = f"mean over {len(chosen)} layouts"
+        values = [self.value(Quantity(name), s.value(), None, note) for name, s in read.items()
+                  if np.isfinite(s.value())]
+        drawn = f"{k} independent draw{'s' if k > 1 else ''} of the renderer for each layout"
+        return Measured(values, {"N": len(chosen), "photographs": drawn})
 
 
-def method_statistics(work: Work, method: str) -> dict[str, Statistic]:
-    if method == PHOTOS or not known_modes(work):
-        return {}
-    return work.statistics(METRIC, method, lambda: statistics(
-        **work.measurements.get(method, _consumer(work)), tolerated=_tolerated(work),
-        drawn=len(_scenes(work.run).times)))
+def _k(work: Work, row: str) -> int:
+    """Images of a layout; of the renderer as many as the method that makes most."""
+    return max((work.images_per_layout(method) for method in work.methods), default=1) if row == PHOTOS \
+        else work.images_per_layout(row)
 
 
 def _tolerated(work: Work) -> float:
     return work.once("tolerated", lambda: tolerance(work.measurements.get(PHOTOS, _consumer(work))["distances"]))
-
-
-def protocol(work: Work) -> dict:
-    """Empty where there are no known modes."""
-    if not known_modes(work):
-        return {}
-    return {"modes": f"{len(CAR_COLOURS)} car colours, {len(_scenes(work.run).times)} times of day",
-            "cars": f"with at least {MIN_CAR_PIXELS} painted pixels; the nearest paint of their median colour, in the "
-                    "light of the photograph with the nearest mean colours per class, "
-                    f"{SHADES[0]} to {SHADES[-1]} times as bright",
-            "known colour": f"no further from a paint than {TOLERATED:.0%} of the photographs' cars: "
-                            f"{_tolerated(work):.1f} of 255 (RGB, Euclidean)"}
-
-
-def score(work: Work) -> None:
-    """Write the coverage of every method, with what k independent draws would show, and that of the renderer itself.
-
-    Datasets without known modes have no such score.
-    """
-    if not known_modes(work):
-        return
-    for method in work.methods:
-        k = work.measurements.images_per_layout(method)
-        inputs = work.inputs(METRIC, method, [protocol(work), k])
-        if not work.stored(METRIC, method, inputs):
-            values = work.values(method_statistics(work, method)) + _expected(work.run, k)
-            work.write(METRIC, method, inputs, values, protocol(work) | {"k": k})
-    _score_renderer(work)
-
-
-def _draws(k: int) -> str:
-    return f"{k} independent draw{'s' if k > 1 else ''}"
-
-
-def _expected(run: RunDirectory, k: int) -> list[Value]:
-    return [Value(f"{name}, {_draws(k)}", expected_coverage(count, k), None, "exact", True)
-            for name, count in ((COLOURS, len(CAR_COLOURS)), (TIMES, len(_scenes(run).times)))]
-
-
-def _score_renderer(work: Work) -> None:
-    """The row of the photographs: k independent draws of the renderer, read by the same means as a method's images."""
-    k = max((work.measurements.images_per_layout(method) for method in work.methods), default=1)
-    inputs = work.inputs(METRIC, PHOTOS, [protocol(work), k])
-    if work.stored(METRIC, PHOTOS, inputs):
-        return
-    street = same_street(work.run)
-    if street is None:
-        made_of = protocol(work) | {"k": k, "drawn again": NOT_REDRAWN}
-        work.write(METRIC, PHOTOS, inputs, _expected(work.run, k), made_of)
-        return
-    chosen = np.unique(np.linspace(0, work.n - 1, min(work.n, REDRAWN_LAYOUTS)).astype(int))
-    parts = [_consumer(work)(_redrawn(work, street, index, k)) for index in chosen]
-    found = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    read = statistics(**found, tolerated=_tolerated(work), drawn=len(street.times))
-    note = f"mean over {len(chosen)} layouts"
-    values = [Value(name, s.value(), None, note, True) for name, s in read.items() if np.isfinite(s.value())]
-    work.write(METRIC, PHOTOS, inputs, values + _expected(work.run, k), protocol(work) | {
-        "k": k, "N": len(chosen), "photographs": f"{_draws(k)} of the renderer for each layout"})
 
 
 def _scenes(run: RunDirectory) -> type[Street] | None:
@@ -256,3 +252,6 @@ def _redrawn(work: Work, street: Street, index: int, k: int) -> Batch:
     draws: Sequence = [street.redraw(int(index), u) for u in range(k)]
     images = torch.from_numpy(np.stack([draw.photo for draw in draws])[None])
     return Batch([work.measurements.layouts[index]], draws[0].layout[None], images[:, 0], images)
+
+
+METRIC = Modes()

@@ -13,8 +13,9 @@ from data.errors import InputError
 from data.files import fingerprint, sha256
 from evaluation.cache.consumers import image_maps, photo_maps
 from evaluation.cache.measurements import Batch
-from evaluation.metrics.context import Work
+from evaluation.metrics.work import Work
 from evaluation.networks.features import Extractor
+from evaluation.run_directory import Quantity
 from models.perceptual import weights_sha256
 
 TO_PHOTO, PAIRWISE = "to_photo", "pairwise"
@@ -42,7 +43,7 @@ class PerceptualConsumer:
     -> [B].
     """
 
-    label: str
+    quantity: Quantity  # the score that it measures
     protocol: dict[str, Any]
     embed_photos: Callable[[Batch], Maps] = field(compare=False)
     embed_images: Callable[[Batch], Maps] = field(compare=False)
@@ -53,11 +54,11 @@ class PerceptualConsumer:
 
     @property
     def name(self) -> str:
-        return f"maps-{self.label}"
+        return f"maps-{self.quantity.name}"
 
     @property
     def key(self) -> str:
-        return fingerprint(self.label, self.protocol)
+        return fingerprint(self.quantity.name, self.protocol)
 
     @torch.inference_mode()
     def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
@@ -92,7 +93,7 @@ def _of_extractor(extractor: Extractor) -> PerceptualConsumer:
         return unit_maps(image_maps(batch, extractor))
 
     form = "unit-length channels, squared differences, sum over layers (LPIPS without its learned weights)"
-    return PerceptualConsumer(f"map distance-{extractor.label}", extractor.full | {"form": form},
+    return PerceptualConsumer(Quantity("map distance", features=extractor.label), extractor.full | {"form": form},
                               embed_photos, embed_images)
 
 
@@ -119,7 +120,7 @@ def build_lpips(path: Path, device: str) -> PerceptualConsumer:
     heads = {key: value for key, value in model.state_dict().items() if key.startswith("lin")}
     protocol = {"lpips": "0.1", "net": net, "trunk sha256": digest, "heads sha256": weights_sha256(heads),
                 "resize": "none", "network dtype": "float32, no TF32"}
-    return PerceptualConsumer(f"LPIPS-{net}", protocol, lambda batch: pictures(batch.photos),
+    return PerceptualConsumer(Quantity("LPIPS", features=net), protocol, lambda batch: pictures(batch.photos),
                               lambda batch: pictures(batch.images.flatten(0, 1)), compare, module=model,
                               pictures=pictures)
 

@@ -1,8 +1,8 @@
-"""Segmentation scores: does the judge find in the image what the layout asked for?
+"""The metric "segmentation": does the judge find in the image what the layout shows?
 
 Everything comes from integer confusion matrices, one per image. Two rules for void pixels (unlabelled in the layout):
-ignored (left out), or counted (wrong whatever the judge says there, as in scripts that give pixel accuracies more than
-ten points lower). A class absent from both truth and prediction has no IoU and is left out of the mean.
+ignored (left out), or counted (wrong whatever the judge answers there, as in scripts that give pixel accuracies more
+than ten points lower). A class absent from both truth and prediction has no IoU and is left out of the mean.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,9 @@ from data.errors import InputError
 from data.files import fingerprint
 from evaluation.cache.consumers import judge_pass
 from evaluation.cache.measurements import Batch
-from evaluation.metrics.context import LabelJudge, Work, as_json, scored_rows
+from evaluation.metrics.base import Measured, Metric, ScoreKind, as_json, scored_rows
+from evaluation.metrics.work import LabelJudge, Work
+from evaluation.run_directory import Quantity
 from evaluation.statistics.intervals import Statistic, resampled
 
 
@@ -77,7 +79,7 @@ def mean_iou(sums: np.ndarray) -> np.ndarray:
 
 
 def mean_iou_void_counted(sums: np.ndarray) -> np.ndarray:
-    """What the judge says on void pixels is a false positive of the class it names."""
+    """The judge's answer on a void pixel is a false positive of the class that it gives."""
     tp, predicted, labelled, on_void = _parts(sums)
     return _mean_of_defined(_ratio(tp, predicted + on_void + labelled - tp))
 
@@ -111,21 +113,21 @@ FORMULAS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "mIoU, void counted": mean_iou_void_counted,
     "pixel accuracy, void counted": pixel_accuracy_void_counted,
 }
-OF_ONE_IMAGE = ("mIoU", "pixel accuracy")  # figures that an image is given by itself too
+LEADING = {"mIoU": 1, "pixel accuracy": 2}
+OF_ONE_IMAGE = ("mIoU", "pixel accuracy")  # scores that each image has by itself too
 VOID_RULE = "ignored; values named 'void counted' count void pixels as wrong"
 
 
 def statistics(confusion: np.ndarray) -> dict[str, Statistic]:
-    """All figures of EVALUATION from per-image confusion matrices [N, C, C-1], each in 0..1."""
+    """All scores from per-image confusion matrices [N, C, C-1], each in 0..1."""
     per_image, each = sums(confusion), per_image_values(confusion)
     return {name: Statistic(per_image, formula, each=each.get(name)) for name, formula in FORMULAS.items()}
 
 
 def per_image_values(confusion: np.ndarray) -> dict[str, np.ndarray]:
-    """Each figure of every image on its own, [N]; NaN where an image has no labelled pixel."""
+    """Each score of every image on its own, [N]; NaN where an image has no labelled pixel."""
     per_image = sums(confusion)
     return {name: FORMULAS[name](per_image) for name in OF_ONE_IMAGE}
-
 
 
 @dataclass(frozen=True)
@@ -154,36 +156,36 @@ class JudgeConsumer:
         return self.judge.predict(batch.images[:, 0])
 
 
-def consumers(work: Work) -> list[JudgeConsumer]:
-    return [JudgeConsumer(work.judge(), len(work.run.labels()))]
+class Segmentation(Metric):
+    """Scores of every method and of the photographs (the oracle row), with tables per class."""
 
+    name, title = "segmentation", "Layout, by the judge"
+    scores = {name: ScoreKind(name, axis="layout", leading=LEADING.get(name)) for name in FORMULAS}
 
-def _confusion(work: Work, method: str) -> np.ndarray:
-    return work.measurements.get(method, consumers(work)[0])["confusion"]
+    def consumers(self, work: Work) -> list[JudgeConsumer]:
+        return [JudgeConsumer(work.judge(), len(work.run.labels()))]
 
+    def rows(self, work: Work) -> list[str]:
+        return scored_rows(work)
 
-def method_statistics(work: Work, method: str) -> dict[str, Statistic]:
-    return work.statistics("segmentation", method, lambda: statistics(_confusion(work, method)))
+    def provenance(self, work: Work) -> dict[str, Any]:
+        return {"judge": work.judge().protocol, "void": VOID_RULE, "labels": list(work.run.labels().names),
+                "label resize": "nearest, at the size of the images", "absent classes": "left out of means"}
 
+    def _confusion(self, work: Work, method: str) -> np.ndarray:
+        return work.measurements.get(method, self.consumers(work)[0])["confusion"]
 
-def protocol(work: Work) -> dict[str, Any]:
-    return {"judge": work.judge().protocol, "void": VOID_RULE, "labels": list(work.run.labels().names),
-            "label resize": "nearest, at the size of the images", "absent classes": "left out of means"}
+    def statistics(self, work: Work, method: str) -> dict[Quantity, Statistic]:
+        return {Quantity(name): found for name, found in statistics(self._confusion(work, method)).items()}
 
-
-def score(work: Work) -> None:
-    """Write the segmentation score of every method and of the photographs (the oracle row)."""
-    for method in scored_rows(work):
-        inputs = work.inputs("segmentation", method, [protocol(work)])
-        if work.stored("segmentation", method, inputs):
-            continue
-        confusion = _confusion(work, method)
-        work.write("segmentation", method, inputs, work.values(method_statistics(work, method)), protocol(work),
-                   per_image_values(confusion), _details(work, confusion))
+    def measure(self, work: Work, row: str) -> Measured:
+        confusion = self._confusion(work, row)
+        return Measured(self.values(work, work.statistics(self, row)), per_image=per_image_values(confusion),
+                        details=_details(work, confusion))
 
 
 def _details(work: Work, confusion: np.ndarray) -> dict[str, Any]:
-    """Per-class tables and the confusion matrix (rows: layout, void last; columns: what the judge saw)."""
+    """Per-class tables and the confusion matrix (rows: layout, void last; columns: what the judge found)."""
     names = work.run.labels().names[:-1]
     total = sums(confusion)
     of_classes = iou(total.sum(0))
@@ -198,3 +200,6 @@ def _class_intervals(work: Work, total: np.ndarray) -> list[tuple[float, float] 
     values, replicates, n = iou(total.sum(0)), iou(work.counts @ total), len(total)
     influence = n * values - (n - 1) * iou(total.sum(0) - total)
     return [resampled(values[i], [replicates[:, i]], influence[:, i], work.block).interval for i in range(len(values))]
+
+
+METRIC = Segmentation()

@@ -1,7 +1,7 @@
-"""The metric "reference": PSNR and SSIM against the photograph. For reference only.
+"""The metric "similarity": PSNR and SSIM against the photograph of the same layout.
 
 Image-space loss optimises them: an average of all possible cars scores better than any one car, and looks worse. They
-must not be used to say which method is more realistic.
+must not be used to decide which method is more realistic.
 """
 
 from dataclasses import dataclass
@@ -10,11 +10,11 @@ import numpy as np
 from scipy.ndimage import gaussian_filter
 
 from evaluation.cache.measurements import Batch
-from evaluation.metrics.context import Work
-from evaluation.run_directory import PHOTOS
+from evaluation.metrics.base import Metric, ScoreKind
+from evaluation.metrics.work import Work
+from evaluation.run_directory import PHOTOS, Quantity
 from evaluation.statistics.intervals import Statistic
 
-METRIC = "reference"
 WARNING = "image-space loss optimises PSNR and SSIM, and a blurred average scores well on them"
 LUMA = np.array([0.299, 0.587, 0.114])  # Rec. 601
 SIGMA, RADIUS = 1.5, 5  # Wang et al. 2004: an 11 x 11 Gaussian window
@@ -45,10 +45,10 @@ def ssim(image: np.ndarray, photo: np.ndarray) -> np.ndarray:
 
 
 @dataclass(frozen=True)
-class ReferenceConsumer:
+class SimilarityConsumer:
     """Measures {"PSNR": float64 [B], "SSIM": float64 [B]} of each layout's first image."""
 
-    name: str = "reference"
+    name: str = "similarity"
     key: str = "PSNR RGB, SSIM luminance 11x11 Gaussian"
     against_photos: bool = True
 
@@ -57,27 +57,25 @@ class ReferenceConsumer:
         return {"PSNR": psnr(image, photo), "SSIM": ssim(image, photo)}
 
 
-def consumers(work: Work) -> list[ReferenceConsumer]:
-    return [ReferenceConsumer()]
+class Similarity(Metric):
+    """PSNR and SSIM of every method; the photographs would be compared with themselves."""
+
+    name, title = "similarity", "Similarity to the photograph, not realism"
+    scores = {"PSNR": ScoreKind("PSNR"), "SSIM": ScoreKind("SSIM")}
+
+    def consumers(self, work: Work) -> list[SimilarityConsumer]:
+        return [SimilarityConsumer()]
+
+    def provenance(self, work: Work) -> dict[str, str]:
+        return {"warning": WARNING, "PSNR": "dB, over RGB; equal images as if one value differed by one level",
+                "SSIM": "luminance (Rec. 601), 11x11 Gaussian window",
+                "compared with": "the photograph of the same layout; first image of a method that makes several"}
+
+    def statistics(self, work: Work, method: str) -> dict[Quantity, Statistic]:
+        if method == PHOTOS:
+            return {}
+        measured = work.measurements.get(method, SimilarityConsumer())
+        return {Quantity(name): Statistic.of_images(numbers) for name, numbers in measured.items()}
 
 
-def method_statistics(work: Work, method: str) -> dict[str, Statistic]:
-    if method == PHOTOS:
-        return {}
-    measured = work.measurements.get(method, ReferenceConsumer())
-    return {name: Statistic.of_images(numbers) for name, numbers in measured.items()}
-
-
-def protocol(work: Work) -> dict[str, str]:
-    return {"warning": WARNING, "PSNR": "dB, over RGB; equal images as if one value differed by one level",
-            "SSIM": "luminance (Rec. 601), 11x11 Gaussian window",
-            "compared with": "the photograph of the same layout; first image of a method that makes several"}
-
-
-def score(work: Work) -> None:
-    for method in work.methods:
-        inputs = work.inputs(METRIC, method, [protocol(work)])
-        if not work.stored(METRIC, method, inputs):
-            found = method_statistics(work, method)
-            work.write(METRIC, method, inputs, work.values(found), protocol(work),
-                       {name: statistic.per_image[:, 0] for name, statistic in found.items()})
+METRIC = Similarity()

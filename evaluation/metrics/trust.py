@@ -1,55 +1,73 @@
-"""The metric "trust": which of this run's distances put a sharp plausible picture before a blur? scores/trust.json.
+"""The metric "trust": which of this run's distances prefer a sharp plausible picture to a blur?
 
 On scenes that can be drawn again the truth is known (see known_truth): another draw of a layout is a photograph of it,
 the mean of many draws is a blur. A distance that calls the mean nearer than the draw in more than half of the layouts
-rewards blur, whatever it says of methods. One entry for each score of the table that is such a distance:
-
-    {"protocol": {...}, "scores": [{"score": "FD-judge", "draw nearer": 1.0, "mean / draw": 9.1, "layouts": null}, ...]}
-
-"draw nearer" is the share of `layouts` (null: one comparison of sets), "mean / draw" how much farther the mean is.
+rewards blur, whatever it says of methods. Each value is the share of layouts on which the draw is nearer, of a distance
+between sets 0 or 1; the detail "mean / draw" is how many times as far the mean is.
 """
 
 from typing import Any
 
-from data.files import read_mapping, write_json
-from evaluation.metrics.context import Work
+from evaluation.metrics.base import Measured, Metric, ScoreKind
+from evaluation.metrics.distances import Distances
+from evaluation.metrics.diversity import Diversity
 from evaluation.metrics.known_truth import Triples, known_truth
 from evaluation.metrics.modes import known_modes, same_street
-from evaluation.metrics.perceptual_distance import perceptual_consumers
+from evaluation.metrics.perceptual_distance import PerceptualConsumer, perceptual_consumers
+from evaluation.metrics.work import Work
+from evaluation.run_directory import Quantity
 
-METRIC = "trust"
 LAYOUTS = 40
-PIXELS = "best-of-1 pixels"
+ROW = "redrawn"  # the one file: photographs drawn again
+OF_SETS, OF_LAYOUTS = "one comparison of two sets", "share of {} layouts"
 
 
-def score(work: Work) -> None:
-    """Write scores/trust.json; nothing, and an older file gone, where scenes cannot be drawn again."""
-    file = work.run.path / "scores" / f"{METRIC}.json"
-    street = same_street(work.run) if known_modes(work) else None
-    if street is None:
-        file.unlink(missing_ok=True)
-        return
-    lpips = [c for c in perceptual_consumers(work) if c.module is not None]
-    protocol = {"scenes": work.run.scenes(), "layouts": min(LAYOUTS, work.n),
-                "image size": list(work.measurements.size),
+class Trust(Metric):
+    """One value for each score of the tables that is a distance; only for scenes that this renderer draws."""
+
+    name, title, comparison, on_features = "trust", "Trust in distances", True, True
+    scores = {name: ScoreKind(kind.title) for table in (Distances.scores, Diversity.scores)
+              for name, kind in table.items()}
+
+    def applies(self, work: Work) -> bool:
+        return known_modes(work) and self._street(work) is not None
+
+    def _street(self, work: Work) -> Any:
+        return work.once(self.name, lambda: same_street(work.run))
+
+    def rows(self, work: Work) -> list[str]:
+        return [ROW]
+
+    def provenance(self, work: Work) -> dict[str, Any]:
+        return {"scenes": work.run.scenes(), "layouts": min(LAYOUTS, work.n),
                 "extractors": {c.extractor.label: c.extractor.full for c in work.extractors},
-                "LPIPS": {c.label: c.protocol for c in lpips}}
-    inputs = work.inputs(METRIC, "", [protocol, work.measurements.dataset_hash()])
-    if file.exists() and read_mapping(file).get("protocol", {}).get("inputs") == inputs:
-        return
-    others = {c.label: lambda a, b, c=c: {"maps": c.compare(c.pictures(a), c.pictures(b))} for c in lpips}
-    table = known_truth(Triples(street, LAYOUTS), None, [c.extractor for c in work.extractors], others)
-    write_json(file, {"protocol": protocol | {"inputs": inputs}, "scores": _named(work, table, protocol["layouts"])})
+                "LPIPS": {c.quantity.name: c.protocol for c in _networks(work)}}
+
+    def inputs(self, work: Work, row: str) -> list[Any]:
+        return [self.provenance(work), work.measurements.dataset_hash()]
+
+    def measure(self, work: Work, row: str) -> Measured:
+        others = {c.quantity.name: lambda a, b, c=c: {"maps": c.compare(c.pictures(a), c.pictures(b))}
+                  for c in _networks(work)}
+        table = known_truth(Triples(self._street(work), LAYOUTS), None, [c.extractor for c in work.extractors], others)
+        rows = {Quantity("pixels", images=1): table["pixels"]["L1"]}
+        for extractor in (consumer.extractor for consumer in work.extractors):
+            found = table[extractor.label]
+            terms = {"features": Quantity("distance", features=extractor.label, images=1),
+                     "map distance": Quantity("map distance", features=extractor.label, images=1),
+                     "FD": extractor.quantity("FD")}
+            rows |= {quantity: found[term] for term, quantity in terms.items() if term in found}
+        rows |= {Quantity("LPIPS", features=c.quantity.features, images=1): table[c.quantity.name]["maps"]
+                 for c in _networks(work)}
+        layouts = OF_LAYOUTS.format(min(LAYOUTS, work.n))
+        values = [self.value(quantity, found["draw nearer"], None, layouts if quantity.images else OF_SETS)
+                  for quantity, found in rows.items()]
+        return Measured(values, details={"mean / draw": {quantity.name: found["mean / draw"]
+                                                         for quantity, found in rows.items()}})
 
 
-def _named(work: Work, table: dict[str, Any], layouts: int) -> list[dict[str, Any]]:
-    """The table's rows under the names that the scores have in tables."""
-    rows = [(PIXELS, table["pixels"]["L1"], layouts)]
-    for consumer in work.extractors:
-        label, found = consumer.extractor.label, table[consumer.extractor.label]
-        rows += [(f"best-of-1 {what}-{label}", found[term], layouts) for what, term in
-                 (("distance", "features"), ("map distance", "map distance")) if term in found]
-        rows += [(consumer.extractor.name("FD"), found["FD"], None)] if "FD" in found else []
-    rows += [(f"best-of-1 {c.label}", table[c.label]["maps"], layouts) for c in perceptual_consumers(work)
-             if c.module is not None]
-    return [{"score": name, **row, "layouts": count} for name, row, count in rows]
+def _networks(work: Work) -> list[PerceptualConsumer]:
+    return [consumer for consumer in perceptual_consumers(work) if consumer.module is not None]
+
+
+METRIC = Trust()

@@ -19,6 +19,7 @@ from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
 from data.errors import InputError, nearest
 from data.files import fingerprint
 from evaluation.networks.resize import FILTERS, resize
+from evaluation.run_directory import Quantity
 from presets.schema import ExtractorConfig
 
 FEATURES, LOGITS = "features", "logits"
@@ -72,14 +73,14 @@ class Extractor:
     def key(self) -> str:
         return fingerprint(self.full)
 
-    def name(self, score: str) -> str:
-        """Name of a score on these features: FID, KID, precision, recall ... with Inception, CMMD with its CLIP,
-        otherwise with the label."""
+    def quantity(self, score: str, variant: str = "") -> Quantity:
+        """A score on these features: FID, KID, precision, recall ... with Inception, CMMD with its CLIP, otherwise with
+        the label."""
         if self.official_fid:
-            return {"FD": "FID", "KD": "KID"}.get(score, score)
+            return Quantity({"FD": "FID", "KD": "KID"}.get(score, score), variant=variant)
         if score == "CMMD" and self.official_cmmd:
-            return score
-        return f"{score}-{self.label}"
+            return Quantity(score, variant=variant)
+        return Quantity(score, features=self.label, variant=variant)
 
     @full_float32()
     @torch.inference_mode()

@@ -20,7 +20,7 @@ from data.made import is_made, write_record
 from data.processes import available_cores, limit_cores, stop_like_ctrl_c
 from evaluation import protocols
 from evaluation.cache.images import add_images, check_images, sizes_in
-from evaluation.metrics.context import Context, versions
+from evaluation.metrics.work import Context, versions
 from evaluation.networks.judge import TrainedJudge, load_judge
 from evaluation.networks.judges import build_judge
 from evaluation.pipeline import STAGES, parse_stages
@@ -180,7 +180,7 @@ class Job:
         if needs_judge(options):
             judge = build_judge(self.preset.judge, self.run.labels(), self.suite.device, self._own_judge)
         return Context(judge=judge, device=self.suite.device, bootstrap=options.bootstrap, seed=self.preset.seed,
-                       options=options, reference=self.baseline(), train_photos=self.suite.train_photos)
+                       options=options, baseline=self.baseline(), train_photos=self.suite.train_photos)
 
     def _own_judge(self) -> TrainedJudge:
         origin = self.suite.card("judge") or {"images seen": self.preset.judge.images_seen}

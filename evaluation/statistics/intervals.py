@@ -35,19 +35,18 @@ class Statistic:
 
     per_image: np.ndarray = field(repr=False)
     formula: Callable[[np.ndarray], np.ndarray] = first
-    higher_is_better: bool | None = True
     each: np.ndarray | None = field(default=None, repr=False)
     bounds: tuple[float, float] = (-np.inf, np.inf)
 
     @classmethod
-    def mean(cls, values: np.ndarray, higher_is_better: bool | None = True) -> "Statistic":
+    def mean(cls, values: np.ndarray) -> "Statistic":
         """The mean of one number per image, [N]."""
-        return cls(np.asarray(values, np.float64).reshape(-1, 1), higher_is_better=higher_is_better)
+        return cls(np.asarray(values, np.float64).reshape(-1, 1))
 
     @classmethod
-    def of_images(cls, values: np.ndarray, higher_is_better: bool | None = True) -> "Statistic":
+    def of_images(cls, values: np.ndarray) -> "Statistic":
         """The mean of a score that each image has by itself, [N]."""
-        return replace(cls.mean(values, higher_is_better), each=np.asarray(values, np.float64))
+        return replace(cls.mean(values), each=np.asarray(values, np.float64))
 
     def value(self) -> float:
         return float(self.formula(self.per_image.mean(axis=0)))
@@ -163,6 +162,11 @@ class Resampled:
         return UNCHANGED if found[0] == found[1] else self.dependence.note
 
     @property
+    def independent_layouts(self) -> float | None:
+        """How many the layouts are worth; None where they do not depend on their neighbours."""
+        return self.dependence.pieces if self.dependence.found else None
+
+    @property
     def p(self) -> float | None:
         """Two-sided, that the number is 0; None for too few independent layouts."""
         return two_sided_p(self.replicates) if self.dependence.test_possible else None
@@ -194,6 +198,7 @@ class Difference:
     interval: tuple[float, float] | None
     p: float | None
     note: str = ""
+    independent_layouts: float | None = None  # where the layouts depend on their neighbours
 
 
 def paired_difference(a: Statistic, b: Statistic, counts: np.ndarray, block: int = 1) -> Difference:
@@ -204,7 +209,7 @@ def paired_difference(a: Statistic, b: Statistic, counts: np.ndarray, block: int
     note = found.note
     if found.p is None:
         note += f"; no p-value for fewer than {LEAST_FOR_TEST}"
-    return Difference(value, found.interval, found.p, note)
+    return Difference(value, found.interval, found.p, note, found.independent_layouts)
 
 
 def two_sided_p(replicates: np.ndarray) -> float:

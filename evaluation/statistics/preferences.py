@@ -31,7 +31,7 @@ class HumanOrder:
     """Methods as people put them: `realism`, higher is more realistic.
 
     wins: [N, M, M] by layout, how often method i (of the M of `realism`) was preferred to j; None for a published
-    order. notes: what of the preferences is not in it.
+    order. notes: what of the preferences is not in it. title: for readers.
     """
 
     name: str
@@ -40,6 +40,7 @@ class HumanOrder:
     wins: np.ndarray | None = field(default=None, repr=False)
     preferences: Sequence[Preference] = field(default=(), repr=False)
     notes: Sequence[str] = ()
+    title: str = ""
 
     def resampled(self, counts: np.ndarray) -> dict[str, np.ndarray]:
         """Realism [R] of each method in resamples of the layouts, counts [R, N]; empty for a published order."""

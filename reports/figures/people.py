@@ -5,20 +5,19 @@ from collections.abc import Sequence
 import matplotlib
 from matplotlib.figure import Figure
 
-from evaluation.run_directory import Score, Value
+from evaluation.run_directory import PER_IMAGE, Score, Value
 from reports.figures.scores import NBSP, point, whiskers, wrapped
 from reports.figures.style import INK, STYLE, WASH, WIDTH, looks, panels
 from reports.findings.axes import AXES, leading_column
-from reports.tables.names import order_title, score_title
 from reports.tables.scores import ScoreTable
 from writing.numbers import arrow
-from writing.words import capitalised
 
 
 def agreement(scores: Sequence[Score]) -> Figure | None:
     """Kendall's tau of every score with each human order; grey: where 95 % of random orders fall."""
     orders = [s for s in scores if s.metric == "agreement" and s.values]
-    names = list(dict.fromkeys(v.name for s in orders for v in s.values if not v.name.endswith(", per image")))
+    titles = {v.name: v.label for s in orders for v in s.values if v.variant != PER_IMAGE}
+    names = list(titles)
     if not names:
         return None
     with matplotlib.rc_context(STYLE):
@@ -34,10 +33,10 @@ def agreement(scores: Sequence[Score]) -> Figure | None:
                 look = style[score.method]
                 axis.errorbar(value.value, names.index(value.name) + offset, xerr=whiskers(value), color=look.colour,
                               marker=look.marker, markersize=3.6, capsize=1.5, elinewidth=0.8, linestyle="none",
-                              label=capitalised(order_title(score.method)))
+                              label=score.subject or score.method)
         axis.axvline(0, color=INK, linewidth=0.6)
         axis.set_xlim(-1.05, 1.05)
-        axis.set_yticks(range(len(names)), [score_title(name) for name in names])
+        axis.set_yticks(range(len(names)), list(titles.values()))
         axis.set_ylim(len(names) - 0.5, -0.5)
         axis.grid(axis="y", visible=False)
         axis.set_xlabel("Kendall’s tau: −1 the reverse of people’s order, 0 unrelated, 1 the same")

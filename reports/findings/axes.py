@@ -2,36 +2,31 @@
 
 from dataclasses import dataclass
 
+from evaluation.run_directory import AXES as TITLES
 from evaluation.run_directory import Value
-from reports.tables.names import expectation
 from reports.tables.scores import Column, ScoreTable
 
 
 @dataclass(frozen=True)
 class Axis:
-    """leading: beginnings of the names of the scores that can speak for the axis, the first found does. several: only
-    methods that make several images per layout have an answer."""
+    """key: the `axis` of the scores that answer it. several: only methods that make several images per layout have an
+    answer."""
 
+    key: str
     title: str
-    metric: str
-    leading: tuple[str, ...]
     several: bool = False
 
 
-AXES = (
-    Axis("Layout", "segmentation", ("mIoU", "pixel accuracy")),
-    Axis("Likeness to photographs", "distances", ("FID", "FD-", "KD-", "CMMD")),
-    Axis("Diversity", "diversity", ("pairwise LPIPS", "pairwise map", "pairwise distance", "pairwise"), several=True),
-)
+AXES = tuple(Axis(key, title, several=key == "diversity") for key, title in TITLES.items())
 
 
 def leading_column(table: ScoreTable, axis: Axis) -> Column | None:
-    """The ordered score that speaks for an axis; of unknown names the first."""
-    columns = [c for c in table.columns
-               if c.metric == axis.metric and c.higher_is_better is not None and not expectation(c.name)]
-    for start in axis.leading:
-        if found := next((c for c in columns if c.name.startswith(start)), None):
-            return found
+    """The score that speaks for an axis: the first of those that lead; where none does, the first ordered one."""
+    columns = [c for c in table.columns if c.about.axis == axis.key and c.higher_is_better is not None
+               and not (c.about.draws or c.about.variant)]
+    leading = sorted((c for c in columns if c.about.leading), key=lambda c: c.about.leading)
+    if leading:
+        return leading[0]
     return columns[0] if columns and not axis.several else None
 
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import numpy as np
 
 from evaluation.run_directory import RunDirectory, Score
-from reports.tables.names import score_title
 
 PREFERRED = ("segmentation",)
 
@@ -19,7 +18,8 @@ def chosen_layout(run: RunDirectory, scores: Sequence[Score]) -> tuple[str, str]
                  if all(len(s.per_image.get(name, ())) == len(layouts) for s in group)]
         if group and names:
             each = np.array([s.per_image[names[0]] for s in group], float)
-            return _median(layouts, each, score_title(names[0]))
+            value = next(filter(None, (score.value(names[0]) for score in group)), None)
+            return _median(layouts, each, value.label if value else names[0])
     return layouts[len(layouts) // 2], "The middle one in the sorted list of names: no score by layout is there."
 
 

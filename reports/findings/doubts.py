@@ -103,10 +103,10 @@ def mixed_precisions(methods: Sequence[Method]) -> list[str]:
 
 
 def warnings(scores: Sequence[Score]) -> dict[str, list[str]]:
-    """What the protocols of the scores warn of, each once, by metric."""
+    """What the provenances of the scores warn of, each once, by metric."""
     found: dict[str, list[str]] = {}
     for score in scores:
-        text = score.protocol.get("warning")
+        text = score.provenance.get("warning")
         if isinstance(text, str) and capitalised(text) not in found.setdefault(score.metric, []):
             found[score.metric].append(capitalised(text))
     return {metric: lines for metric, lines in found.items() if lines}

@@ -7,8 +7,8 @@ from typing import Any
 from data.errors import InputError
 from data.files import list_folder, read_mapping
 from evaluation import published
-from evaluation.run_directory import PHOTOS, Method, RunDirectory, Score
-from reports.tables.names import dataset_title, order_title, score_title
+from evaluation.run_directory import PER_IMAGE, PHOTOS, Method, RunDirectory, Score
+from reports.tables.names import dataset_title
 from reports.tables.scores import SIGNIFICANT
 from writing.numbers import MISSING
 from writing.words import counted, listed
@@ -23,23 +23,24 @@ def agreement_sentences(scores: Sequence[Score]) -> list[str]:
 
 
 def _agreement(score: Score) -> str:
-    values = [v for v in score.values if v.value is not None and not v.name.endswith(", per image")]
+    values = [v for v in score.values if v.variant != PER_IMAGE]
     if not values:
         return ""
     p = score.details.get("p (Holm)", {})
     agreeing = [v for v in values if v.value > 0 and (found := p.get(v.name)) is not None and found < SIGNIFICANT]
     best, worst = max(values, key=lambda v: v.value), min(values, key=lambda v: v.value)
     methods = len(score.details.get("human order", {}))
-    of = order_title(score.method) + (f" ({counted(methods, 'method')})" if methods else "")
+    subject = score.subject or score.method
+    of = subject[:1].lower() + subject[1:] + (f" ({counted(methods, 'method')})" if methods else "")
     if agreeing:
-        told = listed((score_title(v.name) for v in agreeing), 3)
+        told = listed((v.label for v in agreeing), 3)
         first = f"{len(agreeing)} of {counted(len(values), 'score')} agree with {of} better than chance would: {told}."
     else:
         first = f"None of {counted(len(values), 'score')} agrees with {of} better than chance would."
     if best is worst:
         return f"{first} Its tau is {_signed(best.value)}."
-    return (f"{first} Nearest to people comes {score_title(best.name)} (tau {_signed(best.value)}), farthest from them "
-            f"{score_title(worst.name)} ({_signed(worst.value)}).")
+    return (f"{first} Nearest to people comes {best.label} (tau {_signed(best.value)}), farthest from them "
+            f"{worst.label} ({_signed(worst.value)}).")
 
 
 def _signed(number: float) -> str:

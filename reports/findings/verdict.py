@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from evaluation.run_directory import FLOOR, PHOTOS, Method, Score, Value
 from reports.findings.axes import AXES, Axis, leaders, leading_column, ordered
-from reports.tables.names import expectation
 from reports.tables.scores import Column, ScoreTable
 from writing.numbers import duration
 from writing.words import capitalised, counted, listed
@@ -127,10 +126,10 @@ def _diversity(table: ScoreTable, scores: Sequence[Score], methods: Sequence[Met
 
 def _coverage(score: Score, title: str, k: int) -> str:
     """Covered modes beside those that as many independent draws would cover."""
-    expected = {known[0]: value.value for value in score.values if (known := expectation(value.name))}
-    told = [f"{value.value:.0%} of the {value.name.removesuffix(' covered')}, where {k} independent draws would cover "
-            f"{expected[value.name]:.0%}" for value in score.values if value.name in expected]
-    return f"{title} covers {'; '.join(told)}." if told else ""
+    expected = {value.score: value.value for value in score.values if value.draws}
+    shares = [f"{value.label[:1].lower()}{value.label[1:]} {value.value:.0%} (of {k} independent draws: "
+              f"{expected[value.score]:.0%})" for value in score.values if not value.draws and value.score in expected]
+    return f"{title}: {', '.join(shares)}." if shares else ""
 
 
 def _cost(table: ScoreTable, titles: Mapping[str, str]) -> Finding | None:

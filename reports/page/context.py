@@ -12,7 +12,7 @@ from reports.page.reference_results import reference_results
 from reports.tables import facts
 from reports.tables.classes import ClassTable, per_class_tables
 from reports.tables.commands import commands, is_running
-from reports.tables.names import dataset_title, metric_title
+from reports.tables.names import dataset_title
 from reports.tables.protocol import protocols
 from reports.tables.published_values import named_protocol, published_table
 from reports.tables.scores import (
@@ -49,12 +49,13 @@ def context(run: RunDirectory) -> dict[str, Any]:
         "methods": methods, "rows": rows, "duration": duration,
         "ranking": ranking(table),
         "metrics": _metrics(rows, scores, table, classes),
-        "trust": trust.sentences(run),
+        "trust": trust.sentences(scores),
         "differences": differences, "reference": _reference(differences, rows),
         "seeds": seeds, "clear": verdict.CLEAR,
         "per_class": classes, "class_doubts": doubts.classes_above_photographs(classes),
         "agreement": whole_run.pop("agreement", None),
-        "whole_run": {metric_title(metric): found for metric, found in whole_run.items()},
+        "whole_run": {found.columns[0].metric_title: found for metric, found in whole_run.items()
+                      if metric != trust.METRIC},
         "legend": facts.legend(run),
         "protocols": protocols(rows, scores),
         "versions": ", ".join(f"{name} {version}" for name, version in record.get("versions", {}).items()),
@@ -101,7 +102,7 @@ def _metrics(rows: Sequence[Method], scores: Sequence[Score], table: ScoreTable,
 
 def _reference(differences: ScoreTable, rows: Sequence[Method]) -> str:
     """Title of the method that differences are taken from."""
-    names = {column.name.partition(" minus ")[2] for column in differences.columns}
+    names = {column.about.against for column in differences.columns}
     titles = {row.name: row.title for row in rows}
     return ", ".join(titles.get(name, name) for name in sorted(names))
 

@@ -6,7 +6,6 @@ from data.errors import InputError
 from evaluation.run_directory import RunDirectory
 from reports.compare import compare
 from reports.reference import Reference, matching_reference, reference_names
-from reports.tables.names import score_title
 from writing.numbers import number_format
 from writing.words import counted
 
@@ -42,7 +41,7 @@ def _compared(run: RunDirectory, reference: Reference) -> ReferenceNote:
     lines = []
     for row in beyond:
         form = number_format([row.own.value, row.reference, *(row.own.interval or ()), row.low, row.high])
-        sentence = f"{row.title}, {score_title(row.own.name)}: {form(row.own.value)} here, {form(row.reference)} there"
+        sentence = f"{row.title}, {row.own.label}: {form(row.own.value)} here, {form(row.reference)} there"
         lines.append(sentence + (f", that is {row.better}" if row.better else ""))
     return ReferenceNote(f"{len(beyond)} of {len(found.rows)} values differ from {of} beyond the intervals.",
                          tuple(lines))

@@ -1,19 +1,16 @@
 """What was run and what of it is missing, in words."""
 
-import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from data.errors import InputError
 from evaluation.cache.images import check_complete
-from evaluation.run_directory import COMPARED, PHOTOS, Method, RunDirectory, Score
+from evaluation.run_directory import PHOTOS, Method, RunDirectory, Score
 from reports.tables.commands import without_images
-from reports.tables.names import dataset_title, expectation, metric_title, score_title
+from reports.tables.names import dataset_title
 from reports.tables.scores import ScoreTable, missing, stale_scores
 from writing.numbers import MISSING
 from writing.words import counted, listed
-
-_WORTH = re.compile(r"worth about (\d+) independent")
-CONDITIONAL = ("modes", "trust", *COMPARED)  # metrics that many a run can have no score of
 
 
 def facts(run: RunDirectory, record: Mapping, methods: Sequence[Method],
@@ -22,7 +19,7 @@ def facts(run: RunDirectory, record: Mapping, methods: Sequence[Method],
     config, data = record["config"], record["config"]["data"]
     height, width = data["size"]
     budgets = sorted({m.images_seen for m in methods if m.images_seen is not None})
-    devices = sorted({str(score.protocol["device"]) for score in scores if "device" in score.protocol})
+    devices = sorted({str(score.provenance["device"]) for score in scores if "device" in score.provenance})
     found = [
         ("Run", run.path.resolve().name),
         ("Preset", str(record.get("preset") or MISSING)),
@@ -46,13 +43,20 @@ def problems(run: RunDirectory, rows: Sequence[Method], scores: Sequence[Score],
         lines.append("not scored: this run has no scores yet")
     elif PHOTOS not in {score.method for score in scores}:
         lines.append("not scored: the photographs (oracle row) are missing, so the judge itself is not checked")
-    return lines + _unscored(run, scores) + missing(methods, scores) + stale_scores(rows, scores)
+    return [*lines, *_outdated(run), *_unscored(run, scores), *missing(methods, scores), *stale_scores(rows, scores)]
+
+
+def _outdated(run: RunDirectory) -> list[str]:
+    files = run.outdated_scores()
+    return [f"left out: {counted(len(files), 'score file')} written by an older version (such as "
+            f"{files[0].relative_to(run.path)}); the stage score makes them again"] if files else []
 
 
 def _unscored(run: RunDirectory, scores: Sequence[Score]) -> list[str]:
-    asked = run.config()["config"].get("score", {}).get("metrics", [])
-    absent = [name for name in asked if name not in (*CONDITIONAL, *(score.metric for score in scores))]
-    return [f"not scored: {metric_title(name)} ({name} in score.metrics)" for name in absent if scores]
+    """Metrics that the last scoring was to make for each method and that have no file."""
+    there = {score.metric for score in scores}
+    return [f"not scored: {title} ({name} in score.metrics)" for name, title in run.expected_metrics().items()
+            if name not in there]
 
 
 def _incomplete(run: RunDirectory, method: Method) -> list[str]:
@@ -68,18 +72,18 @@ def interval_notes(scores: Sequence[Score]) -> dict[str, list[str]]:
     found: dict[str, dict[tuple[bool, str], list[str]]] = {}
     for score in scores:
         for value in score.values:
-            if (value.interval is None or value.interval_note) and not expectation(value.name):
-                key = value.interval is not None, value.interval_note or "not given"
+            if (value.interval is None or value.note) and not value.draws:
+                key = value.interval is not None, value.note or "not given"
                 names = found.setdefault(score.metric, {}).setdefault(key, [])
-                names += [] if (title := score_title(value.name)) in names else [title]
+                names += [] if value.label in names else [value.label]
     return {metric: [f"{'Interval of' if there else 'Without interval:'} {listed(names, 6)} ({note})"
                      for (there, note), names in notes.items()] for metric, notes in found.items()}
 
 
 def independent_layouts(scores: Sequence[Score]) -> float | None:
-    """How many independent layouts the run's layouts are worth, by the note of the number that suffers most."""
-    notes = {value.interval_note for score in scores for value in score.values if value.interval_note}
-    return min((float(worth[1]) for note in notes if (worth := _WORTH.search(note))), default=None)
+    """How many independent layouts the run's layouts are worth, for the number that suffers most."""
+    return min((value.independent_layouts for score in scores for value in score.values
+                if value.independent_layouts is not None), default=None)
 
 
 def expectations(scores: Sequence[Score]) -> list[str]:
@@ -87,16 +91,16 @@ def expectations(scores: Sequence[Score]) -> list[str]:
     found: dict[str, dict[int, str]] = {}
     for score in scores:
         for value in score.values:
-            if known := expectation(value.name):
-                found.setdefault(score_title(known[0]), {})[known[1]] = f"{value.value:.3f}"
+            if value.draws:
+                found.setdefault(replace(value, draws=None).label, {})[value.draws] = f"{value.value:.3f}"
     return [f"{title}: {listed((f'{text} with {k}' for k, text in sorted(draws.items())), 9)}"
             for title, draws in found.items()]
 
 
 def oracle_notes(scores: Sequence[Score]) -> dict[str, str]:
     """What the row of the photographs is, in metrics in which it is not the photographs themselves."""
-    return {s.metric: f"The row of the photographs is {s.protocol['photographs']}, scored like a method’s images"
-            for s in scores if s.method == PHOTOS and "photographs" in s.protocol}
+    return {s.metric: f"The row of the photographs is {s.provenance['photographs']}, scored like a method’s images"
+            for s in scores if s.method == PHOTOS and "photographs" in s.provenance}
 
 
 def trained_in(methods: Sequence[Method]) -> dict[str, list[str]]:

@@ -1,11 +1,11 @@
-"""The protocol of every number: one readable line per metric, and every entry of it behind."""
+"""What made every number: one readable line per metric, and all of its provenance behind."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evaluation.run_directory import FLOOR, PHOTOS, Method, Score
-from reports.tables.names import entry_text, entry_title, metric_title
-from reports.tables.scores import metric_order, table_rows
+from reports.tables.names import entry_text, entry_title
+from reports.tables.scores import metric_titles, table_rows
 from writing.words import capitalised, counted, listed
 
 SENTENCE = ("test", "human order", "compared with", "void", "warning")  # entries told as they are
@@ -17,26 +17,26 @@ def protocols(methods: Sequence[Method], scores: Sequence[Score]) -> list[dict[s
     titles = {row.name: row.title for row in table_rows(methods)}
     order = [*titles, *(score.method for score in scores)]
     return [_protocol(metric, sorted((s for s in scores if s.metric == metric), key=lambda s: order.index(s.method)),
-                      titles) for metric in metric_order(scores)]
+                      titles, title) for metric, title in metric_titles(scores).items()]
 
 
-def _protocol(metric: str, group: list[Score], titles: Mapping[str, str]) -> dict[str, Any]:
-    keys = list(dict.fromkeys(key for score in group for key in score.protocol))
-    shared = [key for key in keys if len({entry_text(score.protocol.get(key)) for score in group}) == 1]
+def _protocol(metric: str, group: list[Score], titles: Mapping[str, str], title: str) -> dict[str, Any]:
+    keys = list(dict.fromkeys(key for score in group for key in score.provenance))
+    shared = [key for key in keys if len({entry_text(score.provenance.get(key)) for score in group}) == 1]
     differing = [key for key in keys if key not in shared]
-    return {"title": metric_title(metric), "metric": metric, "line": line(group),
-            "shared": [(entry_title(key), entry_text(group[0].protocol[key])) for key in shared],
+    return {"title": title, "metric": metric, "line": line(group),
+            "shared": [(entry_title(key), entry_text(group[0].provenance[key])) for key in shared],
             "differing": [entry_title(key) for key in differing],
-            "rows": [(titles.get(s.method, capitalised(s.method)), [entry_text(s.protocol.get(key))
+            "rows": [(titles.get(s.method, capitalised(s.method)), [entry_text(s.provenance.get(key))
                                                                      for key in differing]) for s in group]}
 
 
 def line(group: Sequence[Score]) -> str:
     """What moves such a number most, as a sentence: who looked, at what, how many, against what, which interval."""
-    protocol = next((s.protocol for s in group if s.method not in (PHOTOS, FLOOR)), group[0].protocol)
-    parts = [_looked(protocol), _number(protocol)]
-    parts += [f"{key}: {entry_text(protocol[key])}" for key in SENTENCE if isinstance(protocol.get(key), str)]
-    if isinstance(interval := protocol.get("interval"), str) and any(v.interval for s in group for v in s.values):
+    provenance = next((s.provenance for s in group if s.method not in (PHOTOS, FLOOR)), group[0].provenance)
+    parts = [_looked(provenance), _number(provenance)]
+    parts += [f"{key}: {entry_text(provenance[key])}" for key in SENTENCE if isinstance(provenance.get(key), str)]
+    if isinstance(interval := provenance.get("interval"), str) and any(v.interval for s in group for v in s.values):
         parts.append(f"intervals: {interval}")
     return capitalised("; ".join(part for part in parts if part)) + "."
 

@@ -1,7 +1,4 @@
-"""Score tables of a run. Any metric is shown, known or not.
-
-Names of metrics decide only the order and the headings; values, units, directions and intervals come from the files.
-"""
+"""Score tables of a run, of whatever metrics it has: titles, units, directions and intervals come from the files."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -11,12 +8,9 @@ from typing import Any
 import pandas as pd
 
 from evaluation.run_directory import FLOOR, PHOTOS, Method, Score, Value
-from reports.tables import names
-from reports.tables.names import difference_title, expectation, metric_title, order_title, score_title
 from writing.numbers import MISSING, NumberFormat, number_format
 from writing.words import capitalised
 
-COMPARISONS = ("differences",)  # about pairs of methods: a table of its own, not part of the main one
 REFERENCE_ROWS = {PHOTOS: "Photographs (oracle)", FLOOR: "Photographs against photographs (floor)"}
 JUDGED = "segmentation"  # the metric in which the photographs should come first
 SIGNIFICANT = 0.05
@@ -24,18 +18,30 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class Column:
-    """One value name of one metric, with the format of all its numbers."""
+    """One quantity of one metric, with the format of all its numbers. about: one of its values. title: for readers,
+    where it is not the value's own label."""
 
     metric: str
-    name: str
-    unit: str
-    higher_is_better: bool | None
+    about: Value
     format: NumberFormat
-    title: str = ""  # for readers; of itself score_title(name)
+    title: str = ""
+    metric_title: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.about.name
+
+    @property
+    def unit(self) -> str:
+        return self.about.unit
+
+    @property
+    def higher_is_better(self) -> bool | None:
+        return self.about.higher_is_better
 
     @property
     def label(self) -> str:
-        return self.title or score_title(self.name)
+        return self.title or self.about.label
 
     @property
     def heading(self) -> str:
@@ -101,12 +107,12 @@ class ScoreTable:
 
     def groups(self) -> list[tuple[str, list[Column]]]:
         """Columns by metric, with the metric's heading."""
-        metrics = dict.fromkeys(column.metric for column in self.columns)
-        return [(metric_title(metric), [c for c in self.columns if c.metric == metric]) for metric in metrics]
+        metrics = {column.metric: column.metric_title for column in self.columns}
+        return [(title, [c for c in self.columns if c.metric == metric]) for metric, title in metrics.items()]
 
     def shown(self) -> "ScoreTable":
         """Without what independent draws would score: numbers beside a method that are not the method's."""
-        return replace(self, columns=[column for column in self.columns if not expectation(column.name)])
+        return replace(self, columns=[column for column in self.columns if not column.about.draws])
 
     def constant(self) -> list[Column]:
         """Columns in which several methods have one and the same value: they tell no method from another."""
@@ -172,24 +178,21 @@ def main_table(methods: list[Method], scores: list[Score]) -> ScoreTable:
 
     Values that only reference rows have stay out (see reference_values).
     """
-    return _table(methods, [s for s in scores if s.metric not in COMPARISONS])
+    return _table(methods, [s for s in scores if not s.comparison])
 
 
 def differences_table(methods: list[Method], scores: list[Score]) -> ScoreTable:
-    """Differences to the reference method; marked where the corrected p-value is below SIGNIFICANT."""
-    scores = [s for s in scores if s.metric in COMPARISONS]
+    """Differences to the baseline; marked where the corrected p-value is below SIGNIFICANT."""
+    scores = [s for s in scores if any(value.against for value in s.values)]
     table = _table([m for m in methods if any(s.method == m.name for s in scores)], scores)
     titles = {row.name: row.title for row in table_rows(methods)}
-    table = replace(table, columns=[replace(c, title=difference_title(c.name, titles)) for c in table.columns])
+    columns = [replace(c, title=f"{c.label} minus {titles.get(c.about.against, c.about.against)}")
+               for c in table.columns]
+    table = replace(table, columns=columns)
     p = {(s.method, c.key): number for s in scores for c in table.columns
-         if (number := _holm(s.details.get("tests", {}), c.name)) is not None}
+         if (number := s.details.get("tests", {}).get(c.name, {}).get("p (Holm)")) is not None}
     return replace(table, marked=frozenset(place for place, number in p.items() if number < SIGNIFICANT),
                    extras={"p": p}, signed=True)
-
-
-def _holm(tests: Mapping[str, Mapping[str, float | None]], difference: str) -> float | None:
-    """The corrected p-value of "<score> minus <reference>"; tests are filed under the name of the score."""
-    return next((test.get("p (Holm)") for name, test in tests.items() if difference.startswith(f"{name} minus ")), None)
 
 
 def p_text(p: float) -> str:
@@ -230,8 +233,9 @@ def _columns(scores: list[Score]) -> list[Column]:
     for score in scores:
         for value in score.values:
             found.setdefault((score.metric, value.name), []).append(value)
-    return [Column(metric, name, values[0].unit, values[0].higher_is_better, number_format(_written(values)))
-            for (metric, name), values in found.items()]
+    titles = metric_titles(scores)
+    return [Column(metric, values[0], number_format(_written(values)), metric_title=titles[metric])
+            for (metric, _), values in found.items()]
 
 
 def _written(values: Iterable[Value]) -> list[float | None]:
@@ -248,8 +252,8 @@ def reference_values(methods: list[Method], scores: list[Score]) -> dict[str, li
         for value in score.values:
             if score.method in REFERENCE_ROWS and (score.metric, value.name) not in of_methods:
                 text = number_format([value.value])(value.value)
-                if not expectation(value.name):
-                    found.setdefault(REFERENCE_ROWS[score.method], []).append((score_title(value.name), text))
+                if not value.draws:
+                    found.setdefault(REFERENCE_ROWS[score.method], []).append((value.label, text))
     return found
 
 
@@ -275,16 +279,13 @@ def _whole_run(methods: list[Method], scores: list[Score]) -> list[Score]:
 
 def _transposed(scores: list[Score]) -> ScoreTable:
     cells = {(v.name, f"{s.metric}/{s.method}"): v for s in scores for v in s.values if v.value is not None}
-    columns = [Column(s.metric, s.method, "", None, number_format(_written(s.values)), _whole_title(s))
+    titles = metric_titles(scores)
+    columns = [Column(s.metric, Value(s.method, 0.0), number_format(_written(s.values)), s.subject, titles[s.metric])
                for s in scores if s.values]
     random = {place: high for place, (_, high) in _details(scores, "tau of random orders, 95 %").items()}
     extras = {"p": _details(scores, "p (Holm)"), "random": random}
-    rows = [Row(name, score_title(name)) for name in dict.fromkeys(v.name for s in scores for v in s.values)]
+    rows = [Row(name, label) for name, label in {v.name: v.label for s in scores for v in s.values}.items()]
     return ScoreTable(rows, columns, cells, extras={kind: numbers for kind, numbers in extras.items() if numbers})
-
-
-def _whole_title(score: Score) -> str:
-    return capitalised(order_title(score.method)) if score.metric == "agreement" else score_title(score.method)
 
 
 def _details(scores: list[Score], name: str) -> dict[Position, Any]:
@@ -299,9 +300,9 @@ def missing(methods: list[Method], scores: list[Score]) -> list[str]:
     A file without values is an answer too: images made elsewhere have no cost.
     """
     there = {(s.metric, s.method) for s in scores}
-    metrics = [name for name in metric_order(scores) if name not in COMPARISONS
-               and any((name, method.name) in there for method in methods)]
-    return [f"not scored: {metric_title(metric)} of {row.title}" for metric in metrics for row in table_rows(methods)
+    titles = metric_titles(s for s in scores if not s.comparison)
+    metrics = [name for name in titles if any((name, method.name) in there for method in methods)]
+    return [f"not scored: {titles[metric]} of {row.title}" for metric in metrics for row in table_rows(methods)
             if not row.reference and (metric, row.name) not in there]
 
 
@@ -313,7 +314,14 @@ def stale_scores(methods: list[Method], scores: list[Score]) -> list[str]:
 
 
 def metric_order(scores: Iterable[Score]) -> list[str]:
-    return names.metric_order(score.metric for score in scores)
+    """Names of the metrics, in the order of tables."""
+    return list(metric_titles(scores))
+
+
+def metric_titles(scores: Iterable[Score]) -> dict[str, str]:
+    """Metric -> its title, in the order of tables."""
+    ordered = sorted(scores, key=lambda score: (score.place, score.metric))
+    return {score.metric: score.title or capitalised(score.metric.replace("_", " ")) for score in ordered}
 
 
 def _by_metric_order(scores: list[Score]) -> list[Score]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from data.errors import InputError
 from data.files import read_json
 from evaluation.run_directory import FLOOR, PHOTOS, Method, RunDirectory, Score, Value
-from reports.tables.names import expectation
 from reports.tables.scores import Column, ScoreTable, main_table
 
 
@@ -43,12 +42,12 @@ def read_seeds(run: RunDirectory, methods: list[Method] | None = None) -> Seeds:
 def seeds_of(entries: list[dict], methods: list[Method], file: Path) -> Seeds:
     """file: where the entries stand, for messages."""
     try:
-        entries = [entry for entry in entries if not expectation(entry["value"])]
+        entries = [entry for entry in entries if not entry["value"].get("draws")]
         scores = [_score(entry) for entry in entries]
-        extras = {"spread": {(e["method"], f"{e['metric']}/{e['value']}"): e["spread"] for e in entries}}
-        ratios = {(e["metric"], e["value"]): found["ratio"] for e in entries if (found := e.get("resolution"))}
+        extras = {"spread": {(e["method"], f"{e['metric']}/{e['value']['name']}"): e["spread"] for e in entries}}
+        ratios = {(e["metric"], e["value"]["name"]): found["ratio"] for e in entries if (found := e.get("resolution"))}
         number = min((entry["n"] for entry in entries), default=0)
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"{file}: not made by python -m evaluation.merge seeds ({error!r})") from None
     return Seeds(replace(main_table(_methods(methods, scores), scores), extras=extras), ratios, number)
 
@@ -58,8 +57,8 @@ def seeds_table(run: RunDirectory) -> ScoreTable:
 
 
 def _score(entry: dict) -> Score:
-    mean = Value(entry["value"], entry["mean"], tuple(entry["interval"]), "", entry["higher_is_better"], entry["unit"])
-    return Score(entry["metric"], entry["method"], [mean], {})
+    return Score(entry["metric"], entry["method"], [Value.from_json(entry["value"])], {}, title=entry["title"],
+                 place=entry["place"])
 
 
 def _methods(methods: list[Method], scores: list[Score]) -> list[Method]:

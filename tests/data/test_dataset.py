@@ -10,7 +10,7 @@ from data.errors import InputError
 from data.files import write_json, write_png
 from data.pairs import pairs_key
 from data.street import VERSION, Street
-from evaluation.metrics.context import Context, Work
+from evaluation.metrics.work import Context, Work
 from evaluation.pipeline.dataset import is_written, write_dataset
 from evaluation.run import main
 from evaluation.run_directory import RunDirectory
@@ -96,7 +96,7 @@ def test_the_version_of_rendered_scenes_stands_in_every_protocol(name, tmp_path)
     pairs = [open_dataset(scenes, split, 0) for split in ("train", "val")]
     write_dataset(run, scenes, *pairs)
     write_json(run.path / "run.json", {"config": {"methods": []}, "versions": {}})
-    assert run.scenes() == VERSION and Work(run, Context()).protocol()["scenes"] == VERSION
+    assert run.scenes() == VERSION and Work(run, Context()).provenance()["scenes"] == VERSION
     assert run.labels().names == list(pairs[1].labels.names)
 
 
@@ -104,7 +104,7 @@ def test_photographs_have_no_version_of_scenes(folder, tmp_path):
     run = RunDirectory(tmp_path / "run")
     write_dataset(run, config(folder), *opened(folder))
     write_json(run.path / "run.json", {"config": {"methods": []}, "versions": {}})
-    assert run.scenes() is None and "scenes" not in Work(run, Context()).protocol()
+    assert run.scenes() is None and "scenes" not in Work(run, Context()).provenance()
 
 
 def test_lost_files_are_written_again(folder, tmp_path):

@@ -25,7 +25,7 @@ from evaluation.leaks import (
     likeness,
     thumbnail,
 )
-from evaluation.metrics.context import Context
+from evaluation.metrics.work import Context
 from evaluation.networks.judges import build_judge
 from evaluation.run import main
 from evaluation.run_directory import Method
@@ -213,8 +213,8 @@ def test_near_duplicates_are_refused_and_the_threshold_stands_in_the_protocol(ti
         check_photographs(tiny_run)
     context = Context(tiny_judge, bootstrap=200)
     context.options.alike = 1.0
-    score_run(tiny_run, context, ["reference"])
-    assert "allowed: 1.0" in tiny_run.scores("reference")[0].protocol["leaks"]["photographs"]
+    score_run(tiny_run, context, ["similarity"])
+    assert "allowed: 1.0" in tiny_run.scores("similarity")[0].provenance["leaks"]["photographs"]
 
 
 def test_one_grey_is_like_nothing():

@@ -9,7 +9,7 @@ from scipy.stats import f_oneway
 from data.errors import InputError
 from data.files import write_json
 from evaluation import merge
-from evaluation.metrics.context import Context
+from evaluation.metrics.work import Context
 from evaluation.run_directory import FLOOR, PHOTOS
 from evaluation.scoring import score_run
 from evaluation.statistics.intervals import resolution
@@ -20,7 +20,8 @@ SCORED = []  # the table, scored once
 @pytest.fixture
 def table(tiny_run, tiny_judge):
     if not SCORED:
-        score_run(tiny_run, Context(tiny_judge, bootstrap=200), ["segmentation", "distances", "diversity", "reference"])
+        score_run(tiny_run, Context(tiny_judge, bootstrap=200),
+                  ["segmentation", "distances", "diversity", "similarity"])
         SCORED.append(merge.export_table(tiny_run))
     return copy.deepcopy(SCORED[0])
 
@@ -34,20 +35,20 @@ def elsewhere(table, names=("pix2pix", "oasis")):
     other = copy.deepcopy(table)
     for content in other["scores"]:
         content["method"] = names[1] if content["method"] == names[0] else content["method"]
-        content["protocol"] |= {"versions": {"torch": "9"}, "inputs": "x", "interval": "95 %, another seed", "k": 7}
+        content["provenance"] |= {"versions": {"torch": "9"}, "inputs": "x", "interval": "95 %, another seed", "k": 7}
     return other
 
 
 @pytest.mark.parametrize("metric, key", [
     ("distances", "kernel"), ("distances", "neighbours of precision and recall"), ("distances", "extractors"),
     ("diversity", "maps and LPIPS"), ("segmentation", "judge"), ("segmentation", "labels"), ("segmentation", "void"),
-    ("segmentation", "dataset"), ("reference", "SSIM")])
+    ("segmentation", "dataset"), ("similarity", "SSIM")])
 def test_rows_of_another_protocol_are_refused(table, metric, key):
     other = elsewhere(table)
     merge.merge_tables([table, other])
-    assert key in of(other, metric, "oasis")["protocol"]
-    of(other, metric, "oasis")["protocol"][key] = "another"
-    with pytest.raises(InputError, match=rf"{metric}: 'oasis' and 'crn' .* different protocols \({key}\)"):
+    assert key in of(other, metric, "oasis")["provenance"]
+    of(other, metric, "oasis")["provenance"][key] = "another"
+    with pytest.raises(InputError, match=rf"{metric}: 'oasis' and 'crn' .* different provenances \({key}\)"):
         merge.merge_tables([table, other])
 
 
@@ -69,8 +70,8 @@ def test_photographs_scored_on_two_machines_need_agree_only_nearly(table):
 def test_a_method_may_be_called_photos_something(tiny_run, table):
     other = elsewhere(table, ("pix2pix", "photos_mine"))
     assert merge.into_run(tiny_run, other) == ["photos_mine"]
-    of(other, "segmentation", "photos_mine")["protocol"]["void"] = "another"
-    with pytest.raises(InputError, match="different protocols"):
+    of(other, "segmentation", "photos_mine")["provenance"]["void"] = "another"
+    with pytest.raises(InputError, match="different provenances"):
         merge.merge_tables([table, other])
 
 
@@ -80,7 +81,7 @@ def test_seeds_of_other_photographs_are_refused(table, key):
     for content in other["scores"]:
         content["values"][0]["value"] += 0.1
     assert merge.summarise_seeds([table, other])
-    of(other, "distances", "crn")["protocol"][key] = "another"
+    of(other, "distances", "crn")["provenance"][key] = "another"
     with pytest.raises(InputError, match=f"distances of 'crn' in table 2: another {key} .* only the training seed"):
         merge.summarise_seeds([table, other])
 
@@ -124,9 +125,9 @@ def test_seeds_table_holds_resolutions(table):
             for value in content["values"]:
                 value["value"] += i * step
     rows = merge.summarise_seeds(tables)
-    psnr = [row for row in rows if row["value"] == "PSNR"]
-    means = np.array([row["mean"] for row in psnr])
+    psnr = [row for row in rows if row["value"]["name"] == "PSNR"]
+    means = np.array([row["value"]["value"] for row in psnr])
     assert len(psnr) == 4 and {row["resolution"]["methods"] for row in psnr} == {4}
     assert psnr[0]["resolution"]["ratio"] == pytest.approx(np.sqrt(means.var(ddof=1) / step**2 - 1 / 3))
     assert "F test" in psnr[0]["resolution"]["protocol"]
-    assert all(row["resolution"] is None for row in rows if row["value"].endswith("same layouts"))
+    assert all(row["resolution"] is None for row in rows if row["value"]["name"].endswith("same layouts"))

@@ -8,7 +8,7 @@ import pytest
 from data.errors import InputError
 from data.files import read_json
 from evaluation import published
-from evaluation.metrics.context import Context, Work
+from evaluation.metrics.work import Context, Work
 from evaluation.pipeline.job import make_preset
 from evaluation.protocols import differences, named, named_protocol, needs
 from evaluation.run import parser
@@ -60,13 +60,13 @@ def test_settings_of_a_protocol_and_ones_own_before_them():
 def test_a_run_says_what_differs_and_prints_no_name(tiny_run, tiny_judge, monkeypatch):
     cityscapes = named_protocol("spade", "cityscapes")
     monkeypatch.setattr(published, "tables", lambda: [replace(cityscapes, dataset="street")])
-    options = ScoreConfig(metrics=["reference"], protocol="spade")
+    options = ScoreConfig(metrics=["similarity"], protocol="spade")
     score_run(tiny_run, Context(tiny_judge, bootstrap=200, options=options))
     found = read_json(tiny_run.path / "scores" / "protocol.json")
     assert found["kept by"] == [] and "N is 12, not 500" in found["differs"]["FID"]
     assert "the judge is random judge, not DRN-D-105" in found["differs"]["mIoU"]
-    assert "published protocol" not in tiny_run.scores("reference")[0].protocol
-    context = Context(tiny_judge, bootstrap=200, options=ScoreConfig(metrics=["reference"]))
+    assert "published protocol" not in tiny_run.scores("similarity")[0].provenance
+    context = Context(tiny_judge, bootstrap=200, options=ScoreConfig(metrics=["similarity"]))
     score_run(tiny_run, context)
     assert not (tiny_run.path / "scores" / "protocol.json").exists()
-    assert "published protocol" not in Work(tiny_run, context).protocol()
+    assert "published protocol" not in Work(tiny_run, context).provenance()

@@ -14,15 +14,15 @@ from torch import nn
 from data.errors import InputError
 from data.files import parse_yaml, write_json, write_png
 from evaluation.cache.images import pixel_hash, read_images
-from evaluation.metrics.context import Context, Work
 from evaluation.metrics.cost import flops, measure, write_cost
 from evaluation.metrics.segmentation import confusion_matrices, statistics
+from evaluation.metrics.work import Context, Work
 from evaluation.networks.extractors import EXTRACTORS
 from evaluation.run_directory import FLOOR, PHOTOS, Score, Value
-from evaluation.scoring import COMPARISONS, METRICS, check_number, score_run, scored_inputs
+from evaluation.scoring import METRICS, check_number, score_run, scored_inputs
 from presets.schema import ExtractorConfig, ScoreConfig, validate
 
-EVERYTHING = [*METRICS, *COMPARISONS]
+EVERYTHING = list(METRICS)
 
 
 @pytest.fixture
@@ -41,16 +41,16 @@ def calls_of(judge):
 def test_every_number_has_protocol_and_interval(tiny_run, context):
     score_run(tiny_run, context, EVERYTHING)
     scores = tiny_run.scores()
-    assert {score.metric for score in scores} >= {"segmentation", "distances", "diversity", "reference", "cost",
+    assert {score.metric for score in scores} >= {"segmentation", "distances", "diversity", "similarity", "cost",
                                                   "differences", "agreement"}
     for score in scores:
-        assert score.values and {"N", "interval", "versions", "dataset", "inputs"} <= set(score.protocol)
+        assert score.values and {"N", "interval", "versions", "dataset", "inputs"} <= set(score.provenance)
         for value in score.values:
             assert np.isfinite(value.value)
-            assert value.interval or value.interval_note, f"{score.metric} {value.name} is a bare number"
+            assert value.interval or value.note, f"{score.metric} {value.name} is a bare number"
     segmentation = tiny_run.scores("segmentation")
     assert {score.method for score in segmentation} == {PHOTOS, "crn", "crn_diversity", "pix2pix", "image_space"}
-    assert segmentation[0].protocol["judge"]["sha256"] == "ab" * 32
+    assert segmentation[0].provenance["judge"]["sha256"] == "ab" * 32
     assert list(segmentation[0].details["IoU per class"]) == ["road", "building", "car"]
     assert len(segmentation[0].per_image["mIoU"]) == 12
 
@@ -73,23 +73,23 @@ def test_floor_is_written_with_its_own_n(tiny_run, context):
     write_json(tiny_run.dataset / "train.json", {"photo_sha256": [pixel_hash(photo) for photo in photos]})
     score_run(tiny_run, context, ["distances"])
     floor = next(score for score in tiny_run.scores("distances") if score.method == FLOOR)
-    assert floor.protocol["N"] == 6 and "halves" in floor.protocol["floor"]
+    assert floor.provenance["N"] == 6 and "halves" in floor.provenance["floor"]
     assert floor.value("FD-judge").value > 0
     assert floor.value("FD-judge, train against val").value > floor.value("FD-judge").value
     assert all(score.method != PHOTOS for score in tiny_run.scores("distances"))
     assert len(set(read)) == len(read) == 12  # as many as there are layouts, and no more in memory
     crn = next(score for score in tiny_run.scores("distances") if score.method == "crn")
-    assert (crn.protocol["kernel"]["subset size"], floor.protocol["kernel"]["subset size"]) == (6, 3)
-    assert "kernel subsets of 6" in floor.protocol["train against val"]
+    assert (crn.provenance["kernel"]["subset size"], floor.provenance["kernel"]["subset size"]) == (6, 3)
+    assert "kernel subsets of 6" in floor.provenance["train against val"]
 
 
 def test_a_floor_that_cannot_be_had_says_why(tiny_run, context):
     context.train_photos = lambda indices: pytest.fail("there are too few")
-    for trained, why in ((0, "not at hand"), (5, "5 training photographs are fewer than 12")):
+    for trained, why in ((0, "not available"), (5, "5 training photographs are fewer than 12")):
         write_json(tiny_run.dataset / "train.json", {"photo_sha256": ["0" * 64] * trained})
         score_run(tiny_run, context, ["distances"])
         floor = next(score for score in tiny_run.scores("distances") if score.method == FLOOR)
-        assert floor.value("FD-judge, train against val") is None and why in floor.protocol["train against val"]
+        assert floor.value("FD-judge, train against val") is None and why in floor.provenance["train against val"]
 
 
 def test_second_call_measures_and_writes_nothing(tiny_run, context, tiny_judge):
@@ -130,18 +130,18 @@ def test_another_judge_or_seed_is_not_served_from_the_cache(tiny_run, context, t
 
 
 def files_of(run):
-    return {str(file.relative_to(run.path / "scores")) for file in (run.path / "scores").rglob("*.json")}
+    return {str(file.relative_to(run.path / "scores")) for file in (run.path / "scores").glob("*/*.json")}
 
 
 def test_scores_of_another_reference_and_of_people_no_longer_asked_are_deleted(tiny_run, context, tmp_path):
     preferences = [{"layout": "00001", "preferred": a, "other": b} for a, b in
                    (("crn", "pix2pix"), ("pix2pix", "image_space"), ("crn", "image_space"))]
     write_json(tmp_path / "people.json", preferences)
-    context.options = ScoreConfig(metrics=["reference", "differences", "agreement"],
+    context.options = ScoreConfig(metrics=["similarity", "differences", "agreement"],
                                   preferences=str(tmp_path / "people.json"))
     score_run(tiny_run, context)
     assert {"differences/pix2pix.json", "agreement/human-study.json"} <= files_of(tiny_run)
-    context.options.preferences, context.reference = None, "pix2pix"
+    context.options.preferences, context.baseline = None, "pix2pix"
     score_run(tiny_run, context)
     found = files_of(tiny_run)
     assert "differences/crn.json" in found
@@ -149,20 +149,20 @@ def test_scores_of_another_reference_and_of_people_no_longer_asked_are_deleted(t
 
 
 def test_scores_of_images_that_are_gone_are_deleted_whatever_is_scored(tiny_run, context):
-    score_run(tiny_run, context, ["reference", "differences", "distances"])
-    tiny_run.write_score(Score("reference", "theirs", [Value("PSNR", 9.0)], {"merged from": "elsewhere"}))
+    score_run(tiny_run, context, ["similarity", "differences", "distances"])
+    tiny_run.write_score(Score("similarity", "theirs", [Value("PSNR", 9.0)], {"merged from": "elsewhere"}))
     write_png(tiny_run.image_file("crn", "00001"), np.zeros((32, 64, 3), np.uint8))
     shutil.rmtree(tiny_run.method_folder("image_space"))
     score_run(tiny_run, context, ["distances"])
-    assert files_of(tiny_run) == {"reference/crn_diversity.json", "reference/pix2pix.json", "reference/theirs.json",
+    assert files_of(tiny_run) == {"similarity/crn_diversity.json", "similarity/pix2pix.json", "similarity/theirs.json",
                                   "distances/crn.json", "distances/crn_diversity.json", "distances/pix2pix.json",
                                   f"distances/{FLOOR}.json"}
 
 
 def test_the_files_of_a_scoring_are_named(tiny_run, context):
-    files = score_run(tiny_run, context, ["reference", "differences"])
+    files = score_run(tiny_run, context, ["similarity", "differences"])
     assert {str(file.relative_to(tiny_run.path / "scores")) for file in files} == files_of(tiny_run)
-    assert score_run(tiny_run, context, ["reference", "differences"]) == files
+    assert score_run(tiny_run, context, ["similarity", "differences"]) == files
 
 
 def test_overwritten_weights_are_another_input(tiny_run, tmp_path, tiny_judge):
@@ -226,9 +226,9 @@ def test_unknown_metric_missing_judge_and_too_few_images(tiny_run, context):
 
 
 def test_defaults_are_scored_when_no_metric_is_named(tiny_run, context):
-    context.options = ScoreConfig(metrics=["reference"])
+    context.options = ScoreConfig(metrics=["similarity"])
     score_run(tiny_run, context)
-    assert {score.metric for score in tiny_run.scores()} == {"reference"}
+    assert {score.metric for score in tiny_run.scores()} == {"similarity"}
 
 
 def test_score_files_are_plain_json(tiny_run, context):
@@ -265,6 +265,6 @@ def test_cost_of_a_method(tiny_run, context):
     score_run(tiny_run, context, ["cost"])
     scores = {score.method: score for score in tiny_run.scores("cost")}
     assert scores["crn"].value("FLOPs per image").value == cost.flops
-    assert scores["crn"].protocol["threads"] == cost.threads
-    assert "without reading pairs" in scores["crn"].protocol["training seconds"]
+    assert scores["crn"].provenance["threads"] == cost.threads
+    assert "without reading pairs" in scores["crn"].provenance["training seconds"]
     assert scores["pix2pix"].value("FLOPs per image") is None and scores["pix2pix"].value("parameters").value == 1000

@@ -37,7 +37,7 @@ def test_two_folders_give_tables_a_study_and_a_report(folders, tmp_path, capsys)
     assert "segmentation: left out, there is no judge" in said and "distances: left out, there is no extractor" in said
     assert run.config()["preset"] == IMAGES and run.layout("00000").shape == (32, 64)
     assert run.labels().names[0].startswith("id ") and run.labels().names[-1] == "void"
-    psnr = {score.method: score.value("PSNR").value for score in run.scores("reference")}
+    psnr = {score.method: score.value("PSNR").value for score in run.scores("similarity")}
     assert psnr["sharp"] > psnr["blurred"] and set(psnr) == {"sharp", "blurred"}
     assert [score.method for score in run.scores("differences")] == ["blurred"]  # compared with the first one given
     spec = read_json(run.study / "crn2017-unlimited" / "secret" / "spec.json")

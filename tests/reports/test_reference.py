@@ -25,9 +25,8 @@ def altered(run: RunDirectory, folder, seed: int, shift: float = 0.0) -> RunDire
     record["config"]["seed"] = seed
     write_json(folder / "run.json", record)
     for score in copy.scores():
-        for value in score.values:
-            value.value += shift
-            value.interval = tuple(end + shift for end in value.interval)
+        score.values = [replace(value, value=value.value + shift,
+                                interval=tuple(end + shift for end in value.interval)) for value in score.values]
         copy.write_score(score)
     return copy
 
@@ -54,8 +53,8 @@ def reference(runs, tmp_path_factory):
 def test_a_reference_holds_what_was_found_and_no_photograph(reference, runs):
     assert reference.about["seeds"] == [0, 1] and reference.about["pictures"]["N"] == 12
     assert [m.name for m in reference.methods] == [m.name for m in runs[0].methods()]
-    crn = next(row for row in reference.seeds if (row["method"], row["value"]) == ("crn", "mIoU"))
-    assert crn["mean"] == pytest.approx(0.7 + 0.015) and crn["n"] == 2
+    crn = next(row for row in reference.seeds if (row["method"], row["value"]["name"]) == ("crn", "mIoU"))
+    assert crn["value"]["value"] == pytest.approx(0.7 + 0.015) and crn["n"] == 2
     assert read_json(reference.folder / "cost.json")["crn"]["training seconds"] == {"0": 1.5, "1": 1.5}
     kept = {file.relative_to(reference.folder).parts[1] for file in reference.folder.glob("previews/*/*")}
     assert kept == {"crn", "crn_diversity", "pix2pix", "image_space"}
@@ -107,13 +106,13 @@ def test_what_cannot_be_compared_is_refused(reference, runs, tmp_path, capsys):
 def test_another_judge_is_said_and_the_rest_compared(reference, runs, tmp_path):
     other = altered(runs[0], tmp_path / "other", 0)
     for score in other.scores("segmentation"):
-        score.protocol["judge"] = "mine"
+        score.provenance["judge"] = "mine"
         other.write_score(score)
     found = compare(other, reference)
     assert {row.metric for row in found.rows} == {"distances"}
     assert [line for line in found.left_out if line.startswith("segmentation of") and "another judge" in line]
     for score in other.scores("distances"):
-        score.protocol["extractor"] = "mine"
+        score.provenance["extractor"] = "mine"
         other.write_score(score)
     with pytest.raises(InputError, match="nothing can be compared with the reference made: .*differently .extractor"):
         compare(other, reference)
@@ -125,8 +124,8 @@ def on_two_extractors(run: RunDirectory, folder, judge: str, shift: float, inter
     score = next(score for score in copy.scores("distances") if score.method == "crn")
     value = score.values[0]
     between = (20000 + shift - 10, 20000 + shift + 10) if interval else None
-    score.values.append(replace(value, name="FD-SqueezeNet", value=20000 + shift, interval=between))
-    score.protocol["extractors"] = {"judge": {"sha256": judge}, "SqueezeNet": {"sha256": "the same"}}
+    score.values.append(replace(value, features="SqueezeNet", value=20000 + shift, interval=between))
+    score.provenance["extractors"] = {"judge": {"sha256": judge}, "SqueezeNet": {"sha256": "the same"}}
     copy.write_score(score)
     return copy
 

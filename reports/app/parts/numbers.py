@@ -13,7 +13,6 @@ from evaluation.run_directory import PHOTOS, RunDirectory
 from evaluation.statistics.preferences import Preference, preference_files, read_preferences
 from reports.app.parts.sources import Source
 from reports.tables import scores as tables
-from reports.tables.names import score_title
 from writing.numbers import arrow
 
 
@@ -27,7 +26,7 @@ def score_names(source: Source) -> dict[str, str]:
                     if len(numbers) == len(source.layouts):
                         value = score.value(name)
                         share = ", share" if "per image" in score.details else ""
-                        title = f"{score_title(name)}{share} {arrow(value and value.higher_is_better)}"
+                        title = f"{value.label if value else name}{share} {arrow(value and value.higher_is_better)}"
                         found[f"{metric}/{name}"] = title.strip()
     return found
 

@@ -19,7 +19,7 @@ from PIL import Image
 from data.errors import InputError
 from data.files import list_folder
 from data.labels import LabelSpace
-from evaluation.run_directory import Method, RunDirectory, Score
+from evaluation.run_directory import Method, OutdatedScore, RunDirectory, Score
 from reports.reference import FOLDER, Reference, flat, load_reference, reference_names
 from reports.tables import scores as tables
 from reports.tables.seeds import Seeds, read_seeds, seeds_of
@@ -217,11 +217,13 @@ def _content(run: RunDirectory) -> str:
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _read_scores(path: str, content: str) -> tuple[list[Score], list[str]]:
-    """All scores and a line per file that cannot be read; another `content` makes a new entry."""
-    found, problems = [], []
-    for file in list_folder(Path(path) / "scores", "*/*.json"):
+    """All scores, and a line per file that cannot be read; another `content` makes a new entry."""
+    found, problems, outdated = [], [], []
+    for file in RunDirectory(Path(path)).score_files():
         try:
             found.append(Score.read(file))
+        except OutdatedScore as error:
+            outdated.append(str(error))
         except InputError as error:
             problems.append(str(error))
-    return found, problems
+    return found, problems + ([f"{outdated[0]} ({len(outdated)} such files)"] if outdated else [])

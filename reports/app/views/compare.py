@@ -16,7 +16,6 @@ from reports.app.parts.text import plain
 from reports.tables import pictures
 from reports.tables import scores as tables
 from reports.tables.commands import finish
-from reports.tables.names import score_title
 from writing.numbers import MISSING, arrow, number_format
 
 DEFAULT_METHODS = 3
@@ -151,7 +150,8 @@ def per_image(scores: list[Score], chosen: list[Method], position: int, count: i
         for value_name, numbers in score.per_image.items():
             if score.method in titles and len(numbers) == count:
                 value, share = score.value(value_name), ", share" if "per image" in score.details else ""
-                heading = f"{score_title(value_name)}{share} {arrow(value.higher_is_better) if value else ''}".strip()
+                title, better = (value.label, arrow(value.higher_is_better)) if value else (value_name, "")
+                heading = f"{title}{share} {better}".strip()
                 rows.setdefault(score.method, {})[heading] = numbers[position]
     frame = pd.DataFrame.from_dict(rows, orient="index", dtype=float)
     return frame.reindex([name for name in titles if name in rows]).rename(index=titles).rename_axis("Method")

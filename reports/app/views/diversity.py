@@ -8,7 +8,6 @@ from reports.app.parts.scoretables import show_table
 from reports.app.parts.sources import Source
 from reports.app.parts.text import plain
 from reports.tables import scores as tables
-from reports.tables.names import metric_title
 
 METRICS = ("diversity", "modes")
 
@@ -25,7 +24,7 @@ def show(source: Source) -> None:
     table = tables.main_table(source.methods, source.scores)
     for metric in METRICS:
         if (part := table.of_metric(metric)).columns:
-            st.markdown(f"**{plain(metric_title(metric))}**")
+            st.markdown(f"**{plain(part.columns[0].metric_title)}**")
             show_table(part, key=f"diversity {metric}")
 
 

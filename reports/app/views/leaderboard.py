@@ -1,5 +1,7 @@
 """Scores of all methods as numbers: with intervals, protocol, published values, significance and resolution."""
 
+from dataclasses import replace
+
 import altair as alt
 import pandas as pd
 import streamlit as st
@@ -11,7 +13,6 @@ from reports.app.parts.text import plain
 from reports.findings import doubts, people
 from reports.findings.verdict import CLEAR
 from reports.tables import scores as tables
-from reports.tables.names import metric_title, score_title
 from reports.tables.protocol import protocols
 from reports.tables.scores import Column, Row, ScoreTable
 from reports.tables.seeds import Seeds
@@ -24,8 +25,9 @@ def show(source: Source) -> None:
     if not table.columns:
         st.info("Not scored yet.")
         return
-    names = [metric for metric in tables.metric_order(source.scores) if table.of_metric(metric).columns]
-    metric = st.pills("Scores", names, default=names[0], required=True, key="metric", format_func=metric_title,
+    titles = tables.metric_titles(source.scores)
+    names = [metric for metric in titles if table.of_metric(metric).columns]
+    metric = st.pills("Scores", names, default=names[0], required=True, key="metric", format_func=titles.get,
                       bind="query-params", persist_state="session")
     part = table.of_metric(metric)
     show_table(part, key=f"scores {metric}")
@@ -82,15 +84,15 @@ def chart_data(table: ScoreTable, column: Column) -> pd.DataFrame:
 
 
 def _significance(source: Source, part: ScoreTable) -> None:
-    """What can be told apart: differences to the reference method, and the smallest that this run could show."""
+    """What can be told apart: differences to the baseline, and the smallest that this run could show."""
     differences = tables.differences_table(source.methods, source.scores)
-    names = [column.name for column in part.columns]
-    columns = [c for c in differences.columns if any(c.name.startswith(f"{name} minus ") for name in names)]
+    names = {column.name for column in part.columns}
+    columns = [c for c in differences.columns if _compared(c) in names]
     if not columns:
         return
     rows = [_difference(source, differences, row, column) for column in columns for row in differences.rows
             if differences.cell(row, column)]
-    st.markdown("**Differences to the reference method**")
+    st.markdown("**Differences to the baseline**")
     number = st.column_config.NumberColumn(format="%.4g")
     st.dataframe(pd.DataFrame(rows), hide_index=True, key="differences", placeholder="–",
                  column_config=dict.fromkeys(["value", "low", "high", "p, corrected", "resolution"], number))
@@ -98,11 +100,16 @@ def _significance(source: Source, part: ScoreTable) -> None:
                "interval; a smaller difference would not show with this many layouts.")
 
 
+def _compared(difference: Column) -> str:
+    """The name of the score whose difference stands in a column."""
+    return replace(difference.about, against="").name
+
+
 def _difference(source: Source, table: ScoreTable, row: Row, column: Column) -> dict[str, object]:
-    score, _, reference = column.name.partition(" minus ")
     cell, p = table.cell(row, column), table.extras.get("p", {}).get((row.name, column.key))
     low, high = cell.interval or (None, None)
-    return {"Score": score_title(score), "Method": row.title, "minus": source.titles.get(reference, reference),
+    return {"Score": column.about.label, "Method": row.title,
+            "minus": source.titles.get(column.about.against, column.about.against),
             "value": cell.value, "low": low, "high": high, "p, corrected": p,
             "resolution": None if low is None else (high - low) / 2,
             "told apart": "yes" if p is not None and p < tables.SIGNIFICANT else "no"}
@@ -155,7 +162,7 @@ def _effects(source: Source) -> None:
     found = tables.whole_run_tables([*source.methods, *source.merged], source.scores).get("effects")
     if found is None or not found.columns:
         return
-    with st.expander(metric_title("effects")):
+    with st.expander(found.columns[0].metric_title):
         show_table(found, "effects", head="Effect")
 
 

@@ -1,5 +1,7 @@
 """The runs of this app side by side: how far each is, what differs in their configuration, their headline scores."""
 
+from dataclasses import replace
+
 import pandas as pd
 import streamlit as st
 
@@ -77,7 +79,7 @@ def _scores(opened: list[Source]) -> None:
         for name, method in own.items():
             renamed = f"{source.number}/{name}"
             methods.append(Method(renamed, f"{method.title} · {source.name}" if len(opened) > 1 else method.title))
-            scores += [type(s)(s.metric, renamed, s.values, s.protocol) for s in source.scores if s.method == name]
+            scores += [replace(s, method=renamed) for s in source.scores if s.method == name]
     table = ranking(tables.main_table(methods, scores))
     if not table.columns:
         return
@@ -93,5 +95,5 @@ def _scores(opened: list[Source]) -> None:
 
 def protocols(opened: list[Source]) -> set[str]:
     """What makes segmentation scores comparable: judge, size and data, as text."""
-    return {str([s.protocol.get(key) for key in ("judge", "image size", "dataset")]) for source in opened
+    return {str([s.provenance.get(key) for key in ("judge", "image size", "dataset")]) for source in opened
             for s in source.scores if s.metric == tables.JUDGED}

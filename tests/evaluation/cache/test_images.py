@@ -13,7 +13,7 @@ from data.errors import InputError
 from data.files import read_image, read_json, write_json
 from evaluation import merge
 from evaluation.cache.images import add_images, check_complete, check_images, content_hash, read_images
-from evaluation.metrics.context import Context
+from evaluation.metrics.work import Context
 from evaluation.scoring import score_run
 
 
@@ -249,7 +249,7 @@ def test_contradicting_or_incomparable_tables_are_refused(table):
         merge.merge_tables([table, other])
     other = renamed(table, "pix2pix", "oasis")
     for score in other["scores"]:
-        score["protocol"]["N"] = 999
+        score["provenance"]["N"] = 999
     with pytest.raises(InputError, match="different protocols .N."):
         merge.merge_tables([table, renamed(other, "crn", "x")])
 

@@ -20,13 +20,19 @@ from evaluation.metrics.distance_formulas import (
     own_left_out,
     subset_size,
 )
-from evaluation.metrics.manifolds import precision_recall
+from evaluation.metrics.manifolds import SetDistances
 from evaluation.networks.features import FEATURES, LOGITS, Extractor, register
 
 RNG = np.random.default_rng(0)
 WIDE = RNG.normal(size=(40, 90)), RNG.normal(size=(40, 90)) * 1.5 + 0.2  # N < D
 TALL = RNG.normal(size=(300, 12)), RNG.normal(size=(300, 12)) @ RNG.normal(size=(12, 12)) + 0.5  # N > D
 MIXED = RNG.normal(size=(40, 60)), RNG.normal(size=(90, 60))
+
+
+def precision_recall(x, y, neighbours):
+    found = SetDistances(x, y, neighbours).inside(neighbours, neighbours)
+    return found["precision"], found["recall"]
+
 
 
 def by_matrix_square_root(x, y):
@@ -88,7 +94,7 @@ def test_kernel_distance_equals_the_engines_with_the_same_seed(extractor, images
 
 def test_precision_and_recall_equal_the_engines(extractor, images):
     theirs = of_engine(extractor, images, prc=True)
-    precise, recalled = precision_recall(*of_ours(extractor, images))
+    precise, recalled = precision_recall(*of_ours(extractor, images), 3)
     assert 0 < recalled.mean() < 1
     assert precise.mean() == pytest.approx(theirs["precision"], rel=1e-6)
     assert recalled.mean() == pytest.approx(theirs["recall"], rel=1e-6)
@@ -196,11 +202,11 @@ def test_kernel_subsets_fit_the_set():
 def test_precision_and_recall_by_hand():
     real = np.array([[0.0], [1.0], [2.0], [3.0], [4.0]])
     fake = np.array([[0.5], [2.5], [2.6], [20.0], [2.4]])
-    precise, recalled = precision_recall(fake, real, neighbours=1)  # every real ball has radius 1
+    precise, recalled = precision_recall(fake, real, 1)  # every real ball has radius 1
     assert precise.tolist() == [1, 1, 1, 0, 1]
     # radii of the generated balls: 1.9, 0.1, 0.1, 17.4, 0.1
     assert recalled.tolist() == [1, 1, 1, 1, 1]
-    assert precision_recall(real, real)[0].mean() == 1
+    assert precision_recall(real, real, 3)[0].mean() == 1
 
 
 def test_inception_score_bounds():
@@ -220,7 +226,7 @@ def test_bad_features_are_refused():
     with pytest.raises(InputError, match="one of each per layout"):
         frechet_terms(x, np.ones((6, 3)))
     with pytest.raises(InputError, match="more than 3 images"):
-        precision_recall(x[:3], x)
+        precision_recall(x[:3], x, 3)
     with pytest.raises(InputError, match="10 splits"):
         inception_score(x)
 

@@ -12,7 +12,6 @@ from data.errors import InputError
 from data.files import read_json, sha256, write_json, write_png
 from data.street import CAR_COLOURS, MIN_CAR_PIXELS, Street
 from evaluation.cache.measurements import Batch
-from evaluation.metrics.context import Context, Work
 from evaluation.metrics.diversity import PixelConsumer, pairwise_distance, spread, to_photo
 from evaluation.metrics.modes import (
     COLOURS,
@@ -29,7 +28,8 @@ from evaluation.metrics.modes import (
 )
 from evaluation.metrics.perceptual_distance import LPIPS_TRUNKS, build_lpips, map_distance, unit_maps
 from evaluation.metrics.similarity import psnr, ssim
-from evaluation.run_directory import FLOOR, PHOTOS, Method, RunDirectory
+from evaluation.metrics.work import Context, Work
+from evaluation.run_directory import FLOOR, PHOTOS, Method, RunDirectory, Score
 from evaluation.scoring import score_run
 
 RNG = np.random.default_rng(0)
@@ -225,7 +225,7 @@ def test_floor_of_the_same_layouts_drawn_again(street_run, tiny_judge):
     score_run(street_run, Context(tiny_judge, bootstrap=200), ["distances"])
     scores = {score.method: score for score in street_run.scores("distances")}
     floor = scores[FLOOR]
-    assert "another appearance of each of the 24 layouts" in floor.protocol["same layouts"]
+    assert "another appearance of each of the 24 layouts" in floor.provenance["same layouts"]
     for name in ("FD-judge", "KD-judge, own photograph left out"):
         drawn = floor.value(f"{name}, same layouts").value
         assert drawn < scores["grey"].value(name).value
@@ -244,7 +244,7 @@ def test_photographs_of_another_renderer_are_not_drawn_again_and_the_row_says_wh
     shutil.rmtree(run.path / "scores", ignore_errors=True)
     score_run(run, Context(bootstrap=200), ["modes"])
     row = next(score for score in run.scores("modes") if score.method == PHOTOS)
-    assert row.protocol["drawn again"].startswith("no: the renderer of this version does not give")
+    assert row.provenance["drawn again"].startswith("no: the renderer of this version does not give")
     assert {value.name for value in row.values} == {f"{name}, 4 independent draws" for name in (COLOURS, TIMES)}
 
 
@@ -260,7 +260,7 @@ def test_datasets_without_modes_have_no_coverage(tiny_run):
 
 
 def test_diversity_and_reference_scores(street_run, tiny_judge):
-    score_run(street_run, Context(tiny_judge, bootstrap=200), ["diversity", "reference"])
+    score_run(street_run, Context(tiny_judge, bootstrap=200), ["diversity", "similarity"])
     diversity = {score.method: score for score in street_run.scores("diversity")}
     assert diversity["one"].value("best-of-1 pixels").value == 0
     best = [value.name for value in diversity["many"].values if value.name.endswith("pixels")]
@@ -270,21 +270,20 @@ def test_diversity_and_reference_scores(street_run, tiny_judge):
     assert diversity["one"].value("best-of-4 pixels") is None
     assert diversity["one"].value("pairwise pixels") is None
     assert diversity["many"].value("pairwise distance-judge").value > 0
-    assert diversity["many"].protocol["k"] == 4
+    assert diversity["many"].provenance["k"] == 4
     assert len(diversity["many"].per_image["pairwise pixels"]) == 24
-    reference = {score.method: score for score in street_run.scores("reference")}
+    reference = {score.method: score for score in street_run.scores("similarity")}
     assert reference["grey"].value("PSNR").value > reference["many"].value("PSNR").value
     assert reference["one"].value("PSNR").value > 80 and reference["one"].value("SSIM").value == pytest.approx(1)
-    assert "optimises" in reference["grey"].protocol["warning"]
+    assert "optimises" in reference["grey"].provenance["warning"]
 
 
 def test_which_distances_can_be_trusted(street_run, tiny_judge):
     score_run(street_run, Context(tiny_judge, bootstrap=200), ["trust"])
-    file = street_run.path / "scores" / "trust.json"
-    content, written = read_json(file), file.stat().st_mtime_ns
-    found = {row["score"]: row for row in content["scores"]}
-    assert set(found) == {"best-of-1 pixels", "best-of-1 distance-judge", "FD-judge"}
-    assert found["best-of-1 pixels"]["draw nearer"] < 0.5 < found["best-of-1 pixels"]["layouts"]
-    assert found["FD-judge"]["mean / draw"] > 0 and content["protocol"]["layouts"] == 24
+    file = street_run.score_file("trust", "redrawn")
+    content, written = Score.read(file), file.stat().st_mtime_ns
+    found, ratios = {value.name: value.value for value in content.values}, content.details["mean / draw"]
+    assert set(found) == set(ratios) == {"best-of-1 pixels", "best-of-1 distance-judge", "FD-judge"}
+    assert found["best-of-1 pixels"] < 0.5 and ratios["FD-judge"] > 0 and content.provenance["layouts"] == 24
     score_run(street_run, Context(tiny_judge, bootstrap=200), ["trust"])
     assert file.stat().st_mtime_ns == written

@@ -20,7 +20,7 @@ from evaluation.cache.consumers import FeatureConsumer, image_maps
 from evaluation.cache.measurements import Batch
 from evaluation.metrics import diversity
 from evaluation.metrics import similarity as reference
-from evaluation.metrics.context import Context, Work
+from evaluation.metrics.work import Context, Work
 from evaluation.networks.extractors import EXTRACTORS, OPTIONS, build_extractors
 from evaluation.networks.features import FEATURES, LOGITS, Extractor, register
 from evaluation.networks.huggingface_judges import map_names
@@ -174,7 +174,7 @@ def test_fid_needs_the_official_weights(inception_file):
 def test_inception_is_the_engines_bit_for_bit_and_other_resizes_bypass_its_own(inception_file):
     config = ExtractorConfig(kind="inception", path=str(inception_file), sha256=sha256(inception_file))
     extractor = EXTRACTORS["inception"](config, None, "cpu")
-    assert extractor.name("FD") == f"FD-Inception-{sha256(inception_file)[:8]}"  # never FID on other weights
+    assert extractor.quantity("FD").name == f"FD-Inception-{sha256(inception_file)[:8]}"  # never FID on other weights
     engine = FeatureExtractorInceptionV3("inception-v3-compat", ["2048", "logits_unbiased"],
                                          feature_extractor_weights_path=str(inception_file))
     expected = engine(IMAGES[:2])
@@ -186,7 +186,7 @@ def test_inception_is_the_engines_bit_for_bit_and_other_resizes_bypass_its_own(i
     assert not torch.equal(clean(IMAGES[:2])[FEATURES], found[FEATURES])
     assert torch.allclose(clean(IMAGES[:2])[FEATURES], rounded, rtol=0.1, atol=0.1 * rounded.abs().mean().item())
     assert torch.equal(extractor(IMAGES[:2])[FEATURES], expected[0])  # the bypass leaves nothing behind
-    assert clean.name("FD") == f"FD-Inception-{sha256(inception_file)[:8]}-pil-bicubic"
+    assert clean.quantity("FD").name == f"FD-Inception-{sha256(inception_file)[:8]}-pil-bicubic"
     with pytest.raises(InputError, match="its input is 299x299"):
         EXTRACTORS["inception"](config.model_copy(update={"size": [64, 64]}), None, "cpu")
 
@@ -194,8 +194,9 @@ def test_inception_is_the_engines_bit_for_bit_and_other_resizes_bypass_its_own(i
 def test_only_the_official_weights_behind_the_engines_resize_give_fid(inception_file, monkeypatch):
     monkeypatch.setattr("evaluation.networks.imagenet.INCEPTION_FILE", f"official-{sha256(inception_file)[:8]}.pth")
     config = ExtractorConfig(kind="inception", path=str(inception_file))
-    names = {resize: EXTRACTORS["inception"](config.model_copy(update={"resize": resize}), None, "cpu").name("FD")
+    found = {resize: EXTRACTORS["inception"](config.model_copy(update={"resize": resize}), None, "cpu")
              for resize in (None, "pil-bicubic")}
+    names = {resize: extractor.quantity("FD").name for resize, extractor in found.items()}
     assert names == {None: "FID", "pil-bicubic": "FD-Inception-pil-bicubic"}
 
 
@@ -252,7 +253,7 @@ def test_photographs_pass_an_extractor_once(vgg_file, tiny_run):
     rows = work.measurements.rows()
     work.measurements.collect(rows, [*diversity.consumers(work), *reference.consumers(work)])
     assert sum(passed) == 12 * (1 + 1 + 3 + 1 + 1)
-    assert not (tiny_run.path / "cache" / "reference" / "photos.npz").exists()  # compared with themselves
+    assert not (tiny_run.path / "cache" / "similarity" / "photos.npz").exists()  # compared with themselves
 
 
 def test_networks_see_images_in_full_float32(tiny_run, tiny_judge):
@@ -309,7 +310,7 @@ def test_scores_on_squeezenet_have_their_own_name_and_the_engine_agrees(squeezen
     names = ("FD", "KD", "precision", "recall", "density", "coverage")
     assert {v.name for v in score.values} == {*(f"{name}-SqueezeNet" for name in names),
                                               "KD-SqueezeNet, own photograph left out"}
-    assert score.protocol["extractors"]["SqueezeNet"]["resize"] == "none"
+    assert score.provenance["extractors"]["SqueezeNet"]["resize"] == "none"
     extractor = EXTRACTORS["squeezenet"](squeezenet, None, "cpu")
     theirs = torch_fidelity.calculate_metrics(
         input1=str(tiny_run.method_folder("pix2pix") / "images"), input2=str(tiny_run.dataset / "photos"),
@@ -452,7 +453,7 @@ def test_transformers_extractor(tmp_path):
     write_json(tmp_path / "preprocessor_config.json", IMAGENET | {"size": {"height": 28, "width": 28}})
     config = ExtractorConfig(kind="transformers", path=str(tmp_path), sha256=sha256(tmp_path / "model.safetensors"))
     extractor = EXTRACTORS["transformers"](config, None, "cpu")
-    assert extractor.name("FD") == "FD-DINOv2" and extractor.resize == "pil-bicubic"
+    assert extractor.quantity("FD").name == "FD-DINOv2" and extractor.resize == "pil-bicubic"
     x = resize(IMAGES, "pil-bicubic", (28, 28)) / 255 - torch.tensor(IMAGENET["image_mean"]).view(1, 3, 1, 1)
     expected = model.float()(pixel_values=x / torch.tensor(IMAGENET["image_std"]).view(1, 3, 1, 1)).pooler_output
     assert torch.allclose(extractor(IMAGES)[FEATURES], expected, atol=1e-5)
@@ -475,16 +476,16 @@ def test_cmmd_has_its_plain_name_on_its_own_clip_alone(tmp_path, monkeypatch, ti
     write_json(tmp_path / "preprocessor_config.json", IMAGENET | {"size": {"height": 28, "width": 28}})
     config = ExtractorConfig(kind="transformers", path=str(tmp_path), resize="torch-bicubic")
     extractor = EXTRACTORS["transformers"](config, None, "cpu")
-    assert extractor.is_clip and extractor.name("CMMD") == "CMMD-CLIP"
+    assert extractor.is_clip and extractor.quantity("CMMD").name == "CMMD-CLIP"
     assert extractor(IMAGES)[FEATURES].shape == (3, 8)
     score_run(tiny_run, Context(bootstrap=200, options=ScoreConfig(extractors=[config])), ["distances"])
     cmmd = tiny_run.scores("distances")[0].value("CMMD-CLIP")
     assert cmmd.value > 0 and cmmd.higher_is_better is False
     monkeypatch.setattr("evaluation.networks.transformers_models.CMMD_SIZE", (28, 28))
     monkeypatch.setattr("evaluation.networks.transformers_models._cmmd_network", lambda config: True)
-    assert EXTRACTORS["transformers"](config, None, "cpu").name("CMMD") == "CMMD"
+    assert EXTRACTORS["transformers"](config, None, "cpu").quantity("CMMD").name == "CMMD"
     other = config.model_copy(update={"resize": "pil-bicubic"})
-    assert EXTRACTORS["transformers"](other, None, "cpu").name("CMMD") == "CMMD-CLIP"
+    assert EXTRACTORS["transformers"](other, None, "cpu").quantity("CMMD").name == "CMMD-CLIP"
 
 
 def test_preprocessing_is_read_and_never_guessed(tmp_path):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from evaluation.metrics.context import Context
+from evaluation.metrics.work import Context
 from evaluation.scoring import score_run
 from evaluation.statistics.dependence import effective_number
 from evaluation.statistics.intervals import Statistic, paired_difference, resample, resample_counts
@@ -68,10 +68,10 @@ def test_a_run_says_why(tiny_run, tiny_judge, monkeypatch):
     """Every frame of this film is worth a twentieth of a layout."""
     monkeypatch.setattr("evaluation.statistics.dependence.correlation_time", lambda values: 2.0)
     context = Context(tiny_judge, bootstrap=200, options=ScoreConfig(block=2))
-    score_run(tiny_run, context, ["reference", "differences", "agreement"])
-    psnr = tiny_run.scores("reference")[0].value("PSNR")
-    assert psnr.interval and "worth about 6 independent ones; interval widened" in psnr.interval_note
+    score_run(tiny_run, context, ["similarity", "differences", "agreement"])
+    psnr = tiny_run.scores("similarity")[0].value("PSNR")
+    assert psnr.interval and "worth about 6 independent ones; interval widened" in psnr.note
     differences = tiny_run.scores("differences")[0]
-    assert differences.details["tests"]["PSNR"] == {"p": None, "p (Holm)": None}
-    assert "no p-value for fewer than 30" in differences.values[0].interval_note
-    assert "none below 5, no p-value below 30" in differences.protocol["independent layouts"]
+    assert differences.details["tests"]["PSNR minus crn"] == {"p": None, "p (Holm)": None}
+    assert "no p-value for fewer than 30" in differences.values[0].note
+    assert "none below 5, no p-value below 30" in differences.provenance["independent layouts"]

@@ -9,8 +9,8 @@ import pytest
 from statsmodels.stats.multitest import multipletests
 
 from data.errors import InputError
-from evaluation.metrics.context import Context
 from evaluation.metrics.segmentation import mean_iou, pixel_accuracy, sums
+from evaluation.metrics.work import Context
 from evaluation.scoring import score_run
 from evaluation.statistics.intervals import (
     Statistic,
@@ -57,15 +57,15 @@ def test_block_of_a_run_stands_in_every_protocol_and_makes_scores_anew(tiny_run,
     widths = []
     for block in (1, 3):
         context.options = ScoreConfig(block=block)
-        score_run(tiny_run, context, ["reference", "agreement"])
+        score_run(tiny_run, context, ["similarity", "agreement"])
         scores = tiny_run.scores()
         drawn = "one by one" if block == 1 else "in circular blocks of 3 in the order of their names"
-        assert scores and all(drawn in score.protocol["interval"] for score in scores)
-        widths.append(tiny_run.scores("reference")[0].values[0].interval)
+        assert scores and all(drawn in score.provenance["interval"] for score in scores)
+        widths.append(tiny_run.scores("similarity")[0].values[0].interval)
     assert widths[0] != widths[1]
     context.options = ScoreConfig(block=7)
-    with pytest.raises(InputError, match="score.block: .* blocks of 7 of 12 layouts; choose 1 to 6"):
-        score_run(tiny_run, context, ["reference"])
+    with pytest.raises(InputError, match="score.block: blocks of 7 of 12 layouts give no intervals; choose 1 to 6"):
+        score_run(tiny_run, context, ["similarity"])
 
 
 def test_presets_of_films_draw_blocks():

@@ -8,9 +8,10 @@ import numpy as np
 from PIL import Image
 
 from evaluation import merge
-from evaluation.run_directory import Method, Score, Value
+from evaluation.run_directory import Method
 from reports.app.parts.text import plain
 from reports.app.views.compare import per_image
+from tests.scores import score_of, value_of
 
 
 def test_first_view_is_the_first_layout_with_three_methods(read_only_run, app):
@@ -45,8 +46,7 @@ def test_rows_of_another_run_and_of_one_title_stand_apart(scored_run, app):
     merge.into_run(scored_run, json.loads(json.dumps(merge.export_table(scored_run)).replace('"pix2pix"', '"oasis"')))
     shutil.copytree(scored_run.method_folder("pix2pix"), scored_run.method_folder("theirs"))
     scored_run.write_method(Method("theirs", "CRN", kind="images"))
-    scored_run.write_score(Score("segmentation", "theirs", [Value("mIoU", 0.1, higher_is_better=True)], {},
-                                 {"mIoU": [0.1] * 12}))
+    scored_run.write_score(score_of("segmentation", "theirs", [value_of("mIoU", 0.1)], per_image={"mIoU": [0.1] * 12}))
     seen = app(scored_run, methods=["CRN (crn)", "CRN (theirs)"])
     own = seen.test.dataframe[0].value
     assert own.loc["CRN (theirs)", "mIoU ↑"] == 0.1 != own.loc["CRN (crn)", "mIoU ↑"]

@@ -7,12 +7,12 @@ from starlette.testclient import TestClient
 
 from data.files import write_json
 from evaluation import merge
-from evaluation.run_directory import Score, Value
 from human_study.batch.write import write_batch
 from reports.app.parts import numbers, serving, sources
 from reports.app.views.runs import differing
 from reports.app.views.training import read_log
 from reports.reference import write_reference
+from tests.scores import score_of, tau, value_of
 
 
 @pytest.fixture(scope="module")
@@ -87,8 +87,8 @@ def test_leaderboard_holds_numbers_with_intervals(read_only_run, app):
 
 
 def test_leaderboard_says_what_can_be_told_apart(scored_run, app):
-    scored_run.write_score(Score("differences", "pix2pix", [Value("mIoU minus crn", -0.2, (-0.3, -0.1))], {},
-                                 details={"tests": {"mIoU": {"p (Holm)": 0.01}}}))
+    scored_run.write_score(score_of("differences", "pix2pix", [value_of("mIoU", -0.2, (-0.3, -0.1), against="crn")],
+                                 details={"tests": {"mIoU minus crn": {"p (Holm)": 0.01}}}))
     row = app(scored_run, page="Leaderboard").frame("told apart").iloc[0]
     assert row["told apart"] == "yes" and row["resolution"] == pytest.approx(0.1)
 
@@ -110,9 +110,9 @@ def test_leaderboard_shows_the_spread_over_seeds(scored_run, app):
 
 def test_leaderboard_shows_agreement_with_people_and_effects(scored_run, app):
     order = {"crn": 1.0, "pix2pix": 0.5, "image_space": 0.1}
-    scored_run.write_score(Score("agreement", "cityscapes", [Value("mIoU", 1 / 3, (-1.0, 1.0))], {"N": 12},
+    scored_run.write_score(score_of("agreement", "cityscapes", [tau(1 / 3, (-1.0, 1.0))], {"N": 12},
                                  details={"human order": order, "p (Holm)": {"mIoU": 1.0}}))
-    scored_run.write_score(Score("effects", "mIoU", [Value("crn", 0.05, (0.01, 0.09))], {"N": 12}))
+    scored_run.write_score(score_of("effects", "mIoU", [value_of("mIoU", 0.05, (0.01, 0.09), effect="crn")], {"N": 12}))
     seen = app(scored_run, page="Leaderboard")
     agreement = next(f.value for f in seen.test.dataframe if "Score" in f.value and len(f.value.columns) == 3)
     assert agreement.iloc[0, 0] == "mIoU" and agreement.iloc[0, 1] == pytest.approx(1 / 3)

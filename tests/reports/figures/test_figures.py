@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from data.files import read_image, write_png
-from evaluation.run_directory import Score, Value
 from reports.figures import grids, people, scores, training
 from reports.figures.style import BRIGHT, COLOURS, DPI, WIDTH, save, svg
 from reports.page.figure_files import draw_figures
 from reports.tables import scores as tables
+from tests.scores import score_of, tau, value_of
 
 
 def test_figures_name_every_method_and_are_reproducible(scored_run):
@@ -98,10 +98,11 @@ def test_samples_stand_beside_the_curves(tiny_run):
 
 def test_people_and_cost_figures(scored_run):
     for order in ("cityscapes", "nyu"):
-        scored_run.write_score(Score("agreement", order, [Value("mIoU", 0.6, (0, 1), "", True)], {}, details={
-            "human order": {"crn": 50.0, "pix2pix": 3.1}, "tau of random orders, 95 %": {"mIoU": [-0.8, 0.8]}}))
+        scored_run.write_score(score_of(
+            "agreement", order, [tau(0.6, (0, 1))], subject=f"The paper’s order on {order}", details={
+                "human order": {"crn": 50.0, "pix2pix": 3.1}, "tau of random orders, 95 %": {"mIoU": [-0.8, 0.8]}}))
     for i, method in enumerate(scored_run.methods()):
-        scored_run.write_score(Score("cost", method.name, [Value("parameters", 10.0**i, None, "exact")], {}))
+        scored_run.write_score(score_of("cost", method.name, [value_of("parameters", 10.0**i, None, "exact")]))
     table, found = tables.main_table(scored_run.methods(), scored_run.scores()), scored_run.scores()
     assert "the paper’s order on NYU" in svg(people.agreement(found)).lower().replace("nyu", "NYU")
     assert len(people.against_people(table, found).axes) == 2

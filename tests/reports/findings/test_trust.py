@@ -1,19 +1,16 @@
 """Which distances can be trusted, in words."""
 
-from types import SimpleNamespace
-
-from data.files import write_json
 from reports.findings.trust import sentences
+from tests.scores import fd, score_of, value_of
 
 
-def test_distances_that_prefer_blurs_are_named(tmp_path):
-    assert sentences(SimpleNamespace(path=tmp_path)) == []
-    rows = [{"score": "best-of-1 pixels", "draw nearer": 0.1, "mean / draw": 0.8, "layouts": 40},
-            {"score": "best-of-1 map distance-VGG", "draw nearer": 0.9, "mean / draw": 1.4, "layouts": 40},
-            {"score": "FD-judge", "draw nearer": 1.0, "mean / draw": 1.53, "layouts": None}]
-    (tmp_path / "scores").mkdir()
-    write_json(tmp_path / "scores" / "trust.json", {"protocol": {"layouts": 40}, "scores": rows})
-    asked, doubted, sets = sentences(SimpleNamespace(path=tmp_path))
+def test_distances_that_prefer_blurs_are_named():
+    assert sentences([]) == []
+    found = score_of("trust", "redrawn", [value_of("pixels", 0.1, images=1), fd(1.0),
+                                       value_of("map distance", 0.9, features="VGG", images=1)], {"layouts": 40},
+                  details={"mean / draw": {"best-of-1 pixels": 0.8, "best-of-1 map distance-VGG": 1.4,
+                                           "FD-judge": 1.53}})
+    asked, doubted, sets = sentences([found])
     assert "40 layouts" in asked and "in 10%" in asked and "in 90%" in asked
     assert "ixels" in doubted and "VGG" not in doubted and "prefers" in doubted
     assert "1.5 times" in sets

@@ -1,29 +1,30 @@
 """The verdict in words, its hedges and its doubts."""
 
-
+import json
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from evaluation.run_directory import FLOOR, PHOTOS, Method, Score, Value
+from evaluation.run_directory import FLOOR, PER_IMAGE, PHOTOS, Method, Score, Value
 from reports.findings import doubts, people, verdict
 from reports.findings.axes import AXES, leading_column, rank_ranges
 from reports.findings.choice import chosen_layout
 from reports.findings.ranking import ranking
 from reports.tables import facts
 from reports.tables.classes import per_class_tables
-from reports.tables.names import entry_text, score_title
+from reports.tables.names import entry_text
 from reports.tables.protocol import line
 from reports.tables.scores import differences_table, main_table
+from tests.scores import fd, score_of, tau, value_of
 
 A, B, C = Method("a", "Alpha"), Method("b", "Beta"), Method("c", "Gamma")
 
 
-def scores(metric: str = "segmentation", name: str = "mIoU", higher: bool = True, **values) -> list[Score]:
+def scores(metric: str = "segmentation", name: str = "mIoU", features: str = "", **values) -> list[Score]:
     """One score of some methods; a value is (number, half width of its interval)."""
-    return [Score(metric, method, [Value(name, number, (number - half, number + half) if half else None, "", higher)],
-                  {}) for method, (number, half) in values.items()]
+    return [score_of(metric, method, [value_of(name, number, (number - half, number + half) if half else None,
+                                         features=features)]) for method, (number, half) in values.items()]
 
 
 def said(found: list[Score], methods=(A, B, C), **options) -> dict[str, verdict.Finding]:
@@ -62,10 +63,10 @@ def test_without_intervals_an_order_is_open():
 
 
 def test_a_distance_is_better_when_lower_and_another_score_may_disagree():
-    found = scores("distances", "FD-judge", False, a=(1.0, 0.1), b=(3.0, 0.1)) + [
-        Score("distances", FLOOR, [Value("FD-judge", 0.5, None, "", False)], {})]
-    for score, precision in zip(found, (0.2, 0.9), strict=False):
-        score.values.append(Value("precision-judge", precision, None, "", True))
+    found = scores("distances", "FD", "judge", a=(1.0, 0.1), b=(3.0, 0.1)) + [
+        score_of("distances", FLOOR, [fd(0.5)])]
+    for one, precision in zip(found, (0.2, 0.9), strict=False):
+        one.values.append(value_of("precision", precision, features="judge"))
     text = said(found)["Likeness to photographs"].text
     assert text.startswith("Alpha leads: Fréchet distance (judge) 1.000 [0.900, 1.100], 2.000 below Beta")
     assert "0.500 apart" in text and "But Precision (judge) puts Beta first." in text
@@ -73,12 +74,11 @@ def test_a_distance_is_better_when_lower_and_another_score_may_disagree():
 
 def test_diversity_is_told_beside_independent_draws():
     several = Method("a", "Alpha", images_per_layout=4)
-    found = scores("diversity", "pairwise pixels", True, a=(0.3, 0.01)) + [Score("modes", "a", [
-        Value("car colours covered", 0.2, None, "", True),
-        Value("car colours covered, 4 independent draws", 0.4, None, "exact", True)], {})]
+    found = scores("diversity", "pairwise pixels", a=(0.3, 0.01)) + [score_of("modes", "a", [
+        value_of("car colours covered", 0.2), value_of("car colours covered", 0.4, None, "exact", draws=4)])]
     text = said(found, methods=(several, B))["Diversity"].text
     assert "Alpha makes 4 images of a layout" in text
-    assert "20% of the car colours, where 4 independent draws would cover 40%" in text
+    assert "car colours covered 20% (of 4 independent draws: 40%)" in text
     assert "No method here makes more" in said(scores(a=(0.7, 0.1)))["Diversity"].text
 
 
@@ -107,8 +107,8 @@ def test_ranks_are_ranges_where_intervals_overlap():
 
 
 def test_unknown_scores_can_lead_and_names_of_draws_cannot():
-    found = [Score("segmentation", m.name, [Value("new score, 1 independent draw", 0.1, None, "", True),
-                                            Value("new score", 0.1, None, "", True)], {}) for m in (A, B)]
+    new = Value("new score", 0.1, higher_is_better=True, axis="layout")
+    found = [Score("new metric", m.name, [replace(new, draws=1), new], {}) for m in (A, B)]
     assert leading_column(main_table([A, B], found), AXES[0]).name == "new score"
 
 
@@ -125,8 +125,8 @@ def test_classes_that_the_judge_cannot_see_and_methods_above_the_photographs():
 
 
 def test_too_few_resamples_for_any_significance():
-    found = [Score("differences", name, [Value("mIoU minus c", 0.1, None, "", True)], {},
-                   details={"tests": {"mIoU": {"p": 0.01, "p (Holm)": 0.07}}}) for name in ("a", "b")]
+    found = [score_of("differences", name, [value_of("mIoU", 0.1, against="c")],
+                   details={"tests": {"mIoU minus c": {"p": 0.01, "p (Holm)": 0.07}}}) for name in ("a", "b")]
     table = differences_table([A, B, C], found)
     few, many = ({"config": {"score": {"bootstrap": n}}} for n in (60, 1000))
     assert "no corrected p-value can fall below 0.066" in doubts.smallest_p(few, table)[0]
@@ -134,8 +134,8 @@ def test_too_few_resamples_for_any_significance():
 
 
 def test_a_score_that_is_the_same_for_all_and_a_distance_below_the_floor():
-    found = scores("distances", "FD-judge", False, a=(0.1, 0.01), b=(0.1, 0.01)) + [
-        Score("distances", FLOOR, [Value("FD-judge", 0.5, None, "", False)], {})]
+    found = scores("distances", "FD", "judge", a=(0.1, 0.01), b=(0.1, 0.01)) + [
+        score_of("distances", FLOOR, [fd(0.5)])]
     table = main_table([A, B], found)
     assert doubts.constant_scores(table) == [
         "The same for every method, so it tells none from another: Fréchet distance (judge) (0.100)"]
@@ -152,22 +152,32 @@ def test_methods_of_different_precision_are_told():
 # --- people, names, protocol, the one picture -------------------------------------------------------------------------
 
 def test_agreement_is_one_sentence():
-    score = Score("agreement", "nyu", [Value("mIoU", -0.8), Value("FD-judge", 0.9), Value("mIoU, per image", 0.5)], {},
-                  details={"p (Holm)": {"mIoU": 0.2, "FD-judge": 0.01}, "human order": {"a": 1, "b": 2, "c": 3}})
-    assert people.agreement_sentences([score]) == [
+    found = score_of("agreement", "nyu", [tau(-0.8), fd(0.9), tau(0.5, variant=PER_IMAGE)],
+                  details={"p (Holm)": {"mIoU": 0.2, "FD-judge": 0.01}, "human order": {"a": 1, "b": 2, "c": 3}},
+                  subject="The paper’s order on NYU")
+    assert people.agreement_sentences([found]) == [
         "1 of 2 scores agree with the paper’s order on NYU (3 methods) better than chance would: Fréchet distance "
         "(judge). Nearest to people comes Fréchet distance (judge) (tau +0.90), farthest from them mIoU (−0.80)."]
-    score.details["p (Holm)"]["FD-judge"] = 1.0
-    assert "None of 2 scores agrees" in people.agreement_sentences([score])[0]
+    found.details["p (Holm)"]["FD-judge"] = 1.0
+    assert "None of 2 scores agrees" in people.agreement_sentences([found])[0]
 
 
-@pytest.mark.parametrize(("name", "title"), [
-    ("FD-judge", "Fréchet distance (judge)"), ("KD-dinov2", "Kernel distance (dinov2)"),
-    ("precision-judge, train against val", "Precision (judge), train against val"), ("mIoU", "mIoU"),
-    ("best-of-4 map distance-judge", "Best of 4: map distance (judge)"), ("pairwise pixels", "Pairwise pixels"),
-    ("density-judge", "Density (judge)"), ("something new", "Something new")])
-def test_names_of_scores_are_readable(name, title):
-    assert score_title(name) == title
+@pytest.mark.parametrize(("one", "name", "label"), [
+    (fd(1), "FD-judge", "Fréchet distance (judge)"), (value_of("FID", 1), "FID", "FID"),
+    (value_of("mIoU", 1), "mIoU", "mIoU"),
+    (value_of("precision", 1, features="judge", variant="train against val"), "precision-judge, train against val",
+     "Precision (judge), train against val"),
+    (value_of("map distance", 1, features="judge", images=4), "best-of-4 map distance-judge",
+     "Best of 4: map distance (judge)"),
+    (value_of("car colours covered", 1, draws=1), "car colours covered, 1 independent draw",
+     "Car colours covered, 1 independent draw"),
+    (value_of("mIoU", 1, against="crn"), "mIoU minus crn", "mIoU"),
+    (value_of("mIoU", 1, effect="generator crn"), "generator crn", "Generator crn"),
+    (value_of("pairwise pixels", 1), "pairwise pixels", "Pairwise pixels"),
+    (Value("something new", 1.0), "something new", "Something new")])
+def test_names_of_scores_are_readable_and_fields_survive_a_file(one, name, label):
+    assert (one.name, one.label) == (name, label)
+    assert Value.from_json(json.loads(json.dumps(one.to_json()))) == one
 
 
 def test_no_raw_json_in_text():
@@ -180,10 +190,11 @@ def test_no_raw_json_in_text():
 
 def test_dependent_layouts_are_told():
     note = "the 101 layouts depend on their neighbours, worth about 3 independent ones"
-    found = [Score("segmentation", "a", [Value("mIoU", 0.5, None, f"{note}: too few for an interval", True),
-                                         Value("pixel accuracy", 0.5, (0.4, 0.6), f"{note}; interval widened", True),
-                                         Value("other", 0.5, (0.4, 0.6), "", True)], {})]
-    assert facts.independent_layouts(found) == 3
+    found = [score_of("segmentation", "a", [
+        value_of("mIoU", 0.5, None, f"{note}: too few for an interval", independent_layouts=3.2),
+        value_of("pixel accuracy", 0.5, (0.4, 0.6), f"{note}; interval widened", independent_layouts=8.0),
+        value_of("mean class accuracy", 0.5, (0.4, 0.6))])]
+    assert facts.independent_layouts(found) == 3.2
     assert facts.independent_layouts(scores(a=(0.5, 0.1))) is None
     assert facts.interval_notes(found) == {"segmentation": [
         f"Without interval: mIoU ({note}: too few for an interval)",

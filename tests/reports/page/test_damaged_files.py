@@ -13,8 +13,9 @@ ways = pytest.mark.parametrize("way", WAYS)
 
 
 @ways
-@pytest.mark.parametrize("name", ["scores/trust.json", "scores/seeds.json", "scores/methods.json", "run.json",
-                                  "dataset/labels.json", "study/lab/analysis/analysis.json"])
+@pytest.mark.parametrize("name", ["scores/metrics.json", "scores/cost/crn.json", "scores/seeds.json",
+                                  "scores/methods.json", "run.json", "dataset/labels.json",
+                                  "study/lab/analysis/analysis.json"])
 def test_the_report_names_the_file_that_is_damaged(tiny_run, name, way):
     file = tiny_run.path / name
     (tiny_run.study / "lab" / "public").mkdir(parents=True)

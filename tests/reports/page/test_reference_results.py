@@ -2,9 +2,9 @@
 
 import pytest
 
-from evaluation.run_directory import Score, Value
 from reports.page import reference_results
 from reports.reference import load_reference, write_reference
+from tests.scores import value_of
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def test_a_run_that_found_the_same(scored_run, reference):
 
 def test_a_run_that_found_otherwise(scored_run, reference):
     score = next(s for s in scored_run.scores("segmentation") if s.method == "crn")
-    score.values[0] = Value("mIoU", 0.2, (0.18, 0.22), "", True)
+    score.values[0] = value_of("mIoU", 0.2, (0.18, 0.22))
     scored_run.write_score(score)
     note = reference_results.reference_results(scored_run)
     assert note.sentence.startswith("1 of 15 values differ from the reference results made")
@@ -33,8 +33,8 @@ def test_a_run_that_found_otherwise(scored_run, reference):
 
 def test_another_judge_is_said(scored_run, reference):
     for score in scored_run.scores():
-        scored_run.write_score(Score(score.metric, score.method, score.values,
-                                     score.protocol | {"judge": "another", "extractor": "another"}))
+        score.provenance |= {"judge": "another", "extractor": "another"}
+        scored_run.write_score(score)
     assert "cannot be compared" in reference_results.reference_results(scored_run).sentence
 
 

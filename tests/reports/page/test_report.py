@@ -14,7 +14,7 @@ import pytest
 from data.errors import InputError
 from data.files import write_json, write_png
 from evaluation import merge
-from evaluation.run_directory import PHOTOS, Method, RunDirectory, Score, Value
+from evaluation.run_directory import PHOTOS, Method, RunDirectory
 from human_study.analysis.outputs import write_analysis
 from human_study.analysis.preference import PairCounts
 from human_study.analysis.results import analyse, analyse_counts
@@ -25,6 +25,7 @@ from reports.tables import scores as tables
 from reports.tables.commands import finish
 from reports.tables.names import entry_text, entry_title
 from reports.tables.scores import Row
+from tests.scores import score_of, value_of
 
 VOID_TAGS = {"meta", "link", "img", "input", "br", "hr", "path", "use"}
 ODD = "odd <b>&\"'#%_name"  # a folder of images may bear any name that a file system takes
@@ -120,7 +121,7 @@ def test_report_prints_the_numbers_and_protocols_of_the_files(read_only_run, rep
     shown = {(values["data-key"], values["data-value"]) for tag, values in report.tags if "data-value" in values}
     assert shown == {(f"{s.metric}/{v.name}", str(v.value)) for s in read_only_run.scores() for v in s.values}
     for score in read_only_run.scores():
-        for key, value in score.protocol.items():
+        for key, value in score.provenance.items():
             assert entry_title(key) in report.text and entry_text(value) in report.text
     for expected in ("99.7 %", "GAN + semantic segmentation", "52.4", "104.7", "DRN-D-105", "no A/B batch",
                      "CRN, diversity: 3 images per layout"):
@@ -143,7 +144,7 @@ def test_a_judge_that_does_not_put_photographs_first_is_doubted(scored_run, no_f
     write_report(scored_run)
     assert "Judge in doubt" not in (scored_run.report / "index.html").read_text()
     score = next(s for s in scored_run.scores("segmentation") if s.method == "crn")
-    score.values[0] = Value("mIoU", 0.95, (0.9, 1.0), "", True)
+    score.values[0] = value_of("mIoU", 0.95, (0.9, 1.0))
     scored_run.write_score(score)
     text = page_of(write_report(scored_run)).text
     assert "Judge in doubt: CRN reaches the mIoU of the photographs (0.800)" in text
@@ -194,9 +195,7 @@ def test_the_headline_stands_before_the_tables(scored_run, no_figures):
 
 
 def test_a_metric_that_nobody_scored_is_named(scored_run, no_figures):
-    record = scored_run.config()
-    record["config"]["score"] = {"metrics": ["segmentation", "diversity", "modes"]}
-    write_json(scored_run.path / "run.json", record)
+    write_json(scored_run.metrics_file, {"segmentation": "Layout", "diversity": "Diversity and best of k"})
     write_json(scored_run.path / "scores" / "protocol.json", {
         "asked for": "spade", "table": "SPADE, Table 1", "kept by": [], "differs": {"FID": ["N is 12, not 500"]},
         "needs": ["FID: the official weights"], "left open by the paper": ["the filter"]})
@@ -209,7 +208,7 @@ def test_a_metric_that_nobody_scored_is_named(scored_run, no_figures):
 def test_the_renderers_row_is_not_called_photographs(scored_run, no_figures):
     for name in ("crn", PHOTOS):
         told = {"photographs": "5 independent draws of the renderer for each layout"} if name == PHOTOS else {}
-        scored_run.write_score(Score("modes", name, [Value("car colours covered", 0.4)], told))
+        scored_run.write_score(score_of("modes", name, [value_of("car colours covered", 0.4)], told))
     text = page_of(write_report(scored_run)).text
     assert "The row of the photographs is 5 independent draws of the renderer" in text
 

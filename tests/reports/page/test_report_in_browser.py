@@ -5,8 +5,9 @@ import subprocess
 
 import pytest
 
-from evaluation.run_directory import FLOOR, RunDirectory, Score, Value
+from evaluation.run_directory import FLOOR, RunDirectory
 from reports.report import write_report
+from tests.scores import fd, score_of, tau, value_of
 
 LONG = "A method whose title is as long as titles of papers sometimes are"
 SCREENS = [(390, 844, "light"), (390, 844, "dark"), (1440, 900, "light"), (1440, 900, "dark")]
@@ -22,18 +23,17 @@ def run(read_only_run, tmp_path_factory) -> RunDirectory:
     about.title = LONG
     run.write_method(about)
     for i, method in enumerate(run.methods()):
-        costs = [Value("parameters", 1e6 * (i + 1), None, "exact count"),
-                 Value("seconds per image", 0.01 * (i + 1), None, "once", None, "s")]
-        run.write_score(Score("cost", method.name, costs, {"device": "cpu", "sha256": "ab" * 32}))
+        costs = [value_of("parameters", 1e6 * (i + 1), None, "exact count"),
+                 value_of("seconds per image", 0.01 * (i + 1), None, "once")]
+        run.write_score(score_of("cost", method.name, costs, {"device": "cpu", "sha256": "ab" * 32}))
         if method.name != "crn":
-            run.write_score(Score("differences", method.name, [
-                Value("mIoU minus crn", -0.1, (-0.12, -0.08), "", True),
-                Value("FD-judge minus crn", -1.0, (-1.2, -0.8), "", False)], {"test": "paired bootstrap"},
-                details={"tests": {"mIoU": {"p (Holm)": 0.001}, "FD-judge": {"p (Holm)": 0.001}}}))
-    run.write_score(Score("distances", FLOOR, [Value("FD-judge", 1.3, (1.0, 1.7), "", False)], {"N": 12}))
+            run.write_score(score_of("differences", method.name, [
+                value_of("mIoU", -0.1, (-0.12, -0.08), against="crn"), fd(-1.0, (-1.2, -0.8), against="crn")],
+                {"test": "paired bootstrap"}, details={"tests": {
+                    "mIoU minus crn": {"p (Holm)": 0.001}, "FD-judge minus crn": {"p (Holm)": 0.001}}}))
+    run.write_score(score_of("distances", FLOOR, [fd(1.3, (1.0, 1.7))], {"N": 12}))
     for order in ("cityscapes", "nyu"):
-        run.write_score(Score("agreement", order, [Value("mIoU", 0.6, (0, 1), "", True),
-                                                   Value("FD-judge", -0.2, (-1, 1), "", True)], {}, details={
+        run.write_score(score_of("agreement", order, [tau(0.6, (0, 1)), fd(-0.2, (-1, 1))], details={
             "human order": {"crn": 50.0, "pix2pix": 3.1}, "tau of random orders, 95 %": {"mIoU": [-0.8, 0.8]}}))
     write_report(run)
     return run

@@ -5,8 +5,9 @@ import pytest
 from data.errors import InputError
 from data.files import write_json
 from evaluation import published
-from evaluation.run_directory import Method, Score, Value
+from evaluation.run_directory import Method
 from reports.tables.published_values import named_protocol, published_table
+from tests.scores import score_of, tau, value_of
 
 
 def test_published_values_spot_checks():
@@ -24,8 +25,8 @@ def test_rows_of_the_same_dataset_come_first():
 
 def test_this_runs_row_bears_the_protocol_of_its_segmentation():
     """Agreement has values of the same names, which are Kendall's tau and have another protocol."""
-    scores = [Score("agreement", "cityscapes", [Value("mIoU", -0.8)], {"statistic": "Kendall's tau-b"}),
-              Score("segmentation", "crn", [Value("mIoU", 0.5)],
+    scores = [score_of("agreement", "cityscapes", [tau(-0.8)], {"statistic": "Kendall's tau-b"}),
+              score_of("segmentation", "crn", [value_of("mIoU", 0.5)],
                     {"judge": {"name": "a judge", "input size": [32, 64]}, "N": 20, "image size": [32, 64],
                      "void": "ignored"})]
     ours = published_table("street", [Method("crn", "CRN")], scores)["groups"][0]

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -16,6 +17,7 @@ from reports.tables import export
 from reports.tables import scores as tables
 from reports.tables.classes import per_class_tables
 from reports.tables.seeds import read_seeds, seeds_table
+from tests.scores import fd, score_of, tau, value_of
 
 
 def add_method(run: RunDirectory, name: str, title: str) -> None:
@@ -53,16 +55,16 @@ def test_ties_are_all_best_and_values_without_order_never(tiny_run):
 
 
 def test_a_score_without_values_is_not_missing(tiny_run):
-    for name, values in (("crn", [Value("parameters", 9.0, None, "exact count")]), ("crn_diversity", []),
+    for name, values in (("crn", [value_of("parameters", 9.0, None, "exact count")]), ("crn_diversity", []),
                          ("pix2pix", [])):
-        tiny_run.write_score(Score("cost", name, values, {}))
+        tiny_run.write_score(score_of("cost", name, values))
     assert tables.missing(tiny_run.methods(), tiny_run.scores()) == ["not scored: Cost of Image-space loss"]
 
 
 def test_methods_of_one_title_keep_their_own_numbers(scored_run):
     add_method(scored_run, "theirs", "CRN")
-    scored_run.write_score(Score("segmentation", "theirs", [Value("mIoU", 0.1)], {}, {"mIoU": [0.1] * 12},
-                                 {"IoU per class": {"road": 0.2}}))
+    scored_run.write_score(score_of("segmentation", "theirs", [value_of("mIoU", 0.1)], per_image={"mIoU": [0.1] * 12},
+                                 details={"IoU per class": {"road": 0.2}}))
     methods, scores = scored_run.methods(), scored_run.scores()
     classes = per_class_tables(methods, scores)["IoU per class"]
     assert list(classes.values["road"][["crn", "theirs"]]) == [0.9, 0.2]
@@ -71,8 +73,7 @@ def test_methods_of_one_title_keep_their_own_numbers(scored_run):
 
 
 def test_decimals_follow_the_intervals_too(scored_run):
-    tau = [Value("mIoU", 1.0, (1 / 3, 1.0)), Value("FD-judge", 1.0, (0.6, 1.0))]
-    scored_run.write_score(Score("agreement", "nyu", tau, {}))
+    scored_run.write_score(score_of("agreement", "nyu", [tau(1.0, (1 / 3, 1.0)), fd(1.0, (0.6, 1.0))]))
     for name in ("crn", "pix2pix"):
         scored_run.write_score(Score("new_metric", name, [Value("share", 1.0, (0.25, 1.0))], {}))
     methods, scores = scored_run.methods(), scored_run.scores()
@@ -84,8 +85,8 @@ def test_decimals_follow_the_intervals_too(scored_run):
 def test_spread_over_seeds_is_a_table(scored_run):
     table = merge.export_table(scored_run)
     other = json.loads(json.dumps(table).replace('"pix2pix"', '"oasis"'))
-    for score in other["scores"]:
-        score["values"][0]["value"] += 0.2
+    for content in other["scores"]:
+        content["values"][0]["value"] += 0.2
     assert not seeds_table(scored_run).columns
     write_json(scored_run.path / "scores" / "seeds.json", merge.summarise_seeds([table, other]))
     found = seeds_table(scored_run)
@@ -100,8 +101,7 @@ def test_spread_over_seeds_is_a_table(scored_run):
 
 
 def test_values_of_the_floor_alone_make_no_column(scored_run):
-    scored_run.write_score(Score("distances", FLOOR, [Value("FD-judge", 1.3, (1.0, 1.7), "", False),
-                                                      Value("FD-judge, train against val", 0.9)], {}))
+    scored_run.write_score(score_of("distances", FLOOR, [fd(1.3, (1.0, 1.7)), fd(0.9, variant="train against val")]))
     methods, scores = scored_run.methods(), scored_run.scores()
     table = tables.main_table(methods, scores)
     assert [column.name for column in table.columns] == ["mIoU", "pixel accuracy", "FD-judge"]
@@ -112,8 +112,8 @@ def test_values_of_the_floor_alone_make_no_column(scored_run):
 
 def test_differences_are_marked_by_the_corrected_p_value(scored_run):
     for name, p in (("pix2pix", 0.0002), ("image_space", 0.2)):
-        scored_run.write_score(Score("differences", name, [Value("mIoU minus crn", -0.1, (-0.2, -0.05), "", True)], {},
-                                     details={"tests": {"mIoU": {"p": p / 2, "p (Holm)": p}}}))
+        scored_run.write_score(score_of("differences", name, [value_of("mIoU", -0.1, (-0.2, -0.05), against="crn")],
+                                     details={"tests": {"mIoU minus crn": {"p": p / 2, "p (Holm)": p}}}))
     table = tables.differences_table(scored_run.methods(), scored_run.scores())
     assert [row.name for row in table.rows] == ["pix2pix", "image_space"]
     assert table.marked == {("pix2pix", "differences/mIoU minus crn")}
@@ -127,8 +127,8 @@ def test_differences_are_marked_by_the_corrected_p_value(scored_run):
 
 
 def test_scores_of_the_whole_run_are_tables_of_their_own(scored_run):
-    for order, tau in (("cityscapes", 0.6), ("nyu", 0.2)):
-        scored_run.write_score(Score("agreement", order, [Value("mIoU", tau, (0, 1), "", True)], {},
+    for order, found in (("cityscapes", 0.6), ("nyu", 0.2)):
+        scored_run.write_score(score_of("agreement", order, [tau(found, (0, 1))],
                                      details={"p": {"mIoU": 0.01}, "p (Holm)": {"mIoU": 0.25},
                                               "tau of random orders, 95 %": {"mIoU": [-0.8, 0.8]}}))
     methods, scores = scored_run.methods(), scored_run.scores()
@@ -142,7 +142,7 @@ def test_scores_of_the_whole_run_are_tables_of_their_own(scored_run):
 
 
 def test_score_of_a_method_without_images_is_named_and_left_out(scored_run):
-    scored_run.write_score(Score("segmentation", "gone", [Value("mIoU", 0.9)], {}))
+    scored_run.write_score(score_of("segmentation", "gone", [value_of("mIoU", 0.9)]))
     methods, scores = scored_run.methods(), scored_run.scores()
     assert "gone" not in set(tables.main_table(methods, scores).frame()["name"])
     assert tables.stale_scores(methods, scores) == [
@@ -174,8 +174,8 @@ def test_exported_files_hold_the_same_numbers(scored_run, tmp_path):
 def test_latex_is_escaped_and_balanced(scored_run, tmp_path):
     add_method(scored_run, "odd", "100% & R_1 #2")
     for metric in ("segmentation", "distances"):
-        score = next(s for s in scored_run.scores(metric) if s.method == "pix2pix")
-        scored_run.write_score(Score(metric, "odd", score.values, score.protocol))
+        found = next(s for s in scored_run.scores(metric) if s.method == "pix2pix")
+        scored_run.write_score(replace(found, method="odd"))
     text = next(f for f in export.export(scored_run, tmp_path) if f.name == "scores.tex").read_text()
     rows = [line for line in text.splitlines() if line.endswith(r"\\")]
     assert any(line.startswith(r"100\% \& R\_1 \#2 & ") for line in rows)
@@ -195,16 +195,17 @@ def test_resolution_is_that_of_the_summary(scored_run):
     rows = merge.summarise_seeds([table, *others])
     write_json(scored_run.path / "scores" / "seeds.json", rows)
     seeds = read_seeds(scored_run)
-    ratios = {(row["metric"], row["value"]): row["resolution"]["ratio"] for row in rows if row["method"] == "crn"}
+    ratios = {(row["metric"], row["value"]["name"]): row["resolution"]["ratio"] for row in rows
+              if row["method"] == "crn"}
     assert seeds.n == 3 and seeds.resolution == ratios
     assert [column.name for column, _ in seeds.ratios()][0] == "FD-judge"
 
 
 def test_a_score_with_one_value_and_what_draws_would_score_are_no_columns_to_compare(tiny_run):
     for name in ("crn", "pix2pix"):
-        tiny_run.write_score(Score("modes", name, [
-            Value("times of day covered", 0.25, (0.25, 0.25), "", True),
-            Value("times of day covered, 1 independent draw", 0.25, None, "exact", True)], {}))
+        tiny_run.write_score(score_of("modes", name, [
+            value_of("times of day covered", 0.25, (0.25, 0.25)),
+            value_of("times of day covered", 0.25, None, "exact", draws=1)]))
     table = tables.main_table(tiny_run.methods(), tiny_run.scores())
     assert [column.name for column in table.shown().columns] == ["times of day covered"]
     assert [column.name for column in table.shown().constant()] == ["times of day covered"]

@@ -1,26 +1,31 @@
-"""What every metric is given: the run, the judge, the options, shared measurements; and how a score is written."""
+"""One scoring of one run: what metrics are given, and what they have measured and computed so far."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from platform import python_version
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import torch
 
 from data.errors import InputError
 from data.files import fingerprint
+from data.made import holds
 from evaluation.cache.consumers import FeatureConsumer
 from evaluation.cache.measurements import Measurements
 from evaluation.networks.extractors import build_extractors
-from evaluation.run_directory import COMPARED, PHOTOS, RunDirectory, Score, Value
+from evaluation.run_directory import PHOTOS, OutdatedScore, Quantity, RunDirectory, Score
 from evaluation.statistics.dependence import LEAST_FOR_INTERVAL, LEAST_FOR_TEST
 from evaluation.statistics.intervals import Resampled, Statistic, resample, resample_counts
 from presets.schema import ScoreConfig
 
-SCORING = 3  # raise when a formula changes, so that stored scores are made again
+if TYPE_CHECKING:
+    from evaluation.metrics.base import Metric, ScoreKind
+
+SCORING = 4  # raise when a formula changes, so that stored scores are made again
 
 
 class LabelJudge(Protocol):
@@ -36,10 +41,9 @@ class LabelJudge(Protocol):
 
 @dataclass
 class Context:
-    """judge: None where no metric needs one. train_photos: indices -> uint8 [n, 3, H, W], for the train-val floor.
-
-    reference: the method that every other one is compared with.
-    """
+    """What scoring is done with. judge: None where no metric needs one. bootstrap: resamples. train_photos: indices ->
+    uint8 [n, 3, H, W], for the floor of training against validation photographs. baseline: the method that every other
+    one is compared with."""
 
     judge: LabelJudge | None = None
     device: str = "cpu"
@@ -47,17 +51,19 @@ class Context:
     seed: int = 0
     options: ScoreConfig = field(default_factory=ScoreConfig)
     train_photos: Callable[[Sequence[int]], np.ndarray] | None = None
-    reference: str = "crn"
+    baseline: str = "crn"
 
 
 class Work:
-    """One scoring of one run: measurements and statistics are made at most once and shared by the metrics."""
+    """One scoring of one run with some metrics: measurements and statistics are made at most once and shared by all."""
 
-    def __init__(self, run: RunDirectory, context: Context):
+    def __init__(self, run: RunDirectory, context: Context, metrics: Mapping[str, "Metric"] | None = None):
+        """metrics: those that are scored, by name."""
         self.run, self.context = run, context
+        self.metrics = dict(metrics or {})
         self.measurements = Measurements(run, context.device)
         self.named: dict[str, str] = {}  # value -> the published protocol that it keeps
-        self.leaks: dict[str, Any] = {}  # what a protocol says of the check for leaks
+        self.leaks: dict[str, Any] = {}  # result of the check for leaks, for the provenance of all scores
         self.current: set[str] = set()  # inputs of all scores that this run has as it is now
         self._made: dict[Any, Any] = {}
 
@@ -69,22 +75,28 @@ class Work:
     def methods(self) -> list[str]:
         return list(self.measurements.methods)
 
+    def images_per_layout(self, row: str) -> int:
+        """Of a method; 1 for rows that are not methods."""
+        return self.measurements.images_per_layout(row) if row in self.methods else 1
+
     @cached_property
     def counts(self) -> np.ndarray:
-        block = self.context.options.block
-        check_block(block, self.n)
-        return resample_counts(self.n, self.context.bootstrap, self.context.seed, block)
+        check_block(self.block, self.n)
+        return resample_counts(self.n, self.context.bootstrap, self.context.seed, self.block)
+
+    @property
+    def block(self) -> int:
+        return self.context.options.block
 
     @property
     def resampling(self) -> str:
-        """How layouts are drawn for intervals, for protocols."""
-        block = self.context.options.block
-        drawn = "one by one" if block == 1 else f"in circular blocks of {block} in the order of their names"
+        """How layouts are drawn for intervals, for provenances."""
+        drawn = "one by one" if self.block == 1 else f"in circular blocks of {self.block} in the order of their names"
         return f"{self.context.bootstrap} resamples of the layouts, drawn {drawn}, seed {self.context.seed}"
 
     @property
     def dependence(self) -> str:
-        """How many independent layouts there are, for protocols."""
+        """How many independent layouts there are, for provenances."""
         noticed = "always, for frames of a film" if self.block > 1 else "where the lag-1 autocorrelation is beyond 4 " \
                                                                        "standard errors"
         return (f"effective number from the autocorrelation of the layouts' contributions in the order of their names, "
@@ -102,59 +114,57 @@ class Work:
             raise InputError("segmentation scores need a judge; choose one with judge.source")
         return self.context.judge
 
-    def statistics(self, metric: str, method: str, make: Callable[[], dict[str, Statistic]]) -> dict[str, Statistic]:
-        """What `make` gives, made once for each metric and method."""
-        return self.once((metric, method), make)
-
     def once(self, key: Any, make: Callable[[], Any]) -> Any:
         """What `make` gives, made once for this scoring."""
         if key not in self._made:
             self._made[key] = make()
         return self._made[key]
 
-    def inputs(self, metric: str, method: str, keys: Sequence[Any]) -> str:
-        """Fingerprint of everything that a score of `method` is made from; `keys`: what is special to the metric."""
-        content = self.measurements.content(method) if method in self.measurements.rows() else None
-        named = [self.named] if self.named else []
-        inputs = fingerprint(SCORING, metric, method, content, self.resampling, list(keys), *named)
-        self.current.add(inputs)
-        return inputs
-
-    def images_of(self, metric: str, method: str) -> dict[str, str]:
-        """What a score was made of: a hash of its method's images, of everybody's for one that compares methods."""
-        rows = self.measurements.rows()
-        own = [method] if method in rows else [PHOTOS]
-        return {row: self.measurements.content(row) for row in (rows if metric in COMPARED else own)}
-
-    def stored(self, metric: str, method: str, inputs: str) -> bool:
-        """Whether this very score stands in the run directory already."""
-        file = self.run.score_file(metric, method)
-        return file.exists() and Score.read(file).protocol.get("inputs") == inputs
-
-    @property
-    def block(self) -> int:
-        return self.context.options.block
+    def statistics(self, metric: "Metric", method: str) -> dict[Quantity, Statistic]:
+        return self.once((metric.name, method), lambda: metric.statistics(self, method))
 
     def resample(self, statistic: Statistic) -> Resampled:
         return resample(statistic, self.counts, self.block)
 
-    def values(self, statistics: Mapping[str, Statistic]) -> list[Value]:
-        """Values with their bootstrap intervals; numbers that are not defined for this run are left out."""
-        values = []
-        for name, statistic in statistics.items():
-            value = statistic.value()
-            if np.isfinite(value):
-                found = self.resample(statistic)
-                values.append(Value(name, value, found.interval, found.note, statistic.higher_is_better))
-        return values
+    # --- what comparisons of methods are made of ----------------------------------------------------------------------
 
-    def write(self, metric: str, method: str, inputs: str, values: list[Value], protocol: dict[str, Any],
-              per_image: Mapping[str, np.ndarray] | None = None, details: dict[str, Any] | None = None) -> None:
-        images = {name: as_json(numbers) for name, numbers in (per_image or {}).items()}
-        made_of = {"images": self.images_of(metric, method), "inputs": inputs}
-        self.run.write_score(Score(metric, method, values, self.protocol() | protocol | made_of, images, details or {}))
+    def all_statistics(self, method: str) -> dict[Quantity, Statistic]:
+        """Of one method over all metrics that are scored."""
+        return {quantity: statistic for metric in self.metrics.values() if not metric.comparison
+                for quantity, statistic in self.statistics(metric, method).items()}
 
-    def protocol(self) -> dict[str, Any]:
+    def kind(self, quantity: Quantity) -> "ScoreKind":
+        """The entry of a score in the table of its metric."""
+        return next(metric.scores[quantity.score] for metric in self.metrics.values()
+                    if not metric.comparison and quantity.score in metric.scores)
+
+    def compared_inputs(self) -> str:
+        """Fingerprint of what the statistics of all methods are made from."""
+        provenances = {name: metric.provenance(self) for name, metric in self.metrics.items() if not metric.comparison}
+        return fingerprint(provenances, [(name, self.measurements.content(name)) for name in self.methods],
+                           self.context.baseline)
+
+    # --- which scores are stored --------------------------------------------------------------------------------------
+
+    def inputs(self, metric: str, row: str, keys: Sequence[Any]) -> str:
+        """Fingerprint of everything that a score is made from; `keys`: what is special to the metric."""
+        content = self.measurements.content(row) if row in self.measurements.rows() else None
+        named = [self.named] if self.named else []
+        inputs = fingerprint(SCORING, metric, row, content, self.resampling, list(keys), *named)
+        self.current.add(inputs)
+        return inputs
+
+    def images_of(self, row: str, comparison: bool) -> dict[str, str]:
+        """Row -> hash of the images that a score was made of: everybody's for one that compares methods."""
+        rows = self.measurements.rows()
+        own = [row] if row in rows else [PHOTOS]
+        return {name: self.measurements.content(name) for name in (rows if comparison else own)}
+
+    def is_stored(self, metric: str, row: str, inputs: str) -> bool:
+        """Whether the run directory holds a score made of these inputs."""
+        return holds(self.run.score_file(metric, row), inputs, _inputs_of)
+
+    def provenance(self) -> dict[str, Any]:
         """What holds for all scores of the run."""
         scenes = self.run.scenes()
         known = {"N": self.n, "image size": list(self.measurements.size), "dtype of the metric": "float64",
@@ -166,15 +176,18 @@ class Work:
         return known | ({"published protocol": self.named} if self.named else {})
 
 
-def as_json(numbers: np.ndarray) -> list[float | None]:
-    """Numbers with None for NaN, which JSON does not have."""
-    return [float(number) if np.isfinite(number) else None for number in np.ravel(numbers)]
+def _inputs_of(file: Path) -> str:
+    """The fingerprint that a score file holds; nothing for one of an older format."""
+    try:
+        return Score.read(file).provenance.get("inputs", "")
+    except OutdatedScore:
+        return ""
 
 
 def check_block(block: int, layouts: int) -> None:
     """Raises InputError when a block is more than half of the layouts: the resamples would hardly differ."""
     if block > max(1, layouts // 2):
-        raise InputError(f"score.block: intervals cannot be had from blocks of {block} of {layouts} layouts; choose "
+        raise InputError(f"score.block: blocks of {block} of {layouts} layouts give no intervals; choose "
                          f"1 to {max(1, layouts // 2)}")
 
 
@@ -193,8 +206,3 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def scored_rows(work: Work) -> list[str]:
-    """The photographs (oracle row) and every method."""
-    return [PHOTOS, *work.methods]
