@@ -35,7 +35,7 @@ class FullResolution(nn.Module):
 
     @torch.no_grad()
     def _start_as_identity(self) -> None:
-        """Yu & Koltun (section 3): a context network starts with layers that hand on what they get; from random weights
+        """Yu & Koltun (section 3): a context network starts with layers that pass on their input; from random weights
         it learns badly. Here the other taps start at a tenth of Xavier's, so that maps differ; the first layer changes
         the number of maps, so its middle tap stays random."""
         for number, layer in enumerate(self.layers):

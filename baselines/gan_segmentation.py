@@ -26,10 +26,10 @@ class DCGANGenerator(nn.Module):
     """Layout [B, C, H, W] -> images [B, K, 3, H, W] in (-1, 1).
 
     Strided convolutions take the layout to CRN's coarsest grid, where noise z joins it; upsampling and convolutions
-    with normalisation and ReLU take it back up (in place of DCGAN's fractionally strided ones, whose checks a short
-    training does not lose, Odena et al. 2016). At each grid the layout, area-downsampled, joins again: without it a
-    generator of this kind cannot know where thin objects are. width: maps at the finest hidden grid,
-    doubled per level up to `max_width`. noise: channels of z.
+    with normalisation and ReLU take it back up (instead of DCGAN's fractionally strided ones, whose checkerboards a
+    short training does not remove, Odena et al. 2016). At each grid the layout, area-downsampled, joins again: without
+    it, a generator of this kind cannot know where thin objects are. width: maps at the finest hidden grid, doubled per
+    level up to `max_width`. noise: channels of z.
     """
 
     def __init__(self, classes: int, size: tuple[int, int], images: int = 1, width: Count = 64,

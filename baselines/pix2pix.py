@@ -58,7 +58,7 @@ class Pix2PixGenerator(nn.Module):
     4x4 convolutions of stride 2 while both sides are even (at most `depth`); maps width, 2, 4, 8, 8, ... times; noise
     is dropout 0.5 in the three coarsest decoder layers, in training and in use, so an image depends on the random seed.
     doubling: 4x4 transposed convolutions, as published, or nearest upsampling and 3x3 convolutions, which leave no
-    checks behind in a short training (Odena et al. 2016).
+    checkerboards in a short training (Odena et al. 2016).
     """
 
     def __init__(self, classes: int, size: tuple[int, int], images: int = 1, width: Count = 64, depth: Count = 8,

@@ -244,7 +244,7 @@ def counted_memory(preset: Preset, method: str, batch: int, again: bool) -> dict
             [*built.generator.parameters(), *frozen])
     every = sum(p.numel() for p in built.generator.parameters())
     learning = sum(p.numel() for p in built.generator.parameters() if p.requires_grad)
-    return {"activations": kept / MB, "weights and optimiser": 4 * (every + 3 * learning) / MB}
+    return {"activations MB": kept / MB, "weights and optimiser": 4 * (every + 3 * learning) / MB}
 
 
 def matrix_rate(device: str, bf16: bool, clock: Callable[[], float], seconds: float = 2.0) -> float:
@@ -298,6 +298,10 @@ def measure_method(preset: Preset, method: str, batch: int, device: str, rate: f
     if not chosen:
         raise InputError(f"--rows {' '.join(args.rows)}: no such row; known: {'; '.join(v.name for v in known)}")
     content = "perceptual" in build(preset, method).objective.networks()
+    if content:
+        again = counted_memory(preset, method, batch, True)["activations MB"]
+        yield {"method": method, "counted in": "float32", **counted_memory(preset, method, batch, False),
+               "computed again": again}
     if method != "crn":
         chosen = [v for v in chosen if v.channels_last and v.fused_norm and not v.cached_photo]
     memory = [memory_alone(variant, preset, method, batch, device) for variant in chosen]

@@ -27,9 +27,9 @@ class CrossEntropy(Objective):
 class PerceptualWithHeads(nn.Module):
     """A perceptual pyramid with two linear heads on every tap: for labels and for colours of all pixels.
 
-    Each head sees one cell of its tap and must say the class and the colour of every pixel under it; the heads' answers
-    are summed for the classes. So every tap keeps what lies where (labels) and what it looks like (colours, texture):
-    features that only labelled would not mind what colour a car is. The heads are dropped afterwards.
+    Each head sees one cell of its tap and predicts the class and the colour of every pixel under it; logits are summed
+    over the heads. So every tap encodes what is where (labels) and what it looks like (colours, texture): features
+    trained on labels alone would ignore the colour of a car. The heads are dropped afterwards.
     """
 
     def __init__(self, net: nn.Module, classes: int):
@@ -41,7 +41,7 @@ class PerceptualWithHeads(nn.Module):
                                            for tap, d in net.channels.items()})
 
     def forward(self, pictures: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """Logits [N, C, H, W] and per tap the picture as that tap remembers it, [N, 3, H, W]."""
+        """Logits [N, C, H, W] and, per tap, the picture reconstructed from it, [N, 3, H, W]."""
         size = pictures.shape[-2:]
         features = self.net(pictures)
         logits = [F.interpolate(head(features[tap]), size=size, mode="bilinear", align_corners=False)
@@ -52,7 +52,7 @@ class PerceptualWithHeads(nn.Module):
 
 
 class LabelsAndColours(CrossEntropy):
-    """What a PerceptualWithHeads learns: cross-entropy of the labels, and L1 of the colours, averaged over taps."""
+    """Objective of a PerceptualWithHeads: cross-entropy of the labels, and L1 of the colours, averaged over taps."""
 
     def generator_terms(self, batch: Batch, images: tuple[Tensor, list[Tensor]]) -> dict[str, Tensor]:
         logits, colours = images

@@ -1,5 +1,5 @@
-"""Networks that ship with a dataset: weights as float16 safetensors, and a card (YAML) beside them that says how they
-were made. Read here; made by python -m tools.fixed_networks.
+"""Networks that ship with a dataset: weights as float16 safetensors, and a card (YAML) beside them that records how
+they were made. Read here; made by python -m tools.fixed_networks.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -44,7 +44,7 @@ def read_card(folder: Path, role: str) -> dict[str, Any]:
 
 
 def misfit(folder: Path | None, role: str, labels: Sequence[str], scenes: str | None) -> str | None:
-    """Why the network of a role in `folder` is not one for this label space and version of the scenes; None: it is."""
+    """Why the network of a role in `folder` does not fit these labels and version of the scenes; None if it does."""
     if folder is None or not card_file(folder, role).exists():
         return "none ships with it"
     card = read_card(folder, role)
@@ -58,13 +58,13 @@ def misfit(folder: Path | None, role: str, labels: Sequence[str], scenes: str | 
 def read_network(folder: Path, role: str) -> tuple[nn.Module, dict[str, Any]]:
     """The frozen network (float32, CPU) of a role and its card.
 
-    Raises InputError where a file is missing, or the weights are not those that the card describes.
+    Raises InputError if a file is missing or the weights are not those that the card describes.
     """
     card, file = read_card(folder, role), weights_file(folder, role)
     if not file.exists():
         raise InputError(f"{file}: no such file; to make it: {card['command']}")
     if (digest := sha256(file)) != card["sha256"]:
-        raise InputError(f"{file}: its SHA-256 is {digest[:16]}..., its card says {card['sha256'][:16]}...; to make it "
+        raise InputError(f"{file}: its SHA-256 is {digest[:16]}..., its card has {card['sha256'][:16]}...; to make it "
                          f"again: {card['command']}")
     network = build(card["architecture"])
     network.load_state_dict({name: value.float() if value.is_floating_point() else value

@@ -8,7 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 LEAKY_SLOPE = 0.2
-# FUSED_NORM=0 in the environment: PyTorch's own layer norm on GPUs too, should Triton not work on one.
+# FUSED_NORM=0 in the environment: PyTorch's own layer norm on GPUs too, if Triton does not work.
 FUSED_NORM = os.environ.get("FUSED_NORM", "1") != "0" and importlib.util.find_spec("triton") is not None
 ALIGNED = 8  # bf16 numbers that a GPU's matrix units take at once: other numbers of channels are slower
 
@@ -83,8 +83,8 @@ def fuses_norm(x: Tensor) -> bool:
 
 
 def alignment(channels: int, like: Tensor) -> list[Tensor]:
-    """Channels of zeros [B, n, H, W] to put behind `channels` others for a GPU's sake; an empty list where none are
-    needed. What a convolution makes of them is nothing, whatever its weights."""
+    """Channels of zeros [B, n, H, W] that round `channels` up to a multiple of ALIGNED on a GPU; an empty list if none
+    are needed. They do not change the result of a convolution."""
     missing = -channels % ALIGNED if like.is_cuda else 0
     batch, _, height, width = like.shape
     return [like.new_zeros(batch, missing, height, width)] if missing else []
@@ -137,7 +137,7 @@ def upsample(features: Tensor) -> Tensor:
 
 
 def _packed(gradient: Tensor) -> Tensor:
-    """A concatenation hands back a slice; bilinear's backward is ten times slower on one than on a packed tensor."""
+    """The gradient of a concatenation is a slice, on which bilinear's backward is ten times slower than when packed."""
     layout = torch.channels_last if gradient.stride(1) == 1 else torch.contiguous_format
     return gradient.contiguous(memory_format=layout)
 

@@ -17,7 +17,7 @@ from models.options import Count, Share, StepOrFraction, Weight
 class Batch:
     """layout: one-hot float [B, C, H, W]. photo: float [B, 3, H, W] in [-1, 1]. labels: int64 [B, H, W].
 
-    items: positions [B] in the training set, where known.
+    items: positions [B] in the training set, if known.
     """
 
     layout: Tensor
@@ -36,7 +36,7 @@ class Batch:
 
 
 class Objective(nn.Module):
-    """Named loss terms of a generator; owns its adversary where it has one.
+    """Named loss terms of a generator; owns its adversary if it has one.
 
     images: K, the images per layout that the generator must give. optimiser: settings that this objective is usually
     trained with, over the preset's (a preset's `overrides` win). networks: frozen networks used inside the loss.
@@ -100,7 +100,7 @@ class LayerWeights(nn.Module):
         self.mean_over_ranks: Callable[[Tensor], Tensor] = lambda value: value  # set by the harness in a group
 
     def plan(self, steps: int, key: str) -> None:
-        """Settle the step of the calibration in a budget of `steps`; beyond them is an InputError naming `key`."""
+        """Fix the step of the calibration in a budget of `steps`; beyond them is an InputError naming `key`."""
         if isinstance(self.calibrate_at, float):
             self.calibrate_at = max(1, round(self.calibrate_at * steps))
         if self.calibrated and self.calibrate_at >= steps:
@@ -140,9 +140,9 @@ class LayerWeights(nn.Module):
 
 
 def plan_calibration(objective: Objective, steps: int, where: str) -> None:
-    """Settle when the objective's lambdas are calibrated in a budget of `steps`. where: the objective's preset key.
+    """Fix when the objective's lambdas are calibrated in a budget of `steps`. where: the objective's preset key.
 
-    Raises InputError where they never would be.
+    Raises InputError if they never would be.
     """
     for module in objective.modules():
         if isinstance(module, LayerWeights):
@@ -150,13 +150,13 @@ def plan_calibration(objective: Objective, steps: int, where: str) -> None:
 
 
 def calibration_step(objective: Objective) -> int | None:
-    """The planned step after which the lambdas change, where they change in the course of training."""
+    """The planned step after which the lambdas change; None if they do not change in the course of training."""
     return next((module.calibrate_at for module in objective.modules()
                  if isinstance(module, LayerWeights) and module.calibrated and module.calibrate_at > 0), None)
 
 
 class PerceptualObjective(Objective):
-    """What content and diversity share: features of photo and images from the frozen perceptual network."""
+    """Base of content and diversity: features of photo and images from the frozen perceptual network."""
 
     def __init__(self, perceptual: nn.Module, lambdas: Lambdas, calibrate_at: StepOrFraction,
                  total: float | None = None):

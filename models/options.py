@@ -1,6 +1,6 @@
 """Types of the options that a preset may give to generators and objectives, with their bounds.
 
-baselines.methods.check_options holds a preset's values against them before anything is built.
+baselines.methods.check_options checks a preset's values against them before anything is built.
 """
 
 from typing import Annotated

@@ -79,9 +79,9 @@ class PerceptualNet(nn.Module):
 
     def __init__(self, widths: Sequence[int], convention: Convention = CONVENTIONS["torchvision"],
                  taps: Sequence[str] = TAPS, origin: Mapping[str, Any] | None = None, network: str = "vgg19"):
-        """widths: output channels of the layers from conv1_1 on; where they end early, deeper taps are absent.
+        """widths: output channels of the layers from conv1_1 on; taps of layers beyond them are absent.
 
-        origin: where the weights are from (source, label, file, file_sha256, layers_missing ...), for the protocol.
+        origin: where the weights are from (source, label, file, file_sha256, layers_missing ...), for the provenance.
         network: a key of TOPOLOGIES.
         Raises InputError for an unknown tap and when no tap can be reached.
         """
@@ -113,7 +113,7 @@ class PerceptualNet(nn.Module):
 
     @property
     def title(self) -> str:
-        """What a reader knows the network by: the label of its weights, or the topology."""
+        """Name for readers: the label of its weights, or the topology."""
         return self.origin.get("label") or self.topology.title
 
     @property
@@ -136,8 +136,8 @@ class PerceptualNet(nn.Module):
         """No gradient for the weights; gradients still flow to the images."""
         return self.requires_grad_(False).eval()
 
-    def protocol(self) -> dict[str, Any]:
-        """What a number made with this network has to state: origin, hashes, input convention, layers and taps."""
+    def provenance(self) -> dict[str, Any]:
+        """Stored with every number made with this network: origin, hashes, input convention, layers and taps."""
         return {
             "name": self.title,
             "network": f"{self.topology.title} topology, 2x2 average pooling",
@@ -179,7 +179,7 @@ def weights_sha256(state: Mapping[str, Tensor]) -> str:
 
 def tensor_hashes(weights: nn.Module | Iterable[Tensor], least: int = 512) -> set[str]:
     """SHA-256 of every weight tensor of at least `least` numbers, as float32 and rounded to half precision: the same
-    weights in any file format, also in one of half precision. Tensors of one repeated number tell nothing."""
+    weights in any file format, also in one of half precision. Tensors of one repeated number are left out."""
     tensors = weights.state_dict().values() if isinstance(weights, nn.Module) else weights
     plain = (tensor.detach().float().cpu().contiguous() for tensor in tensors
              if isinstance(tensor, Tensor) and tensor.is_floating_point() and tensor.numel() >= least)

@@ -27,14 +27,14 @@ from models.perceptual import (
 )
 
 TORCHVISION_FILES = {"vgg19": ("vgg19-dcbb9e9d.pth", "548 MB"), "vgg16": ("vgg16-397923af.pth", "528 MB")}
-# what torch.load raises on other files, depending on how far it gets
+# raised by torch.load on other files, depending on how far it gets
 _NO_WEIGHTS = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, TypeError, LookupError, AttributeError,
                OSError)
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What is asked of a file; see load_perceptual."""
+    """Requirements of load_perceptual on a file."""
 
     network: str
     convention: str
@@ -52,13 +52,13 @@ def load_perceptual(source: str, path: Path | str | None = None, convention: str
 
     source: "torchvision" (path None: the copy in torch.hub's cache), "matconvnet" (imagenet-vgg-verydeep-19.mat or
     -16.mat) or "safetensors" (torchvision's keys, possibly of the first layers only: taps beyond them are absent and
-    the protocol names the missing layers). convention: of "safetensors" only, the others state their own. network: a
-    key of models.perceptual.TOPOLOGIES. label: what protocols call weights that are not ImageNet's, e.g. VGG-16 (HED).
+    the provenance names the missing layers). convention: of "safetensors" only, the others state their own. network: a
+    key of models.perceptual.TOPOLOGIES. label: name of weights that are not ImageNet's, e.g. VGG-16 (HED).
     Raises InputError for a missing or unreadable file, and for missing or misshapen layers, naming them.
     """
     if source not in SOURCES:
         raise InputError(f"unknown source '{source}' of perceptual weights: {nearest(source, SOURCES)}")
-    topology_named(network)  # an unknown one is told before any file is looked for
+    topology_named(network)  # an unknown name is reported before any file is read
     wanted = _Wanted(network, convention, tuple(taps), label)
     return SOURCES[source](path, wanted)
 
@@ -118,7 +118,7 @@ SOURCES: dict[str, Callable[[Path | str | None, _Wanted], PerceptualNet]] = {
 
 def _build(tensors: Mapping[str, Tensor], file: Path, convention: Convention, wanted: _Wanted,
            origin: Mapping[str, Any], complete: bool = False, widths: Mapping[str, int] | None = None) -> PerceptualNet:
-    """complete: a missing layer is an error. widths: the output channels that the layers must have, where known."""
+    """complete: a missing layer is an error. widths: required output channels of the layers, if known."""
     topology = wanted.topology
     needed, index = topology.needed, topology.index
     present = [name for name in needed if f"features.{index[name]}.weight" in tensors]
@@ -198,7 +198,7 @@ def _filters(layer: np.ndarray, name: str, file: Path) -> tuple[Tensor, Tensor]:
 
 
 def _average_colour(content: Mapping[str, Any], file: Path) -> tuple[tuple[float, float, float], str]:
-    """The colour that the network's training subtracted: of the file, or the published one where the file has none."""
+    """The colour that the network's training subtracted: the file's, or the published one if the file has none."""
     normalization = content.get("normalization")
     if normalization is None and "meta" in content and "normalization" in (content["meta"].dtype.names or ()):
         normalization = content["meta"]["normalization"].item()

@@ -52,8 +52,9 @@ def test_rows_of_a_training_step(tmp_path, capsys, monkeypatch):
     common = ["--preset", "smoke", "--size", "16", "32", "--batch", "2", "--device", "cpu", "--seconds", "0"]
     assert train_step.main([*common, "--rows", "naive", "harness", "--methods", "crn,image_space", "--out",
                             str(tmp_path / "table.json")]) == 0
-    _, check, naive, harness, cached, other = read_json(tmp_path / "table.json")["rows"]
+    _, memory, check, naive, harness, cached, other = read_json(tmp_path / "table.json")["rows"]
     assert naive["row"] == "naive float32 port" and naive["row"] in capsys.readouterr().out
+    assert memory["computed again"] < memory["activations MB"]
     assert check["fault"] is None and naive["x naive"] == 1 and other["TFLOP"] is None
     assert cached["TFLOP"] < harness["TFLOP"] == naive["TFLOP"] and all(r["saved MB"] > 0 for r in (naive, harness))
     assert harness["images/s"] == pytest.approx(2e3 / harness["ms"])
@@ -83,11 +84,11 @@ def test_counted_memory_grows_with_size_and_batch():
     large.generators["crn"]["widths"] = [8, 6, 4, 4]
     last = load_preset("street", [*TINY, "training.start_from=elsewhere", "training.trainable=1"])
     one, two = (counted_memory(small, "crn", batch, False) for batch in (1, 2))
-    assert two["activations"] == pytest.approx(2 * one["activations"], rel=0.02)
+    assert two["activations MB"] == pytest.approx(2 * one["activations MB"], rel=0.02)
     assert two["weights and optimiser"] == one["weights and optimiser"]
-    assert counted_memory(large, "crn", 1, False)["activations"] > 2 * one["activations"]
-    assert counted_memory(small, "crn", 1, True)["activations"] < one["activations"]
-    assert counted_memory(last, "crn", 1, False)["activations"] < one["activations"]
+    assert counted_memory(large, "crn", 1, False)["activations MB"] > 2 * one["activations MB"]
+    assert counted_memory(small, "crn", 1, True)["activations MB"] < one["activations MB"]
+    assert counted_memory(last, "crn", 1, False)["activations MB"] < one["activations MB"]
 
 
 def test_rows_follow_the_preset_s_training():

@@ -19,7 +19,7 @@ from models.objectives import Batch
 class ShuffledBatches(Sampler[list[int]]):
     """Index lists of batches first..last-1 (counted from 0) of an endless stream: one fresh permutation per epoch.
 
-    The stream is a function of (length, batch, seed) alone, so a run can go on at any batch. Of every batch, rank r of
+    The stream is a function of (length, batch, seed) alone, so a run can resume at any batch. Of every batch, rank r of
     `world` processes gets the items r, r + world, ...
     """
 
@@ -71,7 +71,7 @@ def loader(dataset: PairDataset, batches: Sampler[list[int]], workers: int, pin:
 
 @contextmanager
 def plain_worker_errors(workers: int) -> Iterator[None]:
-    """What ends a data loading process, bad input or the system, as an InputError of one line."""
+    """Turn an error of a data loading process, bad input or its end by the system, into an InputError of one line."""
     try:
         yield
     except InputError as error:
@@ -87,7 +87,7 @@ def plain_worker_errors(workers: int) -> Iterator[None]:
 
 
 def to_device(photos: Tensor, layouts: Tensor, items: Tensor, classes: int, device: torch.device) -> Batch:
-    """uint8 travels; floats and the one-hot layout are made on the device."""
+    """uint8 is copied to the device; floats and the one-hot layout are made there."""
     photos = photos.to(device, non_blocking=True)
     layouts = layouts.to(device, non_blocking=True)
     photo = (photos.float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)

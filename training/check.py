@@ -1,4 +1,4 @@
-"""Every method of a preset built on shapes alone, so that what cannot be trained is refused before anything is."""
+"""Checks before training: every method of a preset is built on shapes alone, and refused if it cannot be trained."""
 
 import torch
 from torch import nn
@@ -14,7 +14,7 @@ from training.start import freeze_all_but_last, read_source, source_file
 
 
 def random_networks(preset: Preset, spec: MethodSpec, classes: int) -> dict[str, nn.Module]:
-    """What stands in for the networks in a method's loss where only their shapes and conventions matter."""
+    """Random networks in place of those in a method's loss, when only their shapes and conventions matter."""
     config = preset.perceptual
     width = config.width if config.source in ("auto", "fixed", "trained") else 1.0
     convention = convention_of(config.source, config.convention)
@@ -24,9 +24,9 @@ def random_networks(preset: Preset, spec: MethodSpec, classes: int) -> dict[str,
 
 
 def check_methods(preset: Preset, classes: int = 2) -> None:
-    """Raises InputError where the preset's size, options, budget or start weights do not suit one of its methods.
+    """Raises InputError if the preset's size, options, budget or start weights do not suit one of its methods.
 
-    Takes no memory and reads no data; the number of classes is of no importance.
+    Needs no memory and reads no data; the number of classes does not matter.
     """
     for name in preset.methods:
         spec, training = method_spec(name, preset), preset.training

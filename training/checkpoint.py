@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not at all, safe to load from strangers, and enough to go on bit by bit."""
+"""Checkpoints: written whole or not at all, safe to load from strangers, enough to resume with identical results."""
 
 import errno
 import os

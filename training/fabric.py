@@ -14,7 +14,7 @@ PRECISIONS = {"float32": "32-true", "bf16": "bf16-mixed"}
 
 
 def resolve_device(device: str) -> str:
-    """ "auto" -> "cuda" where there is one, else "cpu". Raises InputError for cuda without a GPU."""
+    """ "auto" -> "cuda" if there is a GPU, else "cpu". Raises InputError for cuda without a GPU."""
     if device == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     if device == "cuda" and not torch.cuda.is_available():
@@ -31,12 +31,12 @@ def native_bf16(device: str) -> bool:
 
 
 def choose_precision(precision: str, device: str) -> tuple[str, str]:
-    """training.precision as it is computed, "float32" or "bf16", and why, for people.
+    """The precision that `precision` means on a device, "float32" or "bf16", and a reason for people.
 
     "auto" is float32 on every CPU. Measured on preset `street`, one core, torch 2.14.1, seconds of all eight methods'
     steps: bf16 is 1.3 times faster with AMX, and 1.4 times slower with AVX512-BF16 alone, whose kernels moreover read
-    past their buffers for some shapes (see models.layers.DilatedConv2d). Numbers that mean the same on every machine
-    are worth more.
+    past their buffers for some shapes (see models.layers.DilatedConv2d). Numbers that agree between machines are
+    worth more.
     """
     if precision != "auto":
         return precision, f"training.precision={precision}"
@@ -72,12 +72,12 @@ def solo_fabric(device: str, precision: str) -> Fabric:
 
 
 def forked_devices(fabric: Fabric) -> list[torch.device]:
-    """For torch.random.fork_rng: the GPU of this process, where it has one. Without it, all of the machine's."""
+    """Devices for torch.random.fork_rng: this process's GPU if it has one. By default, fork_rng takes all GPUs."""
     return [fabric.device] if fabric.device.type == "cuda" else []
 
 
 def place(fabric: Fabric) -> dict[str, Any]:
-    """Where and how a network is trained, for its checkpoint: precision as resolved, kind of device, processes."""
+    """Where and how a network is trained, for its checkpoint: resolved precision, kind of device, processes."""
     names = {theirs: ours for ours, theirs in PRECISIONS.items()}
     return {"precision": names[fabric.strategy.precision.precision], "device": fabric.device.type,
             "processes": fabric.world_size}

@@ -1,4 +1,4 @@
-"""Perceptual features of photographs, computed once: every epoch and every method of a run asks for the same ones."""
+"""Perceptual features of photographs, computed once: every epoch and every method of a run needs the same ones."""
 
 from collections.abc import Callable
 
@@ -11,8 +11,8 @@ from models.losses import Features
 class PhotoFeatureCache:
     """Features by position in the training set, in at most `gigabytes` of the device's memory.
 
-    Photographs beyond that are computed every time. Each is computed alone, so that its features do not depend on the
-    batch that it first came in: a run that was stopped goes on with exactly the same ones.
+    Features beyond that are computed every time. Each photograph is computed alone, so that its features do not depend
+    on the batch that it first came in: a run that was stopped resumes with exactly the same ones.
     """
 
     def __init__(self, gigabytes: float):

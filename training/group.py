@@ -1,7 +1,7 @@
-"""The processes of one run: agreement between them, and one message where one of them is lost.
+"""The processes of one run: how they agree, and one message when one of them is lost.
 
-Tensors travel by DDP. The words here (stop, save, wait) go over a gloo group of their own: that costs the GPU nothing,
-and a process that died is noticed at once, where NCCL would wait for its timeout.
+DDP exchanges tensors. Decisions (stop, save, wait) use a gloo group of their own: that costs the GPU nothing, and a
+process that died is noticed at once, while NCCL would wait for its timeout.
 """
 
 import datetime
@@ -21,8 +21,9 @@ SIGNS_OF_LOSS = ("connection closed by peer", "connection reset", "connection re
 
 
 def environment_integer(name: str, default: int, least: int = 0) -> int:
-    """The variable's value; `default` where it is not set or empty. Of a list (OMP_NUM_THREADS=4,2, one number for each
-    level of nesting) the first. Raises InputError for anything but a number from `least`."""
+    """Value of an environment variable; `default` if it is not set or empty; the first number of a list
+    (OMP_NUM_THREADS=4,2 has one for each level of nesting). Raises InputError for anything but a number from `least`.
+    """
     text = os.environ.get(name, "").strip()
     if not text:
         return default
@@ -42,7 +43,7 @@ def is_first_process() -> bool:
 
 
 class LostProcess(InputError):
-    """Another process of the group ended or went silent; nothing can go on without it."""
+    """Another process of the group ended or does not answer; the others cannot go on without it."""
 
 
 class Group:
@@ -62,7 +63,7 @@ class Group:
         return self.rank == 0
 
     def any(self, *flags: bool) -> list[bool]:
-        """Each flag as it stands when one process raised it, the same answer in every process."""
+        """For each flag, whether any process raised it; the same answer in every process."""
         if self.size == 1:
             return list(flags)
         votes = torch.tensor(flags, dtype=torch.uint8)
@@ -84,14 +85,14 @@ class Group:
         self.any(False)
 
     def leave(self) -> None:
-        """Wait for the others, then let go of each other."""
+        """Wait for the others, then end the group."""
         if self.size > 1:
             self.barrier()
             dist.destroy_process_group()
 
     @contextmanager
     def watched(self) -> Iterator[None]:
-        """Errors of the network inside mean that a process is gone: raised as LostProcess."""
+        """Raise errors of the network as LostProcess: they mean that a process is gone."""
         try:
             yield
         except RuntimeError as error:
@@ -109,7 +110,7 @@ def _shows_loss(error: RuntimeError) -> bool:
 def is_first_to_report() -> bool:
     """Whether this is the first process of the group that reports an error, so that the user reads one message.
 
-    Asks the store of torchrun's agent, which outlives the processes; where that is gone too, everybody may speak.
+    Asks the store of torchrun's agent, which outlives the processes; if that is gone too, every process reports.
     """
     if group_size() == 1:
         return True

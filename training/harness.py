@@ -43,7 +43,7 @@ class TrainingTask:
 
     title: for the progress bar. folder: gets checkpoint.pt, log.csv, tensorboard/, samples/. description: plain values
     stored in the checkpoint, enough to build the network again. fingerprint: of everything that shapes the result; a
-    checkpoint with another one is refused. samples: layouts of which pictures are written now and then, uint8
+    checkpoint with another one is refused. samples: layouts of which pictures are written regularly, uint8
     [N, H, W], or None.
     """
 
@@ -58,12 +58,12 @@ class TrainingTask:
 
 @dataclass
 class State:
-    """What changes during training, as it stands in a checkpoint."""
+    """What changes during training, and is stored in a checkpoint."""
 
     method: Trainable
     optimiser: torch.optim.Optimizer
     adversary_optimiser: torch.optim.Optimizer | None
-    average: AveragedModel | None = None  # of the generator's weights, where images are made with it
+    average: AveragedModel | None = None  # of the generator's weights, if images are made with it
     step: int = 0
     seconds: float = 0.0
     window: dict[str, float] = field(default_factory=dict)  # sums of loss terms since the last row of the log
@@ -104,13 +104,13 @@ def steps_of(config: TrainingConfig) -> int:
 
 
 def is_finished(task: TrainingTask) -> bool:
-    """Whether the task's checkpoint is there and complete. Raises InputError when it belongs to another task."""
+    """Whether the task's checkpoint exists and is complete. Raises InputError if it belongs to another task."""
     file = task.folder / CHECKPOINT
     return file.exists() and _load_own(task, mapped=True)["step"] >= steps_of(task.config)
 
 
 def is_complete(folder: Path) -> bool:
-    """Whether a folder holds a checkpoint at the end of its own budget, whoever's it is."""
+    """Whether a folder holds a checkpoint at the end of its own budget, of whichever task."""
     file = folder / CHECKPOINT
     if not file.exists():
         return False
@@ -128,10 +128,10 @@ def _load_own(task: TrainingTask, mapped: bool = False) -> dict[str, Any]:
 
 def fit(task: TrainingTask, method: Trainable, dataset: PairDataset, fabric: Fabric, group: Group | None = None,
         watch: Watcher | None = None) -> None:
-    """Train until the budget is used up; start from the folder's checkpoint where there is one.
+    """Train until the budget is used up; resume from the folder's checkpoint if there is one.
 
-    method: built from the seed by the caller. group: of the processes that `fabric` spans, None where there is one.
-    watch: told in the first process where training stands.
+    method: built from the seed by the caller. group: the processes that `fabric` spans; None: this one alone.
+    watch: called in the first process with the progress.
     Raises Interrupted after Ctrl-C or one of STOP_SIGNALS once the state is saved, OSError if it cannot be saved, and
     InputError when a loss or a weight is not finite, the GPU's memory is too small, or a process is lost (of the group,
     or one that loads data); the last good checkpoint stays.
@@ -211,7 +211,7 @@ def _check_batch(config: TrainingConfig, group: Group) -> None:
 
 
 def _start(task: TrainingTask, method: Trainable, fabric: Fabric) -> State:
-    """Networks on the device, optimisers, and the state of the checkpoint where there is one."""
+    """Networks on the device, optimisers, and the state of the checkpoint if there is one."""
     file = task.folder / CHECKPOINT
     saved = _load_own(task) if file.exists() else None
     if saved:
@@ -232,10 +232,10 @@ def _start(task: TrainingTask, method: Trainable, fabric: Fabric) -> State:
     state = State(method, torch.optim.Adam(learning, **settings), None, average)
     if method.objective.adversary is not None:
         state.adversary_optimiser = torch.optim.Adam(method.objective.adversary.parameters(), **settings)
-    torch.manual_seed(task.seed)  # whatever was drawn before, training draws from here
+    torch.manual_seed(task.seed)  # independent of what was drawn before
     if saved:
         state.restore(saved, fabric)
-    if fabric.global_rank > 0:  # noise of its own, also after a resume: the checkpoint holds the first process's state
+    if fabric.global_rank > 0:  # own noise, also after a resume: the checkpoint has the first process's
         torch.manual_seed(task.seed + state.step * fabric.world_size + fabric.global_rank)
     return state
 
@@ -250,7 +250,7 @@ def averaged(network: nn.Module, decay: float) -> AveragedModel:
 
 
 def _refuse_other_precision(task: TrainingTask, saved: dict[str, Any], fabric: Fabric) -> None:
-    """training.precision=auto may mean another one on another device; half a training in each is neither's result."""
+    """training.precision=auto may mean another one on another device, and results of mixed precision are neither's."""
     was, now = saved["place"], place(fabric)
     if was["precision"] != now["precision"] and saved["step"] < saved["steps"]:
         raise InputError(f"{task.folder / CHECKPOINT}: begun in {was['precision']} on {was['device']}, but here, on "
@@ -283,7 +283,7 @@ def _record(task: TrainingTask, state: State, terms: dict[str, Tensor], log: Tra
 
 
 def _save_checked(task: TrainingTask, state: State, terms: dict[str, Tensor], group: Group, fabric: Fabric) -> None:
-    """A checkpoint with broken weights would replace the last good one, so both loss and weights are looked at first:
+    """A checkpoint with broken weights would replace the last good one, so both loss and weights are checked first:
     the loss is that of the weights before the step."""
     _refuse_nonfinite(task, state.step, group.mean({name: float(value) for name, value in terms.items()}))
     _refuse_broken_weights(task, state)

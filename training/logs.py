@@ -1,4 +1,4 @@
-"""What a training run leaves for people to look at: a CSV log and TensorBoard events."""
+"""Logs of a training for people: a CSV file and TensorBoard events."""
 
 import csv
 from pathlib import Path
@@ -12,7 +12,7 @@ from data.files import write_text
 class TrainingLog:
     """log.csv (step, images, seconds, total and every loss term) and TensorBoard events in one folder.
 
-    Opened at the step of the checkpoint: rows that a killed run wrote after it are cut off, so that none stands twice.
+    Opened at the step of the checkpoint: rows that a killed run wrote after it are cut off, so that none occurs twice.
     """
 
     def __init__(self, folder: Path, step: int):
@@ -25,7 +25,7 @@ class TrainingLog:
         text = self.file.read_text(encoding="utf-8", errors="replace") if self.file.exists() and step else ""
         whole = text[: text.rfind("\n") + 1].replace("\0", "")  # a line without its end is half a line
         rows = list(csv.reader(whole.splitlines()))
-        if rows and rows[0][:1] != ["step"]:  # damaged: the rest goes on under columns of its own
+        if rows and rows[0][:1] != ["step"]:  # damaged: begin again with new columns
             print(f"  {self.file}: damaged, goes on from step {step}", flush=True)
             rows = []
         if rows:

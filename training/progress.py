@@ -1,4 +1,4 @@
-"""What people watch while networks train: a bar for each on a terminal, a line now and then elsewhere."""
+"""Progress of trainings: a bar for each on a terminal, a line every few seconds elsewhere."""
 
 import sys
 import time
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
-LINE_SECONDS = 15  # between two lines about one training where output goes to a file
+LINE_SECONDS = 15  # between two lines about one training, if output goes to a file
 
 
 @dataclass(frozen=True)
 class Position:
-    """Where one training stands. loss: mean over the steps since the last position; None when the training has ended,
+    """Progress of one training. loss: mean over the steps since the last position; None when the training has ended,
     finished or not."""
 
     title: str
@@ -26,7 +26,7 @@ Watcher = Callable[[Position], None]
 
 
 class Display:
-    """Shows the trainings under way, wherever they run: `show` is a Watcher."""
+    """Shows the trainings that are running, in whatever process; `show` is a Watcher."""
 
     def __init__(self) -> None:
         console = Console(stderr=True)
@@ -41,7 +41,7 @@ class Display:
         if self.bars.disable:
             self._line(at)
         elif at.loss is not None:
-            self.bars.start()  # nothing where it runs already
+            self.bars.start()  # no effect if they run
             if at.title not in self.rows:
                 self.rows[at.title] = self.bars.add_task(at.title, total=at.steps, completed=at.step, loss="")
             self.bars.update(self.rows[at.title], completed=at.step, loss=f"loss {at.loss:.4g}")
@@ -62,7 +62,7 @@ class Display:
                   flush=True)
 
     def close(self) -> None:
-        """After an interruption: positions of trainings that were stopped may never come."""
+        """Remove all bars: after an interruption, the last positions of trainings may never come."""
         for task in self.rows.values():
             self.bars.remove_task(task)
         self.rows = {}

@@ -13,7 +13,7 @@ LAST_LAYER = "to_images"  # never taken over: each resolution learns its own (pa
 
 
 def source_file(start_from: str, method: str, checkpoint_name: str) -> Path:
-    """The checkpoint that `training.start_from` means: the file itself, or the same method's in a run directory."""
+    """The checkpoint that `training.start_from` names: the file itself, or the same method's in a run directory."""
     path = Path(start_from)
     return path / "methods" / method / checkpoint_name if path.is_dir() else path
 
@@ -30,7 +30,7 @@ def read_source(file: Path, mapped: bool = True) -> dict[str, Any]:
 
 
 def source_key(saved: dict[str, Any]) -> str:
-    """What the start weights contribute to a fingerprint: their values, not their place."""
+    """Contribution of the start weights to a fingerprint: their values, not their path."""
     return weights_sha256(saved["generator"])
 
 

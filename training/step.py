@@ -58,7 +58,7 @@ class TrainingStep:
             return [self._synthesize(part) for part in parts]
 
     def _generator_step(self, parts: list[Batch], images: Tensor | None) -> Terms:
-        """images: of the only part, where there is one."""
+        """images: of the only part; None with several parts."""
         self.optimiser.zero_grad()
         mean = _Mean(len(parts))
         for number, part in enumerate(parts, start=1):

@@ -309,7 +309,7 @@ def _notes(networks: dict[str, nn.Module]) -> list[str]:
     """What a reader of the table must know about the networks in the loss."""
     if (perceptual := networks.get("perceptual")) is None:
         return []
-    missing = perceptual.protocol()["taps_missing"]
+    missing = perceptual.provenance()["taps_missing"]
     notes = [f"content loss without {', '.join(missing)}: the weights file ends before them"] if missing else []
     return [f"content loss on {perceptual.title}", *notes] if "file" in perceptual.origin else notes
 

@@ -130,7 +130,7 @@ def table_of(preset: Preset, layouts: int) -> dict[str, Any]:
         others[lpips.quantity.name] = lambda a, b: {"maps": lpips.compare(_centred(a, suite), _centred(b, suite))}
     protocol = {"layouts": len(triples.photos), "draws in a mean": OTHERS, "size": list(suite.size),
                 "scenes": getattr(suite.val, "version", preset.data.dataset), "data seed": preset.data.seed,
-                "perceptual": None if perceptual is None else perceptual.protocol(),
+                "perceptual": None if perceptual is None else perceptual.provenance(),
                 "extractors": [extractor.full for extractor in extractors]}
     return {"protocol": protocol, "distances": known_truth(triples, perceptual, extractors, others)}
 

@@ -180,20 +180,21 @@ def test_safetensors_weights_are_used_as_they_are(tmp_path):
     for key, value in net.state_dict().items():
         assert torch.equal(value, tensors[key])
     assert not any(p.requires_grad for p in net.parameters()) and not net.training
-    protocol = net.protocol()
-    assert protocol["layers_missing"] == [] and protocol["taps_missing"] == []
-    assert protocol["file_sha256"] == sha256(tmp_path / "vgg.safetensors") and protocol["file"] == "vgg.safetensors"
-    assert protocol["convention"]["name"] == "torchvision" and protocol["source"] == "safetensors"
-    json.dumps(protocol, allow_nan=False)
+    provenance = net.provenance()
+    assert provenance["layers_missing"] == [] and provenance["taps_missing"] == []
+    assert provenance["file_sha256"] == sha256(tmp_path / "vgg.safetensors") and provenance["file"] == "vgg.safetensors"
+    assert provenance["convention"]["name"] == "torchvision" and provenance["source"] == "safetensors"
+    json.dumps(provenance, allow_nan=False)
 
 
 def test_a_file_of_the_first_layers_gives_the_first_taps_and_says_so(tmp_path):
     net = load_perceptual("safetensors", safetensors_file(tmp_path, weights(LAYERS[:8])))
     features = net(images())
     assert list(features) == ["conv1_2", "conv2_2", "conv3_2"]
-    protocol = net.protocol()
-    assert protocol["layers_missing"] == ["conv4_1", "conv4_2", "conv4_3", "conv4_4", "conv5_1", "conv5_2"]
-    assert protocol["taps_missing"] == ["conv4_2", "conv5_2"] and protocol["taps"] == ["conv1_2", "conv2_2", "conv3_2"]
+    provenance = net.provenance()
+    assert provenance["layers_missing"] == ["conv4_1", "conv4_2", "conv4_3", "conv4_4", "conv5_1", "conv5_2"]
+    assert provenance["taps_missing"] == ["conv4_2", "conv5_2"]
+    assert provenance["taps"] == ["conv1_2", "conv2_2", "conv3_2"]
     full = load_perceptual("safetensors", safetensors_file(tmp_path, weights(), "full.safetensors"))
     torch.testing.assert_close(features["conv3_2"], full(images())["conv3_2"])
 
@@ -201,7 +202,7 @@ def test_a_file_of_the_first_layers_gives_the_first_taps_and_says_so(tmp_path):
 def test_a_gap_ends_the_pyramid(tmp_path):
     layers = [name for name in LAYERS if name != "conv2_2"]
     net = load_perceptual("safetensors", safetensors_file(tmp_path, weights(layers)))
-    assert net.taps == ("conv1_2",) and net.protocol()["layers_missing"] == ["conv2_2"]
+    assert net.taps == ("conv1_2",) and net.provenance()["layers_missing"] == ["conv2_2"]
 
 
 @pytest.mark.parametrize("change, words", [
@@ -250,7 +251,7 @@ def test_vgg19_of_the_machine(weights_folder):
     file = weights_folder / "vgg19_imagenet_caffe_conv1_1-conv3_4.safetensors"
     net = load_perceptual("safetensors", file)
     assert net.channels == {"conv1_2": 64, "conv2_2": 128, "conv3_2": 256}
-    assert net.protocol()["taps_missing"] == ["conv4_2", "conv5_2"]
+    assert net.provenance()["taps_missing"] == ["conv4_2", "conv5_2"]
     features = net(images(1, (64, 64)))
     assert all(torch.isfinite(f).all() and (f > 0).float().mean() > 0.05 for f in features.values())
     with pytest.raises(InputError, match="features.3.squeeze|is no layer of VGG-19"):
@@ -269,10 +270,10 @@ def test_vgg16_from_safetensors_and_matconvnet(tmp_path):
     file = safetensors_file(tmp_path, tensors)
     net = load_perceptual("safetensors", file, network="vgg16", label="VGG-16 (edges)")
     assert net.taps == TAPS and len(net.layers) == 12 and {p.dtype for p in net.parameters()} == {torch.float32}
-    assert net.title == net.protocol()["name"] == "VGG-16 (edges)"
+    assert net.title == net.provenance()["name"] == "VGG-16 (edges)"
     savemat(tmp_path / "vgg.mat", {"layers": mat_layers(tensors, topology=VGG16)})
     same = load_perceptual("matconvnet", tmp_path / "vgg.mat", network="vgg16")
-    assert same.protocol()["weights_sha256"] == net.protocol()["weights_sha256"] and same.title == "VGG-16"
+    assert same.provenance()["weights_sha256"] == net.provenance()["weights_sha256"] and same.title == "VGG-16"
     torch.testing.assert_close(same(images())["conv5_2"], net(images())["conv5_2"])
 
 
@@ -362,11 +363,11 @@ def test_matconvnet_weights_equal_the_same_in_safetensors(tmp_path):
     assert all(torch.equal(value, tensors[key]) for key, value in net.state_dict().items())
     assert net.convention == Convention("caffe", 255.0, colour)
     assert convention_of("matconvnet", "torchvision").name == net.convention.name
-    protocol = net.protocol()
-    assert protocol["source"] == "matconvnet" and protocol["input_mean"] == "averageImage of the file"
-    assert protocol["file_sha256"] == sha256(tmp_path / "vgg.mat") and protocol["layers_missing"] == []
+    provenance = net.provenance()
+    assert provenance["source"] == "matconvnet" and provenance["input_mean"] == "averageImage of the file"
+    assert provenance["file_sha256"] == sha256(tmp_path / "vgg.mat") and provenance["layers_missing"] == []
     same = load_perceptual("safetensors", safetensors_file(tmp_path, tensors))
-    assert protocol["weights_sha256"] == same.protocol()["weights_sha256"]
+    assert provenance["weights_sha256"] == same.provenance()["weights_sha256"]
 
 
 def test_matconvnet_s_older_files(tmp_path):
@@ -382,7 +383,7 @@ def test_matconvnet_without_average_image_uses_the_published_colour_and_says_so(
     savemat(tmp_path / "vgg.mat", {"layers": mat_layers(weights())})
     net = load_perceptual("matconvnet", tmp_path / "vgg.mat")
     assert net.convention == CONVENTIONS["caffe"]
-    assert "published" in net.protocol()["input_mean"]
+    assert "published" in net.provenance()["input_mean"]
 
 
 def test_matconvnet_layers_one_channel_wide(tmp_path):
@@ -441,7 +442,7 @@ def test_torchvision_s_file_by_path_and_from_the_cache(tmp_path, monkeypatch):
     torch.save(state, cache / "vgg19-dcbb9e9d.pth")
     net = load_perceptual("torchvision")
     assert net.convention == convention_of("torchvision", "caffe") == CONVENTIONS["torchvision"]
-    assert net.protocol()["source"] == "torchvision"
+    assert net.provenance()["source"] == "torchvision"
     assert torch.equal(net.state_dict()["features.30.weight"], state["features.30.weight"])
     del state["features.16.weight"]
     torch.save(state, tmp_path / "cut.pth")

@@ -2,9 +2,9 @@
 
     python -m tools.fixed_networks judge --out data/street/networks
 
-Writes NAME.safetensors (float16) and NAME.yaml, its card. The defaults are what the shipped files were made with, up to
---minutes; --share and --steps make a rehearsal of it. --start goes on from a network made before, whose card the new
-one repeats under `earlier`.
+Writes NAME.safetensors (float16) and NAME.yaml, its card. The shipped files were made with the defaults, but for
+--minutes; --share and --steps make a short trial. --start trains a network further, whose card the new one repeats
+under `earlier`.
 """
 
 import argparse
@@ -31,21 +31,21 @@ from tools.fixed_networks.perceiving import Perceiver
 from tools.fixed_networks.roles import ROLES, Role
 from tools.fixed_networks.scenes import LABELS, VERSION, render
 
-EARLIER = ("command", "weights_sha256", "trained_on", "training", "versions", "earlier")  # of the card gone on from
+EARLIER = ("command", "weights_sha256", "trained_on", "training", "versions", "earlier")  # copied from --start's card
 
 
 def make(name: str, role: Role, out: Path, device: str, seed: int, workers: int, command: str,
          bf16: bool | None = None, start: Path | None = None) -> dict[str, Any]:
     """Render, train, score, write; gives the card.
 
-    bf16: autocast; None: on a GPU. start: folder of the network to go on from."""
+    bf16: autocast; None: on a GPU. start: folder of a network to train further."""
     bf16 = device != "cpu" if bf16 is None else bf16
     earlier = _read_start(start, name, role) if start else None
     out.mkdir(parents=True, exist_ok=True)  # before minutes of rendering
     started = time.perf_counter()
-    say = partial(_say, name, started)
+    report = partial(_report, name, started)
     rendered = [render(request, workers) for request in (role.small, role.large, *role.check)]
-    say(f"{sum(scenes.photos[:, :, 0, 0, 0].size for scenes in rendered)} photographs rendered")
+    report(f"{sum(scenes.photos[:, :, 0, 0, 0].size for scenes in rendered)} photographs rendered")
     torch.manual_seed(seed)
     network = role.network()
     if earlier:
@@ -54,7 +54,8 @@ def make(name: str, role: Role, out: Path, device: str, seed: int, workers: int,
     pools = [Pool(scenes, device) for scenes in rendered[:2]]
     if earlier and isinstance(trainee, Perceiver):
         trainee.match_norms(pools[0].batch(role.budget.batch)[0][:, 0])
-    averaged, took = learn(trainee, role.loss(trainee, pools, batch=role.budget.batch), role.budget, device, bf16, say)
+    loss = role.loss(trainee, pools, batch=role.budget.batch)
+    averaged, took = learn(trainee, loss, role.budget, device, bf16, report)
     network = role.core(averaged).requires_grad_(False).eval()
     digest = write_weights(out, name, network)
     scores = {"x".join(map(str, scenes.layouts.shape[1:])): role.score(network, Pool(scenes, device))
@@ -74,7 +75,7 @@ def make(name: str, role: Role, out: Path, device: str, seed: int, workers: int,
     return card
 
 
-def _say(name: str, started: float, text: str) -> None:
+def _report(name: str, started: float, text: str) -> None:
     print(f"[{name} {time.perf_counter() - started:5.0f} s] {text}", flush=True)
 
 
@@ -124,8 +125,8 @@ def parser() -> argparse.ArgumentParser:
     usage.add_argument("--margin", type=float, help="perceptual: factor of the ranking's margins; default: 1")
     usage.add_argument("--lr", type=float, help="the highest learning rate; default: the role's")
     usage.add_argument("--bf16", action="store_true", default=None, help="autocast on a CPU too; on a GPU always")
-    usage.add_argument("--start", type=Path, metavar="DIR", help="go on from the network of this folder")
-    usage.add_argument("--share", type=float, default=1., help="share of the scenes, for a rehearsal")
+    usage.add_argument("--start", type=Path, metavar="DIR", help="train the network of this folder further")
+    usage.add_argument("--share", type=float, default=1., help="share of the scenes, for a short trial")
     return usage
 
 

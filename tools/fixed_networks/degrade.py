@@ -1,7 +1,7 @@
-"""What no photograph looks like: averages, blurs, patterns, wrong hues. What generators do wrong in general, made from
+"""Pictures that no photograph looks like: averages, blurs, patterns, wrong hues. Common faults of generators, made from
 photographs alone; never an output of a method.
 
-Every recipe takes a photograph, other draws of its layout and the layout, and gives a picture; `degrade` also says
+Every recipe takes a photograph, other draws of its layout and the layout, and gives a picture; `degrade` also gives
 where it differs.
 """
 

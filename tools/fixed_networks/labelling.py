@@ -23,7 +23,7 @@ def soften(photo: Tensor) -> Tensor:
 
 
 class Labelling:
-    """Cross-entropy and soft Dice of a network on photographs; large photographs in every third step."""
+    """Cross-entropy and soft Dice of a network on photographs; large photographs in one step of LARGE_EVERY."""
 
     def __init__(self, network: nn.Module, pools: list[Pool], void: int, batch: int):
         """pools: of growing size."""

@@ -43,14 +43,14 @@ class Pool:
 
 
 def learn(network: nn.Module, loss: Callable[[int], dict[str, Tensor]], budget: Budget, device: str,
-          bf16: bool, say: Callable[[str], None]) -> tuple[nn.Module, dict[str, float]]:
+          bf16: bool, report: Callable[[str], None]) -> tuple[nn.Module, dict[str, float]]:
     """Minimise the sum of loss(step); gives the averaged network and what the training took.
 
     loss: step -> named scalars, computed on `network`. bf16: autocast.
     """
     optimiser = torch.optim.AdamW(network.parameters(), lr=budget.lr, weight_decay=1e-3)
     averaged = AveragedModel(network, multi_avg_fn=_average, use_buffers=True)
-    started = said = time.perf_counter()
+    started = reported = time.perf_counter()
     step, progress = 0, 0.
     while progress < 1:
         optimiser.param_groups[0]["lr"] = budget.lr * _rate(progress)
@@ -64,9 +64,9 @@ def learn(network: nn.Module, loss: Callable[[int], dict[str, Tensor]], budget: 
         step += 1
         elapsed = time.perf_counter() - started
         progress = max(step / budget.steps, elapsed / 60 / budget.minutes if budget.minutes else 0)
-        if elapsed + started - said > 10 or progress >= 1:
-            said = elapsed + started
-            say(f"step {step} {elapsed:5.0f} s  " + _line(terms))
+        if elapsed + started - reported > 10 or progress >= 1:
+            reported = elapsed + started
+            report(f"step {step} {elapsed:5.0f} s  " + _line(terms))
     return averaged.module, {"steps": step, "seconds": round(time.perf_counter() - started, 1)}
 
 

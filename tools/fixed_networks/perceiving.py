@@ -1,4 +1,4 @@
-"""The perceptual network: what all photographs of a layout share, and what no average of them has.
+"""Training of the perceptual network: it learns what all photographs of a layout share and no average of them has.
 
 On every tap, per cell: which classes are there (presence, not position), and whether the cell is a piece of one
 photograph or something else (see `degrade`). And the property a content loss needs, directly: another draw of the same
@@ -74,7 +74,7 @@ class Perceiving:
         photos, repainted = photos[:, :-1], photos[:, -1]
         photos = photos[:, torch.randperm(photos.shape[1]).to(photos.device)]
         photo, draw, others = photos[:, 0], photos[:, 1], photos[:, 2:]
-        with torch.autocast(photo.device.type, enabled=False):  # nothing may be told by how it was rounded
+        with torch.autocast(photo.device.type, enabled=False):  # rounding must not give a picture away
             blurred = average(others, least=min(3, others.shape[1]))
             spoilt, where = degrade(draw, others, labels, self.classes)
             pictures = torch.cat([photo, draw, blurred, spoilt, repainted])
@@ -88,7 +88,7 @@ class Perceiving:
                 "ranking": self._ranking(features), "paint": sum(self._paint(features, part) for part in painted)}
 
     def _presence(self, features: dict[str, Tensor], masks: Tensor) -> Tensor:
-        """On both real draws: which classes lie under a cell."""
+        """On both real draws: which classes are under a cell."""
         losses = []
         for tap, head in self.network.presence.items():
             target = F.adaptive_max_pool2d(masks, features[tap].shape[-2:]).repeat(2, 1, 1, 1)

@@ -37,7 +37,7 @@ class Role:
     score: Callable[[nn.Module, Pool], dict[str, Any]]
 
     def scaled(self, share: float) -> "Role":
-        """The same with this share of all scenes (at least 2), for a rehearsal."""
+        """The same with this share of all scenes (at least 2), for a short trial."""
         def fewer(request: Request) -> Request:
             return replace(request, count=max(2, round(request.count * share)))
         return replace(self, small=fewer(self.small), large=fewer(self.large),
