@@ -1,4 +1,4 @@
-"""Layouts and photographs. One file per dataset; torch-free.
+"""Layouts and photographs, one file per dataset. Does not import torch.
 
 >>> dataset = open_dataset(preset.data, "val", seed=0)      # doctest: +SKIP
 >>> dataset[0].photo.shape, dataset.labels.names            # doctest: +SKIP
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SPLITS = ("train", "val")
 CACHE_BYTES = 2 << 30  # holds the 2975 training pairs of Cityscapes at 256x512
 
-# Networks that were made for a dataset once and for all: weights and cards, see models.fixed
+# Networks that ship with a dataset: weights and cards, see models.fixed
 FIXED_NETWORKS = {"street": Path(__file__).parent / "street" / "networks"}
 
 Opener = Callable[["DataConfig", str, int], PairDataset]
@@ -30,7 +30,7 @@ RENDERED = {"street": ("data.street", "Street"), "street-hard": ("data.street", 
 
 
 def rendered(dataset: str) -> type | None:
-    """The class of scenes rendered in code, NAME(split, size, count, seed) with a `version`; None for photographs."""
+    """The class NAME(split, size, count, seed) of scenes rendered in code, with a `version`; None for photographs."""
     if dataset not in RENDERED:
         return None
     module, name = RENDERED[dataset]
@@ -48,27 +48,29 @@ def _render(config: "DataConfig", split: str, seed: int) -> PairDataset:
     return rendered(config.dataset)(split, tuple(config.size), count, seed)
 
 
-def _photographs(module: str) -> Opener:
-    """Photographs in a folder: the module's open_split(folder, split, size)."""
+def photographs_in_a_folder(module: str) -> Opener:
+    """A dataset of photographs. module: defines CONTENTS, the contents of its folder in words for messages, and
+    open_split(folder, split, size) -> PairDataset; folder is an existing Path."""
     def open_(config: "DataConfig", split: str, seed: int) -> PairDataset:
+        from data.photographs import require_folder  # on use, as the reader: for the list of names no image library
         reader = importlib.import_module(module)
         if config.path is None:
             raise InputError(f"dataset '{config.dataset}' needs data.path: a folder with {reader.CONTENTS}")
-        dataset = reader.open_split(config.path, split, tuple(config.size))
+        dataset = reader.open_split(require_folder(config.path, reader.CONTENTS), split, tuple(config.size))
         return _counted(dataset, getattr(config, split), split, config.path)
     return open_
 
 
 DATASETS: dict[str, Opener] = {  # imported on use
     **dict.fromkeys(RENDERED, _render),
-    "camvid": _photographs("data.datasets.camvid"),
-    "folder": _photographs("data.datasets.folder"),
-    "validation": _photographs("data.datasets.validation"),
-    "cityscapes": _photographs("data.datasets.cityscapes"),
-    "nyu": _photographs("data.datasets.nyu"),
-    "gta5": _photographs("data.datasets.gta5"),
-    "ade20k": _photographs("data.datasets.ade20k"),
-    "coco_stuff": _photographs("data.datasets.coco_stuff"),
+    "camvid": photographs_in_a_folder("data.datasets.camvid"),
+    "folder": photographs_in_a_folder("data.datasets.folder"),
+    "validation": photographs_in_a_folder("data.datasets.validation"),
+    "cityscapes": photographs_in_a_folder("data.datasets.cityscapes"),
+    "nyu": photographs_in_a_folder("data.datasets.nyu"),
+    "gta5": photographs_in_a_folder("data.datasets.gta5"),
+    "ade20k": photographs_in_a_folder("data.datasets.ade20k"),
+    "coco_stuff": photographs_in_a_folder("data.datasets.coco_stuff"),
 }
 
 
@@ -77,9 +79,9 @@ def open_dataset(config: "DataConfig", split: str, seed: int, cache_bytes: int =
 
     Photographs: `config.train` / `config.val` take that many pairs evenly spread over the sorted names; None takes
     all. seed: of scenes rendered in code, unused by photographs. Pairs are kept in memory after their first reading
-    where the whole split fits `cache_bytes`.
-    Raises InputError for an unknown dataset (with the nearest name), a missing path, a path that
-    nothing would read, more pairs than there are.
+    if the whole split fits into `cache_bytes`.
+    Raises InputError for an unknown dataset (with the nearest name), a missing path, a path to scenes rendered in code,
+    and more pairs than there are.
     """
     if config.dataset not in DATASETS:
         raise InputError(f"unknown dataset '{config.dataset}': {nearest(config.dataset, DATASETS)}")

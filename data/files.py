@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and their hashes."""
+"""Listing folders; reading files in one line of error; files that appear complete or not at all; hashes."""
 
 import csv
 import glob
@@ -8,6 +8,7 @@ import json
 import os
 import secrets
 import shutil
+import stat
 import struct
 import zlib
 from collections.abc import Iterable, Iterator
@@ -45,8 +46,9 @@ def list_folder(folder: Path, pattern: str = "*") -> list[Path]:
 def atomic_path(path: Path, durable: bool = False) -> Iterator[Path]:
     """Give a temporary name beside `path`; when the block ends without an error, rename it to `path`.
 
-    The file gets mode and group like any other that is made there: by the umask, and by the folder if it is shared
-    (setgid). durable: whole or not at all after a power cut too, for what took hours to make; waits for the disk.
+    The file has the mode and group that plain writing would give it: those of the file that it replaces, else by the
+    umask and, in folders shared by a group (setgid), by the folder.
+    durable: complete or absent after a power cut too, for what took hours to make; waits for the disk.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -57,6 +59,8 @@ def atomic_path(path: Path, durable: bool = False) -> Iterator[Path]:
         if durable:
             with open(temporary, "r+b") as file:
                 os.fsync(file.fileno())
+        with suppress(OSError):  # no earlier file, or one of another user
+            os.chmod(temporary, stat.S_IMODE(path.stat().st_mode))
         os.replace(temporary, path)
     except OSError as error:
         error.filename = str(path) if error.filename in (None, str(temporary)) else error.filename
@@ -120,7 +124,7 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path) -> Any:
-    """Raises InputError when the file is missing, cannot be read, is not JSON, or has a key twice in one object."""
+    """Raises InputError when the file is missing, cannot be read, is not JSON, or lists a key twice in one object."""
     try:
         return json.loads(Path(path).read_text(encoding="utf-8"), object_pairs_hook=_once_each,
                           parse_constant=_not_finite)
@@ -133,7 +137,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """A JSON file that holds one object. Raises InputError for another one, and as read_json does."""
+    """A JSON file that holds one object. Raises InputError as read_json does, and for any other value."""
     values = read_json(path)
     if not isinstance(values, dict):
         raise InputError(f"{path}: a JSON object is expected, got {type(values).__name__}")
@@ -174,7 +178,7 @@ def parse_yaml(text: str) -> Any:
 def read_yaml(path: Path, what: str) -> dict[str, Any]:
     """A mapping of keys to values; empty for an empty file. what: the file's purpose, for the messages.
 
-    Raises InputError when the file is missing, cannot be read, is not YAML, or holds something else than a mapping.
+    Raises InputError when the file is missing, cannot be read, is not YAML or not a mapping.
     """
     try:
         values = parse_yaml(Path(path).read_text(encoding="utf-8"))
@@ -200,16 +204,16 @@ def read_image(path: Path, mode: str = "RGB") -> np.ndarray:
 
     mode RGB: a photograph as uint8 [H, W, 3], turned as its EXIF orientation says.
     mode L: a label map [H, W] of the stored ids, palettes not applied; uint8, or what the file needs: bool for 1 bit,
-    uint16 or int32 for 16 bits, int32 for 32.
-    Raises InputError naming the file when it is missing, truncated, too large, no image, a photograph of more than 8
-    bits per channel, or a label map that was compressed with loss, has several channels, pictures, or fractions.
+    uint16 or int32 for 16 bits, int32 for 32 bits.
+    Raises InputError naming the file when it is missing, truncated, too large, no image or several, a photograph of
+    more than 8 bits per channel, or a label map with lossy compression, several channels or fractions.
     """
     with _opened(path) as image:
         return _as_ids(image, path) if mode == "L" else _as_photo(image, path)
 
 
 def check_label_map(path: Path) -> None:
-    """What can be said of a label map without reading its pixels. Raises InputError as read_image does."""
+    """Check what a label map's header tells, without reading its pixels. Raises InputError as read_image does."""
     with _opened(path) as image:
         _refuse_unfit(image, path)
 
@@ -227,8 +231,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         raise InputError(f"{path}: an image is expected, this is a folder") from None
     except UnidentifiedImageError:
         what = named(path)
-        reads = "; PNG, JPEG, BMP, TIFF and WebP are read" if what else "broken or truncated, or no image"
-        raise InputError(f"{path}: {what or ''}{reads}") from None
+        reads = f"{what}; PNG, JPEG, BMP, TIFF and WebP are read" if what else "broken or truncated, or no image"
+        raise InputError(f"{path}: {reads}") from None
     except PermissionError:
         raise
     except (OSError, SyntaxError, ValueError, EOFError, IndexError, struct.error, zlib.error) as error:
@@ -237,8 +241,10 @@ def _opened(path: Path) -> Iterator[Image.Image]:
 
 def _as_photo(image: Image.Image, path: Path) -> np.ndarray:
     bits = png_bit_depth(path) or 8 * np.dtype(ImageMode.getmode(image.mode).typestr).itemsize
-    if bits > 8:  # Pillow would clip greyscale to white and cut colours without a word
+    if bits > 8:  # Pillow would silently clip greyscale to white and cut colours
         raise InputError(f"{path}: 8 bits per channel expected, this file has {bits}")
+    if (pictures := getattr(image, "n_frames", 1)) > 1 and image.format != "MPO":  # JPEG with a camera's preview
+        raise InputError(f"{path}: a photograph is one picture, this file holds {pictures} ({image.format})")
     image.load()
     with suppress(AttributeError, struct.error, SyntaxError, TypeError, ValueError):  # damaged EXIF, sound pixels
         ImageOps.exif_transpose(image, in_place=True)
@@ -266,7 +272,7 @@ def _as_ids(image: Image.Image, path: Path) -> np.ndarray:
 def png_bit_depth(path: Path) -> int | None:
     """Bits per channel (of a palette image: per index) that a PNG stores, 1, 2, 4, 8 or 16; None for other files.
 
-    Pillow's mode does not say it: RGB of 16 bits opens as RGB, greyscale of 2 bits as L.
+    Pillow's mode does not tell: RGB of 16 bits opens as RGB, greyscale of 2 bits as L.
     """
     with open(path, "rb") as file:
         header = file.read(25)  # signature 8, length 4, "IHDR" 4, width 4, height 4, bit depth 1

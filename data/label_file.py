@@ -1,9 +1,9 @@
-"""labels.yaml: the classes of somebody's own pairs.
+"""labels.yaml: the classes of your own pairs.
 
     names: [road, building, car, void]          the last one is always void
     colours: [[128, 64, 128], [70, 70, 70], [0, 0, 142], [0, 0, 0]]     optional: pictures of layouts
     raw_ids: {road: 7, building: [11, 12], car: 26, void: [0, 255]}     optional: ids in the files
-    unlisted: void                              optional: class of every raw id not listed; else such an id is an error
+    unlisted: void                              optional: class of all raw ids not listed, which are errors otherwise
     val_fraction: 0.2                           optional: share of names in the val split, see data/datasets/folder.py
 
 Without raw_ids the label maps hold class indices: 0 for the first name, 1 for the second and so on.
@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError
 
 from data.configuration import Section, first_problem
 from data.errors import InputError, nearest
-from data.files import read_yaml
+from data.files import read_mapping, read_yaml
 from data.labels import LabelSpace
 
 RAW_IDS = 1 << 16  # label maps have at most 16 bits
@@ -43,7 +43,7 @@ class LabelFile:
 
 
 def read_label_file(file: Path, raw_names: Mapping[str, int] | None = None) -> LabelFile:
-    """raw_names: where the dataset names its raw ids itself, raw_ids may use these names instead of numbers.
+    """raw_names: names that the dataset itself gives to raw ids; raw_ids may use them instead of numbers.
 
     Raises InputError for a missing file, broken YAML, an unknown or wrong key, ids given to two classes.
     """
@@ -58,7 +58,8 @@ def read_label_file(file: Path, raw_names: Mapping[str, int] | None = None) -> L
 
 
 def _validated(file: Path) -> _LabelFile:
-    values = read_yaml(file, "it names the classes: keys names, colours, raw_ids")
+    values = read_mapping(file) if file.suffix == ".json" else \
+        read_yaml(file, "it names the classes: keys names, colours, raw_ids")
     try:
         return _LabelFile.model_validate(values)
     except ValidationError as error:

@@ -8,6 +8,8 @@ import numpy as np
 
 from data.errors import InputError
 
+SHOWN = 8  # ids, or ranges of ids, in a message
+
 
 @dataclass(frozen=True)
 class LabelSpace:
@@ -15,7 +17,7 @@ class LabelSpace:
 
     names: C class names, the last one "void".
     colours: C RGB triples, 0..255, for pictures of layouts.
-    raw_to_class: raw id in a dataset's label files -> class index; None where files hold class indices already.
+    raw_to_class: raw id in a dataset's label files -> class index; None if the files hold class indices already.
     """
 
     names: Sequence[str]
@@ -59,15 +61,16 @@ class LabelSpace:
         classes = np.where((raw >= 0) & (raw < len(self._table)), self._table[raw.clip(0, len(self._table) - 1)], -1)
         if (classes < 0).any():
             wrong = np.unique(raw[classes < 0])
-            shown = ", ".join(map(str, wrong[:8])) + (", ..." if len(wrong) > 8 else "")
+            shown = ", ".join(map(str, wrong[:SHOWN])) + (", ..." if len(wrong) > SHOWN else "")
             raise InputError(f"{file}: label ids {shown} are outside the label space; expected {self._expected()}")
         return classes.astype(np.uint8)
 
     def _expected(self) -> str:
+        """The known ids: 0..181, 255."""
         ids = np.flatnonzero(self._table >= 0)
-        if len(ids) == ids[-1] - ids[0] + 1:
-            return f"{ids[0]}..{ids[-1]}"
-        return ", ".join(map(str, ids))
+        ranges = np.split(ids, np.flatnonzero(np.diff(ids) > 1) + 1)
+        shown = [str(part[0]) if len(part) == 1 else f"{part[0]}..{part[-1]}" for part in ranges]
+        return ", ".join(shown[:SHOWN] + [f"and {len(shown) - SHOWN} more ranges"] * (len(shown) > SHOWN))
 
     def colourise(self, layout: np.ndarray) -> np.ndarray:
         """uint8 [H, W] class indices -> uint8 [H, W, 3] picture."""

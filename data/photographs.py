@@ -1,4 +1,4 @@
-"""What the datasets of photographs share: matching files into pairs, reading, checking and resizing them."""
+"""What all datasets of photographs share: matching files into pairs, reading, checking and resizing them."""
 
 import os
 import unicodedata
@@ -16,8 +16,8 @@ from data.files import check_label_map, list_folder, read_image
 from data.labels import LabelSpace
 from data.pairs import Pair
 
-NEAR_MISSES = 20  # files for which a reason is looked for: each looks through a folder
-_collected: ContextVar[list[str] | None] = ContextVar("complaints", default=None)
+NEAR_MISSES = 20  # missing files for which a reason is searched: each search lists a folder
+_collected: ContextVar[list[str] | None] = ContextVar("problems", default=None)
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 
@@ -31,9 +31,9 @@ class FilePair:
 class PhotoPairs:
     """A PairDataset over files. Photographs are resized with antialiased bicubic, layouts by nearest neighbour.
 
-    Both are stretched to `size` where its aspect ratio differs from the file's, as the paper does.
-    Raises InputError for a label map whose content, whatever its name, is in a lossy format: of files named .png only
-    the first is looked at here, every one when it is read.
+    Both are stretched to `size` if its aspect ratio differs from the file's, as in the paper.
+    Raises InputError for a label map with lossy content, whatever its name. Of files named .png only the first is
+    checked here; each of them is checked when it is read.
     """
 
     def __init__(self, files: Sequence[FilePair], labels: LabelSpace, size: tuple[int, int]):
@@ -88,8 +88,8 @@ def require_folder(path: Path | str, contents: str) -> Path:
     path = Path(path).expanduser()
     if not path.exists():
         above = path.parent
-        there = (_what_else(above) or "nothing") if above.is_dir() else "missing, too"
-        raise InputError(f"{path}: no such folder; expected {contents} ({above}: {there})")
+        there = f"contains {_what_else(above) or 'nothing'}" if above.is_dir() else "is missing, too"
+        raise InputError(f"{path}: no such folder; expected {contents} ({above} {there})")
     if not path.is_dir():
         raise InputError(f"{path} is a file; expected a folder with {contents}")
     return path
@@ -111,13 +111,14 @@ def images_by_name(folder: Path, pattern: str = "*", ending: str = "",
         if file.suffix.lower() not in suffixes or not file.stem.endswith(ending):
             continue
         if why := _not_text(file):
-            _complain(why)
+            _refuse_or_collect(why)
             continue
         name = same_name(file.stem.removesuffix(ending))
         if name in found:
             form = "" if found[name].stem == file.stem or file.parent != found[name].parent else \
                 " but for its Unicode form"
-            _complain(f"{file} and {found[name]} have the same name '{name}'{form}; names are unique in a split")
+            _refuse_or_collect(f"{file} and {found[name]} have the same name '{name}'{form}; names must be unique in "
+                               "a split")
             continue
         found[name] = file
     return found
@@ -139,11 +140,11 @@ def _not_text(file: Path) -> str | None:
 
 def match(photos: Mapping[str, Path], layouts: Mapping[str, Path], photo_folder: Path,
           layout_folder: Path) -> list[FilePair]:
-    """Pairs sorted by name. Raises InputError for no pair at all, a photograph without layout, or the reverse."""
+    """Pairs sorted by name. Raises InputError if there are none, and for a photograph without layout or the reverse."""
     if not photos and not layouts:
         there = "; ".join(f"{folder}: {_what_else(folder) or 'nothing'}" for folder in (photo_folder, layout_folder))
-        raise InputError(f"no pairs: {photo_folder} has no photographs and {layout_folder} no layouts ({there}); files "
-                         f"that are read end in {', '.join(IMAGE_SUFFIXES)}")
+        raise InputError(f"no pairs: {photo_folder} has no photographs and {layout_folder} no layouts ({there}); file "
+                         f"names must end in {', '.join(IMAGE_SUFFIXES)}")
     _check_partners(photos, layouts, "photograph", "layout", layout_folder)
     _check_partners(layouts, photos, "layout", "photograph", photo_folder)
     return [FilePair(name, photos[name], layouts[name]) for name in sorted(set(photos) & set(layouts))]
@@ -156,12 +157,13 @@ def _check_partners(here: Mapping[str, Path], there: Mapping[str, Path], kind: s
     for number, name in enumerate(alone):
         more = f" (and {len(alone) - 1} more)" if len(alone) > 1 and collected is None else ""
         near = near_miss(name, partner_folder) if number < NEAR_MISSES else ""
-        _complain(f"{here[name]}: {kind} without {partner}; expected one for '{name}' in {partner_folder}{more}{near}")
+        _refuse_or_collect(f"{here[name]}: {kind} without {partner}; expected one for '{name}' in {partner_folder}"
+                           f"{more}{near}")
 
 
 @contextmanager
-def complaints() -> Iterator[list[str]]:
-    """Within it, what is wrong with single files of a dataset goes to the list, and opening goes on without them."""
+def collect_problems() -> Iterator[list[str]]:
+    """While it lasts, opening a dataset adds what is wrong with single files to the list, and goes on without them."""
     found: list[str] = []
     token = _collected.set(found)
     try:
@@ -170,7 +172,7 @@ def complaints() -> Iterator[list[str]]:
         _collected.reset(token)
 
 
-def _complain(message: str) -> None:
+def _refuse_or_collect(message: str) -> None:
     found = _collected.get()
     if found is None:
         raise InputError(message)
@@ -178,22 +180,22 @@ def _complain(message: str) -> None:
 
 
 def near_miss(name: str, folder: Path) -> str:
-    """Why there is no image of this name in a folder, as far as a file below it tells; "" where nothing does."""
+    """Why a folder has no image of this name, if a file below the folder explains it; else ""."""
     for file in list_folder(folder, "**/*"):
         stem = same_name(file.stem)
         if file.is_dir() or stem.lower() != name.lower():
             continue
         if file.suffix.lower() not in IMAGE_SUFFIXES:
-            return f"; {file} is there, but {file.suffix or 'a file without suffix'} is not read: save it as PNG"
+            return f"; {file} exists, but {file.suffix or 'a file without suffix'} is not read: save it as PNG"
         if stem != name:
-            return f"; {file} differs in capital letters"
+            return f"; {file} differs in upper and lower case"
         if file.parent != folder:
-            return f"; {file} lies in another folder than that"
+            return f"; {file} is in another folder"
     return ""
 
 
 def _what_else(folder: Path) -> str:
-    """What stands in a folder where images are expected: sub-folders, other files."""
+    """What a folder contains that should contain images: sub-folders, other files."""
     entries = list_folder(folder)
     folders = [entry.name for entry in entries if entry.is_dir()]
     others = [entry.name for entry in entries if not entry.is_dir()]
@@ -210,7 +212,8 @@ def match_folders(photo_folder: Path, layout_folder: Path, contents: str) -> lis
 
 
 def read_lines(file: Path) -> list[str]:
-    """Stripped lines of a text file that are not empty. Raises InputError for an empty file or one that is no text."""
+    """The lines of a text file, stripped, without empty ones. Raises InputError for an empty file and one that is not
+    UTF-8."""
     try:
         lines = [line.strip() for line in file.read_text(encoding="utf-8-sig").splitlines()]
     except UnicodeDecodeError:

@@ -36,6 +36,7 @@ from pydantic import TypeAdapter, ValidationError
 from data.configuration import with_new_keys
 from data.errors import InputError
 from data.files import list_folder, read_image, read_json, read_mapping, write_json
+from data.label_file import read_label_file
 from data.labels import LabelSpace
 from data.made import FORMAT
 from writing.words import capitalised
@@ -307,11 +308,8 @@ class RunDirectory:
         return record | {"config": with_new_keys(config)}
 
     def labels(self) -> LabelSpace:
-        file = self.dataset / "labels.json"
-        try:
-            return LabelSpace.from_json(read_json(file))
-        except (KeyError, TypeError, ValueError) as error:
-            raise InputError(f"{file}: not the labels of a run ({error!r})") from None
+        """Raises InputError when labels.json cannot be read."""
+        return read_label_file(self.dataset / "labels.json").labels
 
     def layouts(self) -> list[str]:
         """Names of the validation layouts, sorted."""

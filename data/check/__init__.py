@@ -1,1 +1,1 @@
-"""A dataset looked at as a whole: its balance, everything that is wrong with it, a contact sheet."""
+"""Checks of a dataset as a whole: its balance, everything that is wrong with it, a contact sheet."""

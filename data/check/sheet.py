@@ -1,24 +1,21 @@
 """The contact sheet of data.check: some pairs of each split, photograph above layout, and the colours' legend."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from data.check.walk import CheckedSplit
 from data.labels import LabelSpace
 from data.pairs import Pair
-
-if TYPE_CHECKING:
-    from data.check.__main__ import Split
 
 WIDTH, GAP, LINE, COLUMNS = 240, 8, 20, 3  # pixels of a picture, between pictures, of a line of text; pairs in a row
 TEXT = 13
 
 
-def contact_sheet(splits: "Sequence[Split]") -> Image.Image:
-    """Splits below each other, then the legend: the classes' colours, names and shares in each split."""
-    blocks = [_pairs(split.name, split.shown, split.labels) for split in splits if split.shown]
+def contact_sheet(splits: Sequence[CheckedSplit]) -> Image.Image:
+    """The splits below each other, then a legend: each class's colour, name and share in each split."""
+    blocks = [_pairs(split.name, split.shown, split.balance.labels) for split in splits if split.shown]
     blocks.append(_legend([split for split in splits if split.read]))
     width = max(block.width for block in blocks)
     sheet = Image.new("RGB", (width, sum(block.height for block in blocks)), "white")
@@ -45,15 +42,15 @@ def _pairs(title: str, pairs: Sequence[Pair], labels: LabelSpace) -> Image.Image
     return block
 
 
-def _legend(splits: "Sequence[Split]") -> Image.Image:
-    labels, columns = splits[0].labels, COLUMNS
+def _legend(splits: Sequence[CheckedSplit]) -> Image.Image:
+    labels, columns = splits[0].balance.labels, COLUMNS
     rows = -(-len(labels) // columns)
     block = Image.new("RGB", (columns * (WIDTH + GAP) + GAP, (rows + 1) * LINE + 2 * GAP), "white")
     draw, font = ImageDraw.Draw(block), ImageFont.load_default(size=TEXT)
     draw.text((GAP, GAP), "class: share of pixels, " + " / ".join(split.name for split in splits), "black", font)
     for index, (name, colour) in enumerate(zip(labels.names, labels.colours, strict=True)):
         left, top = GAP + index // rows * (WIDTH + GAP), GAP + (index % rows + 1) * LINE
-        shares = " / ".join(f"{split.counts[index] / split.counts.sum():.1%}" for split in splits)
+        shares = " / ".join(f"{split.balance.counts[index] / split.balance.counts.sum():.1%}" for split in splits)
         draw.rectangle((left, top + 2, left + 22, top + LINE - 4), tuple(colour), "black")
         draw.text((left + 30, top), f"{name[:18]}: {shares}", "black", font)
     return block

@@ -11,7 +11,7 @@ from pathlib import Path
 from data.errors import InputError
 from data.label_file import palette
 from data.labels import LabelSpace
-from data.photographs import PhotoPairs, match_folders, read_lines, require_folder
+from data.photographs import PhotoPairs, match_folders, read_lines
 
 CONTENTS = "images/, annotations/ and objectInfo150.txt of ADEChallengeData2016"
 FOLDERS = {"train": "training", "val": "validation"}
@@ -19,8 +19,7 @@ CLASSES = 150
 
 
 def open_split(folder: Path, split: str, size: tuple[int, int]) -> PhotoPairs:
-    """split: "train" or "val". size: (H, W) asked for. Raises InputError, see data.photographs."""
-    folder = require_folder(folder, CONTENTS)
+    """split: "train" or "val". size: (H, W) of the pairs. Raises InputError, see data.photographs."""
     part = FOLDERS[split]
     files = match_folders(folder / "images" / part, folder / "annotations" / part, CONTENTS)
     return PhotoPairs(files, read_labels(folder / "objectInfo150.txt"), size)

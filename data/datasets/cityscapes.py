@@ -37,8 +37,7 @@ LABELS = label_space(RAW_IDS)
 
 
 def open_split(folder: Path, split: str, size: tuple[int, int]) -> PhotoPairs:
-    """split: "train" or "val". size: (H, W) asked for. Raises InputError, see data.photographs."""
-    folder = require_folder(folder, CONTENTS)
+    """split: "train" or "val". size: (H, W) of the pairs. Raises InputError, see data.photographs."""
     photos = require_folder(folder / "leftImg8bit" / split, CONTENTS)
     layouts = require_folder(folder / "gtFine" / split, CONTENTS)
     files = match(images_by_name(photos, "*/*", "_leftImg8bit"), images_by_name(layouts, "*/*", "_gtFine_labelIds"),

@@ -12,15 +12,14 @@ from pathlib import Path
 from data.errors import InputError
 from data.label_file import palette
 from data.labels import LabelSpace
-from data.photographs import PhotoPairs, match_folders, read_lines, require_folder
+from data.photographs import PhotoPairs, match_folders, read_lines
 
 CONTENTS = "images/, annotations/ and labels.txt"
 CLASSES = 182
 
 
 def open_split(folder: Path, split: str, size: tuple[int, int]) -> PhotoPairs:
-    """split: "train" or "val". size: (H, W) asked for. Raises InputError, see data.photographs."""
-    folder = require_folder(folder, CONTENTS)
+    """split: "train" or "val". size: (H, W) of the pairs. Raises InputError, see data.photographs."""
     part = f"{split}2017"
     files = match_folders(folder / "images" / part, folder / "annotations" / part, CONTENTS)
     return PhotoPairs(files, read_labels(folder / "labels.txt"), size)

@@ -20,8 +20,7 @@ CONTENTS = "photos/, layouts/ and labels.yaml"
 
 
 def open_split(folder: Path, split: str, size: tuple[int, int]) -> PhotoPairs:
-    """split: "train" or "val". size: (H, W) asked for. Raises InputError, see data.photographs."""
-    folder = require_folder(folder, CONTENTS)
+    """split: "train" or "val". size: (H, W) of the pairs. Raises InputError, see data.photographs."""
     photos = require_folder(folder / "photos", f"photographs beside layouts/ in {folder}")
     described = label_file(folder)
     if any((photos / name).is_dir() for name in ("train", "val")):

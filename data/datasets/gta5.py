@@ -28,8 +28,7 @@ LABELS = label_space(RAW_IDS + 1)
 
 
 def open_split(folder: Path, split: str, size: tuple[int, int]) -> PhotoPairs:
-    """split: "train" or "val". size: (H, W) asked for. Raises InputError, see data.photographs."""
-    folder = require_folder(folder, CONTENTS)
+    """split: "train" or "val". size: (H, W) of the pairs. Raises InputError, see data.photographs."""
     photos = images_by_name(require_folder(folder / "images", CONTENTS))
     layouts = images_by_name(require_folder(folder / "labels", CONTENTS))
     source, names = _names(folder, split)

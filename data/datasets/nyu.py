@@ -19,7 +19,7 @@ from data.errors import InputError
 from data.label_file import read_label_file
 from data.labels import LabelSpace
 from data.pairs import Pair
-from data.photographs import PhotoPairs, check_same_size, make_pair, match_folders, require_folder
+from data.photographs import PhotoPairs, check_same_size, make_pair, match_folders
 
 CONTENTS = "labels.yaml and either nyu_depth_v2_labeled.mat or photos/ and layouts/"
 MAT = "nyu_depth_v2_labeled.mat"
@@ -52,8 +52,7 @@ class MatPairs:
 
 
 def open_split(folder: Path, split: str, size: tuple[int, int]) -> PhotoPairs | MatPairs:
-    """split: "train" or "val" (the paper's test set). size: (H, W) asked for. Raises InputError."""
-    folder = require_folder(folder, CONTENTS)
+    """split: "train" or "val" (the paper's test set). size: (H, W) of the pairs. Raises InputError."""
     indices = range(TRAIN) if split == "train" else range(TRAIN, TOTAL)
     file = folder / MAT
     if file.exists():

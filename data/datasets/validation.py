@@ -24,9 +24,8 @@ VOID_ID = 255
 
 
 def open_split(folder: Path, split: str, size: tuple[int, int]) -> PhotoPairs:
-    """split: "train" (empty where there is none) or "val". size: (H, W) asked for. Raises InputError, see
+    """split: "train" (empty where there is none) or "val". size: (H, W) of the pairs. Raises InputError, see
     data.photographs."""
-    folder = require_folder(folder, CONTENTS)
     photos = require_folder(folder / "photos", f"photographs beside layouts/ in {folder}")
     val = _pairs(folder, "val" if (photos / "val").is_dir() else "")
     named = any((folder / f"labels.{ending}").exists() for ending in ("json", "yaml"))

@@ -3,7 +3,7 @@
 import numpy as np
 
 from data import rendered
-from data.check.balance import check_balance, count_classes
+from data.check.balance import Balance, check_balance
 from data.errors import InputError
 from data.files import atomic_path, fingerprint, write_json, write_png
 from data.made import is_made, read_record, report_changes, write_record
@@ -37,19 +37,19 @@ def is_written(run: RunDirectory, config: DataConfig, train: PairDataset, val: P
     return is_made(run.dataset_marker, record.inputs, files)
 
 
-def _write_training_photographs(run: RunDirectory, train: PairDataset) -> np.ndarray:
-    """What tells them again, whole or changed a little. Returns pixels of each class, int64 [C], of their layouts."""
+def _write_training_photographs(run: RunDirectory, train: PairDataset) -> Balance:
+    """Hashes and thumbnails, by which the photographs are recognised, also when they were changed a little."""
     hashes, thumbnails = [], np.empty((len(train), *THUMBNAIL), np.uint8)
-    counts = np.zeros(len(train.labels), np.int64)
+    balance = Balance(train.labels)
     for i in range(len(train)):
-        photo = train[i].photo
-        counts += count_classes(train[i].layout, train.labels)
-        hashes.append(pixel_hash(photo))
-        thumbnails[i] = thumbnail(photo)
+        pair = train[i]
+        balance.add(pair)
+        hashes.append(pixel_hash(pair.photo))
+        thumbnails[i] = thumbnail(pair.photo)
     with atomic_path(run.train_thumbnails) as temporary, open(temporary, "wb") as file:
         np.save(file, thumbnails)
     write_json(run.train_file, {"photo_sha256": hashes})
-    return counts
+    return balance
 
 
 def write_dataset(run: RunDirectory, config: DataConfig, train: PairDataset, val: PairDataset) -> list[str]:
@@ -64,7 +64,7 @@ def write_dataset(run: RunDirectory, config: DataConfig, train: PairDataset, val
             split.fill()
     write_json(run.dataset / "labels.json", val.labels.to_json())
     files = [run.dataset / "labels.json", run.train_file, run.train_thumbnails]
-    modes, counts = {}, np.zeros(len(val.labels), np.int64)
+    modes, balance = {}, Balance(val.labels)
     for index in range(len(val)):
         pair = val[index]
         pictures = {"photos": pair.photo.transpose(1, 2, 0).copy(), "layouts": pair.layout}
@@ -73,14 +73,13 @@ def write_dataset(run: RunDirectory, config: DataConfig, train: PairDataset, val
         for part, pixels in pictures.items():
             write_png(run.dataset / part / f"{pair.name}.png", pixels)
             files.append(run.dataset / part / f"{pair.name}.png")
-        counts += count_classes(pair.layout, val.labels)
+        balance.add(pair)
         if pair.modes:
             modes[pair.name] = pair.modes
     if modes:
         write_json(run.dataset / "modes.json", modes)
         files.append(run.dataset / "modes.json")
-    doubts = check_balance(counts, val.labels, "val")
-    doubts += check_balance(_write_training_photographs(run, train), train.labels, "train")
+    doubts = check_balance(balance, "val") + check_balance(_write_training_photographs(run, train), "train")
     renderer = rendered(config.dataset)
     write_record(run.dataset_marker, dataset_key(config), files, pairs=_pairs(train, val), val=len(val),
                  train=len(train), version=renderer.version if renderer else None)

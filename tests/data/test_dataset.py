@@ -97,7 +97,7 @@ def test_the_version_of_rendered_scenes_stands_in_every_protocol(name, tmp_path)
     write_dataset(run, scenes, *pairs)
     write_json(run.path / "run.json", {"config": {"methods": []}, "versions": {}})
     assert run.scenes() == VERSION and Work(run, Context()).provenance()["scenes"] == VERSION
-    assert run.labels().names == list(pairs[1].labels.names)
+    assert run.labels().names == pairs[1].labels.names
 
 
 def test_photographs_have_no_version_of_scenes(folder, tmp_path):

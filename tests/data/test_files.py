@@ -1,13 +1,15 @@
 """Files and folders: a refusal by the system is one line that names the file, and nothing is half written."""
 
 import os
+import shutil
 import subprocess
 import sys
+from contextlib import suppress
 
 import pytest
 
 from data.errors import InputError, one_line_errors
-from data.files import list_folder, read_json, write_json, write_text
+from data.files import atomic_path, list_folder, read_json, remove_parts, write_json, write_text
 
 
 def line_of(capsys, action) -> str:
@@ -70,6 +72,38 @@ def test_hidden_files_and_those_of_other_systems_are_not_listed(tmp_path):
     write_text(tmp_path / ".hidden" / "f.png", "")
     assert len(list_folder(tmp_path / ".hidden")) == 1  # the folder that is named may be hidden itself
     assert list_folder(tmp_path / "missing") == list_folder(tmp_path / "a.png") == []
+
+
+def test_a_written_file_is_like_any_other(tmp_path):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    with suppress(PermissionError):  # only root may give a folder to any group
+        os.chown(shared, -1, 12345)
+    shared.chmod(0o2775)  # a project's folder: its files belong to its group
+    before = os.umask(0o027)
+    try:
+        (shared / "plain").write_text("")
+        write_text(shared / "ours", "")
+        write_text(shared / "new" / "ours", "")
+    finally:
+        os.umask(before)
+    plain = (shared / "plain").stat()
+    for file in (shared / "ours", shared / "new" / "ours"):
+        assert (file.stat().st_mode, file.stat().st_gid) == (plain.st_mode, plain.st_gid)
+    (shared / "ours").chmod(0o400)
+    write_text(shared / "ours", "text")
+    assert (shared / "ours").stat().st_mode & 0o777 == 0o400 and (shared / "ours").read_text() == "text"
+
+
+def test_names_as_long_as_a_file_system_takes(tmp_path, capsys):
+    file = tmp_path / ("\u8857" * 83 + ".json")  # 254 bytes
+    write_json(file, 1)
+    with suppress(OSError), atomic_path(file) as temporary:
+        shutil.copy(file, temporary.with_name(temporary.name.replace(".part", "0.part")))  # left by a killed process
+        raise OSError
+    remove_parts(file)
+    assert list(tmp_path.iterdir()) == [file]
+    assert line_of(capsys, lambda: write_json(file.with_suffix(".jsonlines"), 1)).endswith("File name too long")
 
 
 LATIN = os.fsdecode(b"fa\xe7ade")  # as unzip leaves a name of an old Windows archive
