@@ -118,20 +118,21 @@ def _watch_parent() -> None:
 
 
 def map_in_processes(function: Callable[[Item], Result], items: Sequence[Item],
-                     processes: int | None = None) -> Iterator[Result]:
+                     processes: int | None = None, chunk: int = CHUNK) -> Iterator[Result]:
     """function of every item, in their order. processes: None is one per available core, at most MOST_PROCESSES.
+    chunk: items that travel together; so few are worked on in this process.
 
     function and items are sent to the processes, which import no more than they need for them. Works in this process
     where the system has no shared memory for several. Raises what function raises.
     """
     count = processes or min(available_cores(), MOST_PROCESSES)
-    if count == 1 or len(items) <= CHUNK or not has_shared_memory():
+    if count == 1 or len(items) <= chunk or not has_shared_memory():
         yield from map(function, items)
         return
-    pool = ProcessPoolExecutor(min(count, math.ceil(len(items) / CHUNK)), SPAWN, initializer=end_with_parent)
+    pool = ProcessPoolExecutor(min(count, math.ceil(len(items) / chunk)), SPAWN, initializer=end_with_parent)
     try:
         with inherited(threads=1):
-            results = pool.map(function, items, chunksize=CHUNK)
+            results = pool.map(function, items, chunksize=chunk)
         yield from results
     finally:
         pool.shutdown(wait=True, cancel_futures=True)

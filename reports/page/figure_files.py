@@ -1,12 +1,14 @@
 """Every figure of a run: as SVG in the page's colours, and as PDF, PNG and SVG files fit for a paper."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from markupsafe import Markup
 from matplotlib.figure import Figure
 
+from data.processes import available_cores, map_in_processes
 from evaluation.run_directory import RunDirectory
 from reports.figures import grids, people, scores, training
 from reports.figures.classes import per_class
@@ -19,6 +21,7 @@ from reports.tables.scores import main_table
 from reports.tables.seeds import read_seeds
 
 PAPER_LAYOUTS = 4
+MOST_PROCESSES = 6  # a figure or two for each
 
 
 @dataclass(frozen=True)
@@ -30,36 +33,48 @@ class FigureFiles:
 
 
 def draw_figures(run: RunDirectory, folder: Path, chosen: str) -> dict[str, FigureFiles]:
-    """Write report/figures/ and give what the page needs of it. chosen: the layout that stands for the run."""
-    found = {}
-    for name, figure, vector in _all(run, chosen):
-        if figure is not None:
+    """Write report/figures/ and give what the page needs of it. chosen: the layout that stands for the run.
+
+    The figures are shared out to processes: drawing takes most of a report's time.
+    """
+    shares = min(available_cores(), MOST_PROCESSES)
+    draw = partial(_draw_share, run.path, folder, chosen, shares)
+    found = [figure for share in map_in_processes(draw, range(shares), shares, chunk=1) for figure in share]
+    return {name: files for _, name, files in sorted(found, key=lambda figure: figure[0])}
+
+
+def _draw_share(path: Path, folder: Path, chosen: str, shares: int, share: int) -> list[tuple[int, str, FigureFiles]]:
+    """Every `shares`-th figure, as (place, name, files)."""
+    found = []
+    for place, (name, build, vector) in enumerate(_figures(RunDirectory(path), chosen)):
+        if place % shares == share and (figure := build()) is not None:
             stem = folder / "figures" / file_stem(name)
             files = save(figure, stem, vector)
-            svg = stem.with_suffix(".svg").read_text(encoding="utf-8") if vector else None
-            text = Markup(themed(svg, f"{stem.name}-")) if vector else None
-            found[name] = FigureFiles(text, [file.relative_to(folder).as_posix() for file in files])
+            text = Markup(themed(stem.with_suffix(".svg").read_text(encoding="utf-8"), f"{stem.name}-")) if vector \
+                else None
+            found.append((place, name, FigureFiles(text, [file.relative_to(folder).as_posix() for file in files])))
     return found
 
 
-def _all(run: RunDirectory, chosen: str) -> Iterator[tuple[str, Figure | None, bool]]:
-    """(name, figure or None where there is nothing to draw, whether it is made of lines and text)."""
+def _figures(run: RunDirectory, chosen: str) -> Iterator[tuple[str, Callable[[], Figure | None], bool]]:
+    """(name, function that gives the figure or None if there is nothing to draw, whether it is made of lines and
+    text)."""
     methods, found = [*run.methods(), *run.merged_methods()], run.scores()
     table = main_table(methods, found)
-    yield "leading scores", scores.leading(table), True
-    yield "scores", scores.every(table), True
-    yield "trade-off", scores.trade_off(table), True
-    yield "cost and quality", scores.cost_quality(table), True
-    yield "agreement with people", people.agreement(found), True
-    yield "scores against people", people.against_people(table, found), True
-    yield "resolution", scores.resolution(read_seeds(run).ratios(), CLEAR), True
+    yield "leading scores", partial(scores.leading, table), True
+    yield "scores", partial(scores.every, table), True
+    yield "trade-off", partial(scores.trade_off, table), True
+    yield "cost and quality", partial(scores.cost_quality, table), True
+    yield "agreement with people", partial(people.agreement, found), True
+    yield "scores against people", partial(people.against_people, table, found), True
+    yield "resolution", partial(scores.resolution, read_seeds(run).ratios(), CLEAR), True
     for name, classes in per_class_tables(methods, found).items():
-        yield f"class {name}", per_class(classes.titled(), name), True
-    yield "training", training.curves(run), True
-    yield "training over time", training.over_time(run), False
+        yield f"class {name}", partial(per_class, classes.titled(), name), True
+    yield "training", partial(training.curves, run), True
+    yield "training over time", partial(training.over_time, run), False
     others = [name for name in pictures.evenly_spaced(run.layouts(), PAPER_LAYOUTS) if name != chosen]
-    yield "qualitative", grids.qualitative(run, [chosen, *others[: PAPER_LAYOUTS - 1]]), False
+    yield "qualitative", partial(grids.qualitative, run, [chosen, *others[: PAPER_LAYOUTS - 1]]), False
     for method in run.methods():
         if method.images_per_layout > 1:
             layouts = pictures.evenly_spaced(run.layouts(), PAPER_LAYOUTS)
-            yield f"diversity {method.name}", grids.diversity(run, method, layouts), False
+            yield f"diversity {method.name}", partial(grids.diversity, run, method, layouts), False
