@@ -154,7 +154,7 @@ class Laboratory:
         self.truth = KnownTruth(shares, care=1.0)
         self.file = folder / f"{NAME}.yaml"  # JSON is YAML
         write_json(self.file, protocol(len(run.layouts())))
-        self.common = ("--run", run.path, "--methods", ",".join(others), "--reference", "crn")
+        self.common = ("--run", run.path, "--methods", ",".join(others), "--baseline", "crn")
         self.key = ("--key-file", folder / "study.key")
         self.story = Story()
 

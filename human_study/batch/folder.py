@@ -23,7 +23,7 @@ from evaluation.run_directory import RunDirectory
 from human_study.batch.assets import Asset, asset_from_row
 from human_study.batch.identity import key_file
 from human_study.protocol.protocols import Protocol, validate
-from human_study.responses.columns import LAYOUT_OF, SEPARATOR, shown_cells
+from human_study.responses.columns import LAYOUT_OF, SEPARATOR, methods_of, shown_cells
 
 SCHEMA = 4  # of a batch and its database; others are refused, never guessed at
 RESPONSES = "responses.csv"  # of a study folder: what is collected from platforms or exported from the server
@@ -59,6 +59,11 @@ class PlannedTrial:
         return cls(**{**row, "hit_index": int(row["hit_index"]), "trial_index": int(row["trial_index"]),
                       "exposure_req_ms": int(ms) if ms else None, "adaptive": row["adaptive"] == "true",
                       **{name: tuple(row[name].split(SEPARATOR)) for name in ("methods", "assets")}})
+
+    @property
+    def compared(self) -> tuple[str, ...]:
+        """Methods; outcomes count choices of the first."""
+        return methods_of(self.condition)
 
     def row(self) -> dict[str, str | int | bool | None]:
         """The trial's columns in the table of responses."""

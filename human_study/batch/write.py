@@ -39,19 +39,19 @@ class StudyInUse(InputError):
     """A batch that people answered would be overwritten."""
 
 
-def write_batch(run: RunDirectory, protocol: str | Protocol, methods: Sequence[str] | None, reference: str,
+def write_batch(run: RunDirectory, protocol: str | Protocol, methods: Sequence[str] | None, baseline: str,
                 anchor: str | None = None, seed: int = 0, rng: Rng = "numpy", images_url: str = "images",
                 out: Path | None = None) -> TaskBatch:
     """Draw the design and write study/<protocol>/ (or `out`). The same run and arguments give the same
     bytes in the same folder: opaque names follow from the batch's own secret.
 
-    methods: those compared with `reference`; None: all of the run but the reference and the anchor. anchor: overrides
+    methods: those compared with `baseline`; None: all of the run but the baseline and the anchor. anchor: overrides
     the protocol's. images_url: where the pictures will be served from, without the last slash.
     Raises InputError for unknown, identical or too few methods, an anchor that is tested, too few or unequal images;
     StudyInUse where another batch is in use there.
     """
     protocol = fitted(run, load_protocol(protocol) if isinstance(protocol, str) else protocol)
-    cast = choose_cast(run, protocol, methods, reference, anchor)
+    cast = choose_cast(run, protocol, methods, baseline, anchor)
     study_id = _study_id(run, protocol, cast, seed)
     _check_url(images_url)
     hits = draw(protocol, cast, run.layouts(), study_id, seed, rng)
@@ -76,7 +76,7 @@ def write_batch(run: RunDirectory, protocol: str | Protocol, methods: Sequence[s
 def _study_id(run: RunDirectory, protocol: Protocol, cast: Cast, seed: int) -> str:
     """Follows from what is studied, not from where the run lies, so that a repeated run draws the same design."""
     dataset = run.config().get("config", {}).get("data", {}).get("dataset", "images")
-    content = fingerprint(run.layouts(), protocol.sha256(), [cast.reference, cast.others, cast.anchor], seed)
+    content = fingerprint(run.layouts(), protocol.sha256(), [cast.baseline, cast.others, cast.anchor], seed)
     return f"{dataset}-{protocol.name}-{content[:8]}"
 
 
@@ -96,7 +96,7 @@ def pictures(hits: Sequence[Hit], protocol: Protocol) -> list[Name]:
 
 def _spec(protocol: Protocol, cast: Cast, study_id: str, seed: int, rng: str, hashes: dict[Key, str]) -> dict:
     spec = {"schema": SCHEMA, "study_id": study_id, "protocol": protocol.model_dump(mode="json"),
-            "protocol_sha256": protocol.sha256(), "reference": cast.reference, "methods": list(cast.others),
+            "protocol_sha256": protocol.sha256(), "baseline": cast.baseline, "methods": list(cast.others),
             "anchor": cast.anchor, "seed": seed, "rng": rng,
             "images_sha256": {f"{method}/{image}": digest for (method, image), digest in sorted(hashes.items())}}
     return {**spec, "spec_sha256": fingerprint(spec)}
@@ -136,7 +136,7 @@ def _pictures_on_disk(run: RunDirectory, folder: Path, spec: dict, identity: Bat
 
 def _refuse_identical(hits: Sequence[Hit], pixels: dict[Key, str]) -> None:
     for left, right in sorted({pair for hit in hits for t in hit.trials if t.sentinel == "none"
-                               for pair in combinations(t.condition.split("_vs_"), 2)}):
+                               for pair in combinations(t.compared, 2)}):
         if identical_everywhere(pixels, left, right):
             raise InputError(f"methods '{left}' and '{right}' have the same images: nothing to compare")
 

@@ -29,8 +29,10 @@ PARTS = ("timing.js", "images.js", "transport.js", "trial.js", "ranking.js", "as
 
 @lru_cache
 def script() -> str:
-    """The module. Its parts share one scope, so they have neither import nor export."""
-    return "".join((PAGES / part).read_text(encoding="utf-8") for part in PARTS)
+    """The module, without indentation and lines of comment: MTurk and Turkle limit the size of a page. Its parts share
+    one scope, so they have neither import nor export."""
+    lines = (line.strip() for part in PARTS for line in (PAGES / part).read_text(encoding="utf-8").splitlines())
+    return "".join(line + "\n" for line in lines if line and not line.startswith("//"))
 
 
 @lru_cache
@@ -122,6 +124,6 @@ def table_template(batch: TaskBatch) -> str:
     """The page for a HIT table, with placeholders ${image_A_url_1} ... that MTurk and Turkle fill in from each row."""
     longest = max(batch.hits.values(), key=len)
     names = table_columns(batch.protocol.timed, batch.protocol.show_layout)
-    trials = [{key: "${" + name.format(n) + "}" for key, name in names.items()} for n in range(1, len(longest) + 1)]
-    config = page_config(batch.protocol, longest, route="form", trials=trials)
+    trials = [" ".join("${" + name.format(n) + "}" for name in names.values()) for n in range(1, len(longest) + 1)]
+    config = page_config(batch.protocol, longest, route="form", cells=list(names), trials="\n".join(trials))
     return render_fragment(config, fields=len(longest))

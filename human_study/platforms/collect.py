@@ -10,7 +10,8 @@ import pandas as pd
 from data.errors import InputError
 from human_study.platforms.importers import Hits, import_submissions
 from human_study.platforms.submissions import Refused, read_submissions
-from human_study.responses.columns import COLUMNS
+from human_study.responses.cells import delimiter_of, harmless
+from human_study.responses.columns import COLUMNS, RENAMED
 from human_study.responses.table import merge_responses, read_responses
 
 REPORT = "import-report.csv"
@@ -22,16 +23,19 @@ def is_response_table(file: Path) -> bool:
         return True
     try:
         with open(file, encoding="utf-8-sig", newline="") as stream:
-            return set(next(csv.reader(stream), [])) >= {column.name for column in COLUMNS if not column.optional}
+            first = stream.readline()
     except (OSError, UnicodeDecodeError):
         return False
+    header = {RENAMED.get(name, name) for name in next(csv.reader([first], delimiter=delimiter_of(first)), [])}
+    return header >= {column.name for column in COLUMNS if not column.optional}
 
 
 def collect_tables(tables: Sequence[Path | pd.DataFrame], key: bytes, hits: Hits, platform: str | None = None
                    ) -> tuple[pd.DataFrame, list[Refused]]:
-    """One table of all files and tables of responses, and what was refused.
+    """One table of all files and tables of responses, and what was refused. Of a session in several tables the last
+    table's rows count: it may have gone on, or been approved.
 
-    key: of the pseudonyms. hits: the planned HITs (TaskBatch.hits). platform: None is told by the columns. Raises
+    key: of the pseudonyms. hits: the planned HITs (TaskBatch.hits). platform: None: recognised by the columns. Raises
     InputError when no row comes out.
     """
     submissions, refused, frames = [], [], []
@@ -44,34 +48,22 @@ def collect_tables(tables: Sequence[Path | pd.DataFrame], key: bytes, hits: Hits
             found, problems = read_submissions(table, platform)
             submissions += found
             refused += problems
-    if submissions:
-        imported = import_submissions(submissions, key, hits)
-        refused += imported.refused
-        if imported.responses is not None:
-            frames.append(imported.responses)
+    imported, problems = import_submissions(submissions, key, hits)
+    refused += problems
+    frames += [imported] if imported is not None else []
     if not frames:
         reason = f"; first reason: {refused[0].source}: {refused[0].reason}" if refused else ""
         raise InputError(f"no row could be imported from {len(tables)} file(s){reason}")
-    frames, replaced = _newest(frames)
-    return merge_responses(frames), refused + replaced
-
-
-def _newest(frames: Sequence[pd.DataFrame]) -> tuple[list[pd.DataFrame], list[Refused]]:
-    """Of a session that stands in several tables the last table's rows: it may have gone on, or been approved."""
-    kept, replaced, later = [], [], set()
+    kept, later = [], set()
     for frame in reversed(frames):
         again = frame["session_id"].isin(later)
-        replaced += [Refused("table of responses", name, "a later file holds this session again")
-                     for name in frame["session_id"][again].unique()]
+        refused += [Refused("table of responses", name, "a later file holds this session again")
+                    for name in frame["session_id"][again].unique()]
         later |= set(frame["session_id"])
         kept.insert(0, frame[~again])
-    return [frame for frame in kept if len(frame)], replaced
+    return merge_responses([frame for frame in kept if len(frame)]), refused
 
 
 def refusal_rows(refused: Sequence[Refused]) -> list[list[str]]:
-    """Rows for CSV. Cells that a spreadsheet program would run as a formula are quoted with an apostrophe."""
-    return [["source", "what", "reason"], *([_harmless(cell) for cell in astuple(one)] for one in refused)]
-
-
-def _harmless(cell: str) -> str:
-    return "'" + cell if cell[:1] in ("=", "+", "-", "@", "\t", "\r") else cell
+    """Rows for CSV, without formulas."""
+    return [["source", "what", "reason"], *([harmless(cell) for cell in astuple(one)] for one in refused)]

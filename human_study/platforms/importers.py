@@ -13,12 +13,13 @@ from data.errors import InputError
 from human_study.batch.folder import PlannedTrial
 from human_study.page.record import MEASURED, Measured
 from human_study.platforms.submissions import Refused, Submission, choices
+from human_study.protocol.questions import LONGEST
 from human_study.responses.keys import pseudonym
 from human_study.responses.table import make_responses
 
 Hits = Mapping[str, Sequence[PlannedTrial]]
 ONCE = ("px_per_mm", "viewing_distance_mm", "colour_right")  # measured once per session
-LONGEST_SAID = 500  # letters
+NAMED = re.compile(r"language|(q|note)_[a-z][a-z0-9_]{0,30}")  # columns of answers to questions
 
 
 def asset_name(address: str) -> str:
@@ -27,22 +28,14 @@ def asset_name(address: str) -> str:
 
 
 @dataclass(frozen=True)
-class Log:
-    """What the page wrote about an assignment: trial_index -> {column: value}. `problem` says why it is empty."""
+class PageLog:
+    """What the page logged of an assignment: trial_index -> {column: value}. `problem`: why it is empty."""
 
-    records: dict[int, dict]
+    records: dict[int, dict] = field(default_factory=dict)
     user_agent_family: str | None = None
     client_version: str | None = None  # of the page that was answered
-    said: dict[str, Any] = field(default_factory=dict)
+    answers: dict[str, Any] = field(default_factory=dict)  # to questions and checks, by column
     problem: str = ""
-
-
-@dataclass(frozen=True)
-class Imported:
-    """The table (None without a single row) and everything that did not get into it."""
-
-    responses: pd.DataFrame | None
-    refused: list[Refused]
 
 
 class HitFinder:
@@ -63,21 +56,20 @@ class HitFinder:
                 return key
         candidates: set[str] | None = None
         for name, value in submission.inputs.items():
-            match = re.fullmatch(r"image_([AB])_url_(\d+)", name)
-            if match is None:
-                continue
-            named = self._by_picture.get((int(match[2]) - 1, match[1] + asset_name(value)), set())
-            candidates = named if candidates is None else candidates & named
+            if match := re.fullmatch(r"image_([AB])_url_(\d+)", name):
+                named = self._by_picture.get((int(match[2]) - 1, match[1] + asset_name(value)), set())
+                candidates = named if candidates is None else candidates & named
         return next(iter(candidates)) if candidates is not None and len(candidates) == 1 else None
 
 
-def import_submissions(submissions: Sequence[Submission], key: bytes, hits: Hits) -> Imported:
-    """The tidy table of submissions to the planned hits of a batch.
+def import_submissions(submissions: Sequence[Submission], key: bytes, hits: Hits
+                       ) -> tuple[pd.DataFrame | None, list[Refused]]:
+    """The tidy table of submissions to the planned hits of a batch (None without a row), and what did not become one.
 
     key: of the pseudonyms. hits: TaskBatch.hits. Rows carry reasons of the import (import_...) in `exclude_reasons`;
     the quality rules are applied afterwards. Of an assignment that comes twice the last counts.
     """
-    plan = HitFinder(hits)
+    finder = HitFinder(hits)
     rows, refused = [], []
     last = {(one.platform, one.assignment_id): one for one in submissions}
     for submission in submissions:
@@ -85,18 +77,21 @@ def import_submissions(submissions: Sequence[Submission], key: bytes, hits: Hits
             refused.append(Refused(submission.source, submission.assignment_id, "the assignment comes again later"))
             continue
         try:
-            own, problems = _rows(submission, key, plan)
+            own, problems = _rows(submission, key, finder)
         except (InputError, RecursionError) as error:  # the latter: answers nested very deep
             own, problems = [], [Refused(submission.source, submission.assignment_id, str(error))]
         rows += own
         refused += problems
-    return Imported(make_responses(rows) if rows else None, refused)
+    return make_responses(rows) if rows else None, refused
 
 
-def _rows(submission: Submission, key: bytes, plan: HitFinder) -> tuple[list[dict], list[Refused]]:
-    trials = _planned(submission, plan)
-    if isinstance(trials, str):
-        return [], [Refused(submission.source, submission.assignment_id, trials)]
+def _rows(submission: Submission, key: bytes, finder: HitFinder) -> tuple[list[dict], list[Refused]]:
+    hit_id = finder.find(submission)
+    if hit_id is None:
+        has_inputs = any(name.startswith("image_") for name in submission.inputs)
+        raise InputError("its pictures belong to no HIT of this study's plan" if has_inputs else
+                         "no Input.* columns and no HIT key: what was shown is unknown")
+    trials = [trial.row() for trial in finder.hits[hit_id]]
     picked, unknown = choices(submission.answers)
     log = read_log(submission.answers.get("log_json", ""))
     problems = [Refused(submission.source, submission.assignment_id, log.problem)] if log.problem else []
@@ -106,30 +101,16 @@ def _rows(submission: Submission, key: bytes, plan: HitFinder) -> tuple[list[dic
     if not picked and not log.records:
         problems.append(Refused(submission.source, submission.assignment_id, "no answers choice_N in the submission"))
         return [], problems
-    same = {**_of_submission(submission, key), "user_agent_family": log.user_agent_family,
-            "client_version": log.client_version, **log.said}
-    return [{**same, **trial, **_answered(trial, picked, log)} for trial in trials], problems
-
-
-def _of_submission(submission: Submission, key: bytes) -> dict[str, Any]:
-    return {"platform": submission.platform, "assignment_id": submission.assignment_id,
+    same = {"platform": submission.platform, "assignment_id": submission.assignment_id,
             "session_id": f"{submission.platform}-{submission.assignment_id}",
             "session_started": submission.accepted_at,
             "participant": pseudonym(key, submission.platform, submission.participant),
-            "submit_status": submission.status}
+            "submit_status": submission.status, "user_agent_family": log.user_agent_family,
+            "client_version": log.client_version, **log.answers}
+    return [{**same, **trial, **_answered(trial, picked, log)} for trial in trials], problems
 
 
-def _planned(submission: Submission, plan: HitFinder) -> list[dict] | str:
-    """The planned trials as row parts, or why they are not known."""
-    hit_id = plan.find(submission)
-    if hit_id is None:
-        has_inputs = any(name.startswith("image_") for name in submission.inputs)
-        return ("its pictures belong to no HIT of this study's plan" if has_inputs else
-                "no Input.* columns and no HIT key: what was shown is unknown")
-    return [trial.row() for trial in plan.hits[hit_id]]
-
-
-def _answered(trial: dict, picked: dict[int, str], log: Log) -> dict[str, Any]:
+def _answered(trial: dict, picked: dict[int, str], log: PageLog) -> dict[str, Any]:
     """Chosen side, measurements and reasons of the import for one trial."""
     record = log.records.get(trial["trial_index"], {})
     side = picked.get(trial["trial_index"] + 1, "none")
@@ -146,20 +127,11 @@ def _answered(trial: dict, picked: dict[int, str], log: Log) -> dict[str, Any]:
     return {**measured, "chosen": chosen, "exclude_reasons": found or None}
 
 
-def _said(content: dict) -> dict[str, Any]:
-    """Language, answers to questions, screen and colours, by column; what cannot be one is left out."""
-    found = {"language": content.get("language"), **content.get("said", {})}
-    return {name: value for name, value in found.items()
-            if (name in ONCE and isinstance(value, int | float) and 0 <= value <= 1e5)
-            or (re.fullmatch(r"language|(q|note)_[a-z][a-z0-9_]{0,30}", name) and isinstance(value, str | int | float)
-                and len(str(value)) <= LONGEST_SAID)}
-
-
-def read_log(text: str) -> Log:
+def read_log(text: str) -> PageLog:
     """The page's hidden field log_json: {"columns": [...], "rows": [[...], ...], "user_agent_family": ...,
-    "client_version": ...}."""
+    "client_version": ..., "language": ..., "said": {answers to questions and checks}}."""
     if not text:
-        return Log({})
+        return PageLog()
     try:
         content = json.loads(text)
         columns, rows = content["columns"], content["rows"]
@@ -167,10 +139,14 @@ def read_log(text: str) -> Log:
         for record in records.values():
             Measured.model_validate({name: record.get(name) for name in MEASURED})
         about = (str(content.get(name) or "")[:40] or None for name in ("user_agent_family", "client_version"))
-        return Log(records, *about, said=_said(content))
+        given = {"language": content.get("language"), **content.get("said", {})}
+        answers = {name: value for name, value in given.items() if isinstance(value, str | int | float) and (
+            0 <= value <= 1e5 if name in ONCE and not isinstance(value, str) else
+            NAMED.fullmatch(name) and len(str(value)) <= LONGEST)}
+        return PageLog(records, *about, answers)
     except ValidationError as error:
         wrong = error.errors()[0]
         problem = f"{wrong['loc'][0]} is {str(wrong['input'])[:40]!r}: {wrong['msg']}"
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         problem = f"{type(error).__name__}: {error}"
-    return Log({}, problem=f"log_json cannot be read ({problem}): answers kept, not used")
+    return PageLog(problem=f"log_json cannot be read ({problem}): answers kept, not used")

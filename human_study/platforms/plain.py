@@ -1,12 +1,13 @@
 """Plain tables of answers, and jsPsych's own data, as a table of responses: enough for the analysis, without a run.
 
-A plain table is a table of responses in which everything may be missing but a few columns: participant, image, what was
-shown (left and right, or shown) and the answer (chosen, or ranked). Participants and sessions are numbered in the order
-of the table, so that no id of a person leaves it and no key is needed.
+A plain table is a table of responses that needs only a few columns: participant, image, what was shown (left and right,
+or shown) and the answer (chosen, or ranked). A row with left and right is a pair; one with `shown` a single picture or,
+where that names several methods, a ranking. Participants and sessions are numbered in the order of the table, so that
+no id of a person leaves it and no key is needed.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -14,10 +15,11 @@ import pandas as pd
 from data.errors import InputError
 from data.files import read_json
 from evaluation.run_directory import PHOTOS
-from human_study.platforms.plain_rows import AGAINST, NEEDED, TRUE, answer, condition, problem, task_of
-from human_study.platforms.submissions import Refused, length_problem, read_cells
+from human_study.platforms.submissions import Refused
+from human_study.responses.cells import length_problem, read_sheet
 from human_study.responses.columns import (
     ANSWERS,
+    ANSWERS_OF,
     COLUMNS,
     LAYOUT_OF,
     NO_SPECIFICATION,
@@ -27,24 +29,38 @@ from human_study.responses.columns import (
     RANKING,
     REAL_OR_FAKE,
     SEPARATOR,
+    TASKS,
     condition_name,
 )
 from human_study.responses.table import make_responses
 
+# columns that a table of each task needs: our name and the short one
+NEEDED = {
+    PAIRS: {"participant": "participant", "image_id": "image", "left_method": "left", "right_method": "right",
+            "chosen": "chosen"},
+    REAL_OR_FAKE: {"participant": "participant", "image_id": "image", "shown": "shown", "chosen": "chosen"},
+    RANKING: {"participant": "participant", "image_id": "image", "shown": "shown", "ranked": "ranked"},
+}
 # what others call our columns; the first name found is read
-ALIASES = {"participant": ("participant", "worker", "worker_id", "subject", "subject_id", "PROLIFIC_PID"),
+ALIASES = {"participant": ("worker", "worker_id", "participant_id", "subject", "subject_id", "PROLIFIC_PID"),
            "image_id": ("image", "scene", "item"), "left_method": ("left",), "right_method": ("right",),
            "shown": ("method",), "ranked": ("ranking",), "chosen": ("choice", "response"),
-           "exposure_req_ms": ("exposure",), "rt_ms": ("time", "rt"),
-           "session_id": ("session",)}
+           "exposure_req_ms": ("exposure",), "rt_ms": ("time", "rt"), "session_id": ("session",)}
+AGAINST = "against"  # the method that a photograph counts for
+SOURCE = "source"  # file and line of a row
 # decided here or by the rules, or naming people
 OURS = {"schema_version", "study_id", "spec_sha256", "assignment_id", "choice_method", "outcome", "sentinel_ok",
         "accepted", "used", "exclude_reasons"}
-# what jsPsych adds to every trial; `stimulus` is markup or a file's name, the methods stand in left and right
+# what jsPsych adds to every trial; `stimulus` is markup or a file's name, the methods are in left and right
 OF_JSPSYCH = {"trial_type", "time_elapsed", "internal_node_id", "plugin_version", "rt_key_duration", "stimulus",
               "success", "timeout", "failed_images", "failed_audio", "failed_video", "view_history"}
+NUMBERS = [column.name for column in COLUMNS if column.kind in ("integer", "number")]
 LEAST_MEDIAN_MS = 20.0  # nobody judges so fast: such times are seconds
-SOURCE = "source"
+TRUE = ("true", "1", "1.0", "yes", "wahr", "vrai", "verdadero")
+# sides, and of jsPsych's buttons the first two, of its keys those of two hands; what a third button means is unknown
+SIDES = {"left": "left", "right": "right", "tie": "tie", "none": "none", "": "none", "0": "left", "0.0": "left",
+         "1": "right", "1.0": "right", "arrowleft": "left", "arrowright": "right", "f": "left", "j": "right"}
+Row = Mapping[str, str]
 
 
 def read_plain(files: Sequence[Path], study_id: str) -> tuple[pd.DataFrame, list[Refused]]:
@@ -54,13 +70,25 @@ def read_plain(files: Sequence[Path], study_id: str) -> tuple[pd.DataFrame, list
     Raises InputError for a file that is none of these, a column that is missing, response times in seconds, and where
     no row is left.
     """
-    tables, refused = [], []
-    for file in files:
-        cells, cut = _read(Path(file))
-        table, unused = _named(cells, Path(file))
+    tables, refused, rows, problems, without = [], [], [], [], 0
+    for file in map(Path, files):
+        cells, cut = _read(file)
+        table, unused = _named(cells, file)
         tables.append(table)
-        refused += [*cut, *(Refused(Path(file).name, name, "column not used") for name in unused)]
-    rows, problems = _answers(pd.concat(tables, ignore_index=True))
+        refused += [*cut, *(Refused(file.name, name, "column not used") for name in unused)]
+    for row in pd.concat(tables, ignore_index=True).fillna("").to_dict("records"):
+        task = task_of(row)
+        if not task:
+            without += 1  # instructions and questions among jsPsych's trials
+            continue
+        chosen = answer(row, task)
+        if reason := problem(row, task, chosen):
+            problems.append(Refused(row[SOURCE], row["image_id"], reason))
+        else:
+            rows.append({name: value or None for name, value in row.items() if name not in ("tie", AGAINST, SOURCE)}
+                        | {"task": task, "chosen": chosen, "condition": condition(row, task)})
+    if without:
+        problems.append(Refused("all files", f"{without} rows", "no pictures: neither left and right nor shown"))
     if not rows:
         reason = f"; first reason: {problems[0].source}: {problems[0].reason}" if problems else ""
         raise InputError(f"no answer could be read from {', '.join(map(str, files))}{reason}")
@@ -71,48 +99,47 @@ def read_plain(files: Sequence[Path], study_id: str) -> tuple[pd.DataFrame, list
     return make_responses(_completed(pd.DataFrame(rows), study_id)), refused + problems
 
 
+# --- from a file to cells under our names ----------------------------------------------------------------------------
+
 def _read(file: Path) -> tuple[pd.DataFrame, list[Refused]]:
     """All cells as text, "" for empty ones, `source` with the line or the number of the trial; and cut rows."""
+    refused = []
     if file.suffix.lower() == ".json":
-        rows = [{name: _text(value) for name, value in trial.items()} for trial in _trials(file)]
-        sources, refused = [f"{file.name}:{i}" for i in range(1, len(rows) + 1)], []
+        content = read_json(file)
+        if isinstance(content, list) and content and all(isinstance(one, list) for one in content):
+            content = [trial for one in content for trial in one]
+        if not isinstance(content, list) or not all(isinstance(trial, dict) for trial in content):
+            raise InputError(f"{file}: expected a list of trials, as jsPsych.data.get().json() gives it")
+        rows = [{name: _text(value) for name, value in trial.items()} | {SOURCE: f"{file.name}:{i}"}
+                for i, trial in enumerate(content, 1)]
     elif file.suffix.lower() in (".csv", ".tsv"):
-        header, lines = read_cells(file, "\t" if file.suffix.lower() == ".tsv" else ",")
-        found = [(f"{file.name}:{line}", cells, length_problem(header, cells)) for line, cells in lines]
-        refused = [Refused(source, "row", problem) for source, _, problem in found if problem]
-        whole = [(source, [_cell(cell) for cell in cells]) for source, cells, problem in found if not problem]
-        rows, sources = [dict(zip(header, cells, strict=True)) for _, cells in whole], [source for source, _ in whole]
+        sheet, rows = read_sheet(file), []
+        for line, cells in sheet.rows:
+            source = f"{file.name}:{line}"
+            if cut := length_problem(sheet.header, cells):
+                refused.append(Refused(source, "row", cut))
+            else:
+                # jsPsych's CSV has null where nobody answered
+                values = ("" if cell.strip() == "null" else cell.strip() for cell in cells)
+                rows.append(dict(zip(sheet.header, values, strict=True)) | {SOURCE: source})
     else:
         raise InputError(f"{file}: expected a table of answers (.csv, .tsv) or jsPsych's data (.json)")
     if not rows:
         raise InputError(f"{file}: no whole row in it")
-    return pd.DataFrame(rows, dtype="object").fillna("").assign(**{SOURCE: sources}), refused
-
-
-def _trials(file: Path) -> list[dict]:
-    """jsPsych's data: a list of trials, or a list of such lists."""
-    content = read_json(file)
-    if isinstance(content, list) and content and all(isinstance(one, list) for one in content):
-        content = [trial for one in content for trial in one]
-    if not isinstance(content, list) or not all(isinstance(trial, dict) for trial in content):
-        raise InputError(f"{file}: expected a list of trials, as jsPsych.data.get().json() gives it")
-    return content
-
-
-def _cell(text: str) -> str:
-    """jsPsych's CSV says null where nobody answered."""
-    return "" if text.strip() == "null" else text.strip()
+    frame = pd.DataFrame(rows, dtype="object").fillna("")
+    if file.suffix.lower() != ".json" and sheet.decimal == ",":
+        for name in {*NUMBERS, *(other for one in NUMBERS for other in ALIASES.get(one, ()))} & set(frame):
+            frame[name] = frame[name].str.replace(",", ".")
+    return frame, refused
 
 
 def _text(value: object) -> str:
     """A JSON value as a cell: lists of names joined, other objects as JSON, null as nothing."""
-    if value is None:
-        return ""
     if isinstance(value, list) and all(isinstance(one, str) for one in value):
         return SEPARATOR.join(value)
     if isinstance(value, bool | dict | list):
         return json.dumps(value)
-    return str(value).strip()
+    return "" if value is None else str(value).strip()
 
 
 def _named(frame: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -130,34 +157,80 @@ def _named(frame: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, list[str]]:
     task = RANKING if "ranked" in kept else REAL_OR_FAKE if "shown" in kept else PAIRS
     if not any(set(needed) <= set(kept) for needed in NEEDED.values()):
         missing = next(short for name, short in NEEDED[task].items() if name not in kept)
-        hint = " (separated by semicolons?)" if any(";" in name for name in frame) else ""
         tables = "; or ".join(", ".join(needed.values()) for needed in NEEDED.values())
-        raise InputError(f"{file}: no column '{missing}'{hint}; a plain table has {tables}")
+        raise InputError(f"{file}: no column '{missing}'; a plain table has {tables}")
     unused = [name for name in frame if renamed.get(name, name) not in kept and name not in OURS | OF_JSPSYCH]
     return kept, [name for name in unused if name not in {one for names in ALIASES.values() for one in names}]
 
 
-def _answers(table: pd.DataFrame) -> tuple[list[dict], list[Refused]]:
-    """Rows that are answers, with their task and comparison; the others with the reason."""
-    rows, refused, without = [], [], 0
-    for row in table.fillna("").to_dict("records"):
-        task = task_of(row)
-        if not task:
-            without += 1  # instructions and questions among jsPsych's trials
-            continue
-        chosen = answer(row, task)
-        if reason := problem(row, task, chosen):
-            refused.append(Refused(row[SOURCE], row["image_id"], reason))
-        else:
-            rows.append({name: value or None for name, value in row.items() if name not in ("tie", AGAINST, SOURCE)}
-                        | {"task": task, "chosen": chosen, "condition": condition(row, task)})
-    if without:
-        refused.append(Refused("all files", f"{without} rows", "no pictures: neither left and right nor shown"))
-    return rows, refused
+# --- what a row means ------------------------------------------------------------------------------------------------
 
+def task_of(row: Row) -> str:
+    """"" for a row that shows no pictures."""
+    if row.get("task") in TASKS:
+        return row["task"]
+    if row.get("left_method") or row.get("right_method"):
+        return PAIRS
+    if not row.get("shown"):
+        return ""
+    return RANKING if SEPARATOR in row["shown"] else REAL_OR_FAKE
+
+
+def answer(row: Row, task: str) -> str | None:
+    """A value of the column `chosen`; None for a cell that holds none."""
+    chosen = row.get("chosen", "")
+    if task == RANKING:
+        return "ranked" if row.get("ranked") else "none"
+    if task == REAL_OR_FAKE:
+        known = chosen.lower() or "none"
+        return known if known in (*ANSWERS_OF[REAL_OR_FAKE], "none") else None
+    if row.get("tie", "").lower() in TRUE:
+        return "tie"
+    by_method = {row["left_method"]: "left", row["right_method"]: "right"}
+    return by_method.get(chosen) or SIDES.get(chosen.lower())
+
+
+def problem(row: Row, task: str, chosen: str | None) -> str:
+    """Why a row is no answer, "" if it is one."""
+    for name, short in NEEDED[task].items():
+        if name not in ("chosen", "ranked") and not row.get(name):
+            return f"{short} is empty"
+    if chosen is None:
+        words = "left, right, tie, none or the name of the method chosen" if task == PAIRS else "real, fake or none"
+        return f"chosen is '{row['chosen'][:40]}': expected {words}"
+    against, shown, ranked = row.get(AGAINST), row.get("shown", "").split(SEPARATOR), row.get("ranked", "")
+    if task == PAIRS and row["left_method"] == row["right_method"]:
+        return f"left and right are both '{row['left_method']}'"
+    if task == REAL_OR_FAKE and len(shown) > 1:
+        return f"shown is '{row['shown'][:40]}': expected one method, or {PHOTOS}"
+    if task == REAL_OR_FAKE and against and shown[0] not in (PHOTOS, against):
+        return f"{AGAINST} is '{against}', but the picture is one of '{shown[0]}'"
+    if task == RANKING and len(set(shown)) < max(2, len(shown)):
+        return f"shown is '{row['shown'][:40]}': expected two or more different methods, joined by {SEPARATOR}"
+    if task == RANKING and ranked and sorted(ranked.split(SEPARATOR)) != sorted(shown):
+        return f"ranked is '{ranked[:40]}': expected every method of '{row['shown'][:40]}' once"
+    for name in NUMBERS:
+        if (text := row.get(name, "")) and pd.isna(pd.to_numeric(text, errors="coerce")):
+            return f"{name} is '{text[:40]}': expected a number"
+    return ""
+
+
+def condition(row: Row, task: str) -> str | None:
+    """Name of the comparison; None for a photograph of which nothing shows what method it counts for."""
+    if row.get("condition"):
+        return row["condition"]
+    if task == PAIRS:
+        return condition_name(*sorted((row["left_method"], row["right_method"])))
+    if task == RANKING:
+        return condition_name(*sorted(row["shown"].split(SEPARATOR)))
+    method = row.get(AGAINST) or (row["shown"] if row["shown"] != PHOTOS else "")
+    return condition_name(PHOTOS, method) if method else None
+
+
+# --- what the table leaves out ---------------------------------------------------------------------------------------
 
 def _completed(rows: pd.DataFrame, study_id: str) -> pd.DataFrame:
-    """Everything else that a table of responses needs, where the table does not say it."""
+    """All columns that a table of responses needs."""
     usual = {"platform": PLAIN, "submit_status": "submitted", "block": "test", "layout": None,
              "sentinel": "none", "trial_id": None, "session_id": None}
     rows = rows.assign(**{name: value for name, value in usual.items() if name not in rows})
@@ -178,8 +251,8 @@ def _completed(rows: pd.DataFrame, study_id: str) -> pd.DataFrame:
 
 
 def _with_method(rows: pd.DataFrame) -> pd.DataFrame:
-    """Photographs of which the table does not say what method they count for are dealt, by participant and exposure, in
-    the order of the table, to the methods that this participant judged in turn.
+    """Photographs without a method that they count for are dealt, by participant and exposure, in the order of the
+    table, to the methods that this participant judged in turn.
 
     Raises InputError for those of a staircase among several methods: only the table knows whose they are.
     """

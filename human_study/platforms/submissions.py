@@ -1,25 +1,25 @@
-"""Read a result table (CSV) in MTurk's format, as Turkle exports it too: one `Submission` per assignment.
+"""Read a result table (CSV) in MTurk's format, which Turkle exports too: one `Submission` per assignment.
 
 Only HITId, AssignmentId, WorkerId and Answer.* are needed. Answers are plain radio values, true/false columns, or the
 JSON of a crowd-form.
 """
 
-import csv
 import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from io import StringIO
 from pathlib import Path
 
 from data.errors import InputError
+from human_study.responses.cells import PROGRAM, ROUNDED, length_problem, read_sheet
 
 NEEDED = ("HITId", "AssignmentId", "WorkerId")
 STATUS = {"submitted": "submitted", "approved": "approved", "rejected": "rejected", "": "submitted"}
 SIDES = {"optiona": "left", "optionb": "right", "left": "left", "right": "right"}
+TRUE = ("true", "on", "1", "wahr", "vrai", "verdadero")  # also as spreadsheet programs save it
 ZONES = {"UTC": 0, "GMT": 0, "PST": -8, "PDT": -7, "MST": -7, "MDT": -6, "CST": -6, "CDT": -5, "EST": -5, "EDT": -4}
-SPOILED_ID = re.compile(r"\d+([.,]\d+)?E\+\d+", re.IGNORECASE)
+CHOICE = re.compile(r"choice_(\d{1,9})(?:\.(\w+))?")
 
 
 @dataclass(frozen=True)
@@ -55,60 +55,38 @@ def read_submissions(file: Path, platform: str | None = None) -> tuple[list[Subm
     file = Path(file)
     if file.suffix.lower() != ".csv":
         raise InputError(f"{file}: expected a result table (.csv)")
-    header, rows = read_cells(file)
+    sheet = read_sheet(file)
+    header = sheet.header
     if missing := [name for name in NEEDED if name not in header]:
-        hint = " (separated by semicolons: saved by a spreadsheet program?)" if ";" in ",".join(header) else ""
-        raise InputError(f"{file}: no column {missing[0]}{hint}; expected a result table of MTurk or Turkle")
+        raise InputError(f"{file}: no column {missing[0]}; expected a result table of MTurk or Turkle")
     if not any(name.startswith("Answer.") for name in header):
         raise InputError(f"{file}: no Answer.* columns: this looks like an input table, not like results")
     if repeated := sorted({name for name in header if header.count(name) > 1}):
-        raise InputError(f"{file}: column {repeated[0]} stands in the table twice")
+        raise InputError(f"{file}: column {repeated[0]} is in the table twice")
     if platform is None:
         platform = "turkle" if any(name.startswith("Turkle.") for name in header) else "mturk"
     submissions, refused = [], []
-    for number, cells in rows:
+    for number, cells in sheet.rows:
         source, row = f"{file.name}:{number}", dict(zip(header, cells, strict=False))
-        if problem := length_problem(header, cells) or _row_problem(row):
+        if problem := length_problem(header, cells) or _problem(row):
             refused.append(Refused(source, row.get("AssignmentId", ""), problem))
             continue
-        submissions.append(_from_row(row, source, platform))
+        parts = [{name.removeprefix(prefix): value for name, value in row.items() if name.startswith(prefix) and value}
+                 for prefix in ("Input.", "Answer.")]
+        submissions.append(Submission(
+            source, platform, *(row[name].strip() for name in NEEDED), _status(row),
+            parse_time(row.get("AcceptTime", "")), row.get("RequesterAnnotation", ""), *parts))
     return submissions, refused
 
 
-def read_cells(file: Path, delimiter: str = ",") -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """Header, and (line number, cells) of every row that is not empty.
-
-    Raises InputError for a file that is no CSV in UTF-8.
-    """
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-        reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter)
-        header = next(reader, [])
-        rows = [(reader.line_num, cells) for cells in reader if any(cells)]
-    except FileNotFoundError:
-        raise InputError(f"{file}: no such file") from None
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{file}: not a UTF-8 CSV file ({error})") from None
-    if rows and text.count('"') % 2:  # a quoted cell without its end: the last one, whatever it says
-        rows[-1] = rows[-1][0], rows[-1][1][:-1]
-    return header, rows
-
-
-def length_problem(header: list[str], cells: list[str]) -> str:
-    """Why a row is no whole row, "" if it is one."""
-    if len(cells) == len(header):
-        return ""
-    cut = ": the table was cut off here, download it again" if len(cells) < len(header) else ""
-    return f"{len(cells)} whole cells, the header has {len(header)}{cut}"
-
-
-def _row_problem(row: dict[str, str]) -> str:
+def _problem(row: dict[str, str]) -> str:
+    """Why a row is no submission, "" if it is one."""
     for name in NEEDED:
         value = row.get(name, "").strip()
         if not value:
             return f"{name} is empty"
-        if SPOILED_ID.fullmatch(value):
-            return f"{name} is '{value}': changed by a spreadsheet program, import the file as downloaded"
+        if ROUNDED.fullmatch(value):
+            return f"{name} is '{value}': changed by {PROGRAM}"
     if all(row.get(name, "").strip() for name in ("Approve", "Reject")):
         return "both Approve and Reject are filled in"
     return "" if _status(row) else f"unknown AssignmentStatus '{row['AssignmentStatus']}'"
@@ -121,17 +99,6 @@ def _status(row: dict[str, str]) -> str | None:
         if row.get(name, "").strip():
             return decided
     return STATUS.get(row.get("AssignmentStatus", "").strip().lower())
-
-
-def _from_row(row: dict[str, str], source: str, platform: str) -> Submission:
-    return Submission(
-        source, platform, row["HITId"].strip(), row["AssignmentId"].strip(), row["WorkerId"].strip(),
-        _status(row), parse_time(row.get("AcceptTime", "")),
-        row.get("RequesterAnnotation", ""), _prefixed(row, "Input."), _prefixed(row, "Answer."))
-
-
-def _prefixed(row: dict[str, str], prefix: str) -> dict[str, str]:
-    return {name.removeprefix(prefix): value for name, value in row.items() if name.startswith(prefix) and value}
 
 
 def parse_time(text: str) -> str | None:
@@ -151,13 +118,11 @@ def parse_time(text: str) -> str | None:
         return None
 
 
-CHOICE = re.compile(r"choice_(\d{1,9})(?:\.(\w+))?")
-
-
 def choices(answers: dict[str, str]) -> tuple[dict[int, str], list[str]]:
     """Trial number N (from 1) -> left, right, none or "both", from any of the answer styles; and unknown values.
 
-    Styles: choice_N = optionA; choice_N.optionA = true; taskAnswers = JSON holding choice_N.
+    Styles: choice_N = optionA; choice_N.optionA = true; taskAnswers = JSON holding choice_N. Raises InputError for
+    taskAnswers that are no JSON dictionary, or a list with one.
     """
     found: dict[int, set[str]] = {}
     unknown = []
@@ -166,14 +131,14 @@ def choices(answers: dict[str, str]) -> tuple[dict[int, str], list[str]]:
         if match is None:
             continue
         sides = found.setdefault(int(match[1]), set())
-        option, text = match[2], value.strip().lower()
+        option, chosen = match[2], value.strip().lower() in TRUE
         if option is None:
-            option, text = text, "true" if text else "false"
+            option, chosen = value.strip(), bool(value.strip())
         side = SIDES.get(option.lower())
-        if side is None and option and text == "true":
-            unknown.append(f"{name}={value}")
-        elif side and text in ("true", "on", "1"):
+        if chosen and side:
             sides.add(side)
+        elif chosen:
+            unknown.append(f"{name}={value}")
     return {n: "none" if not sides else "both" if len(sides) > 1 else next(iter(sides))
             for n, sides in found.items()}, unknown
 
@@ -181,26 +146,18 @@ def choices(answers: dict[str, str]) -> tuple[dict[int, str], list[str]]:
 def _flat(answers: dict[str, str]) -> Iterator[tuple[str, str]]:
     """Fields, with a crowd-form's JSON and nested values opened: choice_1.optionA -> "true"."""
     for name, value in answers.items():
-        if name == "taskAnswers":
-            yield from _opened("", crowd_answers(value))
-        else:
+        if name != "taskAnswers":
             yield name, value
-
-
-def crowd_answers(text: str) -> dict:
-    """The dictionary in a crowd-form's taskAnswers: a JSON list with one dictionary, or the dictionary itself.
-
-    Raises InputError for anything else.
-    """
-    try:
-        content = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError(f"taskAnswers is not valid JSON ({error})") from None
-    if isinstance(content, list) and len(content) == 1:
-        content = content[0]
-    if not isinstance(content, dict):
-        raise InputError("taskAnswers is not a JSON dictionary (or a list with one)")
-    return content
+            continue
+        try:
+            content = json.loads(value)
+        except (ValueError, RecursionError) as error:
+            raise InputError(f"taskAnswers is not valid JSON ({error})") from None
+        if isinstance(content, list) and len(content) == 1:
+            content = content[0]
+        if not isinstance(content, dict):
+            raise InputError("taskAnswers is not a JSON dictionary (or a list with one)")
+        yield from _opened("", content)
 
 
 def _opened(prefix: str, value: object) -> Iterator[tuple[str, str]]:

@@ -45,7 +45,7 @@ class MatlabStream:
 class PublishedTrial:
     """One trial of a published table: images number `image` (1..500) of the two roles, left first.
 
-    Roles: "reference" (the paper's method), "other" (the baseline under test), "real", "anchor" (the L1 model).
+    Roles: "baseline" (the paper's method), "other" (the method under test), "real", "anchor" (the L1 model).
     """
 
     left: str
@@ -67,7 +67,7 @@ def unlimited_hits() -> list[list[PublishedTrial]]:
         rows = []
         for place in range(1, 101):
             i = 100 * hit + place - 1
-            rows.append(_trial("reference", "other", sides[i] == 1, images[i]))
+            rows.append(_trial("baseline", "other", sides[i] == 1, images[i]))
             if place in after:
                 image = stream.randi(IMAGES)[0]
                 rows.append(_trial("real", "other", sentinel_sides[i] == 1, image, sentinel=True))
@@ -78,7 +78,7 @@ def unlimited_hits() -> list[list[PublishedTrial]]:
 def timed_hits() -> list[list[PublishedTrial]]:
     """The 10 HITs x 110 trials of the study with limited time, as `automate_timed.m` draws them."""
     stream = MatlabStream()
-    pairs = (("reference", "real"), ("other", "real"), ("reference", "other"))
+    pairs = (("baseline", "real"), ("other", "real"), ("baseline", "other"))
     hits = []
     for _ in range(10):
         rows = []
@@ -101,12 +101,12 @@ def _trial(a: str, b: str, a_left: bool, image: int, exposure_ms: int | None = N
 
 def published_unlimited() -> bytes:
     """`data_GAN.csv`: CRN against the GAN baseline, no time limit."""
-    return _published(unlimited_hits(), {"reference": "ours", "other": "GAN", "real": "cityscapes"})
+    return _published(unlimited_hits(), {"baseline": "ours", "other": "GAN", "real": "cityscapes"})
 
 
 def published_timed() -> bytes:
     """`data_timed_cityscapes_good.csv`: CRN, pix2pix and the photographs, seven exposures."""
-    return _published(timed_hits(), {"reference": "ours", "other": "L1cGAN", "real": "cityscapes", "anchor": "L1"})
+    return _published(timed_hits(), {"baseline": "ours", "other": "L1cGAN", "real": "cityscapes", "anchor": "L1"})
 
 
 PUBLISHED = {  # protocol -> file name and content

@@ -7,6 +7,7 @@ only what differs.
 """
 
 from collections.abc import Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,7 +48,7 @@ class Protocol(Frozen):
     name: str
     task: Literal[TASKS] = "pairs"  # which of two pictures; is one picture a photograph; the order of several
     design: Literal["unlimited-tables", "timed-tables", "per-participant"]
-    pairs: Literal["reference", "triangle", "all"] = "reference"
+    pairs: Literal["baseline", "triangle", "all"] = "baseline"
     test_trials: int = Field(ge=1)  # per HIT
     sentinels: int = Field(ge=0)  # per HIT: a photograph against the anchor
     instruction_checks: int = Field(0, ge=0)  # per HIT: "choose the LEFT picture", written in the pictures
@@ -123,8 +124,8 @@ class Protocol(Frozen):
             raise ValueError("design timed-tables needs exposures_ms")
         if self.design == "unlimited-tables" and self.exposures_ms:
             raise ValueError("design unlimited-tables has no time limit: leave exposures_ms empty")
-        if self.design == "unlimited-tables" and (self.hits is not None or self.pairs != "reference"):
-            raise ValueError("design unlimited-tables compares each method with the reference, in as many HITs as the "
+        if self.design == "unlimited-tables" and (self.hits is not None or self.pairs != "baseline"):
+            raise ValueError("design unlimited-tables compares each method with the baseline, in as many HITs as the "
                              "images fill: leave hits and pairs out")
         if self.design != "per-participant" and (self.instruction_checks or self.repeats or self.practice):
             raise ValueError("instruction_checks, repeats and practice belong to design per-participant")
@@ -195,28 +196,31 @@ class Protocol(Frozen):
         return fingerprint(self.model_dump(mode="json", exclude={"extends"}))
 
 
-PROTOCOLS = {protocol.name: protocol for protocol in (
-    Protocol(name="crn2017-unlimited", design="unlimited-tables", test_trials=100, sentinels=10, anchor=UNDER_TEST,
-             limit_minutes=15),
+PRESETS: dict[str, dict[str, Any]] = {  # what each sets; defaults, and what other settings imply, stay open
+    "crn2017-unlimited": {"design": "unlimited-tables", "test_trials": 100, "sentinels": 10, "anchor": UNDER_TEST,
+                          "limit_minutes": 15},
     # 980 judgments per point of Fig. 4 and 50 trials per cell in the 10 HITs: about 20 participants per HIT
-    Protocol(name="crn2017-timed", design="timed-tables", pairs="triangle", test_trials=105, sentinels=5,
-             anchor="image_space", hits=10, assignments=20, exposures_ms=EXPOSURES_MS,
-             sentinel_exposure_ms=SENTINEL_MS, mask="grey", answer_seconds=2.0, limit_minutes=60),
+    "crn2017-timed": {"design": "timed-tables", "pairs": "triangle", "test_trials": 105, "sentinels": 5,
+                      "anchor": "image_space", "hits": 10, "assignments": 20, "exposures_ms": EXPOSURES_MS,
+                      "sentinel_exposure_ms": SENTINEL_MS, "mask": "grey", "answer_seconds": 2.0, "limit_minutes": 60},
     # More participants with fewer trials: the spread between people, not the number of trials, limits what is known
     # 9 of 10 sentinels must be right: a guesser passes in 1 % of cases, somebody careful with 2 % slips in 98 %; of 4
     # sentinels all, which 6 % of guessers pass and 8 % of the careful fail
-    Protocol(name="lab", design="per-participant", test_trials=48, sentinels=10, instruction_checks=2, practice=3,
-             hits=30, limit_minutes=30),
+    "lab": {"design": "per-participant", "test_trials": 48, "sentinels": 10, "instruction_checks": 2, "practice": 3,
+            "hits": 30, "limit_minutes": 30},
     # 50 photographs and 50 pictures of each method would be HYPE's own number; here all methods share 100
-    Protocol(name="hype-infinity", task="real_or_fake", design="per-participant", test_trials=100, sentinels=10,
-             practice=4, hits=30, answer_seconds=3.0, min_viewport=(480, 420), limit_minutes=30),
+    "hype-infinity": {"task": "real_or_fake", "design": "per-participant", "test_trials": 100, "sentinels": 10,
+                      "practice": 4, "hits": 30, "answer_seconds": 3.0, "min_viewport": (480, 420),
+                      "limit_minutes": 30},
     # the paper's staircases have 150 trials; those of all methods run side by side, so 300 are enough for two methods
-    Protocol(name="hype-time", task="real_or_fake", design="per-participant", test_trials=300, sentinels=10, practice=4,
-             hits=30, staircase=Staircase(), answer_seconds=2.0, min_viewport=(480, 420), limit_minutes=60),
+    "hype-time": {"task": "real_or_fake", "design": "per-participant", "test_trials": 300, "sentinels": 10,
+                  "practice": 4, "hits": 30, "staircase": {}, "answer_seconds": 2.0, "min_viewport": (480, 420),
+                  "limit_minutes": 60},
     # five sentinels, all to be right: somebody guessing passes in 3 % of cases with two pictures, in 0.4 % with three
-    Protocol(name="ranking", task="ranking", design="per-participant", test_trials=24, sentinels=5, practice=2, hits=30,
-             width=300, gap=16, min_viewport=(640, 480), stacked=True, answer_seconds=15.0, limit_minutes=30),
-)}
+    "ranking": {"task": "ranking", "design": "per-participant", "test_trials": 24, "sentinels": 5, "practice": 2,
+                "hits": 30, "width": 300, "gap": 16, "min_viewport": (640, 480), "stacked": True,
+                "answer_seconds": 15.0, "limit_minutes": 30},
+}
 
 
 def load_protocol(name_or_file: str, settings: Sequence[str] = ()) -> Protocol:
@@ -227,26 +231,19 @@ def load_protocol(name_or_file: str, settings: Sequence[str] = ()) -> Protocol:
     values: dict[str, Any] = {"extends": name_or_file}
     where = f"protocol {name_or_file}"
     if is_file(name_or_file):
-        values = _read(Path(name_or_file))
-        where = name_or_file
+        values, where = read_yaml(Path(name_or_file), f"a protocol; presets: {', '.join(PRESETS)}"), name_or_file
+        if values.get("extends") is not None:
+            values.setdefault("name", Path(name_or_file).stem)  # a changed protocol never goes under a preset's name
     base = values.get("extends")
-    if base is not None and (not isinstance(base, str) or base not in PROTOCOLS):
-        raise InputError(f"unknown protocol '{base}': {nearest(str(base), PROTOCOLS)} (or give a .yaml file)")
-    # texts stay with their language: only what the values say is laid over the ready ones
-    merged = merge(PROTOCOLS[base].model_dump(exclude={"texts"}) if base else {}, {"texts": {}, **values})
+    if base is not None and (not isinstance(base, str) or base not in PRESETS):
+        raise InputError(f"unknown protocol '{base}': {nearest(str(base), PRESETS)} (or give a .yaml file)")
+    merged = merge({"name": base, **deepcopy(PRESETS[base])} if base else {}, values)
     apply_settings(merged, settings)
     return validate(merged, where)
 
 
 def is_file(name_or_file: str) -> bool:
     return Path(name_or_file).suffix in (".yaml", ".yml")
-
-
-def _read(file: Path) -> dict:
-    values = read_yaml(file, f"a protocol; presets: {', '.join(PROTOCOLS)}")
-    if values.get("extends") is not None and "name" not in values:
-        values["name"] = file.stem  # a changed protocol never goes under the name of the preset
-    return values
 
 
 def validate(values: dict, where: str) -> Protocol:
@@ -262,3 +259,6 @@ def _tuples(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _tuples(item) for key, item in value.items()}
     return tuple(_tuples(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+PROTOCOLS = {name: load_protocol(name) for name in PRESETS}

@@ -1,14 +1,14 @@
-"""Every word a participant reads, in one file per language; a protocol changes what it likes. Texts of pairs stand at
-the top of a file, what other tasks say differently under `tasks`.
+"""Every word that a participant reads, one file per language; a protocol may change any of them. Texts of pairs are at
+the top of a file, texts that differ for other tasks under `tasks`.
 
-{trials}, {minutes}, {checks} and the like are filled in by the page.
+The page fills in {trials}, {minutes}, {checks} and the like.
 """
 
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, create_model
 
 from data.errors import InputError
 from data.files import list_folder, read_yaml
@@ -29,95 +29,16 @@ class Words(Frozen):
     options: dict[str, str] = {}
 
 
-class Texts(Frozen):
-    """The texts of one language. `instructions`, where given, takes the place of task, duration, checks and keys."""
-
-    name: str  # of the language, as it calls itself
-    instructions: tuple[str, ...] = ()
-    title: str
-    question: str
-    question_layout: str
-    task: str
-    task_timed: str
-    task_layout: str
-    duration: str
-    checks: str
-    checks_instructed: str
-    keys: str
-    keys_timed: str
-    consent: tuple[str, ...]
-    contact_label: str
-    ethics_label: str
-    pay_label: str
-    agree: str
-    vision: str
-    left: str
-    right: str
-    upper: str
-    lower: str
-    tie: str
-    left_alt: str
-    right_alt: str
-    upper_alt: str
-    lower_alt: str
-    real: str  # buttons of single pictures
-    fake: str
-    picture_alt: str
-    ranked_alt: str  # of a picture with a place
-    unranked_alt: str
-    layout_alt: str
-    choose_left: str  # written in the pictures of an instruction check
-    choose_right: str
-    withdraw: str
-    withdraw_sure: str
-    withdrawn: str
-    start: str
-    next: str
-    show: str
-    practice: str
-    feedback_right: str
-    feedback_wrong: str
-    progress: str
-    loading: str
-    rest: str
-    pause: str
-    paused: str
-    resume: str
-    questions: str
-    optional: str
-    choose: str
-    card: str
-    card_none: str
-    distance: str
-    plate: str
-    plate_none: str
-    full_screen: str
-    enlarge: str
-    small_screen: str
-    no_touch: str
-    saving: str
-    no_pictures: str
-    elsewhere: str
-    full: str
-    preview: str
-    preview_note: str
-    broken: str
-    done: str
-    debrief: str
-    code: str
-    submit: str
-    no_storage: str
-    no_script: str
-    not_found: str
-    too_many: str
-    no_parameter: str
-    words: dict[str, Words]  # of questions, by name
-
-
 @lru_cache
 def _file(language: str) -> dict[str, Any]:
     texts = read_yaml(FOLDER / f"{language}.yaml", "texts of the study page")
     return {**texts, "consent": tuple(texts["consent"])}
+
+
+# The texts of one language: those of the English file, and `instructions` in place of task, duration, checks and keys.
+Texts: type[Frozen] = create_model("Texts", __base__=Frozen, instructions=(tuple[str, ...], ()), **{
+    key: (dict[str, Words] if key == "words" else tuple[str, ...] if isinstance(text, tuple) else str, ...)
+    for key, text in _file(FALLBACK).items() if key != "tasks"})
 
 
 def ready(language: str, task: str = "pairs") -> dict[str, Any]:

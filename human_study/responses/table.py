@@ -3,6 +3,7 @@
 People's judgments and simulated ones (platform "sim") are never mixed in one table.
 """
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,6 +12,18 @@ import pandas as pd
 from data.errors import InputError, nearest
 from data.files import atomic_path
 from human_study.responses import tasks
+from human_study.responses.cells import (
+    BETWEEN,
+    FORMULA,
+    PROGRAM,
+    ROUNDED,
+    UNREADABLE,
+    clean,
+    delimiter_of,
+    harmless,
+    mapped,
+    restored,
+)
 from human_study.responses.columns import (
     ANSWERS,
     COLUMNS,
@@ -19,11 +32,15 @@ from human_study.responses.columns import (
     SCHEMA_VERSION,
     SEPARATOR,
     SIMULATED,
+    VERSUS,
     ResponseColumn,
 )
 
+LIKE_FORMULA = re.compile(BETWEEN + FORMULA.pattern)  # at the beginning of any value
 DTYPES = {"text": "str", "integer": "Int64", "number": "float64", "boolean": "boolean"}
-TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False}
+TRUTH = {"true": True, "false": False, "1": True, "0": False, "1.0": True, "0.0": False,  # and spreadsheets' own words
+         **dict.fromkeys(("wahr", "vrai", "verdadero", "vero", "真"), True),
+         **dict.fromkeys(("falsch", "faux", "falso", "假"), False)}
 
 
 def make_responses(rows: pd.DataFrame | Sequence[dict]) -> pd.DataFrame:
@@ -32,6 +49,8 @@ def make_responses(rows: pd.DataFrame | Sequence[dict]) -> pd.DataFrame:
     `schema_version` is filled in; `choice_method`, `outcome` and `sentinel_ok` are derived by `derive`.
     Raises InputError as `validate_responses` does.
     """
+    if not isinstance(rows, pd.DataFrame):  # which cannot even hold some of what people send
+        rows = [{name: clean(cell) if isinstance(cell, str) else cell for name, cell in row.items()} for row in rows]
     frame = pd.DataFrame(rows).reset_index(drop=True)
     if "schema_version" not in frame:
         frame["schema_version"] = SCHEMA_VERSION
@@ -49,7 +68,7 @@ def derive(frame: pd.DataFrame) -> pd.DataFrame:
     frame = frame.copy()
     left, right = frame["chosen"].eq("left"), frame["chosen"].eq("right")
     choice = frame["left_method"].where(left, frame["right_method"].where(right))
-    first_is_left = frame["condition"].eq(frame["left_method"] + "_vs_" + frame["right_method"])
+    first_is_left = frame["condition"].eq(frame["left_method"] + VERSUS + frame["right_method"])
     outcome = pd.Series(float("nan"), frame.index)
     outcome[left | right] = (first_is_left == left)[left | right].astype(float)
     outcome[frame["chosen"].eq("tie")] = 0.5
@@ -96,10 +115,10 @@ def _cast(values: pd.Series, column: ResponseColumn) -> pd.Series:
 
 
 def _text(values: pd.Series) -> pd.Series:
-    if isinstance(values.dtype, pd.StringDtype):
-        return values.where(values != "") if values.eq("").any() else values
-    text = values.astype("str")
-    return text.where(values.notna() & (text != ""))
+    if not isinstance(values.dtype, pd.StringDtype):
+        values = values.map(str, na_action="ignore").map(clean, na_action="ignore").astype("str")
+    values = mapped(values, UNREADABLE, clean)
+    return values.where(values != "") if values.eq("").any() else values
 
 
 def _truth(values: pd.Series) -> pd.Series:
@@ -146,7 +165,7 @@ def _check_values(frame: pd.DataFrame, column: ResponseColumn) -> None:
 
 def _check_rows(frame: pd.DataFrame) -> None:
     _refuse(frame, frame.duplicated(["session_id", "trial_index"]),
-            "this trial of this session stands in the table twice (same file given twice?)")
+            "this trial of this session is in the table twice (same file given twice?)")
     for rows, problem, column in tasks.problems(frame):
         _refuse(frame, rows, problem, column)
     wrong = frame["sentinel_ok"].isna() != frame["sentinel"].eq("none")
@@ -185,8 +204,9 @@ def merge_responses(frames: Sequence[pd.DataFrame], across_studies: bool = False
 
 
 def write_responses(frame: pd.DataFrame, file: Path) -> None:
-    """Validate and write as CSV (UTF-8, \\n, empty cell = missing, true/false) or, by suffix, Parquet or JSON: a
-    list of trials, with jsPsych's names beside ours."""
+    """Validate and write as CSV (UTF-8, \\n, empty cell = missing, true/false, no formulas: see responses.cells) or,
+    by suffix, Parquet or JSON: a list of trials, with jsPsych's names beside ours. `read_responses` reads it back.
+    """
     frame = validate_responses(frame)
     with atomic_path(Path(file)) as temporary:
         if Path(file).suffix == ".parquet":
@@ -194,9 +214,10 @@ def write_responses(frame: pd.DataFrame, file: Path) -> None:
         elif Path(file).suffix == ".json":
             like_jspsych(frame).to_json(temporary, orient="records", force_ascii=False, indent=1)
         else:
-            truth = {True: "true", False: "false"}
-            as_text = {c.name: frame[c.name].astype(object).map(truth, na_action="ignore")
-                       for c in COLUMNS if c.kind == "boolean"}
+            truth, kinds = {True: "true", False: "false"}, {column.name: column.kind for column in COLUMNS}
+            as_text = {name: frame[name].astype(object).map(truth, na_action="ignore") if kinds[name] == "boolean" else
+                       mapped(frame[name], LIKE_FORMULA, harmless)
+                       for name in frame if kinds.setdefault(name, "text") in ("boolean", "text")}
             frame.assign(**as_text).to_csv(temporary, index=False, encoding="utf-8", lineterminator="\n")
 
 
@@ -214,6 +235,22 @@ def like_jspsych(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.assign(**dict(zip(JSPSYCH, values, strict=True)))
 
 
+def _read_csv(file: Path) -> pd.DataFrame:
+    """Also as spreadsheet programs save it. Raises InputError for ids that they have rounded."""
+    with open(file, encoding="utf-8-sig") as stream:
+        delimiter = delimiter_of(stream.readline())
+    numbers = {column.name for column in COLUMNS if column.kind != "text"}
+    header = pd.read_csv(file, sep=delimiter, encoding="utf-8-sig", nrows=0).columns
+    text = {name: "str" for name in header if name not in numbers}
+    frame = pd.read_csv(file, sep=delimiter, decimal="," if delimiter == ";" else ".", encoding="utf-8-sig", dtype=text,
+                        keep_default_na=False, na_values=[""], low_memory=False)
+    for name in text:
+        frame[name] = mapped(frame[name], LIKE_FORMULA, restored)
+        if name.endswith("_id") and len(rounded := frame[name][frame[name].str.fullmatch(ROUNDED).fillna(False)]):
+            raise InputError(f"{name} '{rounded.iloc[0]}' was changed by {PROGRAM}")
+    return frame
+
+
 def read_responses(file: Path) -> pd.DataFrame:
     """Read a table written by `write_responses` and validate it. Raises InputError naming the file."""
     file = Path(file)
@@ -224,13 +261,11 @@ def read_responses(file: Path) -> pd.DataFrame:
             trials = pd.read_json(file, dtype=False)
             frame = trials.drop(columns=[name for name in JSPSYCH if name in trials])
         else:
-            text = {column.name: "str" for column in COLUMNS if column.kind == "text"}
-            header = pd.read_csv(file, encoding="utf-8-sig", nrows=0).columns
-            text |= {name: "str" for name in header if name.startswith(ANSWERS)}
-            frame = pd.read_csv(file, encoding="utf-8-sig", dtype=text, keep_default_na=False, na_values=[""],
-                                low_memory=False)
+            frame = _read_csv(file)
     except FileNotFoundError:
         raise InputError(f"{file}: no such file") from None
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
     except (ValueError, OSError) as error:
         raise InputError(f"{file}: not a readable table ({' '.join(str(error).split())})") from None
     if set(RENAMED) & set(frame):

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pandas as pd
 
 from evaluation.run_directory import PHOTOS
-from human_study.responses.columns import ANSWERS_OF, PAIRS, RANKING, REAL_OR_FAKE, SEPARATOR, TASKS
+from human_study.responses.columns import ANSWERS_OF, PAIRS, RANKING, REAL_OR_FAKE, SEPARATOR, TASKS, VERSUS, methods_of
 
 Problem = tuple[pd.Series, str, str | None]  # rows concerned, what is wrong with them, column to show
 
@@ -58,8 +58,8 @@ def _problems_of_pairs(frame: pd.DataFrame, pair: pd.Series) -> Iterator[Problem
     for name in ("left_method", "right_method"):
         yield pair & frame[name].isna(), f"column {name} is empty", None
     yield left.eq(right), "left_method and right_method are the same method", "left_method"
-    named = frame["condition"].eq(left + "_vs_" + right) | frame["condition"].eq(right + "_vs_" + left)
-    yield pair & ~named, "condition is not <a>_vs_<b> of the two methods shown", "condition"
+    named = frame["condition"].eq(left + VERSUS + right) | frame["condition"].eq(right + VERSUS + left)
+    yield pair & ~named, f"condition is not <a>{VERSUS}<b> of the two methods shown", "condition"
     known = frame["sentinel_answer"].isin(("left", "right")) | frame["sentinel_answer"].isna()
     yield pair & ~known, "sentinel_answer is neither left nor right", "sentinel_answer"
 
@@ -69,7 +69,7 @@ def _problems_of_others(frame: pd.DataFrame, own: dict[str, pd.Series]) -> Itera
     yield ~own[PAIRS] & (frame["left_method"].notna() | frame["right_method"].notna()), "only pairs have sides", \
         "left_method"
     shown = [str(cell).split(SEPARATOR) for cell in frame["shown"]]
-    strange = pd.Series([not set(methods) <= set(condition.split("_vs_")) for methods, condition in
+    strange = pd.Series([not set(methods) <= set(methods_of(condition)) for methods, condition in
                          zip(shown, frame["condition"], strict=True)], frame.index)
     yield ~own[PAIRS] & strange, "condition does not name the methods shown", "condition"
     yield single & pd.Series([len(methods) > 1 for methods in shown], frame.index), "shown is not one method", "shown"

@@ -49,7 +49,7 @@ class KnownTruth:
         """A ranking of an attentive participant by Plackett-Luce; the anchor of a sentinel comes last with probability
         `care`."""
         from scipy.special import logit
-        first, *others = [name for name in trial.condition.split("_vs_") if name != trial.sentinel_answer]
+        first, *others = [name for name in trial.compared if name != trial.sentinel_answer]
         strength = {first: 0.0} | {other: -logit(self.preference.get(condition_name(first, other), self.default))
                                    for other in others}
         lost = 50.0 if rng.random() < self.care else -50.0
@@ -90,7 +90,7 @@ def parse_truth(texts: Sequence[str], batch: TaskBatch) -> dict[str, float]:
     """["crn_vs_pix2pix=0.8"] -> {"crn_vs_pix2pix": 0.8}. Raises InputError for an unknown condition or value."""
     known = set()
     for trial in (trial for trials in batch.hits.values() for trial in trials if trial.sentinel == "none"):
-        first, *others = trial.condition.split("_vs_")
+        first, *others = trial.compared
         known |= {condition_name(first, other) for other in others} if trial.task == RANKING else {trial.condition}
     preference = {}
     for text in texts:

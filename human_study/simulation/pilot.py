@@ -50,7 +50,7 @@ class Spreads:
                 + (f"; {self.unknown}" if self.unknown else ""))
 
 
-def learned(frame: pd.DataFrame, protocol: Protocol, reference: str) -> Spreads:
+def learned(frame: pd.DataFrame, protocol: Protocol, baseline: str) -> Spreads:
     """What the pilot of a protocol says: where nothing about spreads, the time alone.
 
     Raises InputError for answers to another task, and of staircases to a protocol without.
@@ -61,7 +61,7 @@ def learned(frame: pd.DataFrame, protocol: Protocol, reference: str) -> Spreads:
     if protocol.staircase:
         return _time_alone(frame, protocol)
     try:
-        return spreads(frame, reference, protocol.rules, protocol.delay_ms)
+        return spreads(frame, baseline, protocol.rules, protocol.delay_ms)
     except NoSpreads as why:
         return _time_alone(frame, protocol, str(why))
 
@@ -73,7 +73,7 @@ def _time_alone(frame: pd.DataFrame, protocol: Protocol, unknown: str | None = N
                    seconds_per_trial(frame, protocol.delay_ms), is_simulated(frame), unknown)
 
 
-def spreads(frame: pd.DataFrame, reference: str, rules: QualityRules | None = None, delay_ms: float = 0) -> Spreads:
+def spreads(frame: pd.DataFrame, baseline: str, rules: QualityRules | None = None, delay_ms: float = 0) -> Spreads:
     """Spreads by the method of moments. delay_ms: the protocol's, before pictures with limited time.
 
     The covariance of two judgments of one participant of different images is the variance between participants, that of
@@ -82,7 +82,7 @@ def spreads(frame: pd.DataFrame, reference: str, rules: QualityRules | None = No
     Raises NoSpreads where no participant judged two images, or no image was judged by two participants, and InputError
     for staircases.
     """
-    used = _outcomes(apply_rules(frame, rules or QualityRules()), reference)
+    used = _outcomes(apply_rules(frame, rules or QualityRules()), baseline)
     cells = [_moments(cell) for _, _, cell in by_exposure(used, "a", "b")]
     by_participant, by_image = (_pooled([cell[i] for cell in cells], what) for i, what in
                            enumerate(("participant judged two images", "image was judged by two participants")))
@@ -112,14 +112,14 @@ def seconds_per_trial(frame: pd.DataFrame, delay_ms: float = 0) -> float | None:
     return float(by_session.median() / 1000) if len(by_session) else None
 
 
-def _outcomes(frame: pd.DataFrame, reference: str) -> pd.DataFrame:
+def _outcomes(frame: pd.DataFrame, baseline: str) -> pd.DataFrame:
     """Judgments with 0..1 outcomes by condition: of pairs, also those that rankings decide, or errors."""
     if of_task(frame, REAL_OR_FAKE).any():
         used = judged(frame)
         if used["adaptive"].any():
             raise InputError("the pilot says nothing about spreads: staircases hold the share of errors where it is")
         return used
-    return judgments(implied_pairs(frame) if of_task(frame, RANKING).any() else frame, reference)
+    return judgments(implied_pairs(frame) if of_task(frame, RANKING).any() else frame, baseline)
 
 
 def _moments(cell: pd.DataFrame) -> tuple[tuple[float, float], tuple[float, float], float, int]:

@@ -55,10 +55,10 @@ def draw(protocol: Protocol, cast: Cast, layouts: Sequence[str], study_id: str, 
 
 
 def comparisons(protocol: Protocol, cast: Cast) -> list[Pair]:
-    """The pairs of methods compared by design `per-participant`: with the reference, or all with all."""
+    """The pairs of methods compared by design `per-participant`: with the baseline, or all with all."""
     if protocol.pairs == "all":
-        return list(combinations((cast.reference, *cast.others), 2))
-    return [(cast.reference, other) for other in cast.others]
+        return list(combinations((cast.baseline, *cast.others), 2))
+    return [(cast.baseline, other) for other in cast.others]
 
 
 def seconds(protocol: Protocol, exposures_ms: Sequence[int | None], answer_seconds: float | None = None) -> float:
@@ -78,25 +78,17 @@ def unlimited_tables(protocol: Protocol, cast: Cast, layouts: list[str], study_i
         anchor = other if cast.anchor == UNDER_TEST else cast.anchor
         parts = np.array_split(rng.permutation(layouts), -(-len(layouts) // protocol.test_trials))
         for index, scenes in enumerate(parts):
-            test = _trials((cast.reference, other), scenes.tolist(), None, balance, rng)
+            test = _trials((cast.baseline, other), scenes.tolist(), None, balance, rng)
             count = -(-len(test) * protocol.sentinels // protocol.test_trials)
-            shown = _sentinel_scenes(layouts, set(scenes.tolist()), count, rng)
+            tested = set(scenes.tolist())
+            untested = [layout for layout in layouts if layout not in tested]
+            shown = rng.permutation(untested if len(untested) >= count else layouts)[:count].tolist()
             sentinels = _sentinels(anchor, shown, None, balance, rng)
-            after = rng.choice(len(test), count, replace=False)
-            hits.append(Hit(other, index, _insert(test, sentinels, after)))
+            after = rng.choice(len(test), count, replace=False).tolist()  # test trials that a sentinel follows
+            follow = dict(zip(after, sentinels, strict=True))
+            ordered = (one for i, trial in enumerate(test) for one in (trial, follow.get(i)) if one is not None)
+            hits.append(Hit(other, index, tuple(ordered)))
     return hits
-
-
-def _insert(test: list[Trial], extra: list[Trial], after: np.ndarray) -> tuple[Trial, ...]:
-    """`extra[i]` directly after the test trial number `after[i]`."""
-    follow = dict(zip(after.tolist(), extra, strict=True))
-    return tuple(trial for i, one in enumerate(test) for trial in ((one, follow[i]) if i in follow else (one,)))
-
-
-def _sentinel_scenes(layouts: list[str], tested: set[str], count: int, rng: np.random.Generator) -> list[str]:
-    """Scenes not tested in the same HIT where there are enough of them, otherwise any."""
-    free = [layout for layout in layouts if layout not in tested]
-    return rng.permutation(free if len(free) >= count else layouts)[:count].tolist()
 
 
 # --- the study with limited time: three pairs x exposures, the same number of every cell in every HIT ----------------
@@ -110,11 +102,13 @@ def timed_tables(protocol: Protocol, cast: Cast, layouts: list[str], study_id: s
     hits = []
     for other in cast.others:
         balance = Balance()
-        pairs = [(cast.reference, PHOTOS), (other, PHOTOS), (cast.reference, other)]
+        pairs = [(cast.baseline, PHOTOS), (other, PHOTOS), (cast.baseline, other)]
         for index in range(protocol.hits or 1):
             rng = generator(seed, study_id, other, index)
             cells = [(pair, ms) for pair in pairs for ms in protocol.exposures_ms]
-            scenes = _spread(layouts, len(cells) * per_cell + count, rng)
+            n = len(cells) * per_cell + count  # every scene is used floor or ceil of n / len(layouts) times
+            rounds = [rng.permutation(layouts) for _ in range(-(-n // len(layouts)))]
+            scenes = rng.permutation(np.concatenate(rounds)[:n]).tolist()
             trials = _sentinels(cast.anchor, [scenes.pop() for _ in range(count)],
                                 protocol.sentinel_exposure_ms, balance, rng)
             for pair, ms in cells:
@@ -134,12 +128,6 @@ def timed_counts(protocol: Protocol, layouts: int) -> tuple[int, int]:
     return per_cell, -(-protocol.sentinels * per_cell // full)
 
 
-def _spread(layouts: list[str], n: int, rng: np.random.Generator) -> list[str]:
-    """n scenes in random order, each used floor or ceil of n / len(layouts) times."""
-    rounds = [rng.permutation(layouts) for _ in range(-(-n // len(layouts)))]
-    return rng.permutation(np.concatenate(rounds)[:n]).tolist()
-
-
 # --- our own: every participant gets trials of his own, each scene once ----------------------------------------------
 
 def per_participant(protocol: Protocol, cast: Cast, layouts: list[str], study_id: str, seed: int) -> list[Hit]:
@@ -149,9 +137,18 @@ def per_participant(protocol: Protocol, cast: Cast, layouts: list[str], study_id
     """
     cells = [(pair, ms) for pair in comparisons(protocol, cast) for ms in protocol.exposures_ms or (None,)]
     n, hits, balance = tests_per_participant(protocol, len(cells)), [], Balance()
-    for participant, scenes, rng in participants(protocol, layouts, n, len(cells), study_id, seed):
-        turned = [cells[(j + participant) % len(cells)] for j in range(n)]
-        hits.append(Hit("all", participant, _participant_trials(protocol, cast, scenes, turned, balance, rng)))
+    exposure = protocol.sentinel_exposure_ms or max(protocol.exposures_ms, default=None)
+    for number, scenes, rng in participants(protocol, layouts, n, len(cells), study_id, seed):
+        of_cell: dict[tuple, list[str]] = {}
+        for j, scene in enumerate(scenes[:n]):
+            of_cell.setdefault(cells[(j + number) % len(cells)], []).append(scene)
+        trials = [trial for (pair, ms), own in of_cell.items() for trial in _trials(pair, own, ms, balance, rng)]
+        trials += _sentinels(cast.anchor, scenes[n:n + protocol.sentinels], exposure, balance, rng)
+        trials += _instruction_checks(protocol.instruction_checks, exposure, balance, rng)
+        ordered = _with_repeats(shuffled(trials, rng), protocol.repeats, rng)
+        practice = _sentinels(cast.anchor, scenes[n + protocol.sentinels:][:protocol.practice], exposure, Balance(),
+                              rng)
+        hits.append(Hit("all", number, tuple(replace(one, block="practice") for one in practice) + ordered))
     return hits
 
 
@@ -162,21 +159,6 @@ def tests_per_participant(protocol: Protocol, cells: int) -> int:
     return whole or protocol.test_trials
 
 
-def _participant_trials(protocol: Protocol, cast: Cast, scenes: list[str], turned: list[tuple[Pair, int | None]],
-                   balance: Balance, rng: np.random.Generator) -> tuple[Trial, ...]:
-    exposure = protocol.sentinel_exposure_ms or max(protocol.exposures_ms, default=None)
-    n = len(turned)
-    of_cell: dict[tuple, list[str]] = {}
-    for cell, scene in zip(turned, scenes, strict=False):
-        of_cell.setdefault(cell, []).append(scene)
-    trials = [trial for (pair, ms), own in of_cell.items() for trial in _trials(pair, own, ms, balance, rng)]
-    trials += _sentinels(cast.anchor, scenes[n:n + protocol.sentinels], exposure, balance, rng)
-    trials += _instruction_checks(protocol.instruction_checks, exposure, balance, rng)
-    ordered = _with_repeats(shuffled(trials, rng), protocol.repeats, rng)
-    practice = _sentinels(cast.anchor, scenes[n + protocol.sentinels:][:protocol.practice], exposure, Balance(), rng)
-    return tuple(replace(one, block="practice") for one in practice) + ordered
-
-
 def _with_repeats(trials: tuple[Trial, ...], count: int, rng: np.random.Generator) -> tuple[Trial, ...]:
     """Test trials of the first half again, mirrored, at random places of the second half."""
     half = len(trials) // 2
@@ -185,7 +167,8 @@ def _with_repeats(trials: tuple[Trial, ...], count: int, rng: np.random.Generato
         raise InputError(f"repeats={count}, but the first half of a session has only {len(first)} test trials to "
                          "repeat")
     chosen = [first[i] for i in rng.choice(len(first), count, replace=False)] if count else []
-    again = [replace(trial.mirrored(), sentinel="repeat", trial_id=f"{trial.trial_id}/repeat") for trial in chosen]
+    again = [replace(trial, methods=trial.methods[::-1], sentinel="repeat", trial_id=f"{trial.trial_id}/repeat")
+             for trial in chosen]
     return trials[:half] + shuffled([*trials[half:], *again], rng)
 
 
@@ -204,7 +187,7 @@ def _trial(pair: Pair, scene: str, exposure_ms: int | None, first_left: bool, se
     answer = "" if sentinel == "none" else "left" if first_left else "right"
     name = "/".join([condition, scene, *([str(exposure_ms)] if exposure_ms else []),
                      *([sentinel] if sentinel != "none" else [])])
-    return Trial(name, scene, condition, pair if first_left else pair[::-1], exposure_ms, "test", sentinel, answer)
+    return Trial(name, scene, pair, pair if first_left else pair[::-1], exposure_ms, "test", sentinel, answer)
 
 
 def _sentinels(anchor: str, scenes: Sequence[str], exposure_ms: int | None, balance: Balance,
@@ -237,14 +220,14 @@ def _matlab_hits(protocol: Protocol, cast: Cast, layouts: Sequence[str]) -> list
     hits = []
     for other in cast.others:
         anchor = other if cast.anchor == UNDER_TEST else cast.anchor
-        names = {"reference": cast.reference, "other": other, "real": PHOTOS, "anchor": anchor}
+        names = {"baseline": cast.baseline, "other": other, "real": PHOTOS, "anchor": anchor}
         for index, hit in enumerate(rows()):
             hits.append(Hit(other, index, tuple(_matlab_trial(row, names, layouts) for row in hit)))
     return hits
 
 
 def _matlab_trial(row: matlab.PublishedTrial, names: dict[str, str], layouts: Sequence[str]) -> Trial:
-    first = ("real", "reference", "other") if row.sentinel else ("reference", "other", "real")
+    first = ("real", "baseline", "other") if row.sentinel else ("baseline", "other", "real")
     pair = sorted((row.left, row.right), key=lambda role: first.index(role) if role in first else len(first))
     return _trial((names[pair[0]], names[pair[1]]), layouts[row.image - 1], row.exposure_ms, row.left == pair[0],
                   "perceptual" if row.sentinel else "none")

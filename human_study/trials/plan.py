@@ -155,7 +155,7 @@ def _cells(protocol: Protocol, hits: list[Hit], preference: float, participant_s
         judgments = len(shown) * protocol.assignments
         participants = len({number for number, _ in shown}) * protocol.assignments
         images = len({trial.image_id for _, trial in shown})
-        first = sum(condition.startswith(f"{trial.methods[0]}_vs_") for _, trial in shown)
+        first = sum(trial.methods[0] == trial.compared[0] for _, trial in shown)
         widths = (None, None) if protocol.staircase else (
             naive_width(preference, judgments),
             expected_width(preference, judgments, participants, images, participant_sd, image_sd))

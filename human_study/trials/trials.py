@@ -18,11 +18,11 @@ Pair = tuple[str, str]  # two methods; outcomes count choices of the first
 
 @dataclass(frozen=True)
 class Trial:
-    """One judgment as one participant is asked for it. exposure_ms None: no time limit."""
+    """One question to a participant. exposure_ms None: no time limit."""
 
-    trial_id: str  # stable across participants
+    trial_id: str  # the same for all participants
     image_id: str
-    condition: str
+    compared: tuple[str, ...]  # methods; outcomes count choices of the first
     methods: tuple[str, ...]  # of the pictures, in the order of their places
     exposure_ms: int | None = None
     block: Literal["practice", "test"] = "test"
@@ -31,20 +31,21 @@ class Trial:
     task: str = TASKS[0]
     adaptive: bool = False  # the exposure follows a staircase, which begins with `exposure_ms`
 
-    def mirrored(self) -> "Trial":
-        return replace(self, methods=self.methods[::-1])
+    @property
+    def condition(self) -> str:
+        return condition_name(*self.compared)
 
     def implied(self) -> list["Trial"]:
         """The pairs that a ranking decides; of everything else the trial itself."""
         if self.task != "ranking":
             return [self]
-        return [replace(self, condition=condition_name(*pair), methods=tuple(sorted(pair, key=self.methods.index)))
-                for pair in combinations(self.condition.split("_vs_"), 2)]
+        return [replace(self, compared=pair, methods=tuple(sorted(pair, key=self.methods.index)))
+                for pair in combinations(self.compared, 2)]
 
 
 @dataclass(frozen=True)
 class Hit:
-    """The trials of one HIT. `table` names the HIT table (the baseline it compares with)."""
+    """The trials of one HIT. `table` names the HIT table (the method that it compares with the baseline)."""
 
     table: str
     index: int
@@ -79,7 +80,7 @@ class Stock:
 
 
 def participants(protocol: Protocol, layouts: list[str], n: int, together: int, study_id: str, seed: int
-            ) -> Iterator[tuple[int, list[str], np.random.Generator]]:
+                 ) -> Iterator[tuple[int, list[str], np.random.Generator]]:
     """(number, scenes, random stream) of every participant: n scenes to test, then those of sentinels and practice, all
     different; `together` participants in a row have the same ones.
 
@@ -91,7 +92,7 @@ def participants(protocol: Protocol, layouts: list[str], n: int, together: int, 
                          f"needed ({n} test, {extra} sentinels and practice), the run has {len(layouts)}; "
                          f"use a run with more layouts or --set test_trials={max(len(layouts) - extra, 1)}")
     stock = Stock(layouts, generator(seed, study_id, "scenes"))
-    for participant in range(protocol.hits or 1):
-        if participant % together == 0:
+    for number in range(protocol.hits or 1):
+        if number % together == 0:
             scenes = stock.take(n + extra)
-        yield participant, scenes, generator(seed, study_id, "worker", participant)  # this name fixes the draw
+        yield number, scenes, generator(seed, study_id, "worker", number)  # another name would draw another study

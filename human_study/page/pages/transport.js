@@ -157,7 +157,8 @@ const isPreview = () => parameter("assignmentId") === "ASSIGNMENT_ID_NOT_AVAILAB
 class FormTransport {
   constructor(config) {
     this.host = document.getElementById("study");
-    this.trials = config.trials
+    this.trials = config.trials.split("\n") // a line per trial, as short as can be: platforms limit the size of a page
+      .map((line) => Object.fromEntries(line.split(" ").map((cell, i) => [config.cells[i], cell])))
       .filter((trial) => trial.left) // cells of shorter tasks are empty
       .map((trial, i) => ({ ...trial, pictures: [trial.left, trial.right], ms: Number(trial.ms) || null, practice: i < config.practice }));
     const first = this.trials.length ? this.trials[0].left : "";

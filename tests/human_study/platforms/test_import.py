@@ -74,8 +74,8 @@ def result_row(hits, hit=0, assignment="A1", participant="W1", style="plain", pi
 
 def imported(hits, file, platform=None):
     submissions, refused = read_submissions(file, platform)
-    result = import_submissions(submissions, KEY, hits)
-    return result.responses, [*refused, *result.refused]
+    frame, problems = import_submissions(submissions, KEY, hits)
+    return frame, [*refused, *problems]
 
 
 @pytest.mark.parametrize("style", ["plain", "boolean"])
@@ -236,15 +236,15 @@ def test_rows_spoiled_on_the_way(hits, tmp_path, change, reason):
         assert frame is None and reason in refused[0].reason
 
 
-def test_byte_order_mark_and_crlf_are_read(hits, tmp_path):
-    write_csv(tmp_path / "r.csv", [result_row(hits)], encoding="utf-8-sig", lineterminator="\r\n")
+@pytest.mark.parametrize("delimiter", [",", ";"])
+def test_byte_order_mark_crlf_and_semicolons_are_read(hits, tmp_path, delimiter):
+    write_csv(tmp_path / "r.csv", [result_row(hits)], encoding="utf-8-sig", lineterminator="\r\n", delimiter=delimiter)
     assert imported(hits, tmp_path / "r.csv")[0] is not None
 
 
 def test_tables_that_are_no_results_are_refused(hits, tmp_path):
-    cases = {"semicolons": "HITId;AssignmentId;WorkerId;Answer.choice_1\n1;2;3;optionA\n",
-             "no Answer": "HITId,AssignmentId,WorkerId\n1,2,3\n", "no column HITId": "a,b\n1,2\n",
-             "stands in the table twice": "HITId,AssignmentId,WorkerId,Answer.a,Answer.a\n1,2,3,x,y\n"}
+    cases = {"no Answer": "HITId,AssignmentId,WorkerId\n1,2,3\n", "no column HITId": "a,b\n1,2\n",
+             "is in the table twice": "HITId,AssignmentId,WorkerId,Answer.a,Answer.a\n1,2,3,x,y\n"}
     for message, text in cases.items():
         (tmp_path / "x.csv").write_text(text)
         with pytest.raises(InputError, match=message):
@@ -412,5 +412,5 @@ def test_what_was_said_of_language_screen_and_questions():
     said = {"q_age": 33, "note_comment": "fine", "px_per_mm": 3.8, "colour_right": -1, "participant": "x", "q_": "y",
             "q_long": "z" * 501}
     log = read_log(json.dumps({"columns": [], "rows": [], "language": "de", "said": said}))
-    assert log.said == {"language": "de", "q_age": 33, "note_comment": "fine", "px_per_mm": 3.8}
-    assert read_log(json.dumps({"columns": [], "rows": []})).said == {}
+    assert log.answers == {"language": "de", "q_age": 33, "note_comment": "fine", "px_per_mm": 3.8}
+    assert read_log(json.dumps({"columns": [], "rows": []})).answers == {}

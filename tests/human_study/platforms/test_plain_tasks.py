@@ -50,7 +50,7 @@ def written(tmp_path):
 
 def analysed(file, out) -> dict:
     main(["collect", "--plain", str(file), "--out", str(out)])
-    main(["analyze", "--responses", str(out / "responses.csv"), "--reference", "ours", "--out", str(out)])
+    main(["analyze", "--responses", str(out / "responses.csv"), "--baseline", "ours", "--out", str(out)])
     everything = "".join(file.read_text() for file in out.iterdir() if file.suffix in (".csv", ".md", ".json", ".txt"))
     assert "@lab.org" not in everything
     return json.loads((out / "analysis.json").read_text())
@@ -170,7 +170,7 @@ def test_the_report_of_the_import_holds_every_line(written, tmp_path, capsys):
     table = singles()
     table.loc[1, "chosen"] = "maybe"
     main(["collect", "--plain", str(written(table.assign(mood="good"))), "--out", str(tmp_path / "out")])
-    assert "8 participants, 191 answers" in capsys.readouterr().out
+    assert "8 participants, 8 sessions, 191 answers" in capsys.readouterr().out
     with open(tmp_path / "out" / "import-report.csv", newline="") as stream:
         rows = list(csv.reader(stream))
     assert rows[1] == ["answers.csv", "mood", "column not used"] and rows[2][0] == "answers.csv:3" and len(rows) == 3

@@ -97,7 +97,7 @@ def test_what_a_task_has_no_use_for_is_refused(task, name):
 def test_tasks_that_cannot_be(tiny_run):
     for preset, methods, reference, message in (
             ("ranking", [], "crn", "at least two methods"), ("hype-time", ["photos"], "crn", "leave them out"),
-            ("ranking", ["pix2pix", "pix2pix"], "crn", "named twice")):
+            ("ranking", ["pix2pix", "pix2pix"], "crn", "listed twice")):
         with pytest.raises(InputError, match=message):
             choose_cast(tiny_run, PROTOCOLS[preset], methods, reference)
     assert choose_cast(tiny_run, PROTOCOLS["hype-time"], ["pix2pix"], "crn") == Cast("pix2pix", (), "blurred-photos")

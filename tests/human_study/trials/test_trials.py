@@ -81,7 +81,7 @@ def test_what_is_known_of_the_published_tables():
 def test_matlab_design_on_a_run_has_the_published_structure():
     hits = draw(PROTOCOLS["crn2017-unlimited"], Cast("crn", ("gan",), UNDER_TEST), LAYOUTS, "s", rng="matlab")
     for hit, rows in zip(hits, matlab.unlimited_hits(), strict=True):
-        names = {"crn": "reference", "gan": "other", PHOTOS: "real"}
+        names = {"crn": "baseline", "gan": "other", PHOTOS: "real"}
         assert [(names[t.methods[0]], names[t.methods[1]], int(t.image_id) + 1) for t in hit.trials] == [
             (row.left, row.right, row.image) for row in rows]
     with pytest.raises(InputError, match="exactly 500 layouts, the run has 499"):
@@ -265,6 +265,20 @@ def test_wrong_protocols(name, settings, message):
     assert "\n" not in str(error.value)
 
 
+def test_what_a_setting_implies_is_not_overruled_by_the_preset(tmp_path):
+    """A preset fixes only what it sets itself: nothing that follows from a setting of the user."""
+    file = tmp_path / "phones.yaml"
+    file.write_text("extends: lab\nstacked: true\nrules: {use_min_sentinels: 0.8}\n")
+    assert load_protocol("lab", ["stacked=true"]).rules.use_stacked and load_protocol(str(file)).rules.use_stacked
+    assert not load_protocol("lab", ["stacked=true", "rules.use_stacked=false"]).rules.use_stacked
+    assert not PROTOCOLS["lab"].rules.use_stacked and PROTOCOLS["ranking"].rules.use_stacked
+    for name, protocol in PROTOCOLS.items():
+        changed = load_protocol(name, ["languages=[de]"])
+        assert changed.text().title != protocol.text().title and changed.model_dump(
+            exclude={"languages", "texts"}) == protocol.model_dump(exclude={"languages", "texts"})
+        assert load_protocol(name) == protocol  # settings of one call stay with it
+
+
 def test_protocol_file(tmp_path):
     file = tmp_path / "pilot.yaml"
     file.write_text("extends: lab\nhits: 5\ntexts: {en: {title: Pilot}}\n")
@@ -414,8 +428,8 @@ def chunks(png: bytes):
     ({"methods": ["crm"]}, "no images of method 'crm'.*did you mean 'crn'"),
     ({"methods": ["crn"]}, "cannot be compared with itself"),
     ({"methods": []}, "at least two methods"),
-    ({"methods": ["pix2pix", "pix2pix"]}, "named twice"),
-    ({"methods": ["pix2pix"], "reference": "nix"}, "no images of method 'nix'"),
+    ({"methods": ["pix2pix", "pix2pix"]}, "listed twice"),
+    ({"methods": ["pix2pix"], "baseline": "nix"}, "no images of method 'nix'"),
     ({"methods": ["pix2pix"], "anchor": "pix2pix"}, "cannot be the anchor.*blurred-photos"),
     ({"methods": ["photos"]}, "choose protocol lab"),
     ({"methods": None, "images_url": "http://example.org/x"}, "use https"),
@@ -424,7 +438,7 @@ def chunks(png: bytes):
     ({"protocol": "crn2017-timed", "methods": None, "anchor": "nix"}, "as the anchor.*--anchor"),
 ])
 def test_refusals(tiny_run, arguments, message):
-    arguments = {"protocol": "crn2017-unlimited", "reference": "crn"} | arguments
+    arguments = {"protocol": "crn2017-unlimited", "baseline": "crn"} | arguments
     with pytest.raises(InputError, match=message) as error:
         write_batch(tiny_run, **arguments)
     assert "\n" not in str(error.value)
