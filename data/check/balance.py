@@ -19,7 +19,7 @@ LARGE_CLASSES = {"person", "road", "sidewalk", "pavement", "building", "building
 LARGE_SHARE, SMALLER_BY = 0.3, 0.5  # of the pixels, shifted; and of that share, as the files are read
 
 
-class Balance:
+class SplitBalance:
     """Adds up the pairs of one split.
 
     counts: pixels of each class, int64 [C], void last.
@@ -88,7 +88,7 @@ def _ids_beyond_classes(labels: LabelSpace) -> Sequence[int]:
     return [index for index, raw in sorted(smallest.items()) if raw >= labels.void and index != labels.void]
 
 
-def check_balance(balance: Balance, split: str) -> list[str]:
+def check_balance(balance: SplitBalance, split: str) -> list[str]:
     """Doubts about a split, one line each. Raises InputError where nothing can be learned from it."""
     if why := balance.refusal():
         raise InputError(f"the {split} split: {why}")

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from data import open_dataset
-from data.check.balance import Balance
+from data.check.balance import SplitBalance
 from data.configuration import DataConfig
 from data.errors import InputError
 from data.pairs import Pair, PairDataset
@@ -27,7 +27,7 @@ class CheckedSplit:
     pairs: int = 0
     read: int = 0
     sizes: Counter[tuple[int, int]] = field(default_factory=Counter)  # of the files, (height, width)
-    balance: Balance | None = None  # None where the split cannot be opened
+    balance: SplitBalance | None = None  # None where the split cannot be opened
     photos: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))  # hash of the pixels -> names
     problems: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)
@@ -43,7 +43,7 @@ def walk(config: DataConfig, name: str) -> CheckedSplit:
         except InputError as error:
             split.problems = [*problems, str(error)]
             return split
-    split.problems, split.pairs, split.balance = list(problems), len(dataset), Balance(dataset.labels)
+    split.problems, split.pairs, split.balance = list(problems), len(dataset), SplitBalance(dataset.labels)
     split.sizes = Counter(_file_sizes(dataset))
     picks = set(np.linspace(0, len(dataset) - 1, SHOWN).astype(int).tolist())
     for index in range(len(dataset)):

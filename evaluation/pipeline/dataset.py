@@ -3,7 +3,7 @@
 import numpy as np
 
 from data import rendered
-from data.check.balance import Balance, check_balance
+from data.check.balance import SplitBalance, check_balance
 from data.errors import InputError
 from data.files import atomic_path, fingerprint, write_json, write_png
 from data.made import is_made, read_record, report_changes, write_record
@@ -37,10 +37,10 @@ def is_written(run: RunDirectory, config: DataConfig, train: PairDataset, val: P
     return is_made(run.dataset_marker, record.inputs, files)
 
 
-def _write_training_photographs(run: RunDirectory, train: PairDataset) -> Balance:
+def _write_training_photographs(run: RunDirectory, train: PairDataset) -> SplitBalance:
     """Hashes and thumbnails, by which the photographs are recognised, also when they were changed a little."""
     hashes, thumbnails = [], np.empty((len(train), *THUMBNAIL), np.uint8)
-    balance = Balance(train.labels)
+    balance = SplitBalance(train.labels)
     for i in range(len(train)):
         pair = train[i]
         balance.add(pair)
@@ -64,7 +64,7 @@ def write_dataset(run: RunDirectory, config: DataConfig, train: PairDataset, val
             split.fill()
     write_json(run.dataset / "labels.json", val.labels.to_json())
     files = [run.dataset / "labels.json", run.train_file, run.train_thumbnails]
-    modes, balance = {}, Balance(val.labels)
+    modes, balance = {}, SplitBalance(val.labels)
     for index in range(len(val)):
         pair = val[index]
         pictures = {"photos": pair.photo.transpose(1, 2, 0).copy(), "layouts": pair.layout}

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from data.check.__main__ import main
-from data.check.balance import Balance, check_balance
+from data.check.balance import SplitBalance, check_balance
 from data.datasets.cityscapes import CLASSES, LABELS
 from data.datasets.coco_stuff import read_labels
 from data.datasets.gta5 import LABELS as GTA5
@@ -77,9 +77,9 @@ def test_scenes_rendered_in_code(tmp_path, capsys):
     assert code == 0 and "train: 2 pairs\n" in text
 
 
-def balance(space, counts) -> Balance:
+def balance(space, counts) -> SplitBalance:
     """counts: pixels by the name of the class, or of every class."""
-    found = Balance(space)
+    found = SplitBalance(space)
     found.counts += [counts.get(name, 0) for name in space.names] if isinstance(counts, dict) else counts
     return found
 
@@ -97,7 +97,7 @@ def test_splits_of_which_nothing_can_be_learned():
 @pytest.mark.parametrize("space", [LABELS, GTA5])
 def test_train_ids_in_place_of_label_ids(space):
     right = space.from_raw(np.arange(34).repeat(10)[None], "x")
-    assert Balance.doubts(balance(space, np.bincount(right.ravel(), minlength=20))) == []
+    assert SplitBalance.doubts(balance(space, np.bincount(right.ravel(), minlength=20))) == []
     train_ids = space.from_raw(np.arange(len(CLASSES)).repeat(10)[None], "x")
     doubts = " ".join(balance(space, np.bincount(train_ids.ravel(), minlength=20)).doubts())
     assert "none of the 13 classes with ids from 19 on (traffic light, traffic sign" in doubts and "train ids" in doubts
