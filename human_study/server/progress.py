@@ -1,10 +1,12 @@
 """The experimenter's page: who is where, links, the table. It shows no method and no result, so nobody peeks."""
 
 import statistics
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
@@ -12,8 +14,10 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 from starlette.routing import Route
 
 from data.errors import InputError
+from human_study.batch.folder import RESPONSES
 from human_study.page.page import fill
 from human_study.responses.keys import same
+from human_study.responses.table import write_responses
 from human_study.server.export import export_responses, session_list
 from human_study.server.security import json_body
 from human_study.server.site import Site
@@ -138,12 +142,14 @@ def admin_free(site: Site, body: dict | None) -> dict:
 
 
 def admin_table(site: Site, body: dict | None) -> Response:
-    """The table of responses as CSV."""
-    try:
-        frame = export_responses(site.store.batch, site.store.simulated)
-    except InputError as error:
-        return PlainTextResponse(str(error), 404)
-    return as_csv(frame.to_csv(index=False, lineterminator="\n"), "responses.csv")
+    """The table of responses, as `export` writes it."""
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / RESPONSES
+        try:
+            write_responses(export_responses(site.store.batch, site.store.simulated), file)
+        except InputError as error:
+            return PlainTextResponse(str(error), 404)
+        return as_csv(file.read_text(encoding="utf-8"), RESPONSES)
 
 
 def admin_sessions(site: Site, body: dict | None) -> Response:
