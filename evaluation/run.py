@@ -13,23 +13,38 @@ Running the same command again repeats no finished work; a stopped one goes on w
 import argparse
 import shlex
 import sys
+from typing import get_args
 
 from baselines.named import METHODS
 from data import DATASETS
 from data.configuration import RenamedOption
 from data.errors import one_line_errors
+from evaluation import published
 from evaluation.metrics import NAMES as METRICS
 from evaluation.pipeline import STAGES
-from presets.schema import preset_names
+from human_study.protocol.protocols import PROTOCOLS
+from presets.schema import EXTRACTOR_KINDS, JudgeConfig, preset_names
 
 
 def listing() -> str:
-    lines = ["presets:  " + ", ".join(preset_names()), "methods:"]
-    lines += [f"  {name:18} {title}: {generator}+{objective}"
-              for name, (title, generator, objective) in METHODS.items()]
-    lines += ["  any other pair     generator+objective, for example crn+gan, unet+image_space",
-              "stages:   " + ", ".join(STAGES), "datasets: " + ", ".join(DATASETS),
-              "metrics:  " + ", ".join(METRICS)]
+    """Names that options and presets take, for a terminal of 80 columns."""
+    judges = get_args(JudgeConfig.model_fields["source"].annotation)
+    protocols = [f"{table.name} on {table.dataset}" for table in published.tables() if table.protocol]
+    methods = [f"{name:18}{title}" for name, (title, _, _) in METHODS.items()]
+    pairs = ["any other pair generator+objective, for example crn+gan, unet+image_space"]
+    parts = {"stages (--stages)": STAGES, "presets (--preset)": preset_names(), "methods (--methods)": methods + pairs,
+             "datasets (data.dataset)": DATASETS, "metrics (score.metrics)": METRICS,
+             "judges (judge.source)": judges, "extractors (score.extractors)": EXTRACTOR_KINDS,
+             "protocols of published tables (score.protocol)": protocols,
+             "study protocols (study.protocol)": PROTOCOLS}
+    return "\n".join(f"{title}\n{_columns(list(names))}" for title, names in parts.items())
+
+
+def _columns(names: list[str], width: int = 80) -> str:
+    """Names from top to bottom in as many columns as fit."""
+    wide = max(map(len, names)) + 4
+    rows = -(-len(names) // max(1, (width + 2) // wide))
+    lines = ["".join(f"  {name:{wide - 2}}" for name in names[row::rows]).rstrip() for row in range(rows)]
     return "\n".join(lines)
 
 
@@ -39,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
     what = usage.add_argument_group("what to do")
     what.add_argument("--all", action="store_true", help="all stages")
     what.add_argument("--stages", metavar="A,B,...", help=f"some of {','.join(STAGES)}")
-    what.add_argument("--list", action="store_true", help="list presets, methods, stages, datasets, metrics")
+    what.add_argument("--list", action="store_true", help="list the names that options and presets take")
     how = usage.add_argument_group("with what")
     how.add_argument("--preset", metavar="NAME|FILE.yaml",
                      help="default: street; with --images, --data and nothing to train: images")

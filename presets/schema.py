@@ -110,10 +110,13 @@ class OptimiserOverride(Section):
     average: float | None = Field(None, ge=0, lt=1)
 
 
-class ExtractorConfig(Section):
-    """A feature extractor for distances, a key of evaluation.networks.features.EXTRACTORS."""
+EXTRACTOR_KINDS = ("judge", "inception", "vgg16", "vgg19", "squeezenet", "transformers")
 
-    kind: str = "judge"
+
+class ExtractorConfig(Section):
+    """A feature extractor for distances, see evaluation.networks.extractors."""
+
+    kind: str = "judge"  # one of EXTRACTOR_KINDS
     path: str | None = None  # weights file, or folder of a Hugging Face model; None: torch.hub's cache where it has one
     resize: str | None = None  # a key of evaluation.networks.resize.FILTERS; None: the usual one of the extractor
     size: list[int] | None = Field(None, min_length=2, max_length=2)  # height, width of the input; None: the usual one

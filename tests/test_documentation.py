@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from evaluation.pipeline.job import make_preset
+from baselines.methods import method_spec
+from evaluation.pipeline import parse_stages
+from evaluation.pipeline.call import choose_preset, make_preset
 from presets.schema import load_preset
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -51,7 +53,9 @@ def test_a_command_is_one_that_its_program_takes(monkeypatch, command):
         importlib.import_module(f"{module}.__main__" if package else module).main()
     except Parsed as parsed:
         if module == "evaluation.run" and parsed.args[0].preset != "FILE.yaml":
-            make_preset(parsed.args[0])
+            args = parsed.args[0]
+            preset = make_preset(args, choose_preset(args, parse_stages(args.stages or "train")))
+            assert all(method_spec(name, preset) for name in preset.methods)
     except SystemExit as end:
         assert end.code == 0 and "--help" in arguments, command
 

@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Each room may use itself, what stands after it and nothing else. Files of a room beside its inner rooms are named "".
 OUTER = ["reports", "human_study", "evaluation", "training", "baselines", "models", "presets", "writing", "data"]
-FRONT_DOOR = "evaluation/pipeline/job.py"  # lists and starts the stages of every room
+FRONT_DOOR = ["evaluation/run.py", "evaluation/pipeline/job.py"]  # list names and start the stages of every room
 INNER = {
     "data": {"": ["datasets", "street"], "datasets": [""], "street": [""], "check": [""]},
     "evaluation": {
@@ -64,7 +64,7 @@ def files(room: str) -> list[Path]:
 @pytest.mark.parametrize("room", OUTER)
 def test_a_room_uses_only_what_comes_before_it_in_the_flow(room):
     forbidden = set(OUTER[: OUTER.index(room)])
-    wrong = [f"{file} imports {name}" for file in files(room) if str(file) != FRONT_DOOR
+    wrong = [f"{file} imports {name}" for file in files(room) if str(file) not in FRONT_DOOR
              for name in imports(ROOT / file) if name.split(".")[0] in forbidden]
     assert wrong == []
 

@@ -1,9 +1,11 @@
 """Checks before training: every method of a preset is built on shapes alone, and refused if it cannot be trained."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import nn
 
-from baselines.methods import MethodSpec, build_method, method_spec, needed_networks
+from baselines.methods import MethodSpec, build_method, needed_networks
 from models.objectives import plan_calibration
 from models.perceptual import PerceptualNet
 from models.segmentation import DilatedNet
@@ -23,13 +25,13 @@ def random_networks(preset: Preset, spec: MethodSpec, classes: int) -> dict[str,
     return {role: make[role]() for role in needed_networks(spec)}
 
 
-def check_methods(preset: Preset, classes: int = 2) -> None:
+def check_methods(preset: Preset, methods: Sequence[MethodSpec], classes: int = 2) -> None:
     """Raises InputError if the preset's size, options, budget or start weights do not suit one of its methods.
 
     Needs no memory and reads no data; the number of classes does not matter.
     """
-    for name in preset.methods:
-        spec, training = method_spec(name, preset), preset.training
+    training = preset.training
+    for spec in methods:
         with torch.device("meta"):
             networks = random_networks(preset, spec, classes)
             method = build_method(spec, classes, tuple(preset.data.size), **networks)

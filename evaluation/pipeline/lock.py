@@ -15,9 +15,9 @@ NAME = "in_use.json"  # while a command is at work: its host, process and time o
 
 
 @contextmanager
-def sole_use(folder: Path) -> Iterator[None]:
-    """Hold the run directory, made where it is missing. The system lets go of a lock when its process ends, however
-    that happens, so what a killed command leaves is taken over.
+def locked(folder: Path) -> Iterator[None]:
+    """Lock the run directory, made if it is missing. The system releases a lock when its process ends, however that
+    happens, so the lock of a killed command is taken over.
 
     Raises InputError naming the host and process that hold it.
     """

@@ -9,7 +9,7 @@ from data.errors import InputError
 from data.files import read_json
 from evaluation import published
 from evaluation.metrics.work import Context, Work
-from evaluation.pipeline.job import make_preset
+from evaluation.pipeline.call import make_preset
 from evaluation.protocols import differences, named, named_protocol, needs
 from evaluation.run import parser
 from evaluation.scoring import score_run
@@ -42,17 +42,19 @@ def test_a_name_is_kept_only_where_nothing_differs(name, dataset):
 
 
 def test_settings_of_a_protocol_and_ones_own_before_them():
+    def preset_of(arguments):
+        return make_preset(parser().parse_args(arguments), "cityscapes-256p")
     call = ["--stages", "report", "--preset", "cityscapes-256p", "--set", "score.protocol=spade"]
-    preset = make_preset(parser().parse_args(call))
+    preset = preset_of(call)
     assert preset.data.size == [256, 512] and preset.data.val is None
     assert [(c.kind, c.resize) for c in preset.score.extractors] == [("inception", "tf1-bilinear")]
-    preset = make_preset(parser().parse_args([*call, "data.size=[128, 256]"]))
+    preset = preset_of([*call, "data.size=[128, 256]"])
     assert preset.data.size == [128, 256]
     with pytest.raises(InputError, match="unknown protocol 'spad': did you mean 'spade'"):
-        make_preset(parser().parse_args([*call[:-1], "score.protocol=spad"]))
+        preset_of([*call[:-1], "score.protocol=spad"])
     for name in ("pix2pix-fcn", "freestyle"):
         with pytest.raises(InputError, match=f"'{name}' cannot be checked here: .*; known: oasis, pix2pixhd, spade$"):
-            make_preset(parser().parse_args([*call[:-1], f"score.protocol={name}"]))
+            preset_of([*call[:-1], f"score.protocol={name}"])
     with pytest.raises(InputError, match="'spade' has no table on dataset 'street'; it has one on cityscapes"):
         named_protocol("spade", "street")
 

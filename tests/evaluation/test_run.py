@@ -16,12 +16,15 @@ import torch
 from PIL import Image
 
 from baselines.methods import build_generator, method_spec
+from data import DATASETS
 from data.files import read_json
-from evaluation.pipeline.job import make_preset
+from evaluation.networks.extractors import EXTRACTORS
+from evaluation.pipeline.call import make_preset
 from evaluation.run import main, parser
 from evaluation.run_directory import FLOOR, PHOTOS, RunDirectory
 from evaluation.scoring import METRICS
-from presets.schema import preset_names
+from human_study.protocol.protocols import PROTOCOLS
+from presets.schema import EXTRACTOR_KINDS, preset_names
 from training.checkpoint import load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -232,8 +235,11 @@ def test_a_full_disk_is_one_line_and_loses_nothing(capsys, monkeypatch, tmp_path
 def test_list_and_help_read_well(capsys):
     assert main(["--list"]) == 0
     listed = capsys.readouterr().out
-    assert all(word in listed for word in ("street", "camvid", "crn_diversity", "synthesize", "segmentation"))
-    assert ", ".join(METRICS) in listed
+    words = ("street", "camvid", "crn_diversity", "synthesize", *METRICS, *EXTRACTORS, *DATASETS,
+             *PROTOCOLS, "spade on cityscapes", "torchscript", *preset_names())
+    assert [word for word in words if f" {word} " not in f" {' '.join(listed.split())} "] == []
+    assert set(EXTRACTOR_KINDS) == set(EXTRACTORS)  # listed without torch
+    assert max(map(len, listed.splitlines())) <= 80
     text = parser().format_help()
     assert "--preset" in text and "Running the same command again" in text
 
@@ -253,7 +259,7 @@ def test_run_json_holds_configuration_and_versions(smoke):
 
 @pytest.mark.parametrize("name", preset_names())
 def test_every_preset_is_valid_and_its_methods_can_be_built(name):
-    preset = make_preset(parser().parse_args(["--all", "--preset", name, "--set", "seed=1", "training.batch=1"]))
+    preset = make_preset(parser().parse_args(["--all", "--set", "seed=1", "training.batch=1"]), name)
     assert (preset.seed, preset.training.batch) == (1, 1)
     assert preset.study.baseline in preset.methods or not preset.methods  # of given pictures the first one is it
     for method in preset.methods:

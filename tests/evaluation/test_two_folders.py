@@ -6,7 +6,7 @@ from PIL import Image, ImageFilter
 
 from data.files import read_json, write_png
 from data.street import Street
-from evaluation.pipeline.job import IMAGES
+from evaluation.pipeline.call import IMAGES
 from evaluation.run import main
 from evaluation.run_directory import RunDirectory
 

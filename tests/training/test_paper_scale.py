@@ -130,7 +130,7 @@ def test_start_weights_that_are_none(tmp_path, coarse):
 def test_only_a_chain_of_modules_can_learn_in_part():
     preset = Preset.model_validate({"methods": ["unet+image_space"], "training": {"start_from": "x", "trainable": 1}})
     with pytest.raises(InputError, match="trainable=1: unet . image_space is no chain of refinement modules"):
-        check_methods(preset)
+        check_methods(preset, [method_spec("unet+image_space", preset)])
 
 
 @pytest.mark.parametrize("change, message", [
@@ -141,9 +141,12 @@ def test_only_a_chain_of_modules_can_learn_in_part():
     ({"objectives": {"content": {"lambdas": "code-512p"}}}, "lambdas=code-512p"),
     ({"training": {"start_from": "runs/nowhere"}}, "runs/nowhere: no such checkpoint")])
 def test_what_cannot_be_trained_is_refused_before_anything_is(change, message):
-    check_methods(Preset.model_validate({"methods": ["full_resolution+image_space", "encoder_decoder"]}))
+    def check(preset):
+        names = "full_resolution+image_space", "encoder_decoder"
+        check_methods(preset, [method_spec(name, preset) for name in names])
+    check(Preset())
     with pytest.raises(InputError, match=message):
-        check_methods(Preset.model_validate({"methods": ["full_resolution+image_space", "encoder_decoder"], **change}))
+        check(Preset.model_validate(change))
 
 
 def test_the_main_job_refuses_it_before_it_makes_a_folder(tmp_path, capsys):

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from data.errors import InputError
-from evaluation.pipeline.job import interpreter, stop_message, typed
+from evaluation.pipeline.job import Job, interpreter, typed
 from evaluation.run_directory import RunDirectory
 from training.harness import Interrupted
 
@@ -32,8 +32,9 @@ def test_a_missing_run_is_told_with_a_command_for_its_path(tmp_path):
 
 def test_what_a_stopped_command_says_about_saved_state_was_written(tmp_path):
     job = SimpleNamespace(executor=SimpleNamespace(stopped={
-        "crn": Interrupted("CRN: step 3 of 30 is saved in crn/checkpoint.pt"), "unet": OSError("the disk is full")}))
-    lines = stop_message(job, "python -m evaluation.run --all").splitlines()
+        "crn": Interrupted("CRN: step 3 of 30 is saved in crn/checkpoint.pt"), "unet": OSError("the disk is full")}),
+        call=SimpleNamespace(command="python -m evaluation.run --all"))
+    lines = Job.stop_message(job).splitlines()
     assert lines[:3] == ["stopped; finished work is kept", "  CRN: step 3 of 30 is saved in crn/checkpoint.pt",
                          "  unet: not saved (the disk is full); its last checkpoint is kept, if it has one"]
     assert lines[-1].endswith("-m evaluation.run --all")

@@ -10,10 +10,10 @@ import sys
 import pytest
 
 from data.errors import InputError
-from evaluation.pipeline.lock import NAME, sole_use
+from evaluation.pipeline.lock import NAME, locked
 
-HOLD = "import sys, time; from pathlib import Path; from evaluation.pipeline.lock import sole_use\n" \
-       "with sole_use(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
+HOLD = "import sys, time; from pathlib import Path; from evaluation.pipeline.lock import locked\n" \
+       "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(60)"
 
 
 @pytest.fixture
@@ -26,7 +26,7 @@ def holder(tmp_path):
 
 
 def test_the_second_command_is_refused_and_told_who_holds_the_run(tmp_path, holder):
-    with pytest.raises(InputError) as error, sole_use(tmp_path / "run"):
+    with pytest.raises(InputError) as error, locked(tmp_path / "run"):
         pass
     assert f"process {holder.pid} on {socket.gethostname()}, since " in str(error.value)
     assert json.loads((tmp_path / "run" / NAME).read_text())["process"] == holder.pid  # left as it was
@@ -36,7 +36,7 @@ def test_what_a_killed_command_holds_is_taken_over(tmp_path, holder):
     os.kill(holder.pid, signal.SIGKILL)
     holder.wait()
     assert (tmp_path / "run" / NAME).exists()
-    with sole_use(tmp_path / "run"):
+    with locked(tmp_path / "run"):
         assert json.loads((tmp_path / "run" / NAME).read_text())["process"] == os.getpid()
     assert not (tmp_path / "run").exists()  # nothing was written
 
@@ -44,12 +44,12 @@ def test_what_a_killed_command_holds_is_taken_over(tmp_path, holder):
 def test_one_after_another_and_after_an_error(tmp_path):
     (tmp_path / "run.json").write_text("{}")
     for _ in range(2):
-        with pytest.raises(RuntimeError), sole_use(tmp_path):
+        with pytest.raises(RuntimeError), locked(tmp_path):
             raise RuntimeError
     assert [file.name for file in tmp_path.iterdir()] == ["run.json"]
 
 
 def test_a_file_is_no_run_directory(tmp_path):
     (tmp_path / "run").write_text("")
-    with pytest.raises(InputError, match="a run directory is a folder, this is a file"), sole_use(tmp_path / "run"):
+    with pytest.raises(InputError, match="a run directory is a folder, this is a file"), locked(tmp_path / "run"):
         pass

@@ -11,9 +11,9 @@ import torch
 
 from data.errors import InputError
 from data.files import put_in_place, staging_folder, write_png
-from evaluation.pipeline import job as main_job
 from evaluation.pipeline import synthesis
 from evaluation.pipeline.dataset import write_dataset
+from evaluation.pipeline.job import Job
 from evaluation.pipeline.synthesis import BATCH, batch_size, check_pictures
 from evaluation.pipeline.tasks import synthesize_method
 from evaluation.run_directory import RunDirectory
@@ -28,14 +28,12 @@ def test_a_batch_has_no_more_pixels_than_eight_layouts_of_256x512(size, count):
     assert batch_size(*size) == count
 
 
-def test_too_little_memory_names_the_stage(monkeypatch):
-    def full(job):
+def test_too_little_memory_names_the_stage():
+    def full():
         raise torch.OutOfMemoryError("CUDA out of memory.")
-    job = SimpleNamespace(preset=SimpleNamespace(data=DataConfig(size=[1024, 2048])))
-    monkeypatch.setattr(main_job.Job, "dataset", lambda job: None)
-    monkeypatch.setattr(main_job.Job, "synthesize", full)
+    job = SimpleNamespace(preset=SimpleNamespace(data=DataConfig(size=[1024, 2048])), synthesize=full)
     with pytest.raises(InputError, match=r"stage synthesize: .* data.size=\[1024, 2048\]; .*--device cpu"):
-        main_job.run_stages(job, ["synthesize"])
+        Job.do(job, "synthesize")
 
 
 @pytest.fixture
