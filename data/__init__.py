@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import own_packages_first  # noqa: F401 - before any package of the suite is looked for
+import own_packages_first  # noqa: F401 - before any package of the suite is imported
 from data.errors import InputError, nearest
 from data.pairs import PairDataset
 from data.views import Cached, Subset, memory_bound

@@ -1,4 +1,4 @@
-"""What a preset may say of the data; the strict base class of its sections; how values come together or are refused."""
+"""The section `data` of presets, the strict base class of all sections, and how settings are merged and validated."""
 
 import argparse
 import copy
@@ -13,7 +13,7 @@ from data.files import parse_yaml
 
 Seed = Annotated[int, Field(ge=0, lt=1 << 32)]  # what every random generator takes
 Side = Annotated[int, Field(ge=8, le=1 << 14)]
-Images = Annotated[int, Field(ge=1, le=10**10)]  # a number of them that a counter and a float hold exactly
+Images = Annotated[int, Field(ge=1, le=10**10)]  # numbers that a counter and a float represent exactly
 
 # Keys of presets that have another name now, or another place. A preset with an old one is refused with the new name;
 # the record of an older run is read with the new one.
@@ -50,16 +50,16 @@ def merge(base: dict, over: dict) -> dict:
 def apply_settings(values: dict, settings: Iterable[str]) -> None:
     """Put each `key=value` (dotted key, YAML value) into nested values.
 
-    Raises InputError for anything else, and for a key that stands twice, alone or within a section given as a whole:
-    what holds would depend on the order.
+    Raises InputError for anything else, and for a key that is set twice, by itself or as part of a whole section:
+    the result would depend on the order.
     """
     given: dict[str, str] = {}
     for setting in settings:
         key = setting.partition("=")[0]
         for other, before in given.items():
             if f"{key}.".startswith(f"{other}.") or f"{other}.".startswith(f"{key}."):
-                raise InputError(f"--set {setting}: '{min(key, other, key=len)}' stands twice, before in {before}; "
-                                 "give every key once")
+                raise InputError(f"--set {setting}: '{min(key, other, key=len)}' is set twice, before in {before}; "
+                                 "set every key once")
         _apply(values, setting)
         given[key] = setting
 
@@ -87,7 +87,7 @@ class RenamedOption(argparse.Action):
 
 
 def with_new_keys(values: dict) -> dict:
-    """Values of an older preset with every renamed key under its new name; what the new key holds already stays."""
+    """Values of an older preset with renamed keys under their new names; a value under the new key takes precedence."""
     values = copy.deepcopy(values)
     for old, new in RENAMED_KEYS.items():
         *sections, last = old.split(".")
@@ -101,7 +101,7 @@ def with_new_keys(values: dict) -> dict:
 
 
 def first_problem(error: ValidationError, model: type[BaseModel]) -> str:
-    """The first thing wrong with the values of `model`, in words."""
+    """The first error in the values of `model`, in words."""
     problem = error.errors()[0]
     *parents, last = problem["loc"] or [""]
     key = ".".join(str(part) for part in problem["loc"])

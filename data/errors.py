@@ -12,11 +12,11 @@ BROKEN_PIPE = 141  # 128 + SIGPIPE
 
 
 class InputError(Exception):
-    """Something the user gave is wrong. The message is one line: which file or key, what is wrong, what is expected."""
+    """Wrong input by the user. The message is one line: which file or key, what is wrong, what is expected."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """'did you mean' text for an unknown name: the nearest known one where there is one, and all of them.
+    """'did you mean' text for an unknown name: the nearest known name, if one is close, and all known names.
 
     >>> nearest("crm", ["crn", "unet"])
     "did you mean 'crn'? known: crn, unet"
@@ -31,15 +31,15 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def one_line_errors(program: str) -> Iterator[None]:
     """Turn InputError and the system's refusal of a file into one line on stderr and exit code 2.
 
-    Output that nobody reads any more, as with `| head`, ends the program without a word, with the exit code that shells
-    give a program ended by SIGPIPE. Other exceptions are bugs and pass.
+    If the reader of the output has gone, as with `| head`, the program ends quietly with the exit code that shells give
+    a program ended by SIGPIPE. Other exceptions are bugs and are not caught.
     """
     _escape_what_the_terminal_cannot_show()
     try:
         yield
         sys.stdout.flush()
     except BrokenPipeError:
-        if not _unread():
+        if not _reader_has_gone():
             raise
         sys.exit(BROKEN_PIPE)
     except InputError as error:
@@ -51,13 +51,13 @@ def one_line_errors(program: str) -> Iterator[None]:
         if error.filename is None:  # not about a file: a broken connection, for example
             raise
         in_the_way = isinstance(error, FileExistsError | NotADirectoryError)
-        why = "a file stands where a folder is expected" if in_the_way else error.strerror
+        why = "a folder is expected, this is a file" if in_the_way else error.strerror
         sys.exit(_fail(program, f"{error.filename}: {why}"))
 
 
 def _escape_what_the_terminal_cannot_show() -> None:
-    """A path or a name that the terminal's encoding lacks is printed with escapes instead of ending the program; in
-    processes that it starts likewise."""
+    """Print paths and names that the terminal's encoding lacks with escapes instead of failing, also in the processes
+    that this one starts."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
@@ -65,8 +65,8 @@ def _escape_what_the_terminal_cannot_show() -> None:
     os.environ["PYTHONIOENCODING"] = f"{encoding}:backslashreplace"
 
 
-def _unread() -> bool:
-    """Whether nobody reads the standard output any more; what is left for it is then thrown away."""
+def _reader_has_gone() -> bool:
+    """Whether the reader of the standard output has gone; the rest of the output is then discarded."""
     try:
         os.write(sys.stdout.fileno(), b"\n")
     except BrokenPipeError:

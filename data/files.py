@@ -1,4 +1,4 @@
-"""Listing folders; reading files in one line of error; files that appear complete or not at all; hashes."""
+"""Listing folders; reading files with one-line errors; writing files that appear complete or not at all; hashes."""
 
 import csv
 import glob
@@ -31,13 +31,13 @@ SYSTEM_FILES = ("Thumbs.db", "desktop.ini", "__MACOSX", "@eaDir")  # of Windows,
 def list_folder(folder: Path, pattern: str = "*") -> list[Path]:
     """Sorted paths below a folder that match a glob pattern; empty when the folder is missing.
 
-    Every listing goes through here, because systems add files of their own that are not ours to read: hidden ones (a
-    Mac writes `._NAME` beside each file on a foreign disk, and .DS_Store), the names in SYSTEM_FILES, and whatever lies
-    in a folder of that kind. Raises PermissionError for a folder that may not be read.
+    All listings go through here, because operating systems add files that must not be read: hidden ones (a Mac writes
+    `._NAME` beside each file on a foreign disk, and .DS_Store), those in SYSTEM_FILES, and everything in a folder of
+    either kind. Raises PermissionError for a folder that may not be read.
     """
     folder = Path(folder)
     with suppress(FileNotFoundError, NotADirectoryError):
-        os.scandir(folder).close()  # glob would take a folder that may not be read for an empty one
+        os.scandir(folder).close()  # glob would treat an unreadable folder as empty
     return sorted(path for path in folder.glob(pattern)
                   if not any(part.startswith(".") or part in SYSTEM_FILES for part in path.relative_to(folder).parts))
 
@@ -137,7 +137,7 @@ def read_json(path: Path) -> Any:
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
-    """A JSON file that holds one object. Raises InputError as read_json does, and for any other value."""
+    """A JSON file with one object. Raises InputError as read_json does, and for any other value."""
     values = read_json(path)
     if not isinstance(values, dict):
         raise InputError(f"{path}: a JSON object is expected, got {type(values).__name__}")
@@ -202,7 +202,7 @@ def write_png(path: Path, image: np.ndarray) -> None:
 def read_image(path: Path, mode: str = "RGB") -> np.ndarray:
     """Read a PNG or JPEG.
 
-    mode RGB: a photograph as uint8 [H, W, 3], turned as its EXIF orientation says.
+    mode RGB: a photograph as uint8 [H, W, 3], rotated by its EXIF orientation.
     mode L: a label map [H, W] of the stored ids, palettes not applied; uint8, or what the file needs: bool for 1 bit,
     uint16 or int32 for 16 bits, int32 for 32 bits.
     Raises InputError naming the file when it is missing, truncated, too large, no image or several, a photograph of
@@ -213,7 +213,7 @@ def read_image(path: Path, mode: str = "RGB") -> np.ndarray:
 
 
 def check_label_map(path: Path) -> None:
-    """Check what a label map's header tells, without reading its pixels. Raises InputError as read_image does."""
+    """Check the header of a label map, without reading its pixels. Raises InputError as read_image does."""
     with _opened(path) as image:
         _refuse_unfit(image, path)
 
@@ -272,7 +272,7 @@ def _as_ids(image: Image.Image, path: Path) -> np.ndarray:
 def png_bit_depth(path: Path) -> int | None:
     """Bits per channel (of a palette image: per index) that a PNG stores, 1, 2, 4, 8 or 16; None for other files.
 
-    Pillow's mode does not tell: RGB of 16 bits opens as RGB, greyscale of 2 bits as L.
+    Pillow's mode does not show it: RGB of 16 bits opens as RGB, greyscale of 2 bits as L.
     """
     with open(path, "rb") as file:
         header = file.read(25)  # signature 8, length 4, "IHDR" 4, width 4, height 4, bit depth 1

@@ -1,4 +1,4 @@
-"""What a file holds, whatever its name says: formats of pictures, whether they keep every value, their channels."""
+"""The content of image files regardless of their names: format, whether it keeps every value, channels."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ SIGNATURES = (  # (offset, bytes, what such a file is)
 
 
 def named(path: Path) -> str | None:
-    """What a file that Pillow cannot open is, as far as its first bytes tell; None: nothing known."""
+    """What a file that Pillow cannot open is, by its first bytes; None if they are not known."""
     with open(path, "rb") as file:
         head = file.read(32)
     if not head.strip(b"\0"):

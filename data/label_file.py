@@ -6,7 +6,7 @@
     unlisted: void                              optional: class of all raw ids not listed, which are errors otherwise
     val_fraction: 0.2                           optional: share of names in the val split, see data/datasets/folder.py
 
-Without raw_ids the label maps hold class indices: 0 for the first name, 1 for the second and so on.
+Without raw_ids the label maps contain class indices: 0 for the first name, 1 for the second and so on.
 A labels.json of a run directory has the same keys and is read by the same function.
 """
 

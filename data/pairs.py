@@ -40,8 +40,8 @@ class PairDataset(Protocol):
 
 
 def pairs_key(dataset: PairDataset, read: int = 8) -> str:
-    """SHA-256 over the names of all pairs and the pixels of `read` of them, evenly spread: tells another dataset, and
-    photographs that were exchanged, without reading everything."""
+    """SHA-256 over the names of all pairs and the pixels of `read` of them, evenly spread: differs for another dataset
+    and for exchanged photographs, without reading everything."""
     digest = hashlib.sha256("\n".join(dataset.name(i) for i in range(len(dataset))).encode())
     for i in np.unique(np.linspace(0, len(dataset) - 1, min(read, len(dataset))).astype(int)):
         pair = dataset[int(i)]

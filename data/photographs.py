@@ -84,7 +84,7 @@ def at_size(layout: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
 
 def require_folder(path: Path | str, contents: str) -> Path:
-    """`path` as a folder; InputError when it is missing or a file. contents: what the folder should hold."""
+    """`path` as a folder; InputError when it is missing or a file. contents: the expected contents, in words."""
     path = Path(path).expanduser()
     if not path.exists():
         above = path.parent

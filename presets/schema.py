@@ -169,7 +169,7 @@ class Preset(Section):
     def _each_once(cls, methods: list[str]) -> list[str]:
         twice = [name for i, name in enumerate(methods) if name in methods[:i]]
         if twice:
-            raise ValueError(f"'{twice[0]}' stands twice")
+            raise ValueError(f"'{twice[0]}' is listed twice")
         return methods
 
 

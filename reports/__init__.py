@@ -1,3 +1,3 @@
 """Tables, figures, the report and the app, made from the files of a run."""
 
-import own_packages_first  # noqa: F401 - before any package of the suite is looked for
+import own_packages_first  # noqa: F401 - before any package of the suite is imported

@@ -3,7 +3,7 @@
     FOLDER/images/{train2017,val2017}/NAME.jpg    FOLDER/annotations/{train2017,val2017}/NAME.png
     FOLDER/labels.txt
 
-annotations/ holds the pixel maps of stuffthingmaps_trainval2017: ids 0..181, and 255 where nothing is labelled.
+annotations/ contains the pixel maps of stuffthingmaps_trainval2017: ids 0..181, and 255 where nothing is labelled.
 labels.txt comes with the dataset's repository; its numbers are the ids plus one ("1: person").
 """
 

@@ -5,7 +5,7 @@
 The official label maps are palette images whose stored index is the Cityscapes raw id; 34 is a licence plate.
 train is `trainIds` of split.mat, val is `valIds`: the 6382 pairs that the paper's code calls the test set.
 train.txt and val.txt with one name per line, where both exist, are used instead of split.mat: some published pairs
-differ in size and some copies lack files, and a list is how to leave them out knowingly.
+differ in size and some copies lack files; lists leave such pairs out on purpose.
 """
 
 from pathlib import Path
@@ -46,7 +46,7 @@ def _names(folder: Path, split: str) -> tuple[Path, list[str]]:
         return lists[split], sorted({same_name(Path(line).stem) for line in read_lines(lists[split])})
     file = folder / "split.mat"
     if not file.exists():
-        raise InputError(f"{file}: no such file; it comes with the dataset and says which pairs are train and val "
+        raise InputError(f"{file}: no such file; it comes with the dataset and defines the train and val pairs "
                          "(or give train.txt and val.txt with one name per line)")
     return file, [f"{number:05d}" for number in sorted(_ids(file, f"{split}Ids"))]
 

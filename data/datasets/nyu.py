@@ -5,7 +5,7 @@ or, exported,
     FOLDER/photos/0001.png ...          FOLDER/layouts/0001.png ...          FOLDER/labels.yaml
 
 The split goes by these numbers, so the names are 0001 to 1449.
-The paper does not say how many classes it uses, so labels.yaml says it (see data/label_file.py): its raw_ids are the
+The paper does not state its classes, so labels.yaml defines them (see data/label_file.py): its raw_ids are the
 ids 0..894 of the label maps (0 is unlabelled) or, for the .mat file, the class names stored in it; `unlisted: void`
 sends every other id to void. The .mat file needs the package h5py. Depth is not used.
 """
@@ -91,7 +91,7 @@ def _open(file: Path) -> Any:
 
 
 def _check_and_name(file: Path) -> dict[str, int]:
-    """Check the arrays of the file and give its class names with their ids, from 1."""
+    """Check the arrays of the file and return its class names with their ids, from 1."""
     with _open(file) as content:
         for key in ("images", "labels", "names"):
             if key not in content:

@@ -3,8 +3,8 @@
     FOLDER/photos/NAME.jpg     FOLDER/layouts/NAME.png
     FOLDER/labels.yaml (or .json), optional, see data/label_file.py
 
-Subfolders photos/val and layouts/val go before the folders themselves, photos/train and layouts/train are the training
-pairs, where there are any. Without a file that names the classes each id found in the layouts is a class "id 7"; 255 is
+If the subfolders photos/val and layouts/val exist, only they are used; pairs in photos/train and layouts/train, if any,
+are the training pairs. Without a file that names the classes, each id found in the layouts is a class "id 7"; 255 is
 void.
 """
 
@@ -24,7 +24,7 @@ VOID_ID = 255
 
 
 def open_split(folder: Path, split: str, size: tuple[int, int]) -> PhotoPairs:
-    """split: "train" (empty where there is none) or "val". size: (H, W) of the pairs. Raises InputError, see
+    """split: "train" (may be empty) or "val". size: (H, W) of the pairs. Raises InputError, see
     data.photographs."""
     photos = require_folder(folder / "photos", f"photographs beside layouts/ in {folder}")
     val = _pairs(folder, "val" if (photos / "val").is_dir() else "")

@@ -2,10 +2,10 @@
 
 A scene has two seeds. The geometry seed fixes the layout: road, buildings, trees, people, cars and the camera. The
 appearance seed draws what a layout leaves open: colours of cars, materials of buildings, time of day, sky. So one
-layout has many photographs, and which modes a photograph shows is known.
+layout has many photographs, and it is known which modes each photograph shows.
 
-Two datasets of the same worlds: `Street`, by day and under clouds, its layouts with parts of buildings, cars and roads;
-and `StreetHard`, at all times of day, its layouts of wholes.
+Two datasets show the same worlds: `Street`, sunny or overcast days, with layouts that include parts of buildings, cars
+and roads; and `StreetHard`, at all times of day, with layouts of whole objects only.
 """
 
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ VERSION = "street-2"  # raise when the same seeds give another layout or photogr
 DEFAULT_TIMES = ("day", "overcast")
 
 MIN_SIDE = 32  # pixels; below, people and poles are no longer there
-MIN_CAR_PIXELS = 16  # painted pixels from which a car's median colour tells its paint, at any size
+MIN_CAR_PIXELS = 16  # painted pixels from which a car's median colour identifies its paint, at any size
 SHADES = (.85, .9, .95, 1., 1.05, 1.1, 1.15)  # of cars' sides, relative to a side half turned to the sun
 SPLITS = ("train", "val")
 
@@ -73,8 +73,8 @@ def render(geometry: int, appearance: int, size: tuple[int, int], name: str = ""
 
 
 def truth(geometry: int, appearance: int, size: tuple[int, int], times: tuple[str, ...] = DEFAULT_TIMES) -> Truth:
-    """The paints and wall materials of the photograph that `render` gives for the same arguments; takes next to no time
-    right after it."""
+    """The paints and wall materials of the photograph that `render` gives for the same arguments; almost free right
+    after it."""
     surfaces, labels = _drawn(_valid_seed(geometry), _valid_size(size))
     look = Appearance(_valid_seed(appearance), surfaces.drawing.world, times)
     paints = [0, *(1 + list(CAR_COLOURS).index(colour) for colour in look.cars)]
@@ -126,13 +126,13 @@ class Street:
         return self._render(index, 0)
 
     def redraw(self, index: int, draw: int) -> Pair:
-        """The layout of scene `index` in an independent draw of its appearance; draw counts from 0 and none of them
+        """The layout of scene `index` in an independent draw of its appearance; draw counts from 0; no draw
         repeats the scene's own."""
         return self._render(index, 1 + _valid_seed(draw))
 
     def repaint(self, index: int, draw: int, paints: Sequence[RGB], leaves: Sequence[RGB] = ()) -> np.ndarray:
         """The photograph of redraw `draw`, uint8 [3, H, W], its cars, and trees unless `leaves` is empty, in the
-        colours given, which may be ones that none has. They take turns where there are more cars than colours."""
+        given colours, which need not occur otherwise. If there are more cars than colours, the colours repeat."""
         index = self._valid_index(index)
         surfaces, _ = _drawn(self._seed(index, 0), self.size)
         look = Appearance(self._seed(index, 1, 1 + _valid_seed(draw)), surfaces.drawing.world, self.times)

@@ -14,7 +14,7 @@ COLOURS = {
     "tree": (107, 142, 35), "terrain": (152, 251, 152), "sky": (70, 130, 180), "pole": (153, 153, 153),
     "sign": (200, 180, 0), "person": (220, 20, 60), "car": (0, 0, 142), "car window": (110, 110, 255),
     "wheel": (0, 80, 100), "car light": (255, 240, 130), "void": (0, 0, 0)}
-MATERIALS = {  # of each class that the drawing tells; the others are on surfaces
+MATERIALS = {  # of the classes that have parts of their own in the drawing; the others are on surfaces
     "road": "ROAD", "pavement": "PAVEMENT", "building": "WALL SKYLINE CHIMNEY", "roof": "ROOF", "tree": "FOLIAGE TRUNK",
     "terrain": "GRASS", "sky": "SKY", "pole": "METAL LAMP", "sign": "SIGN SIGN_RIM SIGNAL",
     "person": "SKIN HAIR UPPER LOWER", "car": "PAINT DARK PLATE SEAM", "car window": "GLASS", "wheel": "TYRE HUB",

@@ -71,7 +71,7 @@ def look_up(tile: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
 
 
 def look_up_smooth(tile: np.ndarray, u: np.ndarray, v: np.ndarray) -> np.ndarray:
-    """As look_up, but bilinear: for noise that is looked at from near by."""
+    """As look_up, but bilinear: for noise seen from close by."""
     left, low = np.floor(u), np.floor(v)
     s, t = u - left, v - low
     column, row = left.astype(np.intp) & (TILE - 1), low.astype(np.intp) & (TILE - 1)

@@ -1,4 +1,4 @@
-"""What lies on the surfaces of a drawing whatever they look like: windows, doors, awnings and markings, per sample.
+"""What is on the surfaces of a drawing in any appearance: windows, doors, awnings and markings, per sample.
 
 Photographs are painted from it and layouts are labelled by it, so that the two agree.
 """
@@ -110,7 +110,7 @@ class Facades:
 
     where: their slice of all samples; owner: int [n], building; u, v, z: metres along the wall, above the ground and
     from the camera; dv: metres up per sample. edge (cornices), frame, awning, door, pane, mullion (bars, within panes):
-    shares 0..1 of each sample. column, row: whole numbers that tell the windows of a building apart; shop: 1 where the
+    shares 0..1 of each sample. column, row: integers that identify the windows of a building; shop: 1 where the
     wall is a shop's, else 0; resolved: bool, whether windows here are larger than samples.
     """
 
@@ -167,7 +167,7 @@ def _values(world: World) -> np.ndarray:
 
 
 class Surfaces:
-    """The samples of a drawing and what is on them, computed where asked for and kept for other looks."""
+    """The samples of a drawing and what is on them, computed on demand and kept for other appearances."""
 
     def __init__(self, drawing: Drawing):
         self.drawing = drawing

@@ -65,7 +65,7 @@ class Building(NamedTuple):
 
 
 class Facade(NamedTuple):
-    """What the walls of a building show: width and height of a window relative to its axis and floor; a door stands
+    """The walls of a building: width and height of a window relative to its axis and floor; a door stands
     on every DOOR_EVERY-th axis of the ground floor, `door` of them from the left, unless there are shops."""
 
     wide: float

@@ -26,8 +26,8 @@ def denied(path):
 
 @pytest.mark.parametrize("action, message", [
     (denied, "f: Permission denied"),
-    (lambda file: write_text(file / "below.txt", "text"), "f: a file stands where a folder is expected"),
-    (lambda file: os.listdir(file), "f: a file stands where a folder is expected"),
+    (lambda file: write_text(file / "below.txt", "text"), "f: a folder is expected, this is a file"),
+    (lambda file: os.listdir(file), "f: a folder is expected, this is a file"),
     (lambda file: file.with_name("g").read_text(), "g: No such file or directory"),
     (lambda file: read_json(file), "f: not valid JSON")])
 def test_what_the_system_refuses_is_one_line(capsys, tmp_path, action, message):

@@ -63,10 +63,10 @@ def test_presets_in_a_circle(tmp_path):
 
 
 @pytest.mark.parametrize("settings, message", [
-    (["seed=1", "training.lr=1", "seed=1"], "--set seed=1: 'seed' stands twice, before in seed=1"),
-    (["data.val=5", "data={train: 3}"], "--set data={train: 3}: 'data' stands twice, before in data.val=5"),
-    (["data={train: 3}", "data.val=5"], "--set data.val=5: 'data' stands twice, before in data={train: 3}"),
-    (["overrides.gan={lr: 1}", "overrides.gan.lr=2"], "'overrides.gan' stands twice")])
+    (["seed=1", "training.lr=1", "seed=1"], "--set seed=1: 'seed' is set twice, before in seed=1"),
+    (["data.val=5", "data={train: 3}"], "--set data={train: 3}: 'data' is set twice, before in data.val=5"),
+    (["data={train: 3}", "data.val=5"], "--set data.val=5: 'data' is set twice, before in data={train: 3}"),
+    (["overrides.gan={lr: 1}", "overrides.gan.lr=2"], "'overrides.gan' is set twice")])
 def test_a_setting_stands_once(settings, message):
     with pytest.raises(InputError) as error:
         load_preset("street", settings)
