@@ -75,10 +75,10 @@ def of_methods(case: str, draw: Callable[[], tuple[Statistics, Statistics]], rep
 
 def of_features(x: np.ndarray, y: np.ndarray) -> Statistics:
     """The distances of one method, as the metric makes them."""
-    found = {"FD": Statistic.mean(frechet_terms(x, y).per_image, False),
-             "KD": Statistic.mean(kernel_terms(x, y).per_image, False),
-             "KD, own photograph left out": Statistic.mean(own_left_out(x, y).per_image, False),
-             "CMMD": Statistic.mean(cmmd_terms(x, y).per_image, False)}
+    found = {"FD": Statistic.mean(frechet_terms(x, y).per_image),
+             "KD": Statistic.mean(kernel_terms(x, y).per_image),
+             "KD, own photograph left out": Statistic.mean(own_left_out(x, y).per_image),
+             "CMMD": Statistic.mean(cmmd_terms(x, y).per_image)}
     return found | manifolds.statistics(x, y)
 
 
@@ -148,7 +148,7 @@ def orders(rng: np.random.Generator, repetitions: int) -> Iterator[Repetitions]:
     for _ in range(repetitions):
         level = rng.normal(size=8)
         scores = {str(i): Statistic.mean(level[i] + 0.01 * rng.normal(size=n)) for i in range(8)}
-        found = agreement(scores, {str(i): float(i) for i in range(8)}, counts)
+        found = agreement(scores, True, {str(i): float(i) for i in range(8)}, counts)
         row.ps.append(found.p)
     yield row
 

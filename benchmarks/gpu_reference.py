@@ -50,7 +50,7 @@ STEPS = {  # calls of benchmarks.train_step, and how many seconds each needs
 }
 
 
-class Session:
+class GPUSession:
     """One call: its options, its time, and its rows."""
 
     def __init__(self, args: argparse.Namespace):
@@ -164,7 +164,7 @@ def measure(args: argparse.Namespace) -> Iterator[Result]:
     for name in ("data", "perceptual", "squeezenet"):
         if not getattr(args, name).exists():
             raise InputError(f"--{name} {getattr(args, name)}: no such file or folder")
-    session = Session(args)
+    session = GPUSession(args)
     session.step_times()
     images = session.images_seen()
     session.trainings(images)

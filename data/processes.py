@@ -11,9 +11,12 @@ import time
 import types
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
+
+from data.errors import InputError
 
 Item, Result = TypeVar("Item"), TypeVar("Result")
 
@@ -123,7 +126,7 @@ def map_in_processes(function: Callable[[Item], Result], items: Sequence[Item],
     chunk: items that travel together; so few are worked on in this process.
 
     function and items are sent to the processes, which import no more than they need for them. Works in this process
-    where the system has no shared memory for several. Raises what function raises.
+    if the system has no shared memory for several. Raises what function raises, and InputError if a process is lost.
     """
     count = processes or min(available_cores(), MOST_PROCESSES)
     if count == 1 or len(items) <= chunk or not has_shared_memory():
@@ -134,6 +137,9 @@ def map_in_processes(function: Callable[[Item], Result], items: Sequence[Item],
         with inherited(threads=1):
             results = pool.map(function, items, chunksize=chunk)
         yield from results
+    except BrokenProcessPool as error:
+        raise InputError(f"one of {count} processes was ended by the system, perhaps for want of memory; use fewer "
+                         "(--jobs)") from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

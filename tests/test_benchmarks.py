@@ -132,7 +132,7 @@ def session(tmp_path):
     class Options:
         data = perceptual = squeezenet = tmp_path
         work, minutes = tmp_path / "work", 8
-    found = gpu_reference.Session(Options)
+    found = gpu_reference.GPUSession(Options)
     rows = [{"method": method, "images/s": 400.0} for method in gpu_reference.METHODS]
     write_json(tmp_path / "work" / "steps" / f"{gpu_reference.PROBE}.json", {"rows": [{"TFLOP/s": 1.0}, *rows]})
     return found

@@ -15,6 +15,8 @@ from data.views import Cached
 from models.layers import one_hot
 from models.objectives import Batch
 
+MOST_SECONDS = 600  # to wait for a batch of a data loading process
+
 
 class ShuffledBatches(Sampler[list[int]]):
     """Index lists of batches first..last-1 (counted from 0) of an endless stream: one fresh permutation per epoch.
@@ -66,7 +68,8 @@ def loader(dataset: PairDataset, batches: Sampler[list[int]], workers: int, pin:
     if workers and isinstance(dataset, Cached):
         dataset.fill()  # once, before the workers are forked, which then share it
     return DataLoader(PairTensors(dataset), batch_sampler=batches, num_workers=workers, pin_memory=pin,
-                      generator=torch.Generator().manual_seed(0), persistent_workers=False)
+                      generator=torch.Generator().manual_seed(0), persistent_workers=False,
+                      timeout=MOST_SECONDS if workers else 0)
 
 
 @contextmanager
@@ -80,6 +83,9 @@ def plain_worker_errors(workers: int) -> Iterator[None]:
             raise
         raise InputError(last.removeprefix(f"{InputError.__module__}.{InputError.__name__}: ")) from None
     except RuntimeError as error:
+        if "DataLoader timed out" in str(error):
+            raise InputError(f"no batch could be read within {MOST_SECONDS} s, perhaps from a network drive that does "
+                             "not answer; the last checkpoint is kept") from error
         if "DataLoader worker" not in str(error):
             raise
         raise InputError(f"a data loading process was lost, perhaps short of memory ({str(error).splitlines()[0]}); "

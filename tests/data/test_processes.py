@@ -6,6 +6,7 @@ import os
 import pytest
 
 from data import processes
+from data.errors import InputError
 from data.processes import CHUNK, available_cores, limit_cores, map_in_processes
 
 
@@ -66,6 +67,15 @@ def test_a_map_uses_as_many_processes_as_there_are_cores_and_no_more_than_it_has
         limit_cores(most)
         assert list(map_in_processes(abs, range(count))) == list(range(count))
     assert asked == [4, 5, 16, 3]
+
+
+def end(item):
+    os._exit(1)
+
+
+def test_a_process_that_the_system_ends_is_one_line():
+    with pytest.raises(InputError, match="one of 2 processes was ended by the system"):
+        list(map_in_processes(end, range(40), 2))
 
 
 def test_without_shared_memory_the_work_is_done_in_this_process(node, monkeypatch):

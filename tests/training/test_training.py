@@ -371,6 +371,11 @@ def test_a_lost_data_loading_process_is_one_line(tmp_path, monkeypatch):
         suite(tmp_path).train_method("image_space")
 
 
+def test_a_batch_that_never_comes_is_one_line():
+    with pytest.raises(InputError, match="no batch could be read within 600 s"), batches.plain_worker_errors(2):
+        raise RuntimeError("DataLoader timed out after 600 seconds")
+
+
 def test_what_a_process_left_that_was_killed_while_saving_goes(tmp_path):
     folder = tmp_path / "methods" / "image_space"
     folder.mkdir(parents=True)
