@@ -13,18 +13,20 @@ from reports.page.context import context
 from reports.page.figure_files import draw_figures
 from reports.page.gallery import Gallery
 from reports.tables.export import export
+from reports.tables.readable import ReadableRun
 from writing.numbers import arrow
 
 TEMPLATES = Path(__file__).parent / "page" / "templates"
 
 
-def write_report(run: RunDirectory) -> Path:
+def write_report(directory: RunDirectory) -> Path:
     """Write report/ of a run: index.html, images/ (copies, byte for byte), figures/ (PDF, PNG, SVG), tables/ (CSV,
     LaTeX).
 
-    What is missing in the run (scores, variants, logs, study) is named in the report. Raises InputError when the run
-    has no layouts or no run.json.
+    What is missing in the run (scores, variants, logs, study) and what is damaged is named in the report. Raises
+    InputError when the run has no layouts or no run.json that can be read.
     """
+    run = ReadableRun(directory.path)
     folder = run.report
     gallery = Gallery(run, folder)
     chosen, rule = chosen_layout(run, run.scores())

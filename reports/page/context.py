@@ -15,6 +15,7 @@ from reports.tables.commands import commands, is_running
 from reports.tables.names import dataset_title
 from reports.tables.protocol import protocols
 from reports.tables.published_values import named_protocol, published_table
+from reports.tables.readable import ReadableRun
 from reports.tables.scores import (
     ScoreTable,
     differences_table,
@@ -29,7 +30,7 @@ from writing.words import capitalised
 OPEN = ("segmentation", "distances")  # tables that are open from the start
 
 
-def context(run: RunDirectory) -> dict[str, Any]:
+def context(run: ReadableRun) -> dict[str, Any]:
     """Everything in the report that is not a picture."""
     methods, scores, record = run.methods(), run.scores(), run.config()
     rows = [*methods, *run.merged_methods()]
@@ -39,7 +40,7 @@ def context(run: RunDirectory) -> dict[str, Any]:
     studies, named = people.studies(run, methods), named_protocol(run)
     return _headline(run, record, rows, scores, table, seeds) | {
         "facts": facts.facts(run, record, methods, scores),
-        "doubts_of_run": [*doubts.judge(table), *doubts.unseen_classes(classes),
+        "doubts_of_run": [*run.problems, *doubts.judge(table), *doubts.unseen_classes(classes),
                           *doubts.smallest_p(record, differences), *doubts.mixed_precisions(rows)],
         "problems": [capitalised(line) for line in facts.problems(run, rows, scores, table)],
         "running": is_running(run),

@@ -17,6 +17,7 @@ from reports.findings.verdict import CLEAR
 from reports.tables import pictures
 from reports.tables.classes import per_class_tables
 from reports.tables.export import file_stem
+from reports.tables.readable import ReadableRun
 from reports.tables.scores import main_table
 from reports.tables.seeds import read_seeds
 
@@ -46,7 +47,7 @@ def draw_figures(run: RunDirectory, folder: Path, chosen: str) -> dict[str, Figu
 def _draw_share(path: Path, folder: Path, chosen: str, shares: int, share: int) -> list[tuple[int, str, FigureFiles]]:
     """Every `shares`-th figure, as (place, name, files)."""
     found = []
-    for place, (name, build, vector) in enumerate(_figures(RunDirectory(path), chosen)):
+    for place, (name, build, vector) in enumerate(_figures(ReadableRun(path), chosen)):
         if place % shares == share and (figure := build()) is not None:
             stem = folder / "figures" / file_stem(name)
             files = save(figure, stem, vector)

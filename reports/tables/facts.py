@@ -43,13 +43,7 @@ def problems(run: RunDirectory, rows: Sequence[Method], scores: Sequence[Score],
         lines.append("not scored: this run has no scores yet")
     elif PHOTOS not in {score.method for score in scores}:
         lines.append("not scored: the photographs (oracle row) are missing, so the judge itself is not checked")
-    return [*lines, *_outdated(run), *_unscored(run, scores), *missing(methods, scores), *stale_scores(rows, scores)]
-
-
-def _outdated(run: RunDirectory) -> list[str]:
-    files = run.outdated_scores()
-    return [f"left out: {counted(len(files), 'score file')} written by an older version (such as "
-            f"{files[0].relative_to(run.path)}); the stage score makes them again"] if files else []
+    return [*lines, *_unscored(run, scores), *missing(methods, scores), *stale_scores(rows, scores)]
 
 
 def _unscored(run: RunDirectory, scores: Sequence[Score]) -> list[str]:

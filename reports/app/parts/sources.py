@@ -6,7 +6,6 @@ Scores are kept until a file of them changes.
 import argparse
 import hashlib
 import sys
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,9 +18,10 @@ from PIL import Image
 from data.errors import InputError
 from data.files import list_folder
 from data.labels import LabelSpace
-from evaluation.run_directory import Method, OutdatedScore, RunDirectory, Score
+from evaluation.run_directory import Method, RunDirectory, Score
 from reports.reference import FOLDER, Reference, flat, load_reference, reference_names
 from reports.tables import scores as tables
+from reports.tables.readable import readable, readable_scores
 from reports.tables.seeds import Seeds, read_seeds, seeds_of
 
 
@@ -93,11 +93,11 @@ class Source:
     @cached_property
     def methods(self) -> list[Method]:
         """Those whose record can be read; see `problems` for the others."""
-        return [found for found in self._methods if isinstance(found, Method)]
+        return self._methods[0]
 
     @cached_property
-    def _methods(self) -> list[Method | str]:
-        return [_or_problem(self.run.method, name) for name in self.run.method_names()]
+    def _methods(self) -> tuple[list[Method], list[str]]:
+        return readable(self.run.method, self.run.method_names())
 
     @cached_property
     def titles(self) -> dict[str, str]:
@@ -132,7 +132,7 @@ class Source:
     @cached_property
     def problems(self) -> list[str]:
         """What cannot be read of methods and scores, a line each."""
-        return [found for found in self._methods if isinstance(found, str)] + self._scores[1]
+        return self._methods[1] + self._scores[1]
 
 
 @dataclass(frozen=True)
@@ -165,7 +165,7 @@ class ReferenceSource(Source):
         raise InputError(f"{self.run.path}: a reference has no layouts")
 
     @cached_property
-    def _methods(self) -> list[Method | str]:
+    def methods(self) -> list[Method]:
         return [method for method in self.reference.methods if self.reference.previews(method.name)]
 
     @cached_property
@@ -192,13 +192,6 @@ def opened() -> tuple[list[Source], list[str]]:
     return found, problems
 
 
-def _or_problem(read: Callable[[str], Method], name: str) -> Method | str:
-    try:
-        return read(name)
-    except InputError as error:
-        return str(error)
-
-
 def open_source(number: int, name: str, path: Path) -> Source:
     """Raises InputError where there is neither a run nor a reference."""
     if (path / "reference.json").exists():
@@ -218,12 +211,4 @@ def _content(run: RunDirectory) -> str:
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _read_scores(path: str, content: str) -> tuple[list[Score], list[str]]:
     """All scores, and a line per file that cannot be read; another `content` makes a new entry."""
-    found, problems, outdated = [], [], []
-    for file in RunDirectory(Path(path)).score_files():
-        try:
-            found.append(Score.read(file))
-        except OutdatedScore as error:
-            outdated.append(str(error))
-        except InputError as error:
-            problems.append(str(error))
-    return found, problems + ([f"{outdated[0]} ({len(outdated)} such files)"] if outdated else [])
+    return readable_scores(RunDirectory(Path(path)))

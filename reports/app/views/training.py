@@ -21,7 +21,9 @@ PLOT, LEGEND_ROW = 340, 24  # pixels of height: of the curves with their axis, o
 
 
 def show(source: Source) -> None:
+    """The page. Raises InputError for a run whose record cannot be read."""
     st.subheader("Training", anchor=False)
+    _ = source.titles  # read here: an error in a fragment would not reach the page
     goes_on = bool(_running(_logs(source))) or not source.finished
     st.fragment(_body, run_every=EVERY if goes_on else None)(source)
 

@@ -1,6 +1,7 @@
 """Runs that are empty, half finished, copied or broken: one clear line, and what can be shown is shown."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -36,7 +37,8 @@ def test_no_page_falls_over_a_run_that_has_only_begun(tiny_run, app, page, left)
     """The folder holds run.json alone, or with the dataset, or with the methods."""
     for name in {"dataset", "methods"} - {left}:
         shutil.rmtree(tiny_run.path / name)
-    app(tiny_run, page="" if page == "Compare" else page)  # an exception would fail here
+    seen = app(tiny_run, page="" if page == "Compare" else page)
+    assert len(seen.errors) <= 1 and seen.errors + [seen.words]
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -48,6 +50,19 @@ def test_one_broken_score_or_method_is_not_the_end(scored_run, app, page):
     assert not seen.errors
     assert "crn.json: not valid JSON" in seen.words
     assert "pix2pix/method.json: not the record of a method" in seen.words
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_damage_is_one_line_on_every_page(scored_run, app, page):
+    """A score that is no number, notes and the run's own record by hand."""
+    file = scored_run.score_file("segmentation", "crn")
+    file.write_text(re.sub(r'"value": [^,}]*', '"value": NaN', file.read_text(), count=1))
+    for name, content in (("notes.json", '{"00000": {"tags": 5}}'), ("notes.json", "{"), ("run.json", '{"config": 3}'),
+                          ("run.json", "[]")):
+        (scored_run.path / name).write_text(content)
+        seen = app(scored_run, page="" if page == "Compare" else page)
+        assert len(seen.errors) <= 1
+        assert name in seen.words or name == "notes.json" or page == "Runs", seen.words
 
 
 def test_commands_are_those_of_the_run(tiny_run, app):
