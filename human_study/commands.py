@@ -194,6 +194,10 @@ def batch_to_serve(run: RunDirectory, args: Namespace) -> TaskBatch:
          option("--completion-code", "the panel's code for finished participants", default=""),
          option("--participant-param", "name of the panel's URL parameter with the participant", default=""),
          option("--complete-url", "where finished participants go; {code} is filled in", default=""),
+         option("--return-url", "where participants go who withdraw or find the study full; {reason} is filled in",
+                default=""),
+         option("--not-from", "databases of earlier studies with the same key, such as a pilot's study.sqlite: their "
+                "participants of the panel may not take part", nargs="+", type=Path, default=[], metavar="FILE"),
          option("--only-ids", "only participants of the panel whose ids are in this file, one a line; an address for "
                 "each is written to secret/panel-addresses.csv", type=Path, metavar="FILE"),
          flag("--signed-ids", "with --only-ids: only by these addresses, which hold a signature of the id"),
@@ -203,16 +207,19 @@ def batch_to_serve(run: RunDirectory, args: Namespace) -> TaskBatch:
          flag("--i-know", "really listen beyond this computer"), KEY)
 def serve(args: Namespace) -> None:
     from human_study.server import serve as server
+    from human_study.server.export import participants_of
     server.check_address(args.host, args.public_url, args.i_know)
     if args.signed_ids and not args.only_ids:
         raise InputError("--signed-ids needs --only-ids FILE: an address with a signature is written for each of them")
-    panel = server.choose_panel(args.panel, args.completion_code, args.participant_param, args.complete_url)
+    panel = server.choose_panel(args.panel, args.completion_code, args.participant_param, args.complete_url,
+                                args.return_url)
     run = RunDirectory.open(args.run)
     batch = batch_to_serve(run, args)
     with server.listen(args.host, args.port) as listening:
         store = server.open_store(run, batch, args.key_file, assignments=args.assignments)
         port = listening.getsockname()[1]  # --port 0: any that is free
         site = server.make_site(store, port, args.public_url, panel, args.completion_code)
+        site.excluded = participants_of(args.not_from, store.key)
         if args.only_ids:
             site.only_ids, site.signed_ids = server.read_ids(args.only_ids), args.signed_ids
             server.write_links(batch.secret / "panel-addresses.csv",

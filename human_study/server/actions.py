@@ -57,7 +57,7 @@ def state_of(site: Site, session: Session) -> dict:
     if status == "finished":
         return state | ending(site, session)
     if status == "withdrawn":
-        return state | {"after": next_at_kiosk(site, session)}
+        return state | {"after": leaving(site, session, status)}
     answered = site.store.answered(session.session_id)
     trials = [shown_trial(site, session, trial) for trial in site.store.trials(session)] if status == "running" else []
     return state | {"trials": trials, "answered": answered, "shown": session.shown == answered,
@@ -86,6 +86,11 @@ def ending(site: Site, session: Session) -> dict:
     return {"code": code, "after": site.panel.complete_url.replace("{code}", code)}
 
 
+def leaving(site: Site, session: Session, reason: str) -> str:
+    """Where a participant goes who withdrew or found the study full."""
+    return next_at_kiosk(site, session) or site.panel.return_url.replace("{reason}", reason)
+
+
 def act_open(site: Site, session: Session, body: Plain) -> dict:
     return state_of(site, site.store.open(session.session_id))
 
@@ -96,8 +101,14 @@ def act_consent(site: Site, session: Session, body: Consent) -> dict:
         raise Refusal("out_of_step")
     if body.language and body.language not in protocol.languages:
         raise Refusal("refused")
-    return state_of(site, site.store.consent(session.session_id, body.version, body.user_agent_family,
-                                             body.client_version, body.language or None))
+    try:
+        session = site.store.consent(session.session_id, body.version, body.user_agent_family, body.client_version,
+                                     body.language or None)
+    except Refusal as refusal:
+        if refusal.reason != "full":
+            raise
+        return {"status": "full", "after": leaving(site, session, "full")}
+    return state_of(site, session)
 
 
 def act_shown(site: Site, session: Session, body: ShownTrial) -> dict:
@@ -181,7 +192,7 @@ def act_finish(site: Site, session: Session, body: Plain) -> dict:
 
 def act_withdraw(site: Site, session: Session, body: Plain) -> dict:
     site.store.withdraw(session.session_id)
-    return {"after": next_at_kiosk(site, session)}
+    return {"after": leaving(site, session, "withdrawn")}
 
 
 ACTIONS: dict[str, tuple[type[Plain], Callable]] = {

@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,6 +29,7 @@ from human_study.batch.folder import (
 from human_study.batch.identity import PRIVATE_FILE
 from human_study.responses.columns import SEPARATOR
 from human_study.responses.forgotten import forgotten, mark, of_forgotten, refuse_forgotten
+from human_study.responses.keys import keyed
 from human_study.responses.table import make_responses, merge_responses, read_responses
 from human_study.server.store import FIELDS, KIOSK, SERVED, Session, about_sessions, plain_text
 
@@ -75,6 +76,19 @@ def backup(database: Path, out: Path) -> int:
         answers = copy.execute("SELECT count(*) FROM response").fetchone()[0]
     out.chmod(PRIVATE_FILE)
     return answers
+
+
+def participants_of(databases: Iterable[Path], key: bytes) -> frozenset[str]:
+    """Pseudonyms of everybody who began one of these studies. Raises InputError for a study with another key, under
+    which the same people have other pseudonyms."""
+    found: set[str] = set()
+    for file in databases:
+        with _reading(file) as db:
+            if dict(db.execute("SELECT name, value FROM meta")).get("key") != keyed(key, "check"):
+                raise InputError(f"{file}: begun with another key, so its participants cannot be recognised; give both "
+                                 "studies the same --key-file from the beginning")
+            found |= {name for name, in db.execute("SELECT participant FROM session WHERE started IS NOT NULL")}
+    return frozenset(found)
 
 
 def forgotten_in(database: Path) -> set[str]:

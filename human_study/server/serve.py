@@ -59,17 +59,19 @@ def _refuse_lost(batch: TaskBatch, file: Path) -> None:
                          "before; put the database back from a backup, or move that file away to begin anew")
 
 
-def choose_panel(name: str, completion_code: str, participant_param: str, complete_url: str) -> Panel:
-    """A panel by name, with its own parameter name and final address where they are given."""
+def choose_panel(name: str, completion_code: str, participant_param: str, complete_url: str, return_url: str = ""
+                 ) -> Panel:
+    """A panel by name, with its own parameter name and addresses where they are given."""
     if name not in PANELS:
         raise InputError(f"unknown panel '{name}': {nearest(name, PANELS)}")
     known = PANELS[name]
     if name == "prolific" and not completion_code:
         raise InputError("--panel prolific needs --completion-code: the code set in the study on Prolific")
-    if complete_url and not complete_url.startswith("https://"):
-        raise InputError(f"--complete-url {complete_url}: expected an https address, {{code}} is filled in")
+    for option, url, filled in (("complete", complete_url, "code"), ("return", return_url, "reason")):
+        if url and not url.startswith("https://"):
+            raise InputError(f"--{option}-url {url}: expected an https address, {{{filled}}} is filled in")
     return replace(known, participant=participant_param or known.participant,
-                   complete_url=complete_url or known.complete_url)
+                   complete_url=complete_url or known.complete_url, return_url=return_url)
 
 
 def make_site(store: Store, port: int, public_url: str = "", panel: Panel = PANELS["local"],

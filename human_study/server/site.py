@@ -18,13 +18,15 @@ SESSIONS_AT_ONCE = 512  # whose picture names are kept in memory
 
 @dataclass(frozen=True)
 class Panel:
-    """How a recruiting platform names its URL parameters, and where participants go at the end ({code} filled in)."""
+    """How a recruiting platform names its URL parameters, and where participants go at the end ({code} filled in) or if
+    they withdraw or find the study full ({reason} filled in)."""
 
     platform: str
     participant: str
     assignment: str = ""
     complete_url: str = ""
     study: str = ""
+    return_url: str = ""
 
 
 PANELS = {
@@ -50,6 +52,7 @@ class Site:
     complaints: RateLimit = field(default_factory=lambda: RateLimit(rate=0.1, burst=1))  # lines for the experimenter
     only_ids: frozenset[str] | None = None  # ids of a panel that may take part; None: all
     signed_ids: bool = False  # a panel's address must hold the signature of its id
+    excluded: frozenset[str] = frozenset()  # pseudonyms of participants of earlier studies, such as a pilot
     flags: tuple[float, dict[str, int]] | None = None  # when they were counted, and finished sessions by broken rule
     _pictures: dict[tuple, dict[str, str]] = field(default_factory=dict)
     _names: dict[tuple, str] = field(default_factory=dict)

@@ -7,8 +7,9 @@ import time
 
 import pytest
 
+from data.errors import InputError
 from human_study.page.page import consent_version
-from human_study.server.export import export_responses
+from human_study.server.export import backup, export_responses, participants_of
 from human_study.server.security import BODY_BYTES, RateLimit
 from human_study.server.serve import PANELS, choose_panel
 from human_study.server.store import Refusal
@@ -117,7 +118,7 @@ def test_places(make):
     assert len(hits) == 4
     refused = join(client)
     body = {"agreed": True, "vision": True, "version": refused.config["consent_version"], "user_agent_family": "other"}
-    assert refused.ask("consent", body).json() == {"error": "full"}
+    assert refused.ask("consent", body).json() == {"status": "full", "after": ""}
     frame = export_responses(client.app.state.site.store.batch)
     assert frame.groupby("hit_id")["session_id"].nunique().to_list() == [1, 1, 1, 1]
 
@@ -317,13 +318,13 @@ def test_recruiting_is_paused_and_a_place_is_freed(make):
     someone = join(client).consent()
     waiting = join(client)
     body = {"agreed": True, "vision": True, "version": waiting.config["consent_version"], "user_agent_family": "other"}
-    assert waiting.ask("consent", body).json() == {"error": "full"}
+    assert waiting.ask("consent", body).json() == {"status": "full", "after": ""}
     running = client.get("/admin/progress.json").json()["running"]
     assert [client.post("/admin/free", json={"session": running[0]["session"]}).json() for _ in range(2)] == [
         {"freed": True}, {"freed": False}]
     assert someone.answer(0).json() == {"error": "withdrawn"}
     assert client.post("/admin/pause", json={"paused": True}).json() == {"paused": True}
-    assert waiting.ask("consent", body).json() == {"error": "full"}
+    assert waiting.ask("consent", body).json() == {"status": "full", "after": ""}
     assert client.post("/admin/pause", json={"paused": False}).json() == {"paused": False}
     assert waiting.ask("consent", body).json()["status"] == "running"
     assert client.get("/admin/progress.json").json()["returned"] == 1
@@ -359,6 +360,23 @@ def test_prolific(make):
     assert client.get(f"/p/{token}").status_code == 400 and client.get("/p/wrong?PROLIFIC_PID=a").status_code == 404
     frame = export_responses(client.app.state.site.store.batch)
     assert set(frame["platform"]) == {"prolific"} and set(frame["assignment_id"]) == {"t"}
+
+
+def test_leaving_for_the_panel_and_the_people_of_a_pilot(make, tmp_path):
+    panel = choose_panel("prolific", "C1A2B3", "", "", "https://panel.example/back?why={reason}")
+    client = make(settings=[*SMALL, "hits=1"], panel=panel)
+    site = client.app.state.site
+    path = f"/p/{site.token('panel')}?PROLIFIC_PID="
+    someone = Participant(client, path + "W1").consent()
+    late = Participant(client, path + "W2").consent()
+    assert (late.state["status"], late.state["after"]) == ("full", "https://panel.example/back?why=full")
+    assert someone.ask("withdraw", {}).json() == {"after": "https://panel.example/back?why=withdrawn"}
+    pilot = tmp_path / "pilot.sqlite"
+    backup(site.store.file, pilot)
+    site.excluded = participants_of([pilot], site.store.key)
+    assert [client.get(path + one).status_code for one in ("W1", "W2", "W3")] == [403, 200, 200]
+    with pytest.raises(InputError, match="begun with another key"):
+        participants_of([pilot], b"another")
 
 
 def test_a_participant_who_comes_back_is_paid_for_the_new_assignment(make):
