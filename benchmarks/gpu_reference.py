@@ -3,7 +3,7 @@
     python -m benchmarks.gpu_reference --data CAMVID --perceptual FILE --squeezenet FILE --work FOLDER [--minutes 8]
 
 1. Times of a training step (benchmarks.train_step) at 256, 512 and 1024 rows, with nothing else on the GPU.
-2. Trainings of preset camvid-reference: every method, then further seeds of some while there is time. Each sees the
+2. Trainings of preset camvid-192p: every method, then further seeds of some while there is time. Each sees the
    same number of images, fixed before the first from the measured time of a step of each method. Images, scores and
    report of a seed are made while the next one trains.
 3. FOLDER/reference, which `python -m reports.compare RUN FOLDER/reference` takes, and FOLDER/reference.tar.gz.
@@ -36,11 +36,11 @@ EPOCH, MOST_IMAGES = 367, 36700  # CamVid's training photographs; the budget is 
 GAIN = 1.25  # trainings in processes that share a GPU get so much more done than one alone
 JOBS = 4
 EVALUATION_SECONDS = 70  # that images and scores of the last seed may take
-PROBE = "camvid-reference"  # its step times decide the budget
+PROBE = "camvid-192p"  # its step times decide the budget
 HARNESS = ("--rows", "harness: all")
 STEPS = {  # calls of benchmarks.train_step, and how many seconds each needs
     "256p": (["--preset", "cityscapes-256p", "--seconds", "5"], 25),
-    PROBE: (["--preset", "camvid-reference", "--methods", ",".join(METHODS), *HARNESS, "--seconds", "0.7"], 20),
+    PROBE: (["--preset", "camvid-192p", "--methods", ",".join(METHODS), *HARNESS, "--seconds", "0.7"], 20),
     "1024p": (["--preset", "cityscapes-1024p", "--seconds", "4"], 25),
     "1024p-recomputed": (["--preset", "cityscapes-1024p", *HARNESS, "--seconds", "1", "--set",
                           "training.activation_checkpointing=true"], 6),
@@ -122,9 +122,10 @@ class GPUSession:
 
     def command(self, seed: int, methods: Sequence[str], images: int, stages: str) -> list[str]:
         squeezenet = json.dumps(str(self.args.squeezenet.resolve()))
-        return ["--stages", stages, "--preset", "camvid-reference", "--data", str(self.args.data.resolve()),
+        return ["--stages", stages, "--preset", "camvid-192p", "--data", str(self.args.data.resolve()),
                 "--seed", str(seed), "--methods", ",".join(methods), "--out", str(self.run_folder(seed)), "--set",
-                f"perceptual.path={self.args.perceptual.resolve()}", f"training.images_seen={images}",
+                f"perceptual.path={self.args.perceptual.resolve()}", "perceptual.network=vgg16",
+                "perceptual.label=VGG-16 (HED)", f"training.images_seen={images}",
                 f"score.extractors=[{{kind: squeezenet, path: {squeezenet}}}, {{kind: judge}}]"]
 
     def trained(self, seed: int) -> list[str]:
