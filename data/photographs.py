@@ -18,6 +18,7 @@ from data.pairs import Pair
 
 NEAR_MISSES = 20  # missing files for which a reason is searched: each search lists a folder
 _collected: ContextVar[list[str] | None] = ContextVar("problems", default=None)
+LONGEST_NAME = 240  # bytes of 255: the images of a layout are NAME_1.png, NAME_2.png, ...
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 
 
@@ -104,13 +105,14 @@ def images_by_name(folder: Path, pattern: str = "*", ending: str = "",
                    suffixes: Sequence[str] = IMAGE_SUFFIXES) -> dict[str, Path]:
     """Image files below `folder` that match the glob `pattern`, by file stem without `ending`.
 
-    Raises InputError when two files have the same name, because pairs are known by it, or a name is no text.
+    Raises InputError when two files have the same name, because pairs are known by it, and for
+    names that are not UTF-8 or too long.
     """
     found: dict[str, Path] = {}
     for file in list_folder(folder, pattern):
         if file.suffix.lower() not in suffixes or not file.stem.endswith(ending):
             continue
-        if why := _not_text(file):
+        if why := _unusable_name(file):
             _refuse_or_collect(why)
             continue
         name = same_name(file.stem.removesuffix(ending))
@@ -124,8 +126,8 @@ def images_by_name(folder: Path, pattern: str = "*", ending: str = "",
     return found
 
 
-def _not_text(file: Path) -> str | None:
-    """Why the name of a file cannot be written into a record of the run; None for a name that can."""
+def _unusable_name(file: Path) -> str | None:
+    """Why files of a run cannot have the name of this one; None if they can."""
     try:
         file.name.encode()
     except UnicodeEncodeError:
@@ -135,6 +137,8 @@ def _not_text(file: Path) -> str | None:
         except UnicodeDecodeError:
             return f"{shown}: its name is not UTF-8 text; rename it (convmv -f latin1 -t utf8 renames whole folders)"
         return f"{shown}: this locale cannot represent its name; run with PYTHONUTF8=1 or LC_ALL=C.UTF-8"
+    if (size := len(os.fsencode(file.stem))) > LONGEST_NAME:
+        return f"{file}: its name has {size} bytes without ending; at most {LONGEST_NAME}, because a run adds to it"
     return None
 
 

@@ -237,10 +237,6 @@ def test_nyu_exported_under_names_of_another_order(tmp_path, short_nyu, names, w
     assert f"photos: '{wrong}' where '{right}' is expected" in error_line("nyu", tmp_path)
 
 
-def test_nyu_counts_of_the_paper():
-    assert (nyu.TRAIN, nyu.TOTAL - nyu.TRAIN) == (1200, 249)
-
-
 # ADE20K and COCO-Stuff
 
 
