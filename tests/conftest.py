@@ -168,3 +168,37 @@ def tiny_judge():
             return self._maps(images).mean(dim=(2, 3))
 
     return TinyJudge().eval()
+
+
+@pytest.fixture
+def engine_name():
+    """Registers an extractor with torch-fidelity: the name for calculate_metrics(feature_extractor=...). The engine is
+    given float64 features, so that its statistics are float64 too."""
+    import torch_fidelity
+    from torch_fidelity.feature_extractor_base import FeatureExtractorBase
+
+    def register(extractor):
+        class Registered(FeatureExtractorBase):
+            def __init__(self, name, features_list, **options):
+                super().__init__(name, features_list)
+
+            @staticmethod
+            def get_provided_features_list():
+                return "features", "logits"
+
+            @staticmethod
+            def get_default_feature_layer_for_metric(metric):
+                return "logits" if metric == "isc" else "features"
+
+            @staticmethod
+            def can_be_compiled():
+                return False
+
+            def forward(self, images):
+                found = extractor(images)
+                return tuple(found[name].double() for name in self.features_list)
+
+        name = f"{extractor.label}-{id(Registered)}"
+        torch_fidelity.register_feature_extractor(name, Registered)
+        return name
+    return register

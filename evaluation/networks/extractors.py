@@ -1,6 +1,7 @@
-"""The table of feature extractors: a new one is one builder and one line here."""
+"""The table of feature extractors: a new one is one builder and one entry in EXTRACTORS."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,17 @@ from evaluation.networks import imagenet, transformers_models
 from evaluation.networks.features import FEATURES, Extractor, weights_file
 from evaluation.networks.resize import FILTERS
 from presets.schema import ExtractorConfig
+
+
+@dataclass(frozen=True)
+class ExtractorKind:
+    """build: configuration, the run's judge, device -> extractor. options: what it reads of its configuration, beside
+    the label. file: its weights; raises InputError where they are missing."""
+
+    description: str
+    build: Callable[[ExtractorConfig, Any, str], Extractor]
+    options: Sequence[str] = ("path", "resize", "size", "sha256")
+    file: Callable[[ExtractorConfig], Path] | None = None
 
 
 def judge_features(config: ExtractorConfig, judge: Any, device: str) -> Extractor:
@@ -30,60 +42,46 @@ def judge_features(config: ExtractorConfig, judge: Any, device: str) -> Extracto
                      judge=judge if hasattr(judge, "predict_with_features") else None)
 
 
-EXTRACTORS: dict[str, Callable[[ExtractorConfig, Any, str], Extractor]] = {
-    "judge": judge_features,
-    "inception": imagenet.build_inception,
-    "vgg16": imagenet.build_vgg16,
-    "vgg19": imagenet.build_vgg19,
-    "squeezenet": imagenet.build_squeezenet,
-    "transformers": transformers_models.build_extractor,
-}
-
-
-# what each reads of its configuration, beside its label
-OPTIONS = {
-    "judge": (),
-    "inception": ("path", "resize", "size", "sha256"),
-    "vgg16": ("path", "resize", "size", "sha256"),
-    "vgg19": ("path", "resize", "size", "sha256", "layer", "convention"),
-    "squeezenet": ("path", "resize", "size", "sha256", "layer", "convention"),
-    "transformers": ("path", "resize", "size", "sha256"),
-}
-WEIGHTS: dict[str, Callable[[ExtractorConfig], Path]] = {
-    "inception": imagenet.inception_file,
-    "vgg16": imagenet.vgg16_file,
-    "vgg19": weights_file,
-    "squeezenet": weights_file,
-    "transformers": transformers_models.model_folder,
+OF_LAYERS = ("path", "resize", "size", "sha256", "layer", "convention")
+EXTRACTORS: dict[str, ExtractorKind] = {
+    "judge": ExtractorKind("features of the judge (not of judges from outside)", judge_features, ()),
+    "inception": ExtractorKind("Inception of the original FID: FID, KID, IS", imagenet.build_inception,
+                               file=imagenet.inception_file),
+    "vgg16": ExtractorKind("VGG-16, second fully connected layer", imagenet.build_vgg16, file=imagenet.vgg16_file),
+    "vgg19": ExtractorKind("VGG-19 from a safetensors file, last layer in it", imagenet.build_vgg19, OF_LAYERS,
+                           weights_file),
+    "squeezenet": ExtractorKind("SqueezeNet 1.1 from a safetensors file, last layer in it", imagenet.build_squeezenet,
+                                OF_LAYERS, weights_file),
+    "transformers": ExtractorKind("a Hugging Face model: DINOv2, CLIP, ...", transformers_models.build_extractor,
+                                  file=transformers_models.extractor_folder),
 }
 
 
 def check_extractor(config: ExtractorConfig) -> None:
-    """Raises InputError for an unknown kind or resize filter, and for an option that the kind would not look at."""
+    """Raises InputError for an unknown kind or resize filter, and for an option that the kind does not read."""
     if config.kind not in EXTRACTORS:
         raise InputError(f"unknown feature extractor '{config.kind}': {nearest(config.kind, EXTRACTORS)}")
     if config.resize not in (None, *FILTERS):
         raise InputError(f"extractor {config.kind}: unknown resize filter '{config.resize}': "
                          f"{nearest(config.resize, FILTERS)}")
-    known = ("kind", "label", *OPTIONS[config.kind])
+    known = ("kind", "label", *EXTRACTORS[config.kind].options)
     for key in sorted(config.model_fields_set):
         if key not in known and getattr(config, key) is not None:
             raise InputError(f"extractor {config.kind}: has no option '{key}': {nearest(key, known)}")
 
 
 def check_weights(config: ExtractorConfig) -> None:
-    """Raises InputError when the files of an extractor are not there."""
-    if config.kind in WEIGHTS:
-        WEIGHTS[config.kind](config)
+    """Raises InputError when the files of an extractor are missing."""
+    if find := EXTRACTORS[config.kind].file:
+        find(config)
 
 
 def build_extractors(configs: Sequence[ExtractorConfig], judge: Any, device: str) -> list[Extractor]:
-    """Extractors of a configuration. Raises InputError as check_extractor does, for missing weights, or a label used
-    twice."""
-    extractors = []
+    """Extractors of a configuration. Raises InputError as check_extractor does, for missing weights, and for a label
+    that two of them have."""
     for config in configs:
         check_extractor(config)
-        extractors.append(EXTRACTORS[config.kind](config, judge, device))
+    extractors = [EXTRACTORS[config.kind].build(config, judge, device) for config in configs]
     labels = [extractor.label for extractor in extractors]
     if repeated := sorted({label for label in labels if labels.count(label) > 1}):
         raise InputError(f"score.extractors: '{repeated[0]}' appears twice; give one of them another label")

@@ -1,7 +1,7 @@
-"""Feature extractors for distances, each under its own name, and their registration with torch-fidelity's engine.
+"""Feature extractors for distances, each under its own name.
 
-A Fréchet distance is called FID only on the official Inception weights. Nothing is downloaded: weights come from a
-file that is given, or from torch.hub's cache when they lie there already.
+A Fréchet distance is called FID only on the official Inception weights. Nothing is downloaded: weights come from the
+given file or from torch.hub's cache.
 """
 
 from collections.abc import Callable, Iterator
@@ -11,10 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch_fidelity
 from torch import nn
-from torch_fidelity.feature_extractor_base import FeatureExtractorBase
-from torch_fidelity.registry import FEATURE_EXTRACTORS_REGISTRY
 
 from data.errors import InputError, nearest
 from data.files import fingerprint
@@ -54,7 +51,7 @@ class Extractor:
     maps: Callable[[torch.Tensor], list[torch.Tensor]] | None = None
     pooled_maps: bool = False  # the features are the means of the last map over space: one pass gives both
     judge: Any = None  # the judge whose features these are, when it gives classes and features in one pass
-    alone: bool = False  # not to be called by several threads at once: nobody here knows what the network keeps
+    alone: bool = False  # not to be called by several threads at once: what the network keeps is unknown
     resizes_itself: bool = False  # the network takes the uint8 images and applies the named resize inside
     full: dict[str, Any] = field(init=False)
 
@@ -105,50 +102,18 @@ class Extractor:
 def weights_file(config: ExtractorConfig, cached: str | None = None, source: str = "") -> Path:
     """The weights file of an extractor: the given one, or `cached` in torch.hub's cache. Raises InputError."""
     if config.path is not None:
-        file = Path(config.path)
-        if not file.is_file():
+        if not (file := Path(config.path)).is_file():
             raise InputError(f"extractor {config.kind}: no weights file {file}")
         return file
-    file = Path(torch.hub.get_dir()) / "checkpoints" / cached if cached else None
-    if file is None or not file.is_file():
-        where = f", nor {file}; get it from {source}" if file else ""
-        raise InputError(f"extractor {config.kind}: needs weights: no `path` is set{where}")
+    if cached is None:
+        raise InputError(f"extractor {config.kind}: needs weights: no `path` is set")
+    if not (file := Path(torch.hub.get_dir()) / "checkpoints" / cached).is_file():
+        raise InputError(f"extractor {config.kind}: needs weights: no `path` is set, nor {file}; get it from {source}")
     return file
 
 
-def register(extractor: Extractor) -> str:
-    """Make the extractor known to torch-fidelity; returns the name for `calculate_metrics(feature_extractor=...)`.
-
-    Its features reach the engine as float64, so that the engine's statistics are float64 too. The name holds the hash
-    of weights and resize, so the engine's cache, which goes by name, cannot mix two extractors.
-    """
-    name = f"{extractor.label}-{extractor.key[:16]}"
-    if name not in FEATURE_EXTRACTORS_REGISTRY:
-        torch_fidelity.register_feature_extractor(name, _engine_class(extractor))
-    return name
-
-
-def _engine_class(extractor: Extractor) -> type[FeatureExtractorBase]:
-    class Registered(FeatureExtractorBase):
-        def __init__(self, name, features_list, **options):
-            super().__init__(name, features_list)
-
-        @staticmethod
-        def get_provided_features_list():
-            return FEATURES, LOGITS
-
-        @staticmethod
-        def get_default_feature_layer_for_metric(metric):
-            return LOGITS if metric == "isc" else FEATURES
-
-        @staticmethod
-        def can_be_compiled():
-            return False
-
-        def forward(self, images):
-            found = extractor(images)
-            if missing := set(self.features_list) - set(found):
-                raise InputError(f"extractor {extractor.label} has no {missing.pop()}: no Inception score on it")
-            return tuple(found[name].double() for name in self.features_list)
-
-    return Registered
+def checked_hash(file: Path, digest: str, expected: str | None) -> str:
+    """The SHA-256 `digest` of weights. Raises InputError when it is not the expected one; None: whatever it is."""
+    if expected not in (None, digest):
+        raise InputError(f"{file}: SHA-256 is {digest}, expected {expected}")
+    return digest

@@ -1,4 +1,4 @@
-"""The weight tensors that a network, or the file it came from, holds: what the check of leaks looks through."""
+"""The weight tensors of a network and of the file it came from, for the check of leaks."""
 
 from collections.abc import Iterator
 from pathlib import Path

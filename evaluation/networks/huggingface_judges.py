@@ -1,5 +1,5 @@
-"""Judges from Hugging Face: models of semantic segmentation (SegFormer, UPerNet, ...) and universal ones that answer
-with masks (Mask2Former, OneFormer, MaskFormer), in a local folder. Their classes meet the run's by name or by id."""
+"""Judges from Hugging Face: models for semantic segmentation (SegFormer, UPerNet, ...) and universal ones that predict
+masks (Mask2Former, OneFormer, MaskFormer). Their classes are matched with the run's by name or by id."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import astuple
@@ -15,12 +15,18 @@ from data.files import read_yaml
 from data.labels import LabelSpace
 from evaluation.networks.held_weights import module_tensors, safetensors_tensors
 from evaluation.networks.mapped_judge import MappedJudge
-from evaluation.networks.transformers_models import load_pretrained, model_hash, preprocessing, require_transformers
+from evaluation.networks.transformers_models import (
+    load_pretrained,
+    model_folder,
+    model_hash,
+    preprocessing,
+    require_transformers,
+)
 from presets.schema import JudgeConfig
 
 UNIVERSAL = ("UniversalSegmentation", "MaskFormerForInstanceSegmentation")  # ends of the architectures' names
 MASKS = "class probabilities without 'no object' x mask probabilities at the input size, summed over the queries"
-TASK = "the task is semantic"  # what OneFormer is told
+TASK = "the task is semantic"  # OneFormer's input beside the image
 TOKENIZERS = (("tokenizer.json",), ("vocab.json", "merges.txt"))
 # COCO-Stuff numbers 182 classes, of which these were never annotated; models have 182 or the other 171
 COCO_STUFF, NEVER_ANNOTATED = 182, (11, 25, 28, 29, 44, 65, 67, 68, 70, 82, 90)
@@ -34,7 +40,7 @@ def huggingface_judge(config: JudgeConfig, labels: LabelSpace, device: str = "cp
     class name}. match "ids": class i of the model is class i of the run, whatever either calls it.
     """
     transformers = require_transformers("judge.source huggingface")
-    folder = model_folder(config.path)
+    folder = model_folder(config.path, "judge.path")
     universal = is_universal(transformers, folder)
     auto = transformers.AutoModelForUniversalSegmentation if universal else \
         transformers.AutoModelForSemanticSegmentation
@@ -59,7 +65,7 @@ def huggingface_judge(config: JudgeConfig, labels: LabelSpace, device: str = "cp
 
 
 def is_universal(transformers: Any, folder: Path) -> bool:
-    """Whether the model in a folder answers with masks."""
+    """Whether the model in a folder predicts masks."""
     try:
         config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
@@ -81,30 +87,16 @@ def _universal(model: nn.Module, folder: Path) -> Callable[[torch.Tensor], torch
 
 
 def _task(model: nn.Module, folder: Path) -> torch.Tensor:
-    """OneFormer's task as numbers [1, length]. Raises InputError where the folder has no tokenizer, for which the
-    library would put an empty one."""
+    """OneFormer's task as numbers [1, length]. Raises InputError for a folder without a tokenizer, for which the
+    library would take an empty one."""
     from transformers import AutoTokenizer
     if not any(all((folder / file).exists() for file in files) for files in TOKENIZERS):
-        raise InputError(f"{folder}: OneFormer is told its task in words and needs its tokenizer beside the weights: "
+        raise InputError(f"{folder}: OneFormer reads its task as text and needs its tokenizer beside the weights: "
                          f"{' or '.join(' and '.join(files) for files in TOKENIZERS)}")
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
     length = model.config.task_seq_len
     found = tokenizer([TASK], padding="max_length", max_length=length, truncation=True, return_tensors="pt")
     return (found["input_ids"] * found["attention_mask"]).to(model.device)
-
-
-def model_folder(path: str | None) -> Path:
-    if path is None:
-        raise InputError("judge.source huggingface needs judge.path, the folder or the name of a model")
-    if Path(path).is_dir():
-        return Path(path)
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
-    try:
-        return Path(snapshot_download(path, local_files_only=True))
-    except (LocalEntryNotFoundError, HFValidationError, OSError):
-        raise InputError(f"judge.path: {path} is neither a folder nor a model in Hugging Face's local cache; fetch it "
-                         f"first (hf download {path}), nothing is downloaded here") from None
 
 
 def map_names(names: Mapping[int, str], labels: LabelSpace, renamed: Mapping[str, str], where: str) -> dict[int, int]:

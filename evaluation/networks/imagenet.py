@@ -1,34 +1,38 @@
-"""ImageNet classifiers as feature extractors: torch-fidelity's Inception (FID) and VGG-16; VGG-19, SqueezeNet 1.1."""
+"""ImageNet classifiers as feature extractors: torch-fidelity's Inception (FID) and VGG-16; VGG-19, SqueezeNet 1.1.
+
+torch-fidelity and torchvision take seconds to import, so that is done where they are used.
+"""
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
-import torchvision
 from safetensors import SafetensorError, safe_open
 from torch import nn
-from torch_fidelity.feature_extractor_base import FeatureExtractorBase
-from torch_fidelity.feature_extractor_inceptionv3 import URL_INCEPTION_V3, FeatureExtractorInceptionV3
-from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16
-from torchvision.models import vgg
 
 from data.errors import InputError
 from data.files import sha256
-from evaluation.networks.features import FEATURES, LOGITS, Extractor, weights_file
+from evaluation.networks.features import FEATURES, LOGITS, Extractor, checked_hash, weights_file
+from evaluation.networks.resize import normalized
 from presets.schema import ExtractorConfig
 
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"  # the name ends with the first digits of its SHA-256
+INCEPTION_URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{INCEPTION_FILE}"
 VGG16_FILE = "vgg16-397923af.pth"
 VGG16_URL = f"https://download.pytorch.org/models/{VGG16_FILE}"
-ENGINE_RESIZE = "tf1-bilinear"  # what torch-fidelity's extractors do inside
-CAFFE_MEAN = (123.68, 116.779, 103.939)
-TORCHVISION_MEAN, TORCHVISION_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+ENGINE_RESIZE = "tf1-bilinear"  # of torch-fidelity's extractors
+# of RGB in 0..255, by the convention in which weights were trained
+CONVENTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    "caffe": partial(normalized, mean=(123.68, 116.779, 103.939), std=(1, 1, 1), scale=1),
+    "torchvision": partial(normalized, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
+}
 
 
 def inception_file(config: ExtractorConfig) -> Path:
-    return weights_file(config, INCEPTION_FILE, URL_INCEPTION_V3)
+    return weights_file(config, INCEPTION_FILE, INCEPTION_URL)
 
 
 def vgg16_file(config: ExtractorConfig) -> Path:
@@ -37,70 +41,58 @@ def vgg16_file(config: ExtractorConfig) -> Path:
 
 def build_inception(config: ExtractorConfig, judge: Any, device: str) -> Extractor:
     """Inception of the original FID: 2048 pooled features and the logits of the Inception score."""
-    file = inception_file(config)
-    digest, official = _official(file, config, INCEPTION_FILE)
-    _refuse_code(file)
+    from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
+    file, digest, official = _official(inception_file(config), config, INCEPTION_FILE)
     engine = FeatureExtractorInceptionV3("inception", ["2048", "logits_unbiased"],
                                          feature_extractor_weights_path=str(file)).to(device)
-    network = _EngineNetwork(engine, engine.Conv2d_1a_3x3, _to_inception, (FEATURES, LOGITS))
-    label = _label(config, "Inception", digest, official)
-    return _engine_extractor(config, network, label, digest, (299, 299), device,
-                             official_fid=config.label is None and label == "Inception")
+    network = _EngineNetwork(engine, engine.Conv2d_1a_3x3, lambda images: (images - 128) / 128, (FEATURES, LOGITS))
+    return _engine_extractor(config, network, "Inception", digest, official, (299, 299), device)
 
 
 def build_vgg16(config: ExtractorConfig, judge: Any, device: str) -> Extractor:
     """VGG-16's second fully connected layer after its ReLU (4096), as in Kynkäänniemi et al. 2019."""
-    file = vgg16_file(config)
-    digest, official = _official(file, config, VGG16_FILE)
-    _refuse_code(file)
+    from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16
+    file, digest, official = _official(vgg16_file(config), config, VGG16_FILE)
     engine = FeatureExtractorVGG16("vgg16", ["fc2_relu"], feature_extractor_weights_path=str(file)).to(device)
-    network = _EngineNetwork(engine, engine.model, _to_torchvision, (FEATURES,))
-    return _engine_extractor(config, network, _label(config, "VGG16", digest, official), digest, (224, 224), device)
+    network = _EngineNetwork(engine, engine.model, CONVENTIONS["torchvision"], (FEATURES,))
+    return _engine_extractor(config, network, "VGG16", digest, official, (224, 224), device)
 
 
-def _label(config: ExtractorConfig, network: str, digest: str, official: bool) -> str:
-    """The network's plain name is kept for the official weights behind the engine's own resize."""
-    resized = config.resize not in (None, ENGINE_RESIZE)
-    parts = [network, *([] if official else [digest[:8]]), *([config.resize] if resized else [])]
-    return config.label or "-".join(parts)
-
-
-def _official(file: Path, config: ExtractorConfig, name: str) -> tuple[str, bool]:
-    """The file's SHA-256, and whether it is the official file. Raises InputError for a file nobody vouched for."""
+def _official(file: Path, config: ExtractorConfig, name: str) -> tuple[Path, str, bool]:
+    """The file, its SHA-256, and whether it is the official file. Raises InputError for another file without a hash in
+    the configuration, and for one that holds more than tensors: the engine unpickles without limits."""
     digest, prefix = sha256(file), name.rsplit("-", 1)[1].removesuffix(".pth")
     if config.sha256 is None and not digest.startswith(prefix):
         raise InputError(f"{file}: SHA-256 {digest[:16]}... is not that of {name} ({prefix}...); give the official "
                          "file, or set the extractor's sha256 to use other weights under another name")
-    if config.sha256 is not None and digest != config.sha256:
-        raise InputError(f"{file}: SHA-256 is {digest}, expected {config.sha256}")
-    return digest, digest.startswith(prefix)
-
-
-def _refuse_code(file: Path) -> None:
-    """The engine unpickles without limits; refuse a file that holds more than tensors."""
+    checked_hash(file, digest, config.sha256)
     try:
         torch.load(file, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load raises many kinds
         raise InputError(f"{file}: not a file of weights ({' '.join(str(error).split())[:120]})") from None
+    return file, digest, digest.startswith(prefix)
 
 
-def _engine_extractor(config: ExtractorConfig, network: "_EngineNetwork", label: str, digest: str,
-                      size: tuple[int, int], device: str, official_fid: bool = False) -> Extractor:
+def _engine_extractor(config: ExtractorConfig, network: "_EngineNetwork", name: str, digest: str, official: bool,
+                      size: tuple[int, int], device: str) -> Extractor:
+    """The network's plain name is kept for the official weights behind the engine's own resize."""
     if config.size is not None and tuple(config.size) != size:
         raise InputError(f"extractor {config.kind}: its input is {size[0]}x{size[1]}, got size {config.size}")
     chosen = config.resize or ENGINE_RESIZE
-    network.float_input = chosen != ENGINE_RESIZE
     if chosen == "none":
         raise InputError(f"extractor {config.kind}: needs a resize to {size[0]}x{size[1]}, got resize 'none'")
-    return Extractor(label, network, {"weights sha256": digest}, chosen, size, device, network.engine,
-                     official_fid=official_fid, resizes_itself=not network.float_input)
+    network.float_input = chosen != ENGINE_RESIZE
+    label = "-".join([name, *([] if official else [digest[:8]]), *([chosen] if network.float_input else [])])
+    return Extractor(config.label or label, network, {"weights sha256": digest}, chosen, size, device, network.engine,
+                     official_fid=config.label is None and label == "Inception",
+                     resizes_itself=not network.float_input)
 
 
 class _EngineNetwork:
     """One of torch-fidelity's extractors. With `float_input` its own resize is bypassed: the first layer is given the
-    already resized float images, because the engine only takes uint8 and rounding would change the features."""
+    already resized float images, because the engine takes only uint8 and rounding would change the features."""
 
-    def __init__(self, engine: FeatureExtractorBase, first: nn.Module, prepare, names: tuple[str, ...]):
+    def __init__(self, engine: nn.Module, first: nn.Module, prepare: Callable, names: tuple[str, ...]):
         self.engine, self.prepare, self.names, self.float_input = engine, prepare, names, False
         self._given = threading.local()  # several threads may be in here at once
         first.register_forward_pre_hook(self._replace)
@@ -120,40 +112,22 @@ class _EngineNetwork:
             self._given.images = None
 
 
-def _to_inception(images: torch.Tensor) -> torch.Tensor:
-    return (images - 128) / 128
-
-
-def _to_torchvision(images: torch.Tensor) -> torch.Tensor:
-    mean, std = (images.new_tensor(values).view(1, 3, 1, 1) for values in (TORCHVISION_MEAN, TORCHVISION_STD))
-    return (images / 255 - mean) / std
-
-
-def _to_caffe(images: torch.Tensor) -> torch.Tensor:
-    return images - images.new_tensor(CAFFE_MEAN).view(1, 3, 1, 1)
-
-
 def build_vgg19(config: ExtractorConfig, judge: Any, device: str) -> Extractor:
     """VGG-19 with its own max pooling; the last layer present in the file after its ReLU, averaged over space."""
-    return _safetensors_extractor(config, "VGG19", _vgg19_layers, device)
+    from torchvision.models import vgg
+    layers = vgg.make_layers(vgg.cfgs["E"])  # the convolutions alone: the classifier would take seconds to make
+    return _safetensors_extractor(config, "VGG19", layers, device)
 
 
 def build_squeezenet(config: ExtractorConfig, judge: Any, device: str) -> Extractor:
     """SqueezeNet 1.1; the last fire module in the file (512 features), averaged over space. Pooling without ceil mode
     for weights in the Caffe convention (a Keras port)."""
-    def layers() -> nn.Sequential:
-        found = torchvision.models.squeezenet1_1(weights=None).features
-        for layer in found:
-            if isinstance(layer, nn.MaxPool2d) and config.convention == "caffe":
-                layer.ceil_mode = False
-        return found
-
+    from torchvision.models import squeezenet1_1
+    layers = squeezenet1_1(weights=None).features
+    for layer in layers:
+        if isinstance(layer, nn.MaxPool2d) and config.convention == "caffe":
+            layer.ceil_mode = False
     return _safetensors_extractor(config, "SqueezeNet", layers, device)
-
-
-def _vgg19_layers() -> nn.Sequential:
-    """The convolutions alone: the classifier's 120 million weights would take seconds to make."""
-    return vgg.make_layers(vgg.cfgs["E"])
 
 
 def load_features(file: Path, layers: nn.Sequential, last: str | None = None) -> tuple[nn.Sequential, int]:
@@ -184,14 +158,12 @@ def _read_safetensors(file: Path) -> dict[str, torch.Tensor]:
         raise InputError(f"{file}: not a readable safetensors file ({error})") from None
 
 
-def _safetensors_extractor(config: ExtractorConfig, label: str, layers: Callable[[], nn.Sequential],
-                           device: str) -> Extractor:
+def _safetensors_extractor(config: ExtractorConfig, label: str, layers: nn.Sequential, device: str) -> Extractor:
     file = weights_file(config)
-    if config.sha256 not in (None, digest := sha256(file)):
-        raise InputError(f"{file}: SHA-256 is {digest}, expected {config.sha256}")
-    network, last = load_features(file, layers(), config.layer)
+    digest = checked_hash(file, sha256(file), config.sha256)
+    network, last = load_features(file, layers, config.layer)
     network.to(device, memory_format=torch.channels_last)
-    prepare = _to_caffe if config.convention == "caffe" else _to_torchvision
+    prepare = CONVENTIONS[config.convention]
 
     def features(images: torch.Tensor) -> dict[str, torch.Tensor]:
         return {FEATURES: network(prepare(images)).mean(dim=(2, 3))}

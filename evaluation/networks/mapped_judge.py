@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as functional
 
 from data.errors import InputError
-from evaluation.networks.resize import resize
+from evaluation.networks.resize import normalized, resize
 
 
 class MappedJudge:
@@ -18,10 +18,10 @@ class MappedJudge:
     network: float32 [N, 3, h, w] -> logits [N, M, h', w']. mapping: class of the network -> class index of the run.
     mean, std: of RGB divided by `scale`. size: (height, width) the network sees; None: as the images are.
     held: gives the weight tensors of the network and of its file, for the check of leaks. batch: images that pass the
-    network at once; None: all that are given.
+    network at once; None: all of them.
     """
 
-    alone = True  # not to be called by several threads at once: nobody here knows what the network keeps
+    alone = True  # not to be called by several threads at once: what the network keeps is unknown
 
     def __init__(self, network: Callable[[torch.Tensor], torch.Tensor], mapping: Mapping[int, int], name: str,
                  digest: str, mean: Sequence[float], std: Sequence[float], scale: float = 255.0,
@@ -43,9 +43,8 @@ class MappedJudge:
         return torch.cat([self._predict(part) for part in images.split(self.batch or len(images))])
 
     def _predict(self, images: torch.Tensor) -> torch.Tensor:
-        x = resize(images.to(self.device), self.resize, self.size) / self.scale
-        x = (x - x.new_tensor(self.mean).view(1, 3, 1, 1)) / x.new_tensor(self.std).view(1, 3, 1, 1)
-        logits = self.network(x)
+        resized = resize(images.to(self.device), self.resize, self.size)
+        logits = self.network(normalized(resized, self.mean, self.std, self.scale))
         if logits.ndim != 4 or logits.shape[1] <= int(self.columns.max()):
             raise InputError(f"judge {self.protocol['name']}: gave {list(logits.shape)}, expected logits [N, classes, "
                              f"h, w] with more than {int(self.columns.max())} classes")

@@ -6,7 +6,6 @@ import numpy as np
 import torch
 import torch.nn.functional as functional
 from PIL import Image
-from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
 from data.errors import InputError, nearest
 
@@ -20,6 +19,7 @@ def none(images: torch.Tensor, size: Size) -> torch.Tensor:
 
 def tf1_bilinear(images: torch.Tensor, size: Size) -> torch.Tensor:
     """TensorFlow 1's bilinear without antialias: the original FID, torch-fidelity, clean-fid's legacy_tensorflow."""
+    from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
     return interpolate_bilinear_2d_like_tensorflow1x(images.float(), size=tuple(size), align_corners=False)
 
 
@@ -59,3 +59,9 @@ def resize(images: torch.Tensor, name: str, size: Sequence[int] | None) -> torch
     if name != "none" and size is None:
         raise InputError(f"resize filter '{name}' needs a size (height, width)")
     return FILTERS[name](images, tuple(size) if size else images.shape[-2:])
+
+
+def normalized(images: torch.Tensor, mean: Sequence[float], std: Sequence[float], scale: float = 255.0) -> torch.Tensor:
+    """float32 [N, 3, h, w] in 0..255 divided by `scale`, less the mean of each channel, divided by its deviation."""
+    mean, std = (images.new_tensor(values).view(1, 3, 1, 1) for values in (mean, std))
+    return (images / scale - mean) / std

@@ -1,4 +1,7 @@
-"""Hugging Face models from a local folder: DINOv2, CLIP and the like as feature extractors. Needs the extra."""
+"""Hugging Face models from a local folder or the local cache: DINOv2, CLIP and the like as feature extractors.
+
+Needs the package transformers, which is imported where it is used.
+"""
 
 import importlib.util
 from collections.abc import Mapping, Sequence
@@ -11,20 +14,20 @@ from torch import nn
 
 from data.errors import InputError
 from data.files import fingerprint, list_folder, read_json, sha256
-from evaluation.networks.features import FEATURES, Extractor
+from evaluation.networks.features import FEATURES, Extractor, checked_hash
+from evaluation.networks.resize import normalized
 from presets.schema import ExtractorConfig
 
 LABELS = {"dinov2": "DINOv2", "clip": "CLIP", "clip_vision_model": "CLIP"}
 CLIP = ("clip", "clip_vision_model")
 CMMD_SIZE = (336, 336)  # Jayasumana et al. 2024: CLIP ViT-L/14 at 336 pixels
-# steps of a preprocessor that are taken here, or change no photograph: images are RGB, and labels come from the layouts
+# steps of a preprocessor that are followed here, or change no photograph: images are RGB, labels come from the layouts
 STEPS = ("do_resize", "do_rescale", "do_normalize", "do_center_crop", "do_convert_rgb", "do_reduce_labels")
 
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """mean, std: of RGB in 0..1. size: (height, width) of the input, to which all of an image is resized; None: as it
-    is."""
+    """mean, std: of RGB in 0..1. size: (height, width) to which the whole image is resized; None: it is not resized."""
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -32,7 +35,7 @@ class Preprocessing:
 
 
 def require_transformers(what: str) -> Any:
-    """The module transformers. Raises InputError that tells how to install it."""
+    """The module transformers. Raises InputError with the command that installs it."""
     if importlib.util.find_spec("transformers") is None:
         raise InputError(f"{what} needs the package transformers: pip install '.[huggingface]'")
     import transformers
@@ -58,21 +61,21 @@ def load_pretrained(auto: Any, folder: Path) -> nn.Module:
 
 
 def preprocessing(folder: Path, size: Sequence[int] | None = None, pads: bool = False) -> Preprocessing:
-    """What preprocessor_config.json says of the model's input; `size` goes before its own. pads: the model fills its
-    input up to multiples of size_divisor, which a `size` of such multiples does not need.
+    """The model's input by its preprocessor_config.json; `size` overrides the file's. pads: the model pads its input to
+    multiples of size_divisor, which is not needed for a `size` of such multiples.
 
-    Raises InputError when the file is missing, says too little, or asks for a step that is not taken here.
+    Raises InputError when the file is missing or incomplete, or has a step that is not followed here.
     """
     file = folder / "preprocessor_config.json"
     if not file.exists():
-        raise InputError(f"{file}: no such file; it says what input the model expects, fetch it with the weights")
+        raise InputError(f"{file}: no such file; it describes the model's input, fetch it with the weights")
     config = read_json(file)
     known = (*STEPS, "do_pad") if pads else STEPS
     if steps := [key for key, value in config.items() if key.startswith("do_") and value and key not in known]:
-        raise InputError(f"{file}: {', '.join(steps)}: a step that this suite does not take")
+        raise InputError(f"{file}: {', '.join(steps)}: this suite does not follow this step")
     if not config.get("do_rescale", True) or abs(255 * config.get("rescale_factor", 1 / 255) - 1) > 1e-4:
         raise InputError(f"{file}: do_rescale {config.get('do_rescale', True)}, rescale_factor "
-                         f"{config.get('rescale_factor')}: only pixels divided by 255 are known here")
+                         f"{config.get('rescale_factor')}: only pixels divided by 255 are supported")
     mean, std = (config.get(key) for key in ("image_mean", "image_std")) if config.get("do_normalize", True) \
         else ([0.0] * 3, [1.0] * 3)
     if mean is None or std is None:
@@ -86,37 +89,50 @@ def preprocessing(folder: Path, size: Sequence[int] | None = None, pads: bool = 
 
 
 def _input_size(config: Mapping[str, Any], file: Path) -> Sequence[int]:
-    """Height and width: of the crop where one is taken, because what is left of the crop is what the model sees."""
+    """Height and width; of the crop if there is one, because that is what the model sees."""
     given = config.get("crop_size") if config.get("do_center_crop", "crop_size" in config) else config.get("size")
     size = (given.get("height"), given.get("width")) if isinstance(given, Mapping) else given
     size = (size, size) if isinstance(size, int) else size
     if not size or len(size) != 2 or not all(isinstance(edge, int) and edge > 0 for edge in size):
-        raise InputError(f"{file}: size {given} is no height and width; give `size` in the preset")
+        raise InputError(f"{file}: size {given} is not a height and a width; set `size` in the preset")
     return size
 
 
-def model_folder(config: ExtractorConfig) -> Path:
-    """The folder that holds an extractor's model. Raises InputError when there is none, or the package is missing."""
+def model_folder(path: str | None, what: str) -> Path:
+    """The folder of a model, given as such or by its name in Hugging Face's local cache. what: the setting, for the
+    messages. Raises InputError when there is none."""
+    if path is None:
+        raise InputError(f"{what}: the folder or the name of a model is missing")
+    if Path(path).is_dir():
+        return Path(path)
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
+    try:
+        return Path(snapshot_download(path, local_files_only=True))
+    except (LocalEntryNotFoundError, HFValidationError, OSError):
+        raise InputError(f"{what}: {path} is neither a folder nor a model in Hugging Face's local cache; fetch it "
+                         f"first (hf download {path}), nothing is downloaded here") from None
+
+
+def extractor_folder(config: ExtractorConfig) -> Path:
+    """The folder of an extractor's model. Raises InputError when there is none, when its preprocessing is not one that
+    can be followed, or when the package is missing."""
     require_transformers("extractor transformers")
-    folder = Path(config.path or "")
-    if config.path is None or not folder.is_dir():
-        raise InputError(f"extractor transformers: `path` must be the folder of a model, got {config.path}")
+    folder = model_folder(config.path, "extractor transformers, path")
     preprocessing(folder, config.size)
     return folder
 
 
 def build_extractor(config: ExtractorConfig, judge: Any, device: str) -> Extractor:
     """Pooled image features of the model in folder `path`: CLIP's image embedding, else the pooled or class token."""
-    folder = model_folder(config)
-    if config.sha256 not in (None, digest := model_hash(folder)):
-        raise InputError(f"{folder}: SHA-256 is {digest}, expected {config.sha256}")
+    folder = extractor_folder(config)
+    digest = checked_hash(folder, model_hash(folder), config.sha256)
     model = load_pretrained(require_transformers("extractor transformers").AutoModel, folder).to(device)
     mean, std, size = astuple(preprocessing(folder, config.size))
     kind = model.config.model_type
 
     def features(images: torch.Tensor) -> dict[str, torch.Tensor]:
-        pixels = (images / 255 - images.new_tensor(mean).view(1, 3, 1, 1)) / images.new_tensor(std).view(1, 3, 1, 1)
-        return {FEATURES: _pooled(model, pixels)}
+        return {FEATURES: _pooled(model, normalized(images, mean, std))}
 
     protocol = {"model": kind, "weights sha256": digest, "mean": mean, "std": std, "crop": "none, all of the image"}
     chosen = config.resize or ("pil-bicubic" if size else "none")
@@ -128,7 +144,7 @@ def build_extractor(config: ExtractorConfig, judge: Any, device: str) -> Extract
 
 
 def _cmmd_network(config: Any) -> bool:
-    """Whether a CLIP model has the shape of ViT-L/14 at 336 pixels; its weights are named by their hash."""
+    """Whether a CLIP model has the shape of ViT-L/14 at 336 pixels; its weights are identified by their hash."""
     vision = getattr(config, "vision_config", config)
     shape = (config.projection_dim, vision.hidden_size, vision.num_hidden_layers, vision.patch_size, vision.image_size)
     return shape == (768, 1024, 24, 14, CMMD_SIZE[0])

@@ -21,7 +21,7 @@ from evaluation.metrics.distance_formulas import (
     subset_size,
 )
 from evaluation.metrics.manifolds import SetDistances
-from evaluation.networks.features import FEATURES, LOGITS, Extractor, register
+from evaluation.networks.features import FEATURES, LOGITS, Extractor
 
 RNG = np.random.default_rng(0)
 WIDE = RNG.normal(size=(40, 90)), RNG.normal(size=(40, 90)) * 1.5 + 0.2  # N < D
@@ -68,48 +68,44 @@ class Images(TensorDataset):
         return super().__getitem__(index)[0]
 
 
-def of_engine(extractor, images, **options):
-    return torch_fidelity.calculate_metrics(
-        input1=Images(images[0]), input2=Images(images[1]), feature_extractor=register(extractor), cuda=False,
-        cache=False, verbose=False, save_cpu_ram=True, **options)
+@pytest.fixture
+def of_engine(extractor, images, engine_name):
+    def measure(**options):
+        return torch_fidelity.calculate_metrics(
+            input1=Images(images[0]), input2=Images(images[1]), feature_extractor=engine_name(extractor), cuda=False,
+            cache=False, verbose=False, save_cpu_ram=True, **options)
+    return measure
 
 
 def of_ours(extractor, images, layer=FEATURES):
     return [extractor(batch)[layer].double().numpy() for batch in images]
 
 
-def test_frechet_equals_the_engines(extractor, images):
-    theirs = of_engine(extractor, images, fid=True)["frechet_inception_distance"]
+def test_frechet_equals_the_engines(extractor, images, of_engine):
+    theirs = of_engine(fid=True)["frechet_inception_distance"]
     assert frechet_distance(*of_ours(extractor, images)) == pytest.approx(theirs, rel=1e-6)
 
 
 @pytest.mark.parametrize("size, seed", [(50, 2020), (120, 1), (33, 7)])
-def test_kernel_distance_equals_the_engines_with_the_same_seed(extractor, images, size, seed):
-    theirs = of_engine(extractor, images, kid=True, kid_subset_size=size, rng_seed=seed)
+def test_kernel_distance_equals_the_engines_with_the_same_seed(extractor, images, of_engine, size, seed):
+    theirs = of_engine(kid=True, kid_subset_size=size, rng_seed=seed)
     ours = kernel_distance(*of_ours(extractor, images), size, seed=seed)
     assert ours == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-9)
     subsets = kernel_subsets(*of_ours(extractor, images), size, seed=seed)
     assert subsets.std() == pytest.approx(theirs["kernel_inception_distance_std"], rel=1e-6)
 
 
-def test_precision_and_recall_equal_the_engines(extractor, images):
-    theirs = of_engine(extractor, images, prc=True)
+def test_precision_and_recall_equal_the_engines(extractor, images, of_engine):
+    theirs = of_engine(prc=True)
     precise, recalled = precision_recall(*of_ours(extractor, images), 3)
     assert 0 < recalled.mean() < 1
     assert precise.mean() == pytest.approx(theirs["precision"], rel=1e-6)
     assert recalled.mean() == pytest.approx(theirs["recall"], rel=1e-6)
 
 
-def test_inception_score_equals_the_engines(extractor, images):
-    theirs = of_engine(extractor, images, isc=True)["inception_score_mean"]
+def test_inception_score_equals_the_engines(extractor, images, of_engine):
+    theirs = of_engine(isc=True)["inception_score_mean"]
     assert inception_score(of_ours(extractor, images, LOGITS)[0]).value == pytest.approx(theirs, rel=1e-6)
-
-
-def test_engine_registration_asks_for_what_there_is(images):
-    plain = Extractor("plain", lambda x: {FEATURES: x.mean(dim=(2, 3))}, {"weights": "none"})
-    assert register(plain) == register(plain)
-    with pytest.raises(InputError, match="plain has no logits"):
-        of_engine(plain, images, isc=True)
 
 
 @pytest.mark.parametrize("x, y", [WIDE, TALL, MIXED])

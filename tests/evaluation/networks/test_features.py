@@ -21,8 +21,8 @@ from evaluation.cache.measurements import Batch
 from evaluation.metrics import diversity
 from evaluation.metrics import similarity as reference
 from evaluation.metrics.work import Context, Work
-from evaluation.networks.extractors import EXTRACTORS, OPTIONS, build_extractors
-from evaluation.networks.features import FEATURES, LOGITS, Extractor, register
+from evaluation.networks.extractors import EXTRACTORS, build_extractors
+from evaluation.networks.features import FEATURES, LOGITS, Extractor
 from evaluation.networks.huggingface_judges import map_names
 from evaluation.networks.judges import build_judge
 from evaluation.networks.resize import FILTERS, resize
@@ -91,7 +91,6 @@ def test_unknown_extractor_and_a_label_twice(tiny_judge):
     ({"kind": "judge", "sha256": "0"}, "sha256"), ({"kind": "inception", "layer": "3"}, "layer"),
     ({"kind": "vgg16", "convention": "caffe"}, "convention"), ({"kind": "transformers", "layer": "3"}, "layer")])
 def test_options_that_nobody_would_look_at_are_refused(options, ignored, tiny_judge):
-    assert set(OPTIONS) == set(EXTRACTORS)
     with pytest.raises(InputError, match=f"extractor {options['kind']}: has no option '{ignored}'"):
         build_extractors([ExtractorConfig(**options)], tiny_judge, "cpu")
 
@@ -108,7 +107,7 @@ def test_a_filter_and_a_size_go_together(vgg_file):
     ({"extractors": [{"kind": "incepton"}]}, "did you mean 'inception'"),
     ({"extractors": [{"kind": "inception", "resize": "bicubic"}]}, "unknown resize filter 'bicubic'"),
     ({"extractors": [{"kind": "squeezenet", "path": "nowhere.safetensors"}]}, "no weights file nowhere.safetensors"),
-    ({"extractors": [{"kind": "transformers", "path": "nowhere"}]}, "must be the folder of a model"),
+    ({"extractors": [{"kind": "transformers", "path": "nowhere"}]}, "nowhere is neither a folder nor a model"),
     ({"lpips": "nowhere"}, "nowhere is or holds none of"),
     ({"preferences": "nowhere.json"}, "nowhere.json: no such file"),
     ({"judge": {"source": "trained", "path": "judge.pt"}},
@@ -145,9 +144,9 @@ def test_missing_weights_are_never_downloaded(kind, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.hub, "get_dir", lambda: str(tmp_path))
     monkeypatch.setattr(torch.hub, "download_url_to_file", lambda *a, **k: pytest.fail("a download was started"))
     with pytest.raises(InputError, match=f"extractor {kind}: needs weights"):
-        EXTRACTORS[kind](ExtractorConfig(kind=kind), None, "cpu")
+        EXTRACTORS[kind].build(ExtractorConfig(kind=kind), None, "cpu")
     with pytest.raises(InputError, match="no weights file"):
-        EXTRACTORS[kind](ExtractorConfig(kind=kind, path=str(tmp_path / "no.pth")), None, "cpu")
+        EXTRACTORS[kind].build(ExtractorConfig(kind=kind, path=str(tmp_path / "no.pth")), None, "cpu")
 
 
 @pytest.fixture(scope="module")
@@ -165,22 +164,22 @@ def inception_file(tmp_path_factory):
 
 def test_fid_needs_the_official_weights(inception_file):
     with pytest.raises(InputError, match="is not that of weights-inception-2015-12-05-6726825d.pth"):
-        EXTRACTORS["inception"](ExtractorConfig(kind="inception", path=str(inception_file)), None, "cpu")
+        EXTRACTORS["inception"].build(ExtractorConfig(kind="inception", path=str(inception_file)), None, "cpu")
     with pytest.raises(InputError, match="SHA-256 is"):
         config = ExtractorConfig(kind="inception", path=str(inception_file), sha256="0" * 64)
-        EXTRACTORS["inception"](config, None, "cpu")
+        EXTRACTORS["inception"].build(config, None, "cpu")
 
 
 def test_inception_is_the_engines_bit_for_bit_and_other_resizes_bypass_its_own(inception_file):
     config = ExtractorConfig(kind="inception", path=str(inception_file), sha256=sha256(inception_file))
-    extractor = EXTRACTORS["inception"](config, None, "cpu")
+    extractor = EXTRACTORS["inception"].build(config, None, "cpu")
     assert extractor.quantity("FD").name == f"FD-Inception-{sha256(inception_file)[:8]}"  # never FID on other weights
     engine = FeatureExtractorInceptionV3("inception-v3-compat", ["2048", "logits_unbiased"],
                                          feature_extractor_weights_path=str(inception_file))
     expected = engine(IMAGES[:2])
     found = extractor(IMAGES[:2])
     assert torch.equal(found[FEATURES], expected[0]) and torch.equal(found[LOGITS], expected[1])
-    clean = EXTRACTORS["inception"](config.model_copy(update={"resize": "pil-bicubic"}), None, "cpu")
+    clean = EXTRACTORS["inception"].build(config.model_copy(update={"resize": "pil-bicubic"}), None, "cpu")
     resized = resize(IMAGES[:2], "pil-bicubic", (299, 299))
     rounded = engine(resized.round().clip(0, 255).to(torch.uint8))[0]
     assert not torch.equal(clean(IMAGES[:2])[FEATURES], found[FEATURES])
@@ -188,13 +187,13 @@ def test_inception_is_the_engines_bit_for_bit_and_other_resizes_bypass_its_own(i
     assert torch.equal(extractor(IMAGES[:2])[FEATURES], expected[0])  # the bypass leaves nothing behind
     assert clean.quantity("FD").name == f"FD-Inception-{sha256(inception_file)[:8]}-pil-bicubic"
     with pytest.raises(InputError, match="its input is 299x299"):
-        EXTRACTORS["inception"](config.model_copy(update={"size": [64, 64]}), None, "cpu")
+        EXTRACTORS["inception"].build(config.model_copy(update={"size": [64, 64]}), None, "cpu")
 
 
 def test_only_the_official_weights_behind_the_engines_resize_give_fid(inception_file, monkeypatch):
     monkeypatch.setattr("evaluation.networks.imagenet.INCEPTION_FILE", f"official-{sha256(inception_file)[:8]}.pth")
     config = ExtractorConfig(kind="inception", path=str(inception_file))
-    found = {resize: EXTRACTORS["inception"](config.model_copy(update={"resize": resize}), None, "cpu")
+    found = {resize: EXTRACTORS["inception"].build(config.model_copy(update={"resize": resize}), None, "cpu")
              for resize in (None, "pil-bicubic")}
     names = {resize: extractor.quantity("FD").name for resize, extractor in found.items()}
     assert names == {None: "FID", "pil-bicubic": "FD-Inception-pil-bicubic"}
@@ -204,7 +203,7 @@ def test_a_pickle_that_holds_code_is_refused(tmp_path):
     file = tmp_path / "evil.pth"
     torch.save({"weights": print}, file)
     with pytest.raises(InputError, match="not a file of weights"):
-        EXTRACTORS["vgg16"](ExtractorConfig(kind="vgg16", path=str(file), sha256=sha256(file)), None, "cpu")
+        EXTRACTORS["vgg16"].build(ExtractorConfig(kind="vgg16", path=str(file), sha256=sha256(file)), None, "cpu")
 
 
 @pytest.fixture
@@ -222,7 +221,7 @@ def vgg_file(tmp_path):
 
 def test_vgg19_by_hand(vgg_file):
     file, w = vgg_file
-    extractor = EXTRACTORS["vgg19"](ExtractorConfig(kind="vgg19", path=str(file)), None, "cpu")
+    extractor = EXTRACTORS["vgg19"].build(ExtractorConfig(kind="vgg19", path=str(file)), None, "cpu")
     assert extractor.full["layer"] == "features.7, mean over space"
     x = IMAGES.float() - torch.tensor([123.68, 116.779, 103.939]).view(1, 3, 1, 1)
     for i in (0, 2, 5, 7):
@@ -231,12 +230,12 @@ def test_vgg19_by_hand(vgg_file):
         x = nn.functional.conv2d(x, w[f"features.{i}.weight"], w[f"features.{i}.bias"], padding=1).relu()
     assert torch.allclose(extractor(IMAGES)[FEATURES], x.mean(dim=(2, 3)), rtol=1e-4, atol=1e-3)
     assert [m.shape[1] for m in extractor.map_list(IMAGES)] == [64, 128]
-    shallow = EXTRACTORS["vgg19"](ExtractorConfig(kind="vgg19", path=str(file), layer="2"), None, "cpu")
+    shallow = EXTRACTORS["vgg19"].build(ExtractorConfig(kind="vgg19", path=str(file), layer="2"), None, "cpu")
     assert shallow(IMAGES)[FEATURES].shape == (3, 64)
 
 
 def test_one_pass_gives_features_of_all_images_of_a_batch(vgg_file):
-    extractor = EXTRACTORS["vgg19"](ExtractorConfig(kind="vgg19", path=str(vgg_file[0])), None, "cpu")
+    extractor = EXTRACTORS["vgg19"].build(ExtractorConfig(kind="vgg19", path=str(vgg_file[0])), None, "cpu")
     batch = Batch(["a"], np.zeros((1, 40, 56), np.uint8), IMAGES[:1], IMAGES[None])
     found = FeatureConsumer(extractor)(batch)["features"]
     assert found.shape == (1, 3, 128) and image_maps(batch, extractor) is image_maps(batch, extractor)
@@ -269,15 +268,15 @@ def test_networks_see_images_in_full_float32(tiny_run, tiny_judge):
 def test_files_that_do_not_fit(vgg_file, tmp_path):
     file, weights = vgg_file
     with pytest.raises(InputError, match="layer '4' is not in the file; it has 0, 2, 5, 7"):
-        EXTRACTORS["vgg19"](ExtractorConfig(kind="vgg19", path=str(file), layer="4"), None, "cpu")
+        EXTRACTORS["vgg19"].build(ExtractorConfig(kind="vgg19", path=str(file), layer="4"), None, "cpu")
     with pytest.raises(InputError, match="weights do not fit"):
-        EXTRACTORS["squeezenet"](ExtractorConfig(kind="squeezenet", path=str(file)), None, "cpu")
+        EXTRACTORS["squeezenet"].build(ExtractorConfig(kind="squeezenet", path=str(file)), None, "cpu")
     save_file({"conv1": weights["features.0.bias"]}, tmp_path / "other.safetensors")
     with pytest.raises(InputError, match="torchvision's key names are expected"):
-        EXTRACTORS["vgg19"](ExtractorConfig(kind="vgg19", path=str(tmp_path / "other.safetensors")), None, "cpu")
+        EXTRACTORS["vgg19"].build(ExtractorConfig(kind="vgg19", path=str(tmp_path / "other.safetensors")), None, "cpu")
     (tmp_path / "text.safetensors").write_text("no weights")
     with pytest.raises(InputError, match="not a readable safetensors file"):
-        EXTRACTORS["vgg19"](ExtractorConfig(kind="vgg19", path=str(tmp_path / "text.safetensors")), None, "cpu")
+        EXTRACTORS["vgg19"].build(ExtractorConfig(kind="vgg19", path=str(tmp_path / "text.safetensors")), None, "cpu")
 
 
 @pytest.fixture
@@ -288,7 +287,7 @@ def squeezenet(weights_folder):
 
 def test_squeezenet_sees_what_is_in_photographs(squeezenet, camvid_folder):
     """Real weights: two crops of one photograph are nearer than crops of two, and noise is far from both."""
-    extractor = EXTRACTORS["squeezenet"](squeezenet, None, "cpu")
+    extractor = EXTRACTORS["squeezenet"].build(squeezenet, None, "cpu")
     files = sorted((camvid_folder / "val").iterdir())
     chosen = [files[0], files[len(files) // 2], files[-1]]
     photos = [np.asarray(Image.open(file).convert("RGB").resize((256, 192))).transpose(2, 0, 1) for file in chosen]
@@ -303,7 +302,7 @@ def test_squeezenet_sees_what_is_in_photographs(squeezenet, camvid_folder):
     assert same.max() < other < torch.cdist(noise, features).min()
 
 
-def test_scores_on_squeezenet_have_their_own_name_and_the_engine_agrees(squeezenet, tiny_run):
+def test_scores_on_squeezenet_have_their_own_name_and_the_engine_agrees(squeezenet, tiny_run, engine_name):
     options = ScoreConfig(extractors=[squeezenet])
     score_run(tiny_run, Context(bootstrap=200, options=options), ["distances"])
     score = next(s for s in tiny_run.scores("distances") if s.method == "pix2pix")
@@ -311,10 +310,10 @@ def test_scores_on_squeezenet_have_their_own_name_and_the_engine_agrees(squeezen
     assert {v.name for v in score.values} == {*(f"{name}-SqueezeNet" for name in names),
                                               "KD-SqueezeNet, own photograph left out"}
     assert score.provenance["extractors"]["SqueezeNet"]["resize"] == "none"
-    extractor = EXTRACTORS["squeezenet"](squeezenet, None, "cpu")
+    extractor = EXTRACTORS["squeezenet"].build(squeezenet, None, "cpu")
     theirs = torch_fidelity.calculate_metrics(
         input1=str(tiny_run.method_folder("pix2pix") / "images"), input2=str(tiny_run.dataset / "photos"),
-        feature_extractor=register(extractor), fid=True, kid=True, kid_subset_size=6, cuda=False, cache=False,
+        feature_extractor=engine_name(extractor), fid=True, kid=True, kid_subset_size=6, cuda=False, cache=False,
         verbose=False, save_cpu_ram=True)
     # 12 images span 11 of 512 dimensions: the engine's eigenvalues of a singular product are good to about 1e-4
     assert score.value("FD-SqueezeNet").value == pytest.approx(theirs["frechet_inception_distance"], rel=1e-3)
@@ -385,16 +384,15 @@ def test_export_archive_judge(exported, tmp_path):
 
 @pytest.mark.parametrize("change, message", [
     ({"means": [0]}, "did you mean 'mean'"),
-    ({"mean": [0, 0]}, "`mean` must be 3 numbers"),
-    ({"std": [1, 0, 1]}, "`std` must be 3 numbers above 0"),
-    ({"scale": "abc"}, "`scale` must be a number above 0, got 'abc'"),
-    ({"scale": [1]}, "`scale` must be a number above 0"),
-    ({"scale": 0}, "`scale` must be a number above 0"),
-    ({"size": [0.5, 8]}, "`size` must be 2 whole numbers above 0"),
-    ({"resize": "bicubic"}, "`resize` must be one of tf1-bilinear"),
-    ({"labels": None}, "`labels` is missing"),
-    ({"labels": {1: "road", 2: "cat"}}, "got 'cat'"),
-    ({"labels": {"a": "road"}}, "'a' is no class number"),
+    ({"mean": [0, 0]}, "key 'mean': List should have at least 3 items"),
+    ({"std": [1, 0, 1]}, "key 'std.1': Input should be greater than 0, got 0"),
+    ({"scale": "abc"}, "key 'scale': Input should be a valid number, got 'abc'"),
+    ({"scale": 0}, "key 'scale': Input should be greater than 0"),
+    ({"size": [0.5, 8]}, "key 'size.0': Input should be a valid integer"),
+    ({"resize": "bicubic"}, "key 'resize': Input should be 'tf1-bilinear'"),
+    ({"labels": None}, "key 'labels': Input should be a valid dictionary"),
+    ({"labels": {1: "road", 2: "cat"}}, "unknown class 'cat'"),
+    ({"labels": {"a": "road"}}, "key 'labels.a"),
     ({"labels": {1: "road", 2: "car"}}, "no class of the network for traffic light"),
 ])
 def test_bad_descriptions_of_judges(exported, tmp_path, change, message):
@@ -452,14 +450,14 @@ def test_transformers_extractor(tmp_path):
     model.half().save_pretrained(tmp_path)
     write_json(tmp_path / "preprocessor_config.json", IMAGENET | {"size": {"height": 28, "width": 28}})
     config = ExtractorConfig(kind="transformers", path=str(tmp_path), sha256=sha256(tmp_path / "model.safetensors"))
-    extractor = EXTRACTORS["transformers"](config, None, "cpu")
+    extractor = EXTRACTORS["transformers"].build(config, None, "cpu")
     assert extractor.quantity("FD").name == "FD-DINOv2" and extractor.resize == "pil-bicubic"
     x = resize(IMAGES, "pil-bicubic", (28, 28)) / 255 - torch.tensor(IMAGENET["image_mean"]).view(1, 3, 1, 1)
     expected = model.float()(pixel_values=x / torch.tensor(IMAGENET["image_std"]).view(1, 3, 1, 1)).pooler_output
     assert torch.allclose(extractor(IMAGES)[FEATURES], expected, atol=1e-5)
     assert not torch.allclose(expected[0], expected[1])
     with pytest.raises(InputError, match="SHA-256 is"):
-        EXTRACTORS["transformers"](config.model_copy(update={"sha256": "0" * 64}), None, "cpu")
+        EXTRACTORS["transformers"].build(config.model_copy(update={"sha256": "0" * 64}), None, "cpu")
 
 
 def test_cmmd_has_its_plain_name_on_its_own_clip_alone(tmp_path, monkeypatch, tiny_run):
@@ -475,7 +473,7 @@ def test_cmmd_has_its_plain_name_on_its_own_clip_alone(tmp_path, monkeypatch, ti
     model.save_pretrained(tmp_path)
     write_json(tmp_path / "preprocessor_config.json", IMAGENET | {"size": {"height": 28, "width": 28}})
     config = ExtractorConfig(kind="transformers", path=str(tmp_path), resize="torch-bicubic")
-    extractor = EXTRACTORS["transformers"](config, None, "cpu")
+    extractor = EXTRACTORS["transformers"].build(config, None, "cpu")
     assert extractor.is_clip and extractor.quantity("CMMD").name == "CMMD-CLIP"
     assert extractor(IMAGES)[FEATURES].shape == (3, 8)
     score_run(tiny_run, Context(bootstrap=200, options=ScoreConfig(extractors=[config])), ["distances"])
@@ -483,9 +481,9 @@ def test_cmmd_has_its_plain_name_on_its_own_clip_alone(tmp_path, monkeypatch, ti
     assert cmmd.value > 0 and cmmd.higher_is_better is False
     monkeypatch.setattr("evaluation.networks.transformers_models.CMMD_SIZE", (28, 28))
     monkeypatch.setattr("evaluation.networks.transformers_models._cmmd_network", lambda config: True)
-    assert EXTRACTORS["transformers"](config, None, "cpu").quantity("CMMD").name == "CMMD"
+    assert EXTRACTORS["transformers"].build(config, None, "cpu").quantity("CMMD").name == "CMMD"
     other = config.model_copy(update={"resize": "pil-bicubic"})
-    assert EXTRACTORS["transformers"](other, None, "cpu").quantity("CMMD").name == "CMMD-CLIP"
+    assert EXTRACTORS["transformers"].build(other, None, "cpu").quantity("CMMD").name == "CMMD-CLIP"
 
 
 def test_preprocessing_is_read_and_never_guessed(tmp_path):
@@ -501,7 +499,7 @@ def test_preprocessing_is_read_and_never_guessed(tmp_path):
     assert read(do_center_crop=False, crop_size=24) == ((32, 32), std)
     assert read(do_resize=False) == (None, std)
     assert read(do_normalize=False) == ((32, 32), (1, 1, 1))
-    for values, message in (({"do_flip_channel_order": True}, "do_flip_channel_order: a step"),
+    for values, message in (({"do_flip_channel_order": True}, "do_flip_channel_order: this suite"),
                             ({"do_pad": True}, "do_pad: a step"), ({"do_rescale": False}, "do_rescale False"),
                             ({"rescale_factor": 1 / 127.5}, "rescale_factor"), ({"image_mean": None}, "image_mean"),
                             ({"size": {"shortest_edge": 32}}, "is no height and width; give `size`")):
@@ -517,4 +515,4 @@ def test_transformers_missing_is_said_clearly(monkeypatch, tmp_path):
     with pytest.raises(InputError, match="needs the package transformers: pip install"):
         build_judge(JudgeConfig(source="huggingface", path=str(tmp_path)), LABELS)
     with pytest.raises(InputError, match="needs the package transformers"):
-        EXTRACTORS["transformers"](ExtractorConfig(kind="transformers", path=str(tmp_path)), None, "cpu")
+        EXTRACTORS["transformers"].build(ExtractorConfig(kind="transformers", path=str(tmp_path)), None, "cpu")
