@@ -13,7 +13,6 @@ Running the same command again repeats no finished work; a stopped one goes on w
 import argparse
 import shlex
 import sys
-from typing import get_args
 
 from baselines.named import METHODS
 from data import DATASETS
@@ -23,18 +22,18 @@ from evaluation import published
 from evaluation.metrics import NAMES as METRICS
 from evaluation.pipeline import STAGES
 from human_study.protocol.protocols import PROTOCOLS
-from presets.schema import EXTRACTOR_KINDS, JudgeConfig, preset_names
+from presets.schema import EXTRACTOR_KINDS, JUDGES, preset_names
 
 
 def listing() -> str:
     """Names that options and presets take, for a terminal of 80 columns."""
-    judges = get_args(JudgeConfig.model_fields["source"].annotation)
     protocols = [f"{table.name} on {table.dataset}" for table in published.tables() if table.protocol]
     methods = [f"{name:18}{title}" for name, (title, _, _) in METHODS.items()]
     pairs = ["any other pair generator+objective, for example crn+gan, unet+image_space"]
     parts = {"stages (--stages)": STAGES, "presets (--preset)": preset_names(), "methods (--methods)": methods + pairs,
              "datasets (data.dataset)": DATASETS, "metrics (score.metrics)": METRICS,
-             "judges (judge.source)": judges, "extractors (score.extractors)": EXTRACTOR_KINDS,
+             "judges (judge.source)": [f"{name:14}{text}" for name, text in JUDGES.items()],
+             "extractors (score.extractors)": [f"{name:14}{text}" for name, text in EXTRACTOR_KINDS.items()],
              "protocols of published tables (score.protocol)": protocols,
              "study protocols (study.protocol)": PROTOCOLS}
     return "\n".join(f"{title}\n{_columns(list(names))}" for title, names in parts.items())

@@ -53,12 +53,21 @@ class SegmenterConfig(Section):
     lr: float = Field(2e-3, gt=0)
 
 
+JUDGES = {  # values of judge.source; how each is built stands in evaluation.networks.judges
+    "auto": "the one that ships with the dataset, or else `trained`",
+    "fixed": "the one that ships with the dataset",
+    "trained": "a residual U-Net that the run trains on the train split",
+    "huggingface": "a Hugging Face model for segmentation (SegFormer, Mask2Former)",
+    "torchscript": "an exported network (TorchScript, torch.export) with a YAML",
+    "none": "no judge, so no segmentation scores",
+}
+
+
 class JudgeConfig(SegmenterConfig):
     """The judge: the network that labels images for the segmentation scores. The extractor `judge` gives its features
     to the distances; judges from outside have none."""
 
-    # as for the segmenter; huggingface: a model; torchscript: an exported network; none: no judge
-    source: Literal["auto", "fixed", "trained", "huggingface", "torchscript", "none"] = "auto"
+    source: Literal[*JUDGES] = "auto"
     path: str | None = None  # folder or name of the Hugging Face model, or file of the exported network
     description: str | None = None  # YAML: of mean, std, size, labels; for a Hugging Face model of names of classes
     size: list[int] | None = Field(None, min_length=2, max_length=2)  # huggingface: height, width of its input
@@ -110,7 +119,14 @@ class OptimiserOverride(Section):
     average: float | None = Field(None, ge=0, lt=1)
 
 
-EXTRACTOR_KINDS = ("judge", "inception", "vgg16", "vgg19", "squeezenet", "transformers")
+EXTRACTOR_KINDS = {  # what each is; how it is built stands in evaluation.networks.extractors
+    "judge": "features of the judge; judges from outside have none",
+    "inception": "Inception of the original FID: FID, KID, IS",
+    "vgg16": "VGG-16, second fully connected layer",
+    "vgg19": "VGG-19 from a safetensors file, last layer in it",
+    "squeezenet": "SqueezeNet 1.1 from a safetensors file, last layer in it",
+    "transformers": "a Hugging Face model: DINOv2, CLIP and the like",
+}
 
 
 class ExtractorConfig(Section):

@@ -1,4 +1,5 @@
-"""The table of feature extractors: a new one is one builder and one entry in EXTRACTORS."""
+"""The table of feature extractors. A new one is a builder, an entry in EXTRACTORS and a line in the preset's
+EXTRACTOR_KINDS."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -20,7 +21,6 @@ class ExtractorKind:
     """build: configuration, the run's judge, device -> extractor. options: what it reads of its configuration, beside
     the label. file: its weights; raises InputError where they are missing."""
 
-    description: str
     build: Callable[[ExtractorConfig, Any, str], Extractor]
     options: Sequence[str] = ("path", "resize", "size", "sha256")
     file: Callable[[ExtractorConfig], Path] | None = None
@@ -44,16 +44,12 @@ def judge_features(config: ExtractorConfig, judge: Any, device: str) -> Extracto
 
 OF_LAYERS = ("path", "resize", "size", "sha256", "layer", "convention")
 EXTRACTORS: dict[str, ExtractorKind] = {
-    "judge": ExtractorKind("features of the judge (not of judges from outside)", judge_features, ()),
-    "inception": ExtractorKind("Inception of the original FID: FID, KID, IS", imagenet.build_inception,
-                               file=imagenet.inception_file),
-    "vgg16": ExtractorKind("VGG-16, second fully connected layer", imagenet.build_vgg16, file=imagenet.vgg16_file),
-    "vgg19": ExtractorKind("VGG-19 from a safetensors file, last layer in it", imagenet.build_vgg19, OF_LAYERS,
-                           weights_file),
-    "squeezenet": ExtractorKind("SqueezeNet 1.1 from a safetensors file, last layer in it", imagenet.build_squeezenet,
-                                OF_LAYERS, weights_file),
-    "transformers": ExtractorKind("a Hugging Face model: DINOv2, CLIP, ...", transformers_models.build_extractor,
-                                  file=transformers_models.extractor_folder),
+    "judge": ExtractorKind(judge_features, ()),
+    "inception": ExtractorKind(imagenet.build_inception, file=imagenet.inception_file),
+    "vgg16": ExtractorKind(imagenet.build_vgg16, file=imagenet.vgg16_file),
+    "vgg19": ExtractorKind(imagenet.build_vgg19, OF_LAYERS, weights_file),
+    "squeezenet": ExtractorKind(imagenet.build_squeezenet, OF_LAYERS, weights_file),
+    "transformers": ExtractorKind(transformers_models.build_extractor, file=transformers_models.extractor_folder),
 }
 
 

@@ -14,23 +14,14 @@ from evaluation.networks.transformers_models import model_folder, preprocessing,
 from presets.schema import JudgeConfig
 
 OUTSIDE = ("path", "description", "size", "match", "at_once")  # options that only judges from outside read
-# value of judge.source -> what it is, and which of OUTSIDE it reads
-SOURCES: dict[str, tuple[str, tuple[str, ...]]] = {
-    "auto": ("the one that ships with the dataset, or one trained by the run", ()),
-    "fixed": ("the one that ships with the dataset", ()),
-    "trained": ("a residual U-Net that the run trains on the real train split", ()),
-    "huggingface": ("a Hugging Face model for semantic or universal segmentation", OUTSIDE),
-    "torchscript": ("an exported network (TorchScript, torch.export) with a YAML beside it",
-                    ("path", "description", "at_once")),
-    "none": ("no judge: segmentation scores and distances on its features are left out", ()),
-}
+OPTIONS = {"huggingface": OUTSIDE, "torchscript": ("path", "description", "at_once")}
 
 
 def check_judge(config: JudgeConfig) -> None:
     """Raises InputError for an option that judges of this source do not read."""
     for key in OUTSIDE:
-        if getattr(config, key) is not None and key not in SOURCES[config.source][1]:
-            takes = [source for source, (_, options) in SOURCES.items() if key in options]
+        if getattr(config, key) is not None and key not in OPTIONS.get(config.source, ()):
+            takes = [source for source, options in OPTIONS.items() if key in options]
             raise InputError(f"judge.{key} needs judge.source={'|'.join(takes)}; it is {config.source}")
 
 

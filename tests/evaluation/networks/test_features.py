@@ -18,8 +18,7 @@ from data.files import sha256, write_json
 from data.labels import LabelSpace
 from evaluation.cache.consumers import FeatureConsumer, image_maps
 from evaluation.cache.measurements import Batch
-from evaluation.metrics import diversity
-from evaluation.metrics import similarity as reference
+from evaluation.metrics import diversity, similarity
 from evaluation.metrics.work import Context, Work
 from evaluation.networks.extractors import EXTRACTORS, build_extractors
 from evaluation.networks.features import FEATURES, LOGITS, Extractor
@@ -250,7 +249,7 @@ def test_photographs_pass_an_extractor_once(vgg_file, tiny_run):
     network = extractor.maps
     extractor.maps = lambda images: passed.append(len(images)) or network(images)
     rows = work.measurements.rows()
-    work.measurements.collect(rows, [*diversity.consumers(work), *reference.consumers(work)])
+    work.measurements.collect(rows, [*diversity.METRIC.consumers(work), *similarity.METRIC.consumers(work)])
     assert sum(passed) == 12 * (1 + 1 + 3 + 1 + 1)
     assert not (tiny_run.path / "cache" / "similarity" / "photos.npz").exists()  # compared with themselves
 
@@ -500,9 +499,9 @@ def test_preprocessing_is_read_and_never_guessed(tmp_path):
     assert read(do_resize=False) == (None, std)
     assert read(do_normalize=False) == ((32, 32), (1, 1, 1))
     for values, message in (({"do_flip_channel_order": True}, "do_flip_channel_order: this suite"),
-                            ({"do_pad": True}, "do_pad: a step"), ({"do_rescale": False}, "do_rescale False"),
+                            ({"do_pad": True}, "do_pad: this suite"), ({"do_rescale": False}, "do_rescale False"),
                             ({"rescale_factor": 1 / 127.5}, "rescale_factor"), ({"image_mean": None}, "image_mean"),
-                            ({"size": {"shortest_edge": 32}}, "is no height and width; give `size`")):
+                            ({"size": {"shortest_edge": 32}}, "is not a height and a width; set `size`")):
         with pytest.raises(InputError, match=message):
             read(**values)
     (tmp_path / "preprocessor_config.json").unlink()

@@ -10,10 +10,10 @@ from data import open_dataset
 from data.configuration import with_new_keys
 from data.files import write_png
 from data.labels import LabelSpace
-from evaluation.networks.judges import OUTSIDE, SOURCES, build_judge
+from evaluation.networks.judges import OPTIONS, OUTSIDE, build_judge
 from evaluation.run import main
 from evaluation.run_directory import RunDirectory
-from presets.schema import JudgeConfig, SegmenterConfig, load_preset
+from presets.schema import JUDGES, JudgeConfig, SegmenterConfig, load_preset
 
 
 def write_judge(file, labels: LabelSpace) -> None:
@@ -44,12 +44,12 @@ def score(tmp_path):
 def test_the_judge_of_street_is_changed_in_one_place(score, tmp_path, capsys):
     before = score("judge.source=auto")
     write_judge(tmp_path / "judge.pt", before.labels())
-    assert before.scores("segmentation")[0].protocol["judge"]["name"].startswith("ResidualUNet that ships")
+    assert before.scores("segmentation")[0].provenance["judge"]["name"].startswith("ResidualUNet that ships")
     assert any(value.name == "FD-judge" for value in before.scores("distances")[0].values)
     capsys.readouterr()
 
     after = score("judge.source=torchscript", f"judge.path={tmp_path / 'judge.pt'}")
-    assert {score.protocol["judge"]["name"] for score in after.scores("segmentation")} == {"OtherNet"}
+    assert {score.provenance["judge"]["name"] for score in after.scores("segmentation")} == {"OtherNet"}
     assert "distances on the judge's features: left out, judge.source torchscript gives none" in capsys.readouterr().out
     assert after.scores("distances") == []
 
@@ -57,10 +57,9 @@ def test_the_judge_of_street_is_changed_in_one_place(score, tmp_path, capsys):
     assert "segmentation: left out, there is no judge: choose one with judge.source" in capsys.readouterr().out
 
 
-def test_every_source_has_a_description_and_its_options():
-    assert set(SOURCES) == set(JudgeConfig.model_fields["source"].annotation.__args__)
+def test_every_source_and_its_options_are_known():
     assert set(OUTSIDE) == set(JudgeConfig.model_fields) - set(SegmenterConfig.model_fields)
-    assert all(description and set(options) <= set(OUTSIDE) for description, options in SOURCES.values())
+    assert set(OPTIONS) <= set(JUDGES) and all(set(options) <= set(OUTSIDE) for options in OPTIONS.values())
     assert build_judge(JudgeConfig(source="none"), LabelSpace(["road", "void"], [(0, 0, 0)] * 2)) is None
 
 
