@@ -137,8 +137,7 @@ def export_responses(study: Path | TaskBatch, simulated: bool = False, database:
 def _row(session: Session, trial: PlannedTrial, record: dict, about: dict) -> dict:
     if "ranked" in record:  # the page knows places only
         record = record | {"ranked": SEPARATOR.join(trial.methods[place] for place in record["ranked"])}
-    assignment = session.session_id if session.assignment_id in ("", KIOSK) else plain_text(session.assignment_id)
-    about = {name: plain_text(value) if isinstance(value, str) else value for name, value in about.items()}
+    assignment = session.session_id if session.assignment_id in ("", KIOSK) else session.assignment_id
     return {**trial.row(), "platform": session.platform, "assignment_id": assignment, "session_id": session.session_id,
             "session_started": datetime.fromtimestamp(session.started, UTC).isoformat(timespec="seconds"),
             "participant": session.participant, "submit_status": STATUS[session.status],

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from data.errors import InputError
 from human_study.batch.folder import SCHEMA, PlannedTrial, TaskBatch
+from human_study.responses.cells import clean
 from human_study.responses.columns import SIMULATED
 from human_study.responses.forgotten import mark
 from human_study.responses.keys import keyed, pseudonym
@@ -27,7 +28,7 @@ CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that look alike
 STAGE = "stage:"  # before the name of a stage that a participant went through
 SERVED = "served"  # in meta while the database is open: a copy of the file alone may then lack the latest answers
 PAUSED = "paused"  # in meta while nobody new may begin
-CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+CONTROL = re.compile(r"[\x01-\x08\x0b-\x1f\x7f-\x9f]")
 TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
 CREATE TABLE IF NOT EXISTS session (
@@ -51,8 +52,8 @@ CREATE TABLE IF NOT EXISTS forgotten (mark TEXT PRIMARY KEY) STRICT;
 
 
 def plain_text(text: str) -> str:
-    """Text that every table can hold: line breaks are \\n, other control characters and lone surrogates are dropped."""
-    return CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n"))
+    """Text that every table (see responses.cells) and every terminal can hold: no control characters."""
+    return CONTROL.sub("", clean(text))
 
 
 class Refusal(Exception):

@@ -56,11 +56,10 @@ def test_effective_number_and_interval_by_hand():
 
 def test_against_statsmodels_two_way_cluster_covariance():
     rng = np.random.default_rng(3)
-    w, i = rng.integers(0, 30, 2000), rng.integers(0, 80, 2000)
-    y = (rng.random(2000) < 1 / (1 + np.exp(-rng.normal(0, 1, 30)[w] - rng.normal(0, 1, 80)[i]))).astype(float)
-    theirs = sm.OLS(y, np.ones(2000)).fit(cov_type="cluster", cov_kwds={"groups": np.column_stack([w, i])}).bse[0]
-    ours = math.sqrt(sandwich((y - y.mean()) / 2000, w, i).variance())
-    assert ours == pytest.approx(theirs, rel=0.01)  # they treat the repeated worker-image cells a little differently
+    w, i = np.repeat(np.arange(20), 15), np.tile(np.arange(15), 20)
+    y = (rng.random(300) < 1 / (1 + np.exp(-rng.normal(0, 1, 20)[w] - rng.normal(0, 1, 15)[i]))).astype(float)
+    theirs = sm.OLS(y, np.ones(300)).fit(cov_type="cluster", cov_kwds={"groups": np.column_stack([w, i])}).bse[0]
+    assert math.sqrt(sandwich((y - y.mean()) / 300, w, i).variance()) == pytest.approx(theirs, rel=1e-6)
 
 
 def test_wilson_equals_statsmodels():
@@ -160,7 +159,7 @@ def test_bradley_terry_recovers_strengths_and_side_bias():
 
 
 def test_bradley_terry_covariance_equals_statsmodels():
-    frame, _ = votes(side=0.2)
+    frame, _ = votes(600, side=0.2)
     rng = np.random.default_rng(1)  # habits of workers and images, so that both kinds of clusters carry variance
     lean = rng.normal(0, 1, 40)[frame["participant"]] + rng.normal(0, 1, 100)[frame["image_id"]]
     frame["chosen"] = np.where(rng.random(len(frame)) < 0.5, np.where(lean > 0, "left", "right"), frame["chosen"])
