@@ -12,14 +12,14 @@ import struct
 import zlib
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import astuple, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from data.errors import InputError
-from data.files import list_folder, read_image, sha256, write_rows
+from data.files import read_image, sha256
 from evaluation.run_directory import PHOTOS, RunDirectory
 from human_study.protocol.protocols import BLURRED, Protocol
 from human_study.responses.keys import opaque
@@ -43,7 +43,6 @@ class Asset:
     """One picture: secret, because it tells the method. `path` and `source_sha256`: the file of the run it shows."""
 
     asset_id: str
-    sha256: str  # of the file under public/images
     table: str
     method: str
     image_id: str
@@ -59,7 +58,6 @@ class Asset:
     @property
     def name(self) -> Name:
         return self.table, self.method, self.image_id
-
 
 
 def source_file(run: RunDirectory, key: Key) -> Path | None:
@@ -105,12 +103,11 @@ def write_assets(run: RunDirectory, folder: Path, hashes: dict[Key, str], names:
 
     def pad(name: Name) -> Asset:
         asset_id, key = opaque(secret.encode(), "asset", *name), name[1:]
-        content = padded(files[key].read_bytes(), length, asset_id)
-        file = staging / f"{asset_id}.png"
-        file.write_bytes(content)
+        file, source = staging / f"{asset_id}.png", source_file(run, key)
+        file.write_bytes(padded(files[key].read_bytes(), length, asset_id))
         os.utime(file, (0, 0))  # servers send the time in headers, and files are written method by method
         height, width = found[key][0]
-        return Asset(asset_id, hashlib.sha256(content).hexdigest(), *name, width, height, _relative(run, key),
+        return Asset(asset_id, *name, width, height, str(source.relative_to(run.path)) if source else "",
                      hashes.get(key, ""))
 
     with ThreadPoolExecutor() as pool:
@@ -123,31 +120,10 @@ def write_assets(run: RunDirectory, folder: Path, hashes: dict[Key, str], names:
     return assets, {key: pixels for key, (_, pixels) in found.items()}
 
 
-def write_table(assets: list[Asset], file: Path) -> None:
-    write_rows(file, [[column.name for column in fields(Asset)], *map(astuple, assets)])
-
-
-def asset_from_row(row: dict[str, str]) -> Asset:
-    return Asset(**{**row, "width": int(row["width"]), "height": int(row["height"])})
-
-
-def intact(assets: list[Asset], folder: Path) -> bool:
-    """Whether every picture is in the folder unchanged, and nothing else."""
-    if {file.name for file in list_folder(folder)} != {f"{asset.asset_id}.png" for asset in assets}:
-        return False
-    with ThreadPoolExecutor() as pool:
-        return all(pool.map(lambda asset: sha256(folder / f"{asset.asset_id}.png") == asset.sha256, assets))
-
-
 def identical_everywhere(shown: dict[Key, str], a: str, b: str) -> bool:
     """Whether two methods have the same pixels (by their hash) on every layout shown of both."""
     both = [i for method, i in shown if method == a and (b, i) in shown]
     return bool(both) and all(shown[a, i] == shown[b, i] for i in both)
-
-
-def _relative(run: RunDirectory, key: Key) -> str:
-    file = source_file(run, key)
-    return str(file.relative_to(run.path)) if file else ""
 
 
 def _pixels(run: RunDirectory, key: Key, size: tuple[int, int], protocol: Protocol) -> np.ndarray:
@@ -157,7 +133,10 @@ def _pixels(run: RunDirectory, key: Key, size: tuple[int, int], protocol: Protoc
         side, _, language = image_id.partition(".")
         texts = protocol.text(language)
         return instruction_picture(texts.choose_left if side == "choose-left" else texts.choose_right, size)
-    image = _coloured(run, image_id) if method == LAYOUTS else read_image(source_file(run, key))
+    if method == LAYOUTS:  # in the colours of its classes
+        image = np.asarray(run.labels().colours, np.uint8)[run.layout(image_id)]
+    else:
+        image = read_image(source_file(run, key))
     if image.shape[:2] != size:
         raise InputError(f"{source_file(run, key)}: {image.shape[1]} x {image.shape[0]} pixels, but the photographs "
                          f"have {size[1]} x {size[0]}: another size would tell the method")
@@ -180,21 +159,16 @@ def blurred(photo: np.ndarray) -> np.ndarray:
 
 
 def instruction_picture(text: str, size: tuple[int, int]) -> np.ndarray:
-    """uint8 [H, W, 3]: a picture that says which side to choose, in up to four lines."""
-    image = Image.new("RGB", (size[1], size[0]), (236, 236, 236))
-    font = _font(text, max(6, round(min(size[0] / 4.5, size[1] / 7))))
-    ImageDraw.Draw(image).multiline_text((size[1] / 2, size[0] / 2), text, (20, 20, 20), font, "mm", 1, "center")
-    return np.asarray(image)
-
-
-def _font(text: str, size: int) -> ImageFont.FreeTypeFont:
-    """Raises InputError where the font lacks a sign of the text."""
-    font = ImageFont.truetype(str(FONT), size)
+    """uint8 [H, W, 3]: a picture that tells which side to choose, in up to four lines. Raises InputError where the font
+    lacks a sign of the text."""
+    font = ImageFont.truetype(str(FONT), max(6, round(min(size[0] / 4.5, size[1] / 7))))
     unknown = bytes(font.getmask("\uffff"))
     if missing := [sign for sign in text if not sign.isspace() and bytes(font.getmask(sign)) == unknown]:
         raise InputError(f"texts: choose_left, choose_right: no sign {missing[0]!r} in the font of instruction checks; "
                          "write them in other letters or leave the checks out (instruction_checks: 0)")
-    return font
+    image = Image.new("RGB", (size[1], size[0]), (236, 236, 236))
+    ImageDraw.Draw(image).multiline_text((size[1] / 2, size[0] / 2), text, (20, 20, 20), font, "mm", 1, "center")
+    return np.asarray(image)
 
 
 def in_language(image_id: str, language: str, protocol: Protocol) -> str:
@@ -202,22 +176,12 @@ def in_language(image_id: str, language: str, protocol: Protocol) -> str:
     return image_id if language == protocol.languages[0] else f"{image_id}.{language}"
 
 
-def _coloured(run: RunDirectory, image_id: str) -> np.ndarray:
-    """uint8 [H, W, 3]: a layout in the colours of its classes."""
-    colours = np.asarray(run.labels().colours, np.uint8)
-    return colours[run.layout(image_id)]
-
-
 def padded(png: bytes, length: int, name: str) -> bytes:
     """The PNG with a chunk before its end that makes it `length` bytes long; viewers skip it.
 
-    What it holds follows from `name`, so that files of one picture under two names differ (servers hand out hashes of
-    files).
+    Its content follows from `name`, so that files of one picture under two names differ (servers send hashes of files).
     """
     end = png[-CHUNK_BYTES:]  # IEND has no content
     filler = hashlib.shake_256(name.encode()).digest(length - len(png) - CHUNK_BYTES)
-    return png[:-CHUNK_BYTES] + _chunk(PADDING, filler) + end
-
-
-def _chunk(kind: bytes, content: bytes) -> bytes:
-    return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+    checksum = struct.pack(">I", zlib.crc32(PADDING + filler))
+    return png[:-CHUNK_BYTES] + struct.pack(">I", len(filler)) + PADDING + filler + checksum + end

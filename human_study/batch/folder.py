@@ -6,6 +6,7 @@
     study/<protocol>/secret/spec.json            the frozen specification; its hash stands on every output
     study/<protocol>/secret/plan.csv             one row per planned trial (knows the methods)
     study/<protocol>/secret/assets.csv           one row per picture (knows the methods)
+    study/<protocol>/secret/images.json          what the pictures were made from, and their hashes
     study/<protocol>/secret/identity             what tells this batch from others, and the secret of its names
 
 Nothing of secret/ may reach a participant. `trial_index` counts from 0: field choice_N of the page belongs to N - 1.
@@ -18,9 +19,9 @@ from functools import cached_property
 from pathlib import Path
 
 from data.errors import InputError, nearest
-from data.files import fingerprint, list_folder, read_json
+from data.files import fingerprint, list_folder, read_mapping
 from evaluation.run_directory import RunDirectory
-from human_study.batch.assets import Asset, asset_from_row
+from human_study.batch.assets import Asset
 from human_study.batch.identity import key_file
 from human_study.protocol.protocols import Protocol, validate
 from human_study.responses.columns import LAYOUT_OF, SEPARATOR, methods_of, shown_cells
@@ -73,6 +74,7 @@ class PlannedTrial:
 
 
 PLAN_COLUMNS = tuple(column.name for column in fields(PlannedTrial))
+ASSET_COLUMNS = tuple(column.name for column in fields(Asset))
 
 
 @dataclass(frozen=True)
@@ -131,23 +133,24 @@ def read_batch(folder: str | Path) -> TaskBatch:
     if not spec_file.is_file():
         raise InputError(f"{folder}: no study batch there (no secret/spec.json); write one with python -m "
                          "human_study hits --run RUN --protocol PROTOCOL")
-    spec = read_json(spec_file)
-    if not isinstance(spec, dict):
-        raise InputError(f"{spec_file}: expected a mapping, found {type(spec).__name__}; put back the file that `hits` "
-                         "wrote")
+    spec = read_mapping(spec_file)
     if spec.get("schema") != SCHEMA:
         raise InputError(f"{spec_file}: written by another version of this program (schema {spec.get('schema')}, this "
                          f"one has {SCHEMA}): go on with that version, or rename the folder and write the batch again")
+    if fingerprint({key: value for key, value in spec.items() if key != "spec_sha256"}) != spec.get("spec_sha256"):
+        raise InputError(f"{spec_file}: changed after it was written (its hash does not match): rules and images are "
+                         "fixed before the study; write the batch again")
     hits: dict[str, list[PlannedTrial]] = {}
     for row in _rows(folder / "secret" / "plan.csv", PLAN_COLUMNS):
         trial = PlannedTrial.from_row(row)
         hits.setdefault(trial.hit_id, []).append(trial)
     assets = {asset.asset_id: asset for asset in read_assets(folder)}
-    return TaskBatch(folder, _specification(folder), hits, assets)
+    return TaskBatch(folder, spec, hits, assets)
 
 
 def read_assets(folder: Path) -> list[Asset]:
-    return [asset_from_row(row) for row in _rows(folder / "secret" / "assets.csv", ("asset_id", "method"))]
+    return [Asset(**{**row, "width": int(row["width"]), "height": int(row["height"])})
+            for row in _rows(folder / "secret" / "assets.csv", ASSET_COLUMNS)]
 
 
 def study_folder(run: RunDirectory, protocol: str | None) -> Path:
@@ -162,16 +165,6 @@ def study_folder(run: RunDirectory, protocol: str | None) -> Path:
         raise InputError(f"{run.study}: " + (f"several studies, choose one with --protocol: {', '.join(names)}" if found
                                              else "no study yet; write one with python -m human_study hits"))
     return found[0]
-
-
-def _specification(folder: Path) -> dict:
-    """secret/spec.json of a study. Raises InputError when its content does not match its own hash."""
-    spec = read_json(folder / "secret" / "spec.json")
-    rest = {key: value for key, value in spec.items() if key != "spec_sha256"}
-    if fingerprint(rest) != spec.get("spec_sha256"):
-        raise InputError(f"{folder / 'secret' / 'spec.json'}: changed after it was written (its hash does not match): "
-                         "rules and images are fixed before the study; write the batch again")
-    return spec
 
 
 def _rows(file: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:

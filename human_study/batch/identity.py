@@ -29,12 +29,13 @@ def read_identity(folder: Path) -> BatchIdentity:
     file = folder / "secret" / FILE
     try:
         found = BatchIdentity(**json.loads(file.read_text(encoding="utf-8")))
+        intact = re.fullmatch(r"[0-9a-f]{16}", found.instance) and re.fullmatch(r"[0-9a-f]{64}", found.secret)
     except FileNotFoundError:
         raise InputError(f"{file}: missing; it was written with the batch and holds the secret of its names") from None
     except (ValueError, TypeError):
-        raise InputError(f"{file}: broken; expected what was written with the batch") from None
-    if not re.fullmatch(r"[0-9a-f]{16}", found.instance) or not re.fullmatch(r"[0-9a-f]{64}", found.secret):
-        raise InputError(f"{file}: broken; expected what was written with the batch")
+        intact = False
+    if not intact:
+        raise InputError(f"{file}: broken; put back the file that was written with the batch")
     return found
 
 

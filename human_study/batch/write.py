@@ -2,12 +2,14 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import astuple
 from itertools import combinations
 from pathlib import Path
 from typing import Literal
 
 from data.errors import InputError, nearest
-from data.files import fingerprint, list_folder, read_json, write_bytes, write_json, write_rows, write_text
+from data.files import fingerprint, list_folder, read_mapping, write_bytes, write_json, write_rows, write_text
+from data.made import is_made, write_record
 from evaluation.run_directory import RunDirectory
 from human_study.batch.assets import (
     LAYOUTS,
@@ -16,19 +18,26 @@ from human_study.batch.assets import (
     Name,
     identical_everywhere,
     in_language,
-    intact,
     source_hashes,
     write_assets,
-    write_table,
 )
-from human_study.batch.folder import PLAN_COLUMNS, RESPONSES, SCHEMA, TaskBatch, database_file, read_assets, read_batch
+from human_study.batch.folder import (
+    ASSET_COLUMNS,
+    PLAN_COLUMNS,
+    RESPONSES,
+    SCHEMA,
+    TaskBatch,
+    database_file,
+    read_assets,
+    read_batch,
+)
 from human_study.batch.identity import BatchIdentity, make_identity, private_folder
 from human_study.page.page import table_template
 from human_study.protocol.matlab import PUBLISHED, table_columns, table_text
-from human_study.protocol.protocols import Protocol, load_protocol, validate
+from human_study.protocol.protocols import Protocol, load_protocol
 from human_study.responses.columns import SEPARATOR
 from human_study.responses.keys import opaque
-from human_study.trials.cast import Cast, choose_cast, fitted
+from human_study.trials.cast import choose_cast, fitted
 from human_study.trials.draw import draw
 from human_study.trials.trials import Hit, Trial
 
@@ -52,16 +61,23 @@ def write_batch(run: RunDirectory, protocol: str | Protocol, methods: Sequence[s
     """
     protocol = fitted(run, load_protocol(protocol) if isinstance(protocol, str) else protocol)
     cast = choose_cast(run, protocol, methods, baseline, anchor)
-    study_id = _study_id(run, protocol, cast, seed)
+    # follows from what is studied, not from where the run lies, so that a repeated run draws the same design
+    content = fingerprint(run.layouts(), protocol.sha256(), [cast.baseline, cast.others, cast.anchor], seed)
+    dataset = run.config().get("config", {}).get("data", {}).get("dataset", "images")
+    study_id = f"{dataset}-{protocol.name}-{content[:8]}"
     _check_url(images_url)
     hits = draw(protocol, cast, run.layouts(), study_id, seed, rng)
     names = pictures(hits, protocol)
     hashes = source_hashes(run, sorted({name[1:] for name in names}))
-    spec = _spec(protocol, cast, study_id, seed, rng, hashes)
+    spec = {"schema": SCHEMA, "study_id": study_id, "protocol": protocol.model_dump(mode="json"),
+            "protocol_sha256": protocol.sha256(), "baseline": cast.baseline, "methods": list(cast.others),
+            "anchor": cast.anchor, "seed": seed, "rng": rng,
+            "images_sha256": {f"{method}/{image}": digest for (method, image), digest in sorted(hashes.items())}}
+    spec["spec_sha256"] = fingerprint(spec)
     folder = Path(out) if out else run.study / protocol.name
     _keep_answers(folder, spec)
     identity = make_identity(folder)
-    assets = _pictures_on_disk(run, folder, spec, identity, hashes, hits)
+    assets = _pictures_on_disk(run, folder, spec["spec_sha256"], identity, hashes, hits, protocol)
     tables = table_names(hits, identity.secret)
     _write_plan(folder, spec, hits, assets, tables)
     if protocol.task == "pairs":  # a table knows neither single pictures nor more than two
@@ -73,15 +89,8 @@ def write_batch(run: RunDirectory, protocol: str | Protocol, methods: Sequence[s
     return batch
 
 
-def _study_id(run: RunDirectory, protocol: Protocol, cast: Cast, seed: int) -> str:
-    """Follows from what is studied, not from where the run lies, so that a repeated run draws the same design."""
-    dataset = run.config().get("config", {}).get("data", {}).get("dataset", "images")
-    content = fingerprint(run.layouts(), protocol.sha256(), [cast.baseline, cast.others, cast.anchor], seed)
-    return f"{dataset}-{protocol.name}-{content[:8]}"
-
-
 def pictures(hits: Sequence[Hit], protocol: Protocol) -> list[Name]:
-    """Every (table, method, image_id) shown, sorted: of both methods, of layouts where they are shown, and instruction
+    """Every (table, method, image_id) shown, sorted: of all methods, of layouts where they are shown, and instruction
     checks in every language."""
     shown = set()
     for hit in hits:
@@ -94,19 +103,11 @@ def pictures(hits: Sequence[Hit], protocol: Protocol) -> list[Name]:
     return sorted(shown)
 
 
-def _spec(protocol: Protocol, cast: Cast, study_id: str, seed: int, rng: str, hashes: dict[Key, str]) -> dict:
-    spec = {"schema": SCHEMA, "study_id": study_id, "protocol": protocol.model_dump(mode="json"),
-            "protocol_sha256": protocol.sha256(), "baseline": cast.baseline, "methods": list(cast.others),
-            "anchor": cast.anchor, "seed": seed, "rng": rng,
-            "images_sha256": {f"{method}/{image}": digest for (method, image), digest in sorted(hashes.items())}}
-    return {**spec, "spec_sha256": fingerprint(spec)}
-
-
 def _keep_answers(folder: Path, spec: dict) -> None:
     """People's answers can only be read with the plan they were given to; simulated ones are made again. Raises
     StudyInUse."""
     written = folder / "secret" / "spec.json"
-    if not written.exists() or read_json(written)["spec_sha256"] == spec["spec_sha256"]:
+    if not written.exists() or read_mapping(written).get("spec_sha256") == spec["spec_sha256"]:
         return
     for file in (database_file(folder), folder / RESPONSES):
         if file.exists():
@@ -116,49 +117,42 @@ def _keep_answers(folder: Path, spec: dict) -> None:
         file.unlink()
 
 
-def _pictures_on_disk(run: RunDirectory, folder: Path, spec: dict, identity: BatchIdentity, hashes: dict[Key, str],
-                      hits: Sequence[Hit]) -> dict[Name, Asset]:
+def _pictures_on_disk(run: RunDirectory, folder: Path, spec_sha256: str, identity: BatchIdentity,
+                      hashes: dict[Key, str], hits: Sequence[Hit], protocol: Protocol) -> dict[Name, Asset]:
     """Keep the pictures of an earlier call with the same specification, otherwise write them."""
-    images, written = folder / "public" / "images", folder / "secret" / "spec.json"
-    if written.exists() and read_json(written).get("spec_sha256") == spec["spec_sha256"]:
-        assets = read_assets(folder)
-        if intact(assets, images):
-            return {asset.name: asset for asset in assets}
-    written.unlink(missing_ok=True)  # an interrupted call leaves no batch that looks complete
-    protocol = validate(spec["protocol"], str(written))
+    images, record = folder / "public" / "images", folder / "secret" / "images.json"
     # names change with the pictures, because caches keep old ones
-    secret = opaque(identity.secret.encode(), spec["spec_sha256"])
+    secret = opaque(identity.secret.encode(), spec_sha256)
+    inputs, table = fingerprint(spec_sha256, secret), folder / "secret" / "assets.csv"
+    if is_made(record, inputs, [table], folder):
+        return {asset.name: asset for asset in read_assets(folder)}
+    (folder / "secret" / "spec.json").unlink(missing_ok=True)  # an interrupted call leaves no batch that looks complete
     assets, pixels = write_assets(run, images, hashes, pictures(hits, protocol), secret, protocol)
-    _refuse_identical(hits, pixels)
-    write_table(assets, folder / "secret" / "assets.csv")
-    return {asset.name: asset for asset in assets}
-
-
-def _refuse_identical(hits: Sequence[Hit], pixels: dict[Key, str]) -> None:
-    for left, right in sorted({pair for hit in hits for t in hit.trials if t.sentinel == "none"
-                               for pair in combinations(t.compared, 2)}):
+    for left, right in sorted({pair for hit in hits for trial in hit.trials if trial.sentinel == "none"
+                               for pair in combinations(trial.compared, 2)}):
         if identical_everywhere(pixels, left, right):
             raise InputError(f"methods '{left}' and '{right}' have the same images: nothing to compare")
+    write_rows(table, [ASSET_COLUMNS, *map(astuple, assets)])
+    write_record(record, inputs, [table, *(images / f"{asset.asset_id}.png" for asset in assets)], folder)
+    return {asset.name: asset for asset in assets}
 
 
 def _write_plan(folder: Path, spec: dict, hits: Sequence[Hit], assets: dict[Name, Asset],
                 names: dict[str, str]) -> None:
-    rows = [[spec["study_id"], spec["spec_sha256"], names[hit.table],
-             opaque(spec["spec_sha256"].encode(), "hit", hit.table, hit.index)[:16], hit.index, i,
-             *_plan_cells(hit.table, trial, assets)] for hit in hits for i, trial in enumerate(hit.trials)]
-    write_rows(folder / "secret" / "plan.csv", [PLAN_COLUMNS, *rows])
-
-
-def _plan_cells(table: str, trial: Trial, assets: dict[Name, Asset]) -> list:
-    shown = [assets[table, method, trial.image_id].asset_id for method in trial.methods]
-    return [trial.trial_id, trial.block, trial.image_id, trial.condition, trial.task, SEPARATOR.join(trial.methods),
-            SEPARATOR.join(shown), trial.exposure_ms or "", str(trial.adaptive).lower(), trial.sentinel,
-            trial.sentinel_answer]
+    rows = [PLAN_COLUMNS]
+    for hit in hits:
+        hit_id = opaque(spec["spec_sha256"].encode(), "hit", hit.table, hit.index)[:16]
+        for i, trial in enumerate(hit.trials):
+            shown = [assets[hit.table, method, trial.image_id].asset_id for method in trial.methods]
+            rows.append([spec["study_id"], spec["spec_sha256"], names[hit.table], hit_id, hit.index, i, trial.trial_id,
+                         trial.block, trial.image_id, trial.condition, trial.task, SEPARATOR.join(trial.methods),
+                         SEPARATOR.join(shown), trial.exposure_ms or "", str(trial.adaptive).lower(), trial.sentinel,
+                         trial.sentinel_answer])
+    write_rows(folder / "secret" / "plan.csv", rows)
 
 
 def table_names(hits: Sequence[Hit], secret: str) -> dict[str, str]:
-    """Opaque file names of the HIT tables, without suffix, by table: a name must not tell the baseline, and neither
-    must the order."""
+    """Opaque file names of the HIT tables, without suffix, by table: neither a name nor the order tells the method."""
     tables = sorted({hit.table for hit in hits}, key=lambda table: opaque(secret.encode(), "table", table))
     return {table: f"hits-{i:02d}" for i, table in enumerate(tables, 1)}
 
@@ -168,18 +162,17 @@ def _write_tables(folder: Path, protocol: Protocol, hits: Sequence[Hit], assets:
     for old in list_folder(folder / "public", "hits-*.csv"):
         if old.stem not in names.values():
             old.unlink()
+
+    def cells(table: str, trial: Trial) -> dict[str, str]:
+        found = {side: assets.get((table, method, trial.image_id)) for side, method in
+                 zip(("left", "right", "layout"), (*trial.methods, LAYOUTS), strict=True)}
+        return {side: f"{url}/{asset.asset_id}.png" if asset else "" for side, asset in found.items()} | {
+            "ms": str(trial.exposure_ms or "")}
+
     for table, name in names.items():
-        cells = [[_table_cells(table, trial, assets, url) for trial in hit.trials]
-                 for hit in hits if hit.table == table]
+        rows = [[cells(table, trial) for trial in hit.trials] for hit in hits if hit.table == table]
         columns = table_columns(protocol.timed, protocol.show_layout)
-        write_text(folder / "public" / f"{name}.csv", table_text(cells, columns))
-
-
-def _table_cells(table: str, trial: Trial, assets: dict[Name, Asset], url: str) -> dict[str, str]:
-    found = {side: assets.get((table, method, trial.image_id)) for side, method in
-             zip(("left", "right", "layout"), (*trial.methods, LAYOUTS), strict=True)}
-    return {side: f"{url}/{asset.asset_id}.png" if asset else "" for side, asset in found.items()} | {
-        "ms": str(trial.exposure_ms or "")}
+        write_text(folder / "public" / f"{name}.csv", table_text(rows, columns))
 
 
 def _check_url(url: str) -> None:

@@ -1,5 +1,5 @@
-// Part of the study page's module: what is asked beside the pairs. Every function gives answers by name, for the table of
-// responses; what nobody wants to say is left out.
+// Part of the study page's module: questions beside the pairs. Every function gives answers by name, for the table of
+// responses, without those left empty.
 
 const CARD_MM = 85.6; // ISO/IEC 7810 ID-1: bank cards, many identity cards
 
@@ -65,16 +65,36 @@ async function askScreen(study) {
     ...(distance.value ? { viewing_distance_mm: 10 * Number(distance.value) } : {}) };
 }
 
-// A digit among dots that differ from it in hue only; lightness is noise.
-function plateCanvas(digit, side = 300) {
-  const canvas = element("canvas", { width: side, height: side, className: "plate" });
-  canvas.setAttribute("role", "img");
+// Figure and ground of colour plates, linear RGB: they differ on a line of confusion, where only the L cones (protan) or
+// only the M cones (deutan) respond differently (cones as in Vienot, Brettel & Mollon 1999), so that somebody without
+// these cones sees no difference at all.
+const PLATES = {
+  protan: { figure: [0.45, 0.1757, 0.1484], ground: [0.1, 0.22, 0.15] },
+  deutan: { figure: [0.45, 0.1551, 0.1611], ground: [0.1, 0.3, 0.15] },
+};
+const DIMMEST = 0.5; // of a dot, in linear light: lightness is noise
+
+function screenColour(linear, light) {
+  const coded = (c) => 255 * (c <= 0.0031308 ? 12.92 * c : 1.055 * c ** (1 / 2.4) - 0.055);
+  return "rgb(" + linear.map((c) => Math.round(coded(c * light))).join(",") + ")";
+}
+
+// (x, y) => whether a point of the plate is inside the digit
+function digitShape(digit, side) {
   const stencil = element("canvas", { width: side, height: side }).getContext("2d", { willReadFrequently: true });
   stencil.font = "bold " + 0.75 * side + "px sans-serif";
   stencil.textAlign = "center";
   stencil.textBaseline = "middle";
   stencil.fillText(digit, side / 2, side / 2 + 8);
-  const inside = stencil.getImageData(0, 0, side, side).data;
+  const { data } = stencil.getImageData(0, 0, side, side);
+  return (x, y) => data[4 * (Math.floor(y) * side + Math.floor(x)) + 3] > 128;
+}
+
+// A digit among dots of random size and lightness. kind: of PLATES
+function plateCanvas(digit, kind, side = 300) {
+  const canvas = element("canvas", { width: side, height: side, className: "plate" });
+  canvas.setAttribute("role", "img");
+  const inside = digitShape(digit, side);
   const paint = canvas.getContext("2d");
   const dots = [];
   for (let n = 0; n < 6000; n++) {
@@ -82,8 +102,8 @@ function plateCanvas(digit, side = 300) {
     if (Math.hypot(x - side / 2, y - side / 2) > side / 2 - r) continue;
     if (dots.some((dot) => Math.hypot(x - dot[0], y - dot[1]) < r + dot[2] + 1)) continue;
     dots.push([x, y, r]);
-    const figure = inside[4 * (Math.floor(y) * side + Math.floor(x)) + 3] > 128;
-    paint.fillStyle = "hsl(" + (figure ? 10 : 95) + " 45% " + (40 + 25 * Math.random()) + "%)";
+    const light = DIMMEST + (1 - DIMMEST) * Math.random();
+    paint.fillStyle = screenColour(PLATES[kind][inside(x, y) ? "figure" : "ground"], light);
     paint.beginPath();
     paint.arc(x, y, r, 0, 2 * Math.PI);
     paint.fill();
@@ -97,7 +117,7 @@ async function askColour(study) {
     const digit = String(Math.floor(10 * Math.random()));
     const choices = ["", ...Array.from({ length: 10 }, (_, i) => String(i)), study.texts.plate_none];
     const input = element("select", { id: "plate", required: true }, ...choices.map((value) => element("option", { value }, value)));
-    const form = await asked(study, study.texts.plate, plateCanvas(digit),
+    const form = await asked(study, study.texts.plate, plateCanvas(digit, Object.keys(PLATES)[n % 2]),
       element("p", {}, element("label", { htmlFor: "plate" }, study.texts.plate), input));
     right += form.querySelector("#plate").value === digit;
   }

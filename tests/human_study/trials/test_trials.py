@@ -329,7 +329,7 @@ def test_same_bytes_again_and_after_an_interruption(tiny_run):
     assert everything(write_batch(tiny_run, "crn2017-unlimited", None, "crn").folder) == first
     folder = tiny_run.study / "crn2017-unlimited"
     (folder / "secret" / "spec.json").write_text("[1]")
-    with pytest.raises(InputError, match="expected a mapping"):
+    with pytest.raises(InputError, match="a JSON object is expected"):
         read_batch(folder)
     (folder / "secret" / "spec.json").unlink()
     with pytest.raises(InputError, match="no study batch"):

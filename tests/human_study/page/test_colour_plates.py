@@ -1,0 +1,53 @@
+"""Colour plates: without the cones that a plate is for it is read no better than by guessing, with them always."""
+
+import numpy as np
+import pytest
+
+from human_study.page import page as pages
+from tests.human_study.page.visits import needs_browser
+
+# every pixel of 12 plates of a kind, and the shapes of all digits; random numbers are the same in every run
+DRAW = """(kind) => {
+  %s
+  let state = 1;
+  Math.random = () => (state = (state * 48271) %% 2147483647) / 2147483647;
+  const side = 300, all = (f) => Array.from({ length: side * side }, (_, i) => f(i %% side, Math.floor(i / side)));
+  const shapes = Array.from({ length: 10 }, (_, digit) => all(digitShape(String(digit), side)).map(Number));
+  const plates = Array.from({ length: 12 }, (_, n) => {
+    const canvas = plateCanvas(String(n %% 10), kind, side);
+    return Array.from(canvas.getContext("2d").getImageData(0, 0, side, side).data);
+  });
+  return { shapes, plates };
+}"""
+LMS = np.array([[17.8824, 43.5161, 4.11935], [3.45565, 27.1554, 3.86714], [0.0299566, 0.184309, 1.46709]])
+OBSERVERS = {  # what each sees of the three cones: brightness and colour
+    "normal": lambda lms: (lms[0] + lms[1], lms[0] / lms[1], lms[2] / lms[1]),
+    "protan": lambda lms: (lms[1], lms[2] / lms[1]), "deutan": lambda lms: (lms[0], lms[2] / lms[0])}
+
+
+def reads(plate: np.ndarray, shapes: np.ndarray, observer: str) -> int:
+    """The digit whose shape differs most from its ground, to this observer."""
+    pixels = plate.reshape(-1, 4)
+    dots = pixels[:, 3] == 255
+    coded = pixels[dots, :3] / 255
+    linear = np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4)
+    contrast = np.zeros(10)
+    for seen in OBSERVERS[observer](LMS @ linear.T):
+        for digit, shape in enumerate(shapes[:, dots].astype(bool)):
+            inside, outside = seen[shape], seen[~shape]
+            spread = np.sqrt(inside.var() / len(inside) + outside.var() / len(outside))
+            contrast[digit] = max(contrast[digit], abs(inside.mean() - outside.mean()) / spread)
+    return int(contrast.argmax())
+
+
+@needs_browser
+@pytest.mark.parametrize("kind", ["protan", "deutan"])
+def test_plates_are_read_by_those_who_have_the_cones(browser, kind):
+    parts = "".join((pages.PAGES / part).read_text(encoding="utf-8") for part in ("trial.js", "asking.js"))
+    page = browser.new_page()
+    found = page.evaluate(DRAW % parts, kind)
+    page.close()
+    shapes = np.array(found["shapes"])
+    plates = list(enumerate(map(np.array, found["plates"])))
+    right = {who: sum(reads(plate, shapes, who) == n % 10 for n, plate in plates) for who in OBSERVERS}
+    assert right["normal"] == 12 and right[kind] <= 4  # by guessing 1.2 of 12; more than 4 in 0.4 % of cases
