@@ -1,6 +1,8 @@
 """Languages and questions of a protocol: complete, in its hash, and what is left untranslated is said."""
 
 import re
+from pathlib import Path
+from textwrap import dedent
 
 import pytest
 
@@ -48,6 +50,16 @@ def test_what_was_not_translated_is_said():
     assert untranslated(both.texts) == []
     own, = untranslated(load_protocol("lab", ["languages=[it]", "texts.it.title=Quale?"]).texts)
     assert "'it' has no ready texts" in own and "question" in own and "title" not in own
+
+
+def test_the_protocols_of_the_documentation_are_valid(tmp_path):
+    page = (Path(__file__).parents[3] / "docs" / "human_study.md").read_text(encoding="utf-8")
+    examples = re.findall(r"\n\n((?:    .*\n)+)", page)
+    protocols = [dedent(one) for one in examples if one.startswith("    extends:")]
+    assert len(protocols) == 2
+    for i, text in enumerate(protocols):
+        (tmp_path / f"{i}.yaml").write_text(text, encoding="utf-8")
+        assert load_protocol(str(tmp_path / f"{i}.yaml")).questions
 
 
 @pytest.mark.parametrize("settings, message", [
