@@ -1,14 +1,13 @@
 """Feature extractors as consumers of the one pass over the images; what several of them need is computed once."""
 
-from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
 
-from evaluation.cache.measurements import Batch
+from data.errors import InputError
+from evaluation.cache.measurements import ImageBatch
 from evaluation.networks.features import FEATURES, Extractor
 
 
@@ -30,7 +29,7 @@ class FeatureConsumer:
     def alone(self) -> bool:
         return self.extractor.alone
 
-    def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
+    def __call__(self, batch: ImageBatch) -> dict[str, np.ndarray]:
         b, k = batch.images.shape[:2]
         if self.extractor.judge is not None:
             found = {FEATURES: judge_pass(batch, self.extractor.judge)[1].flatten(0, 1).cpu()}
@@ -38,10 +37,13 @@ class FeatureConsumer:
             found = {FEATURES: image_maps(batch, self.extractor)[-1].mean(dim=(2, 3)).float().cpu()}
         else:
             found = self.extractor(batch.images.flatten(0, 1))
+        if not all(bool(features.isfinite().all()) for features in found.values()):
+            raise InputError(f"extractor {self.extractor.label}: its features hold NaN or infinity; the network or its "
+                             "weights are broken")
         return {name: features.numpy().reshape(b, k, -1) for name, features in found.items()}
 
 
-def judge_pass(batch: Batch, judge: Any) -> tuple[torch.Tensor, torch.Tensor]:
+def judge_pass(batch: ImageBatch, judge: Any) -> tuple[torch.Tensor, torch.Tensor]:
     """Classes [B, H, W] of the first images of a batch and features [B, K, D] of all, made once for all consumers."""
     def make() -> tuple[torch.Tensor, torch.Tensor]:
         (b, k), others = batch.images.shape[:2], batch.images[:, 1:].flatten(0, 1)
@@ -52,21 +54,11 @@ def judge_pass(batch: Batch, judge: Any) -> tuple[torch.Tensor, torch.Tensor]:
     return batch.share("judge", make)
 
 
-def image_maps(batch: Batch, extractor: Extractor) -> list[torch.Tensor]:
+def image_maps(batch: ImageBatch, extractor: Extractor) -> list[torch.Tensor]:
     """Feature maps of all images of a batch, [B K, C, h, w] each, made once for all consumers."""
     return batch.share(f"maps {extractor.key}", lambda: extractor.map_list(batch.images.flatten(0, 1)))
 
 
-def photo_maps(batch: Batch, extractor: Extractor) -> list[torch.Tensor]:
+def photo_maps(batch: ImageBatch, extractor: Extractor) -> list[torch.Tensor]:
     """Feature maps of the photographs of a batch, [B, C, h, w] each, made once for all consumers and methods."""
     return batch.share_of_photos(f"maps {extractor.key}", lambda: extractor.map_list(batch.photos))
-
-
-def ahead(items: Iterable[Any]) -> Iterator[Any]:
-    """The same items, the next one made in a thread of its own while the last one is used."""
-    source, end = iter(items), object()
-    with ThreadPoolExecutor(1) as pool:
-        coming = pool.submit(next, source, end)
-        while (item := coming.result()) is not end:
-            coming = pool.submit(next, source, end)
-            yield item

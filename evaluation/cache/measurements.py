@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol
 from zipfile import BadZipFile
 
@@ -18,6 +19,7 @@ import torch
 
 from data.errors import InputError
 from data.files import atomic_path, fingerprint, list_folder
+from data.made import holds
 from data.processes import available_cores
 from evaluation.cache.images import check_complete, content_hash, read_images, size_of, variants_of
 from evaluation.networks.features import full_float32
@@ -44,7 +46,7 @@ class Shared:
 
 
 @dataclass(frozen=True)
-class Batch:
+class ImageBatch:
     """Some layouts with their photographs and the K images of one method. uint8: [B,H,W], [B,3,H,W], [B,K,3,H,W].
 
     shared: what one consumer computed and another may use for the same batch. of_photos: likewise of the photographs
@@ -67,6 +69,16 @@ class Batch:
         return self.of_photos.get(key, make)
 
 
+@dataclass(frozen=True)
+class OtherPhotographs:
+    """Photographs that are measured as if a method had made them, one for each layout. name: of the row. key: hash of
+    what they are. make: indices of layouts -> uint8 [n, 3, H, W]; called by one thread at a time."""
+
+    name: str
+    key: str
+    make: Callable[[Sequence[int]], np.ndarray] = field(compare=False)
+
+
 class Consumer(Protocol):
     """Something that measures images. `name`: its folder in the cache. `key`: hash of all its result depends on.
 
@@ -78,12 +90,21 @@ class Consumer(Protocol):
     name: str
     key: str
 
-    def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
+    def __call__(self, batch: ImageBatch) -> dict[str, np.ndarray]:
         """Named arrays, one row per layout of the batch."""
         ...
 
 
-def _measure(batch: Batch, consumers: Sequence[Consumer]) -> list[dict[str, np.ndarray]]:
+def _read_arrays(file: Path) -> dict[str, np.ndarray]:
+    """Raises InputError for a damaged file."""
+    try:
+        with np.load(file) as stored:
+            return {"key": stored["key"], **{name: stored[name] for name in stored.files}}
+    except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
+        raise InputError(f"{file}: {error}") from None
+
+
+def _measure(batch: ImageBatch, consumers: Sequence[Consumer]) -> list[dict[str, np.ndarray]]:
     return [consumer(batch) for consumer in consumers]
 
 
@@ -95,8 +116,11 @@ class Measurements:
         self.device = torch.device(device).type
         self.batch_pixels = CUDA_BATCH_PIXELS if self.device == "cuda" else BATCH_PIXELS
         self.layouts = run.layouts()
+        self._places = {name: i for i, name in enumerate(self.layouts)}
         self.size = size_of(run)
         self.methods = {method.name: method for method in run.methods()}
+        self._others: dict[str, OtherPhotographs] = {}
+        self._making = threading.Lock()
         self._loaded: dict[tuple[str, str], dict[str, np.ndarray]] = {}
         self._hashes: dict[str, str] = {}
 
@@ -104,8 +128,15 @@ class Measurements:
         """The photographs and every method, in table order."""
         return [PHOTOS, *self.methods]
 
-    def images_per_layout(self, method: str) -> int:
-        return 1 if method == PHOTOS else self.methods[method].images_per_layout
+    def images_per_layout(self, row: str) -> int:
+        """Of a method; 1 for photographs."""
+        return self.methods[row].images_per_layout if row in self.methods else 1
+
+    def of_others(self, photographs: OtherPhotographs, consumers: Sequence[Consumer]) -> list[dict[str, np.ndarray]]:
+        """Arrays of each consumer with one row per layout, in layout order."""
+        self._others[photographs.name] = photographs
+        self.collect([photographs.name], consumers)
+        return [self._loaded[photographs.name, consumer.key] for consumer in consumers]
 
     def dataset_hash(self) -> str:
         if "" not in self._hashes:
@@ -118,6 +149,8 @@ class Measurements:
 
     def content(self, method: str) -> str:
         """Hash of a method's images together with the dataset's."""
+        if method in self._others:
+            return fingerprint(self.dataset_hash(), self._others[method].key)
         if method not in self._hashes:
             if method != PHOTOS:
                 check_complete(self.run, self.methods[method])
@@ -180,23 +213,21 @@ class Measurements:
     def _load(self, method: str, consumer: Consumer) -> bool:
         if (method, consumer.key) in self._loaded:
             return True
-        file = self._file(method, consumer)
-        try:
-            with np.load(file) as stored:
-                if str(stored["key"]) != self._key(method, consumer):
-                    return False
-                self._loaded[method, consumer.key] = {name: stored[name] for name in stored.files if name != "key"}
-                return True
-        except FileNotFoundError:
+        found: dict[str, np.ndarray] = {}
+
+        def read(file: Path) -> str:
+            found.update(_read_arrays(file))
+            return str(found.pop("key"))
+
+        if not holds(self._file(method, consumer), self._key(method, consumer), read):
             return False
-        except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error):
-            print(f"  {file}: damaged, is measured again", flush=True)
-            return False
+        self._loaded[method, consumer.key] = found
+        return True
 
     def _key(self, method: str, consumer: Consumer) -> str:
         return fingerprint(FORMAT, self.content(method), consumer.key, self.device)
 
-    def batches(self, methods: Sequence[str]) -> Iterator[tuple[str, Batch]]:
+    def batches(self, methods: Sequence[str]) -> Iterator[tuple[str, ImageBatch]]:
         """Every method's images of some layouts, then of the next ones, in layout order; the photographs are read once
         for all methods. The next batch is decoded while the last one is being used."""
         length = max(1, self.batch_pixels // (self.size[0] * self.size[1]))
@@ -212,16 +243,20 @@ class Measurements:
             for method, batch in waiting:
                 yield method, batch.result()
 
-    def _chunk(self, names: Sequence[str]) -> Batch:
+    def _chunk(self, names: Sequence[str]) -> ImageBatch:
         """The photographs as a batch of their own."""
         photos = torch.from_numpy(read_images([self.run.photo_file(name) for name in names], self.size))
         shared = Shared()  # its images are the photographs, so that what is known of either is one
         layouts = np.stack([self._layout(name) for name in names])
-        return Batch(names, layouts, photos, photos[:, None], shared, shared)
+        return ImageBatch(names, layouts, photos, photos[:, None], shared, shared)
 
-    def _read(self, method: str, chunk: Batch) -> Batch:
+    def _read(self, method: str, chunk: ImageBatch) -> ImageBatch:
         if method == PHOTOS:
             return chunk
+        if method in self._others:
+            with self._making:
+                photos = self._others[method].make([self._places[name] for name in chunk.names])
+            return replace(chunk, images=torch.from_numpy(photos)[:, None], shared=Shared())
         files = [file for name in chunk.names for file in self._files(method, name)]
         images = read_images(files, self.size).reshape(len(chunk.names), -1, 3, *self.size)
         return replace(chunk, images=torch.from_numpy(images), shared=Shared())

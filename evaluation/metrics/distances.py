@@ -4,15 +4,14 @@ The row FLOOR holds the scores of two sets of real photographs: differences belo
 images are of the photographs' own layouts; where the renderer can draw those again, the floor has such a set too.
 """
 
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-import torch
 
 from data.errors import InputError
-from data.files import read_json
-from evaluation.cache.consumers import FeatureConsumer, ahead
+from data.files import fingerprint, read_json
+from evaluation.cache.consumers import FeatureConsumer
+from evaluation.cache.measurements import OtherPhotographs
 from evaluation.metrics import manifolds
 from evaluation.metrics.base import Measured, Metric, ScoreKind, scored_rows
 from evaluation.metrics.distance_formulas import (
@@ -37,7 +36,6 @@ from evaluation.statistics.intervals import Statistic, percentile_interval
 
 FLOOR_SPLITS = 20
 LEAST_IMAGES = 8  # with fewer, half of them has no nearest neighbours
-BATCH = 32
 OWN_LEFT_OUT = "own photograph left out"  # variants of a score
 TRAIN_AGAINST_VAL, SAME_LAYOUTS = "train against val", "same layouts"
 
@@ -51,7 +49,7 @@ def features(work: Work, method: str, consumer: FeatureConsumer, layer: str = FE
     return work.measurements.get(method, consumer)[layer][:, 0].astype(np.float64)
 
 
-class Distances(Metric):
+class DistancesMetric(Metric):
     """Every method and, on extractors with an Inception score, the photographs; and the floor."""
 
     name, title, on_features = "distances", "Distance to the photographs", True
@@ -118,10 +116,12 @@ class Distances(Metric):
             values += self._single(work, redrawn, SAME_LAYOUTS)
         return Measured(values, self._floor_provenance(work, lacking) | {"same layouts": how})
 
-    def _single(self, work: Work, sets: list[np.ndarray], variant: str) -> list[Value]:
-        """Scores of one other set of photographs on each extractor, features [N, D]."""
+    def _single(self, work: Work, photographs: OtherPhotographs, variant: str) -> list[Value]:
+        """Scores of one other set of photographs on each extractor."""
         values = []
-        for consumer, x in zip(work.extractors, sets, strict=True):
+        measured = work.measurements.of_others(photographs, work.extractors)
+        for consumer, arrays in zip(work.extractors, measured, strict=True):
+            x = arrays[FEATURES][:, 0].astype(np.float64)
             y, extractor = features(work, PHOTOS, consumer), consumer.extractor
             found = {extractor.quantity(name, variant): value for name, value in _plain(work, extractor, x, y).items()}
             if variant == SAME_LAYOUTS:
@@ -217,33 +217,23 @@ def _plain(work: Work, extractor: Extractor, x: np.ndarray, y: np.ndarray) -> di
     return found
 
 
-def _train_against_val(work: Work) -> list[np.ndarray]:
+def _train_against_val(work: Work) -> OtherPhotographs:
     """The floor at the methods' own N: as many training photographs as there are layouts, drawn at random."""
-    chosen = np.sort(np.random.default_rng(work.context.seed).choice(len(_trained(work)), work.n, replace=False))
-    return _features_of(work, (work.context.train_photos(part) for part in _parts(chosen)))
+    trained = _trained(work)
+    chosen = np.sort(np.random.default_rng(work.context.seed).choice(len(trained), work.n, replace=False))
+    return OtherPhotographs("training-photographs", fingerprint([trained[i] for i in chosen]),
+                            lambda places: work.context.train_photos(chosen[places]))
 
 
-def _same_layouts(work: Work) -> tuple[list[np.ndarray], str]:
+def _same_layouts(work: Work) -> tuple[OtherPhotographs | None, str]:
     """The floor of a set of the same layouts: another appearance of each, drawn by the renderer; and what it is."""
     if not known_modes(work):
-        return [], "none: photographs cannot be drawn again"
+        return None, "none: photographs cannot be drawn again"
     if (street := same_street(work.run)) is None:
-        return [], "none: the renderer of this version does not give the run's first photograph"
-    drawn = (np.stack([street.redraw(int(i), 0).photo for i in part]) for part in _parts(np.arange(work.n)))
-    return _features_of(work, drawn), f"another appearance of each of the {work.n} layouts, drawn by the renderer"
+        return None, "none: the renderer of this version does not give the run's first photograph"
+    redrawn = OtherPhotographs("redrawn-photographs", fingerprint("draw 0", work.run.scenes()),
+                               lambda places: np.stack([street.redraw(int(i), 0).photo for i in places]))
+    return redrawn, f"another appearance of each of the {work.n} layouts, drawn by the renderer"
 
 
-def _parts(indices: np.ndarray) -> list[np.ndarray]:
-    return np.array_split(indices, -(-len(indices) // BATCH))
-
-
-def _features_of(work: Work, batches: Iterable[np.ndarray]) -> list[np.ndarray]:
-    """float64 [N, D] on each extractor of photographs uint8 [n, 3, H, W], a few of them in memory."""
-    found: list[list[np.ndarray]] = [[] for _ in work.extractors]
-    for photos in ahead(batches):
-        for part, consumer in zip(found, work.extractors, strict=True):
-            part.append(consumer.extractor(torch.from_numpy(photos))[FEATURES].numpy())
-    return [np.concatenate(part).astype(np.float64) for part in found]
-
-
-METRIC = Distances()
+METRIC = DistancesMetric()

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from evaluation.cache.consumers import FeatureConsumer
-from evaluation.cache.measurements import Batch, Consumer
+from evaluation.cache.measurements import Consumer, ImageBatch
 from evaluation.metrics.base import Measured, Metric, ScoreKind
 from evaluation.metrics.perceptual_distance import PAIRWISE, TO_PHOTO, perceptual_consumers
 from evaluation.metrics.work import Work
@@ -44,7 +44,7 @@ class PixelConsumer:
     key: str = "mean absolute difference of RGB / 255"
     quantity: Quantity = Quantity("pixels")
 
-    def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
+    def __call__(self, batch: ImageBatch) -> dict[str, np.ndarray]:
         images = batch.images.numpy().astype(np.float32) / 255
         photo = batch.photos.numpy().astype(np.float32) / 255
         found = {TO_PHOTO: np.abs(images - photo[:, None]).mean(axis=(2, 3, 4), dtype=np.float64)}
@@ -56,7 +56,7 @@ class PixelConsumer:
         return found
 
 
-class Diversity(Metric):
+class DiversityMetric(Metric):
     """Every method; pairwise scores only where it makes several images of a layout."""
 
     name, title, on_features = "diversity", "Diversity and best of k", True
@@ -123,4 +123,4 @@ def _of_features(work: Work, method: str, consumer: FeatureConsumer) -> dict[Qua
     return found
 
 
-METRIC = Diversity()
+METRIC = DiversityMetric()

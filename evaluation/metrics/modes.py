@@ -21,7 +21,7 @@ from data.configuration import DataConfig
 from data.files import fingerprint, read_image
 from data.street import CAR_COLOURS, MIN_CAR_PIXELS, SHADES, TIMES_OF_DAY, Street, distances_to_paints
 from evaluation.cache.images import read_images
-from evaluation.cache.measurements import Batch
+from evaluation.cache.measurements import ImageBatch
 from evaluation.metrics.base import Measured, Metric, ScoreKind
 from evaluation.metrics.work import Work
 from evaluation.run_directory import PHOTOS, Quantity, RunDirectory
@@ -101,7 +101,7 @@ class ModesConsumer:
     def _most_cars(self) -> int:
         return max((len(modes["cars"]) for modes in self.modes.values()), default=0)
 
-    def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
+    def __call__(self, batch: ImageBatch) -> dict[str, np.ndarray]:
         known, known_means = self._known
         b, k = batch.images.shape[:2]
         distances = np.full((b, k, self._most_cars, len(CAR_COLOURS)), np.nan, np.float32)
@@ -164,7 +164,7 @@ def known_modes(work: Work) -> bool:
             and _scenes(work.run) is not None)
 
 
-class Modes(Metric):
+class ModesMetric(Metric):
     """The coverage of every method, with what k independent draws would show, and that of the renderer itself; only for
     scenes rendered in code."""
 
@@ -248,10 +248,10 @@ def same_street(run: RunDirectory) -> Street | None:
     return street if np.array_equal(first.photo, photo) else None
 
 
-def _redrawn(work: Work, street: Street, index: int, k: int) -> Batch:
+def _redrawn(work: Work, street: Street, index: int, k: int) -> ImageBatch:
     draws: Sequence = [street.redraw(int(index), u) for u in range(k)]
     images = torch.from_numpy(np.stack([draw.photo for draw in draws])[None])
-    return Batch([work.measurements.layouts[index]], draws[0].layout[None], images[:, 0], images)
+    return ImageBatch([work.measurements.layouts[index]], draws[0].layout[None], images[:, 0], images)
 
 
-METRIC = Modes()
+METRIC = ModesMetric()

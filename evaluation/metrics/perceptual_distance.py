@@ -12,7 +12,7 @@ import torch
 from data.errors import InputError
 from data.files import fingerprint, sha256
 from evaluation.cache.consumers import image_maps, photo_maps
-from evaluation.cache.measurements import Batch
+from evaluation.cache.measurements import ImageBatch
 from evaluation.metrics.work import Work
 from evaluation.networks.features import Extractor
 from evaluation.run_directory import Quantity
@@ -45,8 +45,8 @@ class PerceptualConsumer:
 
     quantity: Quantity  # the score that it measures
     protocol: dict[str, Any]
-    embed_photos: Callable[[Batch], Maps] = field(compare=False)
-    embed_images: Callable[[Batch], Maps] = field(compare=False)
+    embed_photos: Callable[[ImageBatch], Maps] = field(compare=False)
+    embed_images: Callable[[ImageBatch], Maps] = field(compare=False)
     compare: Callable[[Maps, Maps], torch.Tensor] = field(default=map_distance, compare=False)
     against_photos: bool = True
     module: torch.nn.Module | None = field(default=None, compare=False)  # a network of its own, beside the extractors
@@ -61,7 +61,7 @@ class PerceptualConsumer:
         return fingerprint(self.quantity.name, self.protocol)
 
     @torch.inference_mode()
-    def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
+    def __call__(self, batch: ImageBatch) -> dict[str, np.ndarray]:
         b, k = batch.images.shape[:2]
         photo = batch.share_of_photos(self.key, lambda: self.embed_photos(batch))
         flat = self.embed_images(batch)
@@ -86,10 +86,10 @@ def _build_consumers(work: Work) -> list[PerceptualConsumer]:
 
 
 def _of_extractor(extractor: Extractor) -> PerceptualConsumer:
-    def embed_photos(batch: Batch) -> Maps:
+    def embed_photos(batch: ImageBatch) -> Maps:
         return unit_maps(photo_maps(batch, extractor))
 
-    def embed_images(batch: Batch) -> Maps:
+    def embed_images(batch: ImageBatch) -> Maps:
         return unit_maps(image_maps(batch, extractor))
 
     form = "unit-length channels, squared differences, sum over layers (LPIPS without its learned weights)"

@@ -15,7 +15,7 @@ import torch
 from data.errors import InputError
 from data.files import fingerprint
 from evaluation.cache.consumers import judge_pass
-from evaluation.cache.measurements import Batch
+from evaluation.cache.measurements import ImageBatch
 from evaluation.metrics.base import Measured, Metric, ScoreKind, as_json, scored_rows
 from evaluation.metrics.work import LabelJudge, Work
 from evaluation.run_directory import Quantity
@@ -146,17 +146,17 @@ class JudgeConsumer:
     def alone(self) -> bool:
         return getattr(self.judge, "alone", False)
 
-    def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
+    def __call__(self, batch: ImageBatch) -> dict[str, np.ndarray]:
         prediction = self._predict(batch).cpu().numpy()
         return {"confusion": confusion_matrices(prediction, batch.layouts, self.classes)}
 
-    def _predict(self, batch: Batch) -> torch.Tensor:
+    def _predict(self, batch: ImageBatch) -> torch.Tensor:
         if hasattr(self.judge, "predict_with_features"):
             return judge_pass(batch, self.judge)[0]
         return self.judge.predict(batch.images[:, 0])
 
 
-class Segmentation(Metric):
+class SegmentationMetric(Metric):
     """Scores of every method and of the photographs (the oracle row), with tables per class."""
 
     name, title = "segmentation", "Layout, by the judge"
@@ -202,4 +202,4 @@ def _class_intervals(work: Work, total: np.ndarray) -> list[tuple[float, float] 
     return [resampled(values[i], [replicates[:, i]], influence[:, i], work.block).interval for i in range(len(values))]
 
 
-METRIC = Segmentation()
+METRIC = SegmentationMetric()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from evaluation.cache.measurements import Batch
+from evaluation.cache.measurements import ImageBatch
 from evaluation.metrics.base import Metric, ScoreKind
 from evaluation.metrics.work import Work
 from evaluation.run_directory import PHOTOS, Quantity
@@ -52,12 +52,12 @@ class SimilarityConsumer:
     key: str = "PSNR RGB, SSIM luminance 11x11 Gaussian"
     against_photos: bool = True
 
-    def __call__(self, batch: Batch) -> dict[str, np.ndarray]:
+    def __call__(self, batch: ImageBatch) -> dict[str, np.ndarray]:
         image, photo = batch.images[:, 0].numpy(), batch.photos.numpy()
         return {"PSNR": psnr(image, photo), "SSIM": ssim(image, photo)}
 
 
-class Similarity(Metric):
+class SimilarityMetric(Metric):
     """PSNR and SSIM of every method; the photographs would be compared with themselves."""
 
     name, title = "similarity", "Similarity to the photograph, not realism"
@@ -78,4 +78,4 @@ class Similarity(Metric):
         return {Quantity(name): Statistic.of_images(numbers) for name, numbers in measured.items()}
 
 
-METRIC = Similarity()
+METRIC = SimilarityMetric()

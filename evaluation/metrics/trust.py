@@ -9,8 +9,8 @@ between sets 0 or 1; the detail "mean / draw" is how many times as far the mean 
 from typing import Any
 
 from evaluation.metrics.base import Measured, Metric, ScoreKind
-from evaluation.metrics.distances import Distances
-from evaluation.metrics.diversity import Diversity
+from evaluation.metrics.distances import DistancesMetric
+from evaluation.metrics.diversity import DiversityMetric
 from evaluation.metrics.known_truth import Triples, known_truth
 from evaluation.metrics.modes import known_modes, same_street
 from evaluation.metrics.perceptual_distance import PerceptualConsumer, perceptual_consumers
@@ -22,11 +22,11 @@ ROW = "redrawn"  # the one file: photographs drawn again
 OF_SETS, OF_LAYOUTS = "one comparison of two sets", "share of {} layouts"
 
 
-class Trust(Metric):
+class TrustMetric(Metric):
     """One value for each score of the tables that is a distance; only for scenes that this renderer draws."""
 
     name, title, comparison, on_features = "trust", "Trust in distances", True, True
-    scores = {name: ScoreKind(kind.title) for table in (Distances.scores, Diversity.scores)
+    scores = {name: ScoreKind(kind.title) for table in (DistancesMetric.scores, DiversityMetric.scores)
               for name, kind in table.items()}
 
     def applies(self, work: Work) -> bool:
@@ -70,4 +70,4 @@ def _networks(work: Work) -> list[PerceptualConsumer]:
     return [consumer for consumer in perceptual_consumers(work) if consumer.module is not None]
 
 
-METRIC = Trust()
+METRIC = TrustMetric()

@@ -268,3 +268,24 @@ def test_cost_of_a_method(tiny_run, context):
     assert scores["crn"].provenance["threads"] == cost.threads
     assert "without reading pairs" in scores["crn"].provenance["training seconds"]
     assert scores["pix2pix"].value("FLOPs per image") is None and scores["pix2pix"].value("parameters").value == 1000
+
+
+@pytest.mark.parametrize("metric", ["distances", "diversity"])
+def test_a_network_that_gives_nan_is_named(tiny_run, context, tiny_judge, metric):
+    tiny_judge.features = lambda images: torch.full((len(images), 4), float("nan"))
+    with pytest.raises(InputError, match="extractor judge: its features hold NaN or infinity"):
+        score_run(tiny_run, context, [metric])
+
+
+@pytest.mark.parametrize("change", [
+    {"value": float("nan")}, {"value": "0,5"}, {"interval": [0.1]}, {"interval": 3}, {"unknown": 1}])
+def test_a_score_edited_by_hand_is_one_line_and_scoring_replaces_it(tiny_run, context, change, capsys):
+    score_run(tiny_run, context, ["similarity"])
+    file = tiny_run.score_file("similarity", "crn")
+    before, content = file.read_text(), json.loads(file.read_text())
+    content["values"][0] |= change
+    file.write_text(json.dumps(content))
+    with pytest.raises(InputError, match="crn.json: .*delete it, and score or merge again"):
+        tiny_run.scores()
+    score_run(tiny_run, context, ["similarity"])
+    assert file.read_text() == before and "crn.json: damaged" in capsys.readouterr().out

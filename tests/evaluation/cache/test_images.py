@@ -250,7 +250,7 @@ def test_contradicting_or_incomparable_tables_are_refused(table):
     other = renamed(table, "pix2pix", "oasis")
     for score in other["scores"]:
         score["provenance"]["N"] = 999
-    with pytest.raises(InputError, match="different protocols .N."):
+    with pytest.raises(InputError, match="different provenances .N."):
         merge.merge_tables([table, renamed(other, "crn", "x")])
 
 
@@ -258,7 +258,7 @@ def test_into_a_run(scored_run, table):
     other = renamed(table, "pix2pix", "oasis")
     assert merge.into_run(scored_run, other) == ["oasis"]
     found = next(score for score in scored_run.scores("distances") if score.method == "oasis")
-    assert found.protocol["merged from"] == "run"
+    assert found.provenance["merged from"] == "run"
     assert [method.name for method in scored_run.merged_methods()] == ["oasis"]
     merge.into_run(scored_run, renamed(table, "pix2pix", "spade"))
     assert [method.name for method in scored_run.merged_methods()] == ["oasis", "spade"]
@@ -271,8 +271,9 @@ def test_seeds(table, tmp_path, capsys):
         for value in score["values"]:
             value["value"] += 0.2
     rows = merge.summarise_seeds([table, other])
-    row = next(r for r in rows if (r["metric"], r["method"], r["value"]) == ("segmentation", "crn", "mIoU"))
-    assert row["mean"] == pytest.approx(0.8) and row["spread"] == pytest.approx(0.2 / np.sqrt(2)) and row["n"] == 2
+    row = next(r for r in rows if (r["metric"], r["method"], r["value"]["name"]) == ("segmentation", "crn", "mIoU"))
+    assert row["value"]["value"] == pytest.approx(0.8) and row["spread"] == pytest.approx(0.2 / np.sqrt(2))
+    assert row["n"] == 2
     write_json(tmp_path / "one.json", table)
     with pytest.raises(SystemExit) as stopped:
         merge.main(["seeds", str(tmp_path / "one.json"), "--out", str(tmp_path / "s.json")])

@@ -11,7 +11,7 @@ from scipy.ndimage import correlate
 from data.errors import InputError
 from data.files import read_json, sha256, write_json, write_png
 from data.street import CAR_COLOURS, MIN_CAR_PIXELS, Street
-from evaluation.cache.measurements import Batch
+from evaluation.cache.measurements import ImageBatch
 from evaluation.metrics.diversity import PixelConsumer, pairwise_distance, spread, to_photo
 from evaluation.metrics.modes import (
     COLOURS,
@@ -55,7 +55,7 @@ def test_spread_is_the_distance_of_two_photographs():
 def test_pixel_distances_by_hand():
     images = torch.zeros(1, 3, 3, 2, 2, dtype=torch.uint8)
     images[0, 1], images[0, 2] = 51, 255
-    found = PixelConsumer()(Batch(["a"], np.zeros((1, 2, 2), np.uint8), torch.zeros(1, 3, 2, 2, dtype=torch.uint8),
+    found = PixelConsumer()(ImageBatch(["a"], np.zeros((1, 2, 2), np.uint8), torch.zeros(1, 3, 2, 2, dtype=torch.uint8),
                                   images))
     assert found["to_photo"][0] == pytest.approx([0, 0.2, 1], abs=1e-6)
     assert found["pairwise"][0] == pytest.approx((0.2 + 1 + 0.8) / 3, abs=1e-6)
@@ -81,7 +81,7 @@ def test_lpips_is_the_package_s(tmp_path, monkeypatch):
     theirs = lpips.LPIPS(net="squeeze", verbose=False).eval()
     photos, images = torch.randint(0, 256, (2, 3, 3, 64, 96), dtype=torch.uint8)
     consumer = build_lpips(tmp_path, "cpu")
-    found = consumer(Batch(["a", "b", "c"], np.zeros((3, 64, 96), np.uint8), photos,
+    found = consumer(ImageBatch(["a", "b", "c"], np.zeros((3, 64, 96), np.uint8), photos,
                            torch.stack([images, photos, images.flip(0)], dim=1)))
     with torch.no_grad():
         def distance(a, b):

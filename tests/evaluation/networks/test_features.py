@@ -17,7 +17,7 @@ from data.errors import InputError
 from data.files import sha256, write_json
 from data.labels import LabelSpace
 from evaluation.cache.consumers import FeatureConsumer, image_maps
-from evaluation.cache.measurements import Batch
+from evaluation.cache.measurements import ImageBatch
 from evaluation.metrics import diversity, similarity
 from evaluation.metrics.work import Context, Work
 from evaluation.networks.extractors import EXTRACTORS, build_extractors
@@ -235,7 +235,7 @@ def test_vgg19_by_hand(vgg_file):
 
 def test_one_pass_gives_features_of_all_images_of_a_batch(vgg_file):
     extractor = EXTRACTORS["vgg19"].build(ExtractorConfig(kind="vgg19", path=str(vgg_file[0])), None, "cpu")
-    batch = Batch(["a"], np.zeros((1, 40, 56), np.uint8), IMAGES[:1], IMAGES[None])
+    batch = ImageBatch(["a"], np.zeros((1, 40, 56), np.uint8), IMAGES[:1], IMAGES[None])
     found = FeatureConsumer(extractor)(batch)["features"]
     assert found.shape == (1, 3, 128) and image_maps(batch, extractor) is image_maps(batch, extractor)
     assert np.allclose(found[0], extractor(IMAGES)[FEATURES].numpy(), rtol=1e-5, atol=1e-4)

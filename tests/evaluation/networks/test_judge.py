@@ -6,8 +6,8 @@ import torch
 from torch import nn
 
 from data.labels import LabelSpace
-from evaluation.cache.consumers import ahead, judge_pass
-from evaluation.cache.measurements import Batch, Measurements
+from evaluation.cache.consumers import judge_pass
+from evaluation.cache.measurements import ImageBatch, Measurements
 from evaluation.networks.judge import load_judge
 from models.segmentation import ResidualUNet
 
@@ -38,7 +38,7 @@ def test_a_folded_judge_says_what_its_network_says(network):
 def test_only_the_first_of_several_images_is_labelled(network):
     images = torch.randint(0, 256, (2, 3, 3, 20, 36), dtype=torch.uint8)
     judge = load_judge(network, LABELS, (20, 36), {"images seen": 1})
-    classes, features = judge_pass(Batch(["a", "b"], np.zeros((2, 20, 36), np.uint8), images[:, 0], images), judge)
+    classes, features = judge_pass(ImageBatch(["a", "b"], np.zeros((2, 20, 36), np.uint8), images[:, 0], images), judge)
     expected, every = judge.predict_with_features(images.flatten(0, 1))
     assert torch.equal(classes, expected[::3]) and torch.allclose(features, every.unflatten(0, (2, 3)), atol=1e-5)
 
@@ -69,9 +69,3 @@ def test_batches_in_threads_come_back_in_the_order_of_the_layouts(tiny_run, alon
         assert consumer.threads == {threads} and torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
-
-
-def test_items_made_ahead_are_the_same_and_errors_arrive():
-    assert list(ahead(iter([3, 1, None, 2]))) == [3, 1, None, 2]
-    with pytest.raises(ZeroDivisionError):
-        list(ahead(1 // i for i in (1, 0)))
