@@ -22,12 +22,12 @@ def side_bias(frame: pd.DataFrame) -> Estimate:
 
 
 def side_effect(frame: pd.DataFrame) -> Estimate:
-    """PairResult for the condition's first method when it stands left, minus when it stands right."""
+    """Preference for the pair's first method when it is on the left, minus when it is on the right."""
     return _difference(frame, frame["a_left"].to_numpy(bool))
 
 
 def order_effect(frame: pd.DataFrame) -> Estimate:
-    """PairResult for the condition's first method in the second half of the sessions, minus in the first half."""
+    """Preference for the pair's first method in the second half of the sessions, minus in the first half."""
     last = frame.groupby("session_id")["trial_index"].transform("max").to_numpy(float)
     return _difference(frame, frame["trial_index"].to_numpy(float) > last / 2)
 

@@ -79,7 +79,7 @@ class PairResult:
 
     @property
     def verdict(self) -> str:
-        """What the clustered tests allow to say."""
+        """The claim that the clustered tests support."""
         if self.p_clustered_holm is None:
             return "no clustered test"
         if self.equivalent:

@@ -17,7 +17,7 @@ from human_study.responses.tasks import RANKING, of_task
 # Rows that are no judgment of the comparison under any rules; so are those with a reason of the import (import_...).
 STRUCTURAL = ("practice", "sentinel", "no_answer", "asset_error", "stacked", "withdrawn", "returned")
 FINISHED = ("submitted", "approved", "rejected")
-FEWEST_FOR_SIDES = 10  # answers; fewer say nothing about a habit
+FEWEST_FOR_SIDES = 10  # answers; fewer are no evidence of a habit
 
 
 def apply_rules(frame: pd.DataFrame, rules: QualityRules) -> pd.DataFrame:

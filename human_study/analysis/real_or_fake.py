@@ -54,7 +54,7 @@ class Realism:
 
     @property
     def verdict(self) -> str:
-        """What the clustered tests allow to say."""
+        """The claim that the clustered tests support."""
         if self.p_holm is None:
             return "no clustered test"
         if self.p_equivalent_holm is not None and self.p_equivalent_holm < ALPHA:

@@ -23,7 +23,7 @@ from human_study.responses.table import is_simulated
 from human_study.responses.tasks import PAIRS, RANKING, REAL_OR_FAKE, methods_shown, of_task
 
 TIES = ("half", "drop")
-MANY_EXCLUDED = 0.05  # share of the answers above which a note stands before the numbers
+MANY_EXCLUDED = 0.05  # share of the answers above which a note precedes the numbers
 CATEGORIES = ["study_id", "spec_sha256", "platform", "session_id", "session_started", "participant", "block",
               "image_id", "condition", "task", "layout", "left_method", "right_method", "shown", "ranked", "chosen",
               "sentinel", "submit_status", "exclude_reasons"]

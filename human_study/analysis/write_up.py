@@ -122,7 +122,7 @@ def _behaviour(analysis: Analysis) -> list[str]:
 
     left, right = ("earlier", "later") if analysis.task == RANKING else ("left", "right")
     lines = [f"- Share of answers for the {left} image: {tables.number(analysis.side_bias, 3)}",
-             f"- Preference when the first method stands {left} minus {right}: "
+             f"- Preference when the first method is {left} minus {right}: "
              + tables.number(analysis.side_effect, 3),
              f"- Preference in the second half of a session minus the first: {tables.number(analysis.order_effect, 3)}"]
     lines += [f"- Krippendorff's alpha, {of(one)}: {tables.number(one.value)}" for one in analysis.alpha]

@@ -1,6 +1,6 @@
 """Setting up the study server: its database and key, the panel, addresses and links.
 
-It listens on this computer only, unless --host, --public-url and --i-know say otherwise.
+It listens on this computer only, unless --host, --public-url and --i-know are given.
 """
 
 import csv

@@ -62,11 +62,11 @@ class Site:
         return keyed(self.store.key, "token", purpose)[:TOKEN_LETTERS]
 
     def link(self, token: str) -> str:
-        """A participant's own."""
+        """A participant's own link."""
         return f"{self.origins[0]}/s/{token}"
 
     def signature(self, person: str) -> str:
-        """Of a panel's id: whoever knows the id alone cannot answer in its name."""
+        """Of a panel's id: somebody who knows only the id cannot answer in its name."""
         return keyed(self.store.key, "panel id", self.panel.platform, person)[:TOKEN_LETTERS]
 
     def panel_address(self, person: str) -> str:
@@ -87,7 +87,7 @@ class Site:
         return f"{session.session_id}-{opaque(self.store.key, 'picture', session.session_id, asset_id)}"
 
     def layout_of(self, trial: PlannedTrial) -> str | None:
-        """asset_id of the layout shown with a trial, if one is."""
+        """asset_id of the layout that is shown with a trial; None without one."""
         return self._asset(self.store.batch.assets[trial.assets[0]].table, LAYOUTS, trial.image_id)
 
     def _in_language(self, asset_id: str, language: str | None) -> str:
@@ -103,7 +103,7 @@ class Site:
         return self._names.get(name)
 
     def preview(self, language: str = "") -> Session | None:
-        """A session without a participant that is not stored: the first HIT, for whoever has the preview's link."""
+        """A session without a participant that is not stored: the first HIT, for everybody with the preview's link."""
         if language not in self.store.batch.protocol.languages:
             return None
         nobody = Session(**dict.fromkeys(Session.__dataclass_fields__))
