@@ -299,7 +299,7 @@ def test_counts_from_a_file(tmp_path, capsys):
 
 def test_analysis_of_a_run_checks_the_specification(tiny_run, tmp_path):
     batch = write_batch(tiny_run, "crn2017-unlimited", ["pix2pix", "image_space"], "crn")
-    frame = study().assign(study_id=batch.study_id, spec_sha256=batch.spec_sha256)
+    frame = study(trials=12, images=12).assign(study_id=batch.study_id, spec_sha256=batch.spec_sha256)
     write_responses(frame, tmp_path / "r.csv")
     analysis = analyse_run(tiny_run, None, [tmp_path / "r.csv"])
     assert analysis.identity.protocol == "crn2017-unlimited" and len(analysis.identity.images_sha256) == 64
