@@ -104,15 +104,17 @@ def _link(source: Path, target: Path) -> None:
 
 @contextmanager
 def serving(command: list[str], health: str) -> Iterator[subprocess.Popen]:
-    """The process while it answers at `health`."""
+    """The process while it answers at `health`. Raises InputError if it does not within a minute."""
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(600):
             try:
-                urlopen(health).close()
+                urlopen(health, timeout=10).close()
                 break
             except OSError:
                 time.sleep(0.1)
+        else:
+            raise InputError(f"nothing answers at {health}: {' '.join(command)}")
         yield process
     finally:
         process.terminate()
