@@ -47,7 +47,7 @@ def _size(shape: Sequence[int]) -> str:
 
 
 def sizes_in(folder: Path) -> Counter:
-    """How many PNG files of each (height, width) lie in a folder, by what they say of themselves. Raises InputError
+    """Number of PNG files of each (height, width) in a folder, by their headers. Raises InputError
     where there is none that can be read."""
     sizes: Counter = Counter()
     for file in list_folder(folder, "*.png"):
@@ -86,7 +86,7 @@ def variants_of(run: RunDirectory, method: str, k: int, layout: str) -> list[Pat
 
 
 def check_complete(run: RunDirectory, method: Method) -> None:
-    """Raises InputError when an image of the method is missing or stands under no layout's name."""
+    """Raises InputError when an image of the method is missing or has no layout's name."""
     check_layouts(run)
     layouts = run.layouts()
     folder = run.method_folder(method.name) / "images"

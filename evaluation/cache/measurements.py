@@ -1,4 +1,4 @@
-"""What all metrics stand on: one pass over a method's images feeds every network, and the results are cached.
+"""What all metrics use: one pass over a method's images feeds every network, and the results are cached.
 
 The cache is `cache/<consumer>/<method>.npz` in the run directory, each with the hash of what it was made from: the
 bytes of the method's images and of the dataset, the weights, the resize, the device. Changed files are measured again.
@@ -109,7 +109,7 @@ def _measure(batch: ImageBatch, consumers: Sequence[Consumer]) -> list[dict[str,
 
 
 class Measurements:
-    """Results of consumers for the methods of a run; measured when first asked for, and only once per content."""
+    """Results of consumers for the methods of a run; measured on first use, and once per content."""
 
     def __init__(self, run: RunDirectory, device: str = "cpu"):
         self.run = run

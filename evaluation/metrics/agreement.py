@@ -2,7 +2,7 @@
 
 For each score Kendall's tau-b between its order of the methods and a human order: the paper's Table 1, and the run's
 own human study where its preferences are given. The interval resamples layouts, for a study those of the people's
-choices too; how tau scatters over other methods is not known, so the range that random orders give stands beside it.
+choices too; how tau scatters over other methods is not known, so the range that random orders give is kept beside it.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""What every metric is: a class with a table of its scores and what it measures; the steps of scoring stand here once.
+"""What every metric is: a class with a table of its scores and what it measures; the steps of scoring are here, once.
 
     class Brightness(Metric):
         name, title = "brightness", "Brightness"

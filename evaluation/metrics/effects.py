@@ -69,7 +69,7 @@ def grid_of(work: Work) -> tuple[dict[Cell, str], list[str]]:
 
 
 def _crossed(grid: dict[Cell, str]) -> dict[Cell, str]:
-    """Without generators and objectives that occur once: a lone cell says nothing about either."""
+    """Without generators and objectives that occur once: a lone cell cannot separate them."""
     while True:
         rows, columns = [cell[0] for cell in grid], [cell[1] for cell in grid]
         kept = {cell: m for cell, m in grid.items() if rows.count(cell[0]) > 1 and columns.count(cell[1]) > 1}

@@ -90,7 +90,7 @@ def pixel_accuracy(sums: np.ndarray) -> np.ndarray:
 
 
 def pixel_accuracy_void_counted(sums: np.ndarray) -> np.ndarray:
-    """Void pixels stand in the denominator and are never right."""
+    """Void pixels count in the denominator and are never right."""
     tp, _, labelled, on_void = _parts(sums)
     return _ratio(tp.sum(-1), labelled.sum(-1) + on_void.sum(-1))
 

@@ -17,7 +17,7 @@ from evaluation.statistics.dependence import LEAST_FOR_TEST, Dependence, depende
 
 LEVEL = 0.95
 UNDEFINED = "not defined in most resamples"  # why a number has no interval
-UNCHANGED = "the same in every resample, which says nothing about other layouts"
+UNCHANGED = "the same in every resample, which does not tell how other layouts would score"
 
 
 def first(means: np.ndarray) -> np.ndarray:
@@ -116,7 +116,7 @@ def resample_counts(n: int, resamples: int, seed: int = 0, block: int = 1) -> np
     """How often each of n images is drawn in each resample: float64 [resamples, n], rows sum to n. Read-only.
 
     block: images drawn together, a run of neighbours on the circle of all n (Politis & Romano 1992): the frames of one
-    film say nearly the same, and drawn one by one they would pass for that many independent ones.
+    film are nearly equal, and drawn one by one they would pass for that many independent ones.
     """
     rng = np.random.default_rng([seed, n, resamples])
     starts = rng.integers(0, n, (resamples, -(-n // block), 1))
@@ -137,7 +137,7 @@ def percentile_interval(replicates: np.ndarray, level: float = LEVEL) -> tuple[f
 
 @dataclass(frozen=True)
 class Resampled:
-    """A number's replicates [R], widened where neighbours depend on one another (`dependence` says how much)."""
+    """A number's replicates [R], widened where neighbours depend on one another (see `dependence`)."""
 
     replicates: np.ndarray = field(repr=False)
     dependence: Dependence
@@ -145,7 +145,7 @@ class Resampled:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Percentile interval; None where `note` says why there is none."""
+        """Percentile interval; None where `note` gives the reason."""
         found = percentile_interval(self.replicates) if self.dependence.interval_possible else None
         if found is None or found[0] == found[1]:
             return None
@@ -174,9 +174,9 @@ class Resampled:
 
 def resampled(value: float, forms: Sequence[np.ndarray], influence: np.ndarray, block: int = 1,
               bounds: tuple[float, float] = (-np.inf, np.inf)) -> Resampled:
-    """The widest of the forms [R], widened about `value` by what `influence` [N] says of the layouts' dependence.
+    """The widest of the forms [R], widened about `value` by the dependence of the layouts in `influence` [N].
 
-    block: more than 1 says that neighbouring layouts are frames of a film.
+    block: more than 1 where neighbouring layouts are frames of a film.
     """
     replicates = widest(forms)
     found = dependence(influence, replicates, block > 1)
@@ -192,7 +192,7 @@ def resample(statistic: Statistic, counts: np.ndarray, block: int = 1) -> Resamp
 @dataclass(frozen=True)
 class Difference:
     """value(a) - value(b) on the same layouts, with a percentile interval and a two-sided bootstrap p-value; either is
-    None where the note says why."""
+    None where the note gives the reason."""
 
     value: float
     interval: tuple[float, float] | None
@@ -240,7 +240,7 @@ class OverSeeds:
 
 @dataclass(frozen=True)
 class Resolution:
-    """How well a score tells methods apart from training runs, of M methods with k seeds each.
+    """How well a score separates methods from training runs, of M methods with k seeds each.
 
     ratio: standard deviation over methods, free of what the seeds alone would give, divided by that over the seeds of
     one method (pooled): at 1 two methods differ as much as two trainings of one. p: of the F test that the methods do
@@ -267,7 +267,7 @@ def resolution(values: np.ndarray) -> Resolution | None:
 
 
 def over_seeds(values: Sequence[float]) -> OverSeeds:
-    """Raises ValueError for fewer than two values: one training run says nothing about the next."""
+    """Raises ValueError for fewer than two values: one training run has no spread."""
     x = np.asarray(values, np.float64)
     if len(x) < 2:
         raise ValueError("at least two training seeds are needed for a spread")

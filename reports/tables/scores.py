@@ -49,7 +49,7 @@ class Column:
         return self.label + (f" ({unit})" if unit else "")
 
     def text(self, value: float) -> str:
-        """The number with its unit, to stand in a sentence."""
+        """The number with its unit, for a sentence."""
         return f"{self.format(value)}{' ' if self.unit or self.format.prefix else ''}{self.format.prefix}{self.unit}"
 
     @property
@@ -100,7 +100,7 @@ class ScoreTable:
         return {row.name: value for row in self.rows if not row.reference and (value := self.cell(row, column))}
 
     def note(self, row: Row, column: Column) -> str:
-        """The further numbers of a cell, as short text to stand below its value."""
+        """The further numbers of a cell, as short text for the line below its value."""
         place = row.name, column.key
         return ", ".join(EXTRAS[kind](numbers[place], column) for kind, numbers in self.extras.items()
                          if place in numbers)
@@ -239,7 +239,7 @@ def _columns(scores: list[Score]) -> list[Column]:
 
 
 def _written(values: Iterable[Value]) -> list[float | None]:
-    """Every number that stands in the cells of these values."""
+    """Every number in the cells of these values."""
     return [number for value in values for number in (value.value, *(value.interval or ()))]
 
 
@@ -289,7 +289,7 @@ def _transposed(scores: list[Score]) -> ScoreTable:
 
 
 def _details(scores: list[Score], name: str) -> dict[Position, Any]:
-    """A detail that holds something for each value of a score, by the cell where that value stands."""
+    """A detail that holds something for each value of a score, by the cell of that value."""
     return {(value, f"{s.metric}/{s.method}"): found for s in scores
             for value, found in s.details.get(name, {}).items() if found is not None}
 

@@ -19,7 +19,7 @@ class Seeds:
     resolution: dict[tuple[str, str], float]
     n: int
 
-    def told(self) -> ScoreTable:
+    def of_methods(self) -> ScoreTable:
         """The table without cost, which is no matter of the seed, and without photographs."""
         return replace(self.table, columns=[column for column in self.table.columns if column.metric != "cost"],
                        rows=[row for row in self.table.rows if not row.reference])
@@ -40,7 +40,7 @@ def read_seeds(run: RunDirectory, methods: list[Method] | None = None) -> Seeds:
 
 
 def seeds_of(entries: list[dict], methods: list[Method], file: Path) -> Seeds:
-    """file: where the entries stand, for messages."""
+    """file: of the entries, for messages."""
     try:
         entries = [entry for entry in entries if not entry["value"].get("draws")]
         scores = [_score(entry) for entry in entries]

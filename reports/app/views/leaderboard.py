@@ -131,7 +131,7 @@ def _seeds(source: Source, metric: str) -> None:
 
 def seed_rows(seeds: Seeds, metric: str) -> list[dict[str, object]]:
     """A row per score and method, each in the score's own unit."""
-    table, spread = seeds.told().of_metric(metric), seeds.table.extras.get("spread", {})
+    table, spread = seeds.of_methods().of_metric(metric), seeds.table.extras.get("spread", {})
     rows = []
     for column in table.columns:
         for row in table.rows:
