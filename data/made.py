@@ -44,7 +44,7 @@ def write_record(file: Path, inputs: str, files: Iterable[Path], folder: Path | 
 
 
 def read_record(file: Path) -> Record | None:
-    """None where there is no record. A damaged one is reported and deleted: what it is about is then made again."""
+    """None where there is no record. A damaged one is reported and deleted, and its files are made again."""
     if not file.exists():
         return None
     try:
@@ -68,7 +68,7 @@ def is_made(file: Path, inputs: str, files: Iterable[Path] = (), folder: Path | 
 
 
 def changed_files(record: Record, folder: Path) -> list[Path]:
-    """Files on record that are gone or whose bytes are others than those recorded."""
+    """Files on record that are gone or have changed."""
     paths = {folder / name: digest for name, digest in record.files.items()}
     return [path for path, digest in paths.items() if not path.is_file() or sha256(path) != digest]
 

@@ -17,11 +17,11 @@ import numpy as np
 
 from data.errors import InputError, one_line_errors
 from data.files import read_json, write_json
-from evaluation.run_directory import FLOOR, PHOTOS, Method, RunDirectory, Score, Value
+from evaluation.run_directory import FLOOR, PHOTOS, Method, RunDirectory, Score, Value, checked
 from evaluation.statistics.intervals import over_seeds, resolution
 
 FORMAT = "semantic-image-synthesis scores 2"
-COMMON = ("dataset", "N", "image size")  # what a score is about: must be the same for every training seed
+COMMON = ("dataset", "N", "image size")  # must be the same for every training seed
 OF_ONE_ROW = ("inputs", "images", "versions", "k", "interval", "independent layouts", "leaks",
               "published protocol", "merged from")  # all else must agree
 REFERENCES = (PHOTOS, FLOOR)
@@ -31,7 +31,7 @@ NEARLY = {"rtol": 1e-3, "atol": 1e-6}  # the same photographs through the same n
 
 
 def export_table(run: RunDirectory) -> dict[str, Any]:
-    """All scores of a run and what its methods are, as one JSON value. Raises InputError when there are none."""
+    """All scores of a run and its methods, as one JSON value. Raises InputError when there are none."""
     scores = [score.to_json() for score in run.scores() if not score.comparison]
     if not scores:
         raise InputError(f"{run.path}: no scores to export; run the stage score first")
@@ -50,8 +50,8 @@ def read_table(file: Path) -> dict[str, Any]:
     try:
         for content in table["scores"]:
             Score.from_json(content)
-        for about in table["methods"].values():
-            Method(**about)
+        for name, about in table["methods"].items():
+            checked(Method, about, f"{file}: '{name}' is not the record of a method")
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"{file}: a score or a method is not complete ({error})") from None
     return table
@@ -59,8 +59,8 @@ def read_table(file: Path) -> dict[str, Any]:
 
 def merge_tables(tables: Sequence[dict[str, Any]]) -> dict[str, Any]:
     """One table of several. Equal scores are kept once, of nearly equal ones of the photographs the first. Raises
-    InputError when two tables give one score differently, or when a metric's protocols differ in what they were
-    measured on or with."""
+    InputError when two tables have different values of one score, or when the methods of a metric were measured on or
+    with different things."""
     runs = " + ".join(dict.fromkeys(table["run"] for table in tables))
     merged: dict[str, Any] = {"format": FORMAT, "run": runs, "methods": {}, "scores": []}
     seen: dict[tuple[str, str], dict] = {}
@@ -79,8 +79,8 @@ def merge_tables(tables: Sequence[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _same_values(one: dict, other: dict) -> bool:
-    """Whether two tables give a score alike. Cost is a machine's own. The photographs are scored on every machine: what
-    both tables say of them must nearly agree; the renderer is drawn as often as a table's methods need (k)."""
+    """Whether a score is the same in two tables. Cost depends on the machine. The photographs are scored on every
+    machine: their values must nearly agree; the renderer is drawn as often as a table's methods need (k)."""
     if one["metric"] == "cost" or one["method"] not in REFERENCES:
         return one["metric"] == "cost" or one["values"] == other["values"]
     a, b = ({value["name"]: value["value"] for value in content["values"]} for content in (one, other))
@@ -90,7 +90,7 @@ def _same_values(one: dict, other: dict) -> bool:
 
 
 def _check_comparable(scores: Sequence[dict]) -> None:
-    """Raises InputError when two methods were scored by different protocols. The photographs have their own (N)."""
+    """Raises InputError when two methods were scored in different ways. The photographs have their own number (N)."""
     first: dict[str, dict] = {}
     for content in scores:
         if content["metric"] == "cost" or content["method"] in REFERENCES:
@@ -98,13 +98,13 @@ def _check_comparable(scores: Sequence[dict]) -> None:
         known = first.setdefault(content["metric"], content)
         a, b = content["provenance"], known["provenance"]
         if different := [key for key in {**b, **a} if key not in OF_ONE_ROW and a.get(key) != b.get(key)]:
-            raise InputError(f"{content['metric']}: '{content['method']}' and '{known['method']}' were scored with "
-                             f"different provenances ({', '.join(different)}); their numbers cannot stand in one table")
+            raise InputError(f"{content['metric']}: '{content['method']}' and '{known['method']}' were scored "
+                             f"differently ({', '.join(different)}); their numbers cannot stand in one table")
 
 
 def into_run(run: RunDirectory, table: dict[str, Any]) -> list[str]:
     """Write a table's scores of methods that the run does not have itself; returns their names. The rows appear in
-    tables, without images. Raises InputError when the protocols do not fit the run's own scores."""
+    tables, without images. Raises InputError when they were scored in another way than the run's own methods."""
     own = {method.name for method in run.methods()}
     theirs = [content for content in table["scores"] if content["method"] not in {*own, *REFERENCES}]
     _check_comparable([*(score.to_json() for score in run.scores() if not score.comparison), *theirs])

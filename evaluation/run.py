@@ -3,8 +3,8 @@
     python -m evaluation.run --all                                        street scenes rendered in code, runs/street
     python -m evaluation.run --all --preset camvid --data PATH            photographs
     python -m evaluation.run --stages score,report --images mine=FOLDER   score images made by any other system
-    python -m evaluation.run --stages score,study,report --images a=A b=B --data FOLDER    nothing but photographs,
-                                                                          layouts and pictures of theirs
+    python -m evaluation.run --stages score,study,report --images a=A b=B --data FOLDER    score pictures of a folder of
+                                                                          photographs and layouts, train nothing
     torchrun --nproc-per-node 8 -m evaluation.run --all ...               the same on eight GPUs
 
 Running the same command again repeats no finished work; a stopped one goes on where it was.

@@ -227,6 +227,8 @@ class Score:
 def checked(kind: type[Record], content: dict[str, Any], problem: str) -> Record:
     """An instance of a dataclass from the content of a file. Raises InputError with `problem` and the key that is
     unknown, missing or of a wrong type."""
+    if not isinstance(content, dict):
+        raise InputError(f"{problem} (a JSON object is expected)")
     if unknown := content.keys() - {field.name for field in fields(kind)}:
         raise InputError(f"{problem} (unknown key '{min(unknown)}')")
     try:
@@ -284,7 +286,7 @@ class RunDirectory:
 
     @property
     def dataset_marker(self) -> Path:
-        """Written last: its presence says that all other files of the dataset are there."""
+        """The record of the dataset, written after all its other files."""
         return self.dataset / "complete.json"
 
     def scenes(self) -> str | None:
@@ -302,6 +304,8 @@ class RunDirectory:
         config = record.get("config")
         if not isinstance(config, dict):
             raise InputError(f"{file}: not the record of a run (no configuration in it)")
+        if wrong := [key for key in ("versions", "fixed_networks") if not isinstance(record.get(key, {}), dict)]:
+            raise InputError(f"{file}: {wrong[0]}: a JSON object is expected, got {record[wrong[0]]!r}")
         methods = config.get("methods")
         if not isinstance(methods, list) or not all(isinstance(name, str) for name in methods):
             raise InputError(f"{file}: config.methods: a list of names is expected, got {methods!r}")
@@ -364,10 +368,11 @@ class RunDirectory:
         """Methods that have scores from other runs and no images here, by name: rows of tables, nothing else."""
         found = read_mapping(self.merged_file) if self.merged_file.exists() else {}
         own = set(self.method_names())
-        return [Method(**about) for name, about in sorted(found.items()) if name not in own]
+        return [checked(Method, about, f"{self.merged_file}: '{name}' is not the record of a method")
+                for name, about in sorted(found.items()) if name not in own]
 
     def write_method(self, method: Method) -> None:
-        """Write method.json, unless it says the same already."""
+        """Write method.json, unless it has this content already."""
         file = self.method_folder(method.name) / "method.json"
         content = {"format": FORMAT, **asdict(method)}
         if not file.exists() or read_json(file) != content:

@@ -36,7 +36,7 @@ SHOWN = 5  # unfit label maps named in the message
 
 
 def trained(run: RunDirectory, methods: str | None) -> dict[str, Path]:
-    """Name -> checkpoint of the methods asked for, or of all that the run has trained. Raises InputError."""
+    """Name -> checkpoint of the named methods, or of all that the run has trained. Raises InputError."""
     found = {file.parent.name: file for file in list_folder(run.path / "methods", f"*/{CHECKPOINT}")}
     if not found:
         raise InputError(f"{run.path / 'methods'}: no trained method; run the stage `train` first")

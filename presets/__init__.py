@@ -1,1 +1,1 @@
-"""Experiments: what a preset may say (schema.py) and the presets that ship with the suite (*.yaml)."""
+"""Experiments: the settings of a preset (schema.py) and the presets that ship with the suite (*.yaml)."""

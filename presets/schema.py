@@ -1,4 +1,4 @@
-"""Everything a preset may say, typed, with its default and its reason. An unknown key or a wrong type is an error.
+"""All settings of a preset, typed, with their defaults and reasons. An unknown key or a wrong type is an error.
 
 A preset file names only what differs from these defaults; `extends: NAME` starts from another preset.
 """
@@ -25,7 +25,7 @@ class PerceptualConfig(Section):
     """The network of the content loss, VGG's topology with average pooling."""
 
     network: Literal["vgg19", "vgg16"] = "vgg19"  # the paper's, or the one whose weights are easier to come by
-    # fixed: ships with the dataset; trained: made by the run on the train split; auto: fixed where there is one
+    # fixed: ships with the dataset; trained: made by the run on the train split; auto: fixed if there is one
     source: Literal["auto", "fixed", "trained", "torchvision", "matconvnet", "safetensors"] = "auto"
     path: str | None = None  # file of the weights; for auto, fixed and trained none
     label: str | None = None  # name of weights that are not ImageNet's, in protocols
@@ -159,7 +159,7 @@ class ScoreConfig(Section):
 class StudyConfig(Section):
     protocol: str = "crn2017-unlimited"
     baseline: str = "crn"  # the method that every other one is compared with
-    anchor: str | None = None  # method of the sentinels; None: what the protocol says
+    anchor: str | None = None  # method of the sentinels; None: the protocol's
 
 
 class Preset(Section):

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from baselines.methods import MethodSpec, build_generator, build_method, method_spec, needed_networks
 from data import FIXED_NETWORKS, open_dataset, rendered
 from data.errors import InputError
-from data.files import fingerprint, read_json, write_json
+from data.files import fingerprint, read_mapping, write_json
 from data.pairs import PairDataset, pairs_key
 from data.views import Cached
 from models.auxiliary import CrossEntropy, LabelsAndColours, PerceptualWithHeads
@@ -34,7 +34,7 @@ from training.harness import CHECKPOINT, TrainingTask, fit, is_finished, steps_o
 from training.progress import Watcher
 from training.start import freeze_all_but_last, read_source, source_file, source_key, take_over
 
-FAULT = "fault.json"  # in a method's folder: why it is trained in float32 although bf16 was asked for
+FAULT = "fault.json"  # in a method's folder: why it is trained in float32 instead of bf16
 ROLES = ("perceptual", "segmenter", "judge")
 MADE_BY_RUN = ("auto", "trained")  # sources of a network that neither ships with the dataset nor is read from a file
 SAMPLES = 4  # validation layouts of which pictures are written during training
@@ -48,7 +48,7 @@ def derived_seed(seed: int, role: str) -> int:
 class Suite:
     """The networks of one run. Each is trained on first use and read from its checkpoint afterwards.
 
-    watch: told where trainings stand; None: nobody is.
+    watch: called with the position of every training.
     """
 
     def __init__(self, preset: Preset, folder: Path, watch: Watcher | None = None):
@@ -65,7 +65,7 @@ class Suite:
 
     def _fault(self, name: str) -> str | None:
         file = self.method_folder(name) / FAULT
-        return read_json(file)["reason"] if file.exists() else None
+        return read_mapping(file).get("reason", "unknown reason") if file.exists() else None
 
     def give_up_bf16(self, name: str, reason: str) -> None:
         """From now on a method is trained in float32, from its beginning: half of each would be neither's result."""
@@ -86,7 +86,7 @@ class Suite:
         return Group(self.fabric(precision), self.preset.training.group_timeout)
 
     def leave_group(self) -> bool:
-        """End of what the processes share. The first one (for which this is true) goes on alone."""
+        """End of the work that the processes share. The first one, for which this is true, continues alone."""
         leads = self.group.leads
         self.group.leave()
         self.group = Group()
@@ -143,27 +143,27 @@ class Suite:
         return self._network("judge", lambda: ResidualUNet(self.classes, config.width), _budget(config))
 
     def card(self, role: str) -> dict[str, Any] | None:
-        """Card of the network that ships with the dataset, where the preset takes it for this role.
+        """Card of the network that ships with the dataset, if the preset uses it for this role; otherwise None.
 
-        Raises InputError where the preset insists on one that does not fit the run's scenes.
+        Raises InputError if the preset demands one and it does not fit the run's scenes.
         """
         config = getattr(self.preset, role)
-        asked = config.source
+        source = config.source
         folder = FIXED_NETWORKS.get(self.preset.data.dataset)
-        if asked not in ("auto", "fixed") or (asked == "auto" and folder is None):
+        if source not in ("auto", "fixed") or (source == "auto" and folder is None):
             return None
         scenes = rendered(self.preset.data.dataset)
         problem = misfit(folder, role, self.val.labels.names, scenes.version if scenes else None)
-        if problem and asked == "fixed":
+        if problem and source == "fixed":
             raise InputError(f"{role}: no fixed network for dataset '{self.preset.data.dataset}': {problem}")
         return None if problem else read_card(folder, role)
 
     def trains(self, role: str) -> bool:
-        """Whether this network is one that the run makes itself."""
+        """Whether the run trains this network itself."""
         return self.card(role) is None and getattr(self.preset, role).source in MADE_BY_RUN
 
     def fixed_networks(self) -> dict[str, dict[str, Any]]:
-        """What is on record of the networks that ship with the dataset and are used: by role."""
+        """By role: hashes and origin of the networks in use that ship with the dataset."""
         cards = {role: self.card(role) for role in ROLES}
         return {role: {key: card[key] for key in ("sha256", "weights_sha256", "scenes", "command")}
                 for role, card in cards.items() if card is not None}
@@ -181,7 +181,7 @@ class Suite:
                  objective: type[CrossEntropy] = CrossEntropy) -> nn.Module:
         """Train on photographs and layouts of the train split, then freeze.
 
-        In a group one process does it, so that what comes out does not depend on how many there are.
+        In a group one process does it, so that the result does not depend on their number.
         """
         seed = derived_seed(self.preset.seed, role)
         torch.manual_seed(seed)
@@ -221,13 +221,13 @@ class Suite:
         return build_method(spec, self.classes, self.size, **networks)
 
     def train_method(self, name: str) -> dict[str, Any]:
-        """Train one method (or go on, or find it done); the fields of evaluation.run_directory.Method."""
+        """Train one method, from its checkpoint if there is one; the fields of evaluation.run_directory.Method."""
         spec = method_spec(name, self.preset)
         method = self.build(spec)
         task = self._method_task(spec, method)
         plan_calibration(method.objective, steps_of(task.config), f"objectives.{spec.objective}")
         finished = is_finished(task)
-        self.group.barrier()  # nobody may see the checkpoint finished before everybody has looked
+        self.group.barrier()  # it must not be finished before every process has looked
         if not finished:
             self._begin(spec, method, task.config)
             fit(task, method, self.train, self.fabric(self.precision(name)[0]), self.group, self.watch)
@@ -274,11 +274,11 @@ class Suite:
 
     @cached_property
     def photo_features(self) -> PhotoFeatureCache:
-        """What the methods of this run share: the photographs, and the network that looks at them."""
+        """Features of photographs for all methods of the run, which share the network that gives them."""
         return PhotoFeatureCache(self.preset.training.cache_photo_features_gb)
 
     def _begin(self, spec: MethodSpec, method: Trainable, config: TrainingConfig) -> None:
-        """What precedes the first step: weights of a coarser network, which modules learn."""
+        """Before the first step: weights of a coarser network, and which modules learn."""
         if source := self._source(spec, config):
             take_over(method.generator, self.val.labels.to_json(), read_source(source, mapped=False), source)
         freeze_all_but_last(method.generator, config.trainable, spec.title)
@@ -319,13 +319,13 @@ def load_generator(folder: Path) -> tuple[nn.Module, dict[str, Any]]:
 
     folder: that holds the checkpoint, or the file.
     The description's "order" lists a generator's images from the one that was the best on most of the training layouts'
-    area, lately, to the least: the first stands for the method wherever one image is shown.
+    area, lately, to the least: the first represents the method wherever one image is shown.
     Raises InputError when there is none or training has not finished.
     """
     folder = Path(folder)
     saved = checkpoint.load(folder if folder.is_file() else folder / CHECKPOINT)
     if "spec" not in saved["description"]:
-        raise InputError(f"{folder}: the checkpoint of a network that judges or stands in a loss, not of a method")
+        raise InputError(f"{folder}: the checkpoint of a judge or of a loss network, not of a method")
     if saved["step"] < saved["steps"]:
         raise InputError(f"{folder}: training stopped at step {saved['step']} of {saved['steps']}; run the stage "
                          "`train` again to go on")

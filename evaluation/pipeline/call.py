@@ -1,4 +1,4 @@
-"""From a command line to a checked call of the main job: what cannot work is refused here, before any work starts."""
+"""From a command line to a checked call of the main job: everything that cannot work is refused before work starts."""
 
 import json
 from argparse import Namespace

@@ -10,9 +10,9 @@ from evaluation.pipeline import lock
 from evaluation.run_directory import RunDirectory
 from presets.schema import Preset, of_older_version
 
-# What shapes datasets and trained networks. Everything else (methods, scores, study) may change between calls.
+# Settings that shape datasets and trained networks. All others (methods, scores, study) may change between calls.
 SHAPING = ("seed", "data", "perceptual", "judge", "segmenter", "training", "overrides", "generators", "objectives")
-# Of weights the values count, not their place or what they are called.
+# Weights count by their values, not by their path or name.
 FREE = ("data.path", "perceptual.path", "perceptual.label", *(f"judge.{key}" for key in (
     "source", "path", "description", "size", "match", "at_once")), *(f"training.{key}" for key in (
     "checkpoint_seconds", "log_every", "samples_every", "workers", "start_from", "activation_checkpointing", "compile",

@@ -1,4 +1,5 @@
-"""Where the work on each method runs: here one after another, in several processes, or as tasks of a Ray cluster.
+"""Executors, which run the tasks of the methods: in this process one after another, in several processes, or as tasks
+of a Ray cluster.
 
 On Ray, every node needs this package and the run directory at the same path (a shared file system). A task whose
 worker is lost runs again, there or elsewhere, and goes on from its checkpoint.
@@ -23,8 +24,8 @@ ATTEMPTS = 4  # of a task whose worker is lost
 
 
 class LocalExecutor(TaskExecutor):
-    """One after another in this process, but for trainings in bf16 on a CPU: kernels at fault would end the command, so
-    these have a process of their own."""
+    """One after another in this process, except trainings in bf16 on a CPU: faulty kernels would end the command, so
+    these run in a process of their own."""
 
     def __init__(self, suite: Suite):
         super().__init__(suite)
@@ -55,7 +56,7 @@ class LocalExecutor(TaskExecutor):
 class RayExecutor(TaskExecutor):
     """Tasks of the cluster that RAY_ADDRESS names, or of this machine alone without it.
 
-    Each task takes one GPU where the cluster has any (and the preset does not say cpu), and a CPU core for itself and
+    Each task takes one GPU if the cluster has any (unless the preset's device is cpu), and a CPU core for itself and
     for each data-loading process.
     """
 
@@ -115,8 +116,8 @@ EXECUTORS: dict[str, Callable[[Suite], TaskExecutor]] = {
 def make_executor(name: str, suite: Suite, jobs: int | None = None) -> TaskExecutor:
     """name: a key of EXECUTORS, or "auto": processes on a CPU with several cores, else local.
 
-    jobs: number of processes. Raises InputError for a number below 1 or where it would not be looked at, and under
-    torchrun, whose processes share the work themselves, for anything but "local".
+    jobs: number of processes. Raises InputError for a number below 1 or with an executor that ignores it, and under
+    torchrun, whose processes share the work themselves, for any executor but "local".
     """
     if name not in ("auto", *EXECUTORS):
         raise InputError(f"--executor {name}: {nearest(name, ['auto', *EXECUTORS])}")
@@ -128,5 +129,5 @@ def make_executor(name: str, suite: Suite, jobs: int | None = None) -> TaskExecu
         alone = suite.device == "cpu" and group_size() == 1
         name = "processes" if alone and (jobs is not None or available_cores() > 1) else "local"
     if jobs is not None and name != "processes":
-        raise InputError(f"--jobs {jobs}: for --executor processes, which is for a CPU; here it is {name}")
+        raise InputError(f"--jobs {jobs}: needs --executor processes (CPU only); here it is {name}")
     return ProcessExecutor(suite, jobs) if name == "processes" else EXECUTORS[name](suite)

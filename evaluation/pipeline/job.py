@@ -41,7 +41,7 @@ SHARED = ("dataset", "train", "synthesize")  # by all processes of a group; the 
 
 
 def run(args: Namespace, command: str) -> int:
-    """Do what the command line asks for; the exit code. Raises InputError before any work starts if it cannot work."""
+    """Run the stages of the command line; the exit code. Raises InputError before any work if that is impossible."""
     with one_error_message():
         call = read_call(args, command)
         load_protocol(call.preset.study.protocol)
@@ -181,7 +181,7 @@ class Job:
         self._unless_done("report", inputs, lambda: [write_report(self.run)])
         echo(f"report: {self.run.report / 'index.html'}")
 
-    # --- what they share ---------------------------------------------------------------------------------------------
+    # --- shared by the stages -----------------------------------------------------------------------------------------
 
     def _unless_done(self, stage: str, inputs: str, work: Callable[[], Sequence[Path]]) -> None:
         """Do a stage's work, which returns its files, unless they were made from these inputs and are unchanged."""
@@ -194,8 +194,8 @@ class Job:
         return is_written(self.run, self.preset.data, self.suite.train, self.suite.val)
 
     def check_images(self) -> None:
-        """Folders of --images, before hours of work and before any of them is copied; and methods to be trained whose
-        names such folders have taken."""
+        """Folders of --images, before hours of work and before any of them is copied; and methods to be trained under
+        the name of such a folder."""
         given = {method.name for method in self.run.methods() if method.kind == "images"}
         if taken := [name for name in self.preset.methods if name in given]:
             raise InputError(f"{self.run.method_folder(taken[0])}: holds images that were given as '{taken[0]}', so "

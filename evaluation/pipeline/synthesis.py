@@ -20,7 +20,7 @@ from training.suite import derived_seed, load_generator
 
 BATCH = 8  # layouts, fewer where they are larger than LARGE: the memory of a batch is bounded
 LARGE = 256 * 512
-MARKER = "synthesis.json"  # written last: says which checkpoint and layouts the images are of
+MARKER = "synthesis.json"  # the record of a method's images, see data.made
 
 
 def synthesis_key(run: RunDirectory, method: str, seed: int) -> str:
@@ -31,8 +31,8 @@ def synthesis_key(run: RunDirectory, method: str, seed: int) -> str:
 def is_synthesized(run: RunDirectory, method: str, seed: int) -> bool:
     """Whether every image was made from this checkpoint and these layouts, and none is missing or changed."""
     record = read_record(file := run.method_folder(method) / MARKER)
-    return record is not None and is_made(file, synthesis_key(run, method, seed),
-                                          _pictures(run, method, record.facts.get("images_per_layout", 1)))
+    k = record.facts.get("images_per_layout") if record else None
+    return isinstance(k, int) and is_made(file, synthesis_key(run, method, seed), _pictures(run, method, k))
 
 
 def check_pictures(run: RunDirectory, method: str) -> None:
@@ -46,7 +46,7 @@ def check_pictures(run: RunDirectory, method: str) -> None:
 
 
 def _pictures(run: RunDirectory, method: str, k: int) -> list[Path]:
-    """Files of all images of a method: images/, and variants/ where there are several of each layout."""
+    """Files of all images of a method: images/, and variants/ for a method with several of each layout."""
     return list(dict.fromkeys(file for name in run.layouts() for file in (
         run.image_file(method, name), *variants_of(run, method, k, name))))
 
@@ -56,7 +56,7 @@ def batch_size(height: int, width: int) -> int:
 
 
 def synthesize(run: RunDirectory, method: str, seed: int, device: str = "cpu", group: Group | None = None) -> None:
-    """Write images/ (and variants/ where the method makes several) of every layout, and what one image costs.
+    """Write images/ of every layout (and variants/ for a method with several of each), and the cost of one image.
 
     Noise of methods that draw some is seeded per batch of layouts: the same checkpoint gives the same pictures. The
     processes of a group share the batches. New pictures take the place of older ones when all of them are written.
@@ -95,7 +95,7 @@ def synthesize(run: RunDirectory, method: str, seed: int, device: str = "cpu", g
         write_cost(run, method, measure(generator, layout))
         k = described["images"]
         write_record(folder / MARKER, synthesis_key(run, method, seed), _pictures(run, method, k), images_per_layout=k)
-    group.barrier()  # whoever looks for the marker next finds it
+    group.barrier()  # then every process finds the record
 
 
 def _batches(run: RunDirectory, generator: nn.Module, classes: int, batches: list[list[str]],

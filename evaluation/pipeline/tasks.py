@@ -1,4 +1,4 @@
-"""What is done for each method, and the common part of what runs it."""
+"""The tasks that are done for each method, and the base class of the executors that run them."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -22,24 +22,24 @@ def train_network(suite: Suite, role: str) -> None:
 
 
 def synthesize_method(suite: Suite, name: str) -> bool:
-    """Whether there was anything left to do."""
+    """Whether images were made; False if they existed."""
     run, seed = RunDirectory(suite.folder), suite.preset.seed
     done = is_synthesized(run, name, seed)
-    suite.group.barrier()  # nobody may see the marker before everybody has looked
+    suite.group.barrier()  # the record must not appear before every process has looked for it
     if not done:
         synthesize(run, name, seed, suite.device, suite.group)
     return not done
 
 
 def train_and_synthesize(suite: Suite, name: str) -> dict[str, Any]:
-    """As train_method. Where both are wanted, no process waits between them for the slowest training."""
+    """As train_method. One task, so that no process waits for the slowest training before it synthesizes."""
     described = train_method(suite, name)
     synthesize_method(suite, name)
     return described
 
 
 def is_done(suite: Suite, task: Task, name: str) -> bool:
-    """Whether a task would only find its work done."""
+    """Whether the work of a task is done already."""
     if task is train_and_synthesize:
         return all(is_done(suite, part, name) for part in (train_method, synthesize_method))
     if task is synthesize_method:
@@ -63,8 +63,8 @@ class TaskExecutor:
         self.stopped: dict[str, BaseException] = {}
 
     def train(self, methods: list[str], synthesize: bool = False) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The networks that losses share and the judge, as far as the run makes them, each once; then (name, what a
-        table says) of every method. synthesize: its images of the validation layouts at once, too."""
+        """First the networks of the losses and the judge, as far as the run trains them, each once; then (name, fields
+        of its method.json) of every method. synthesize: also its images of the validation layouts."""
         roles = set().union(*(needed_networks(method_spec(name, self.preset)) for name in methods))
         judge = {"judge"} if self.preset.judge.is_own else set()
         for _ in self.map(train_network, sorted(filter(self.suite.trains, roles | judge))):
