@@ -75,6 +75,8 @@ def parser() -> argparse.ArgumentParser:
                      help="trainings at a time, and most cores that the rest may use; default: the cores that this job "
                           "may use (affinity, cgroup quota), at most 4 trainings")
     how.add_argument("--seed", type=int, metavar="N", help="default: the preset's (0)")
+    how.add_argument("--seeds", type=int, metavar="N",
+                     help="train N seeds, each in a run directory seed-N of its own, and summarise their scores")
     how.add_argument("--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE", dest="settings",
                      help="any keys of the preset, for example training.images_seen=6000 training.lr=0.001")
     return usage

@@ -1,10 +1,11 @@
 """From a command line to a checked call of the main job: everything that cannot work is refused before work starts."""
 
 import json
+import shlex
 from argparse import Namespace
 from collections import Counter
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from baselines.methods import METHODS, OBJECTIVES, MethodSpec, check_preset_options, method_spec
@@ -15,14 +16,18 @@ from evaluation.pipeline import STAGES, parse_stages
 from evaluation.scoring import check_files, check_options
 from presets.schema import Preset, load_preset
 from training.check import check_methods
+from training.group import group_size
 
 IMAGES = "images"  # the preset for pictures made elsewhere and a folder of photographs and layouts
 
 
 @dataclass(frozen=True)
 class Call:
-    """stages: in order, without the dataset, which every call begins with. images: (method, folder) of pictures made
-    elsewhere. out: the run directory. command: as it was typed."""
+    """One run directory and what is to be done in it.
+
+    stages: in order, without the dataset, which every call begins with. images: (method, folder) of pictures made
+    elsewhere. out: the run directory. command: as it was typed. own_command: makes this run directory alone.
+    """
 
     stages: list[str]
     preset: Preset
@@ -32,6 +37,7 @@ class Call:
     executor: str = "auto"
     jobs: int | None = None
     command: str = ""
+    own_command: str = ""
 
 
 def read_call(args: Namespace, command: str) -> Call:
@@ -50,7 +56,35 @@ def read_call(args: Namespace, command: str) -> Call:
     if "train" in stages:
         _check_training(preset, preset_name, methods)
     return Call(stages, preset, Path(preset_name).stem, images, Path(args.out or Path("runs") / Path(preset_name).stem),
-                args.executor, args.jobs, command)
+                args.executor, args.jobs, command, command)
+
+
+def one_for_each_seed(call: Call, number: int | None) -> list[Call]:
+    """The call itself without a number; else the same with `number` seeds from the preset's on, each in a run directory
+    seed-N within the call's. Raises InputError for fewer than two, and under torchrun."""
+    if number is None:
+        return [call]
+    if number < 2:
+        raise InputError(f"--seeds {number}: expected at least 2; --seed N is for one")
+    if group_size() > 1:
+        raise InputError("--seeds: not under torchrun; train one seed after another (--seed N --out DIR), then "
+                         "summarise them with python -m evaluation.merge seeds")
+    words, calls = _without(shlex.split(call.command), "--seeds", "--seed", "--out"), []
+    for seed in range(call.preset.seed, call.preset.seed + number):
+        out = call.out / f"seed-{seed}"
+        own = shlex.join([*words, "--seed", str(seed), "--out", str(out)])
+        calls.append(replace(call, preset=call.preset.model_copy(update={"seed": seed}), out=out, own_command=own))
+    return calls
+
+
+def _without(words: list[str], *options: str) -> list[str]:
+    """Words of a command without these options and their values."""
+    kept, skip = [], False
+    for word in words:
+        if not skip and word.partition("=")[0] not in options:
+            kept.append(word)
+        skip = not skip and word in options
+    return kept
 
 
 def choose_preset(args: Namespace, stages: Collection[str]) -> str:

@@ -6,20 +6,22 @@ import time
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from data import rendered
 from data.errors import InputError
-from data.files import fingerprint, list_folder, read_json, sha256
+from data.files import fingerprint, list_folder, read_json, sha256, write_json
 from data.made import is_made, write_record
 from data.processes import available_cores, limit_cores, stop_like_ctrl_c
 from evaluation.cache.images import add_images, check_images
+from evaluation.merge import export_table, summarise_seeds
 from evaluation.metrics.work import Context, versions
 from evaluation.networks.judge import TrainedJudge, load_judge
 from evaluation.networks.judges import build_judge
-from evaluation.pipeline.call import Call, read_call
+from evaluation.pipeline.call import Call, one_for_each_seed, read_call
 from evaluation.pipeline.configuration import record_configuration
 from evaluation.pipeline.dataset import is_written, write_dataset
 from evaluation.pipeline.executor import make_executor
@@ -43,13 +45,26 @@ SHARED = ("dataset", "train", "synthesize")  # by all processes of a group; the 
 def run(args: Namespace, command: str) -> int:
     """Run the stages of the command line; the exit code. Raises InputError before any work if that is impossible."""
     with one_error_message():
-        call = read_call(args, command)
-        load_protocol(call.preset.study.protocol)
-        limit_cores(call.jobs)
+        first, *others = one_for_each_seed(read_call(args, command), args.seeds)
+        load_protocol(first.preset.study.protocol)
+        limit_cores(first.jobs)
         torch.set_num_threads(environment_integer("OMP_NUM_THREADS", available_cores(), least=1))
         stop_like_ctrl_c()
-        with locked(call.out) if is_first_process() else nullcontext():
-            return Job(call).work()
+        for call in (first, *others):
+            if code := _work(call):
+                return code
+        if others and "score" in first.stages:
+            tables = [export_table(RunDirectory(call.out)) for call in (first, *others)]
+            write_json(first.out / "scores" / "seeds.json", summarise_seeds(tables))
+            echo(f"spread over {len(tables)} seeds: {first.out / 'scores' / 'seeds.json'}")
+            if "report" in first.stages:
+                return _work(replace(first, stages=["report"]))
+        return 0
+
+
+def _work(call: Call) -> int:
+    with locked(call.out) if is_first_process() else nullcontext():
+        return Job(call).work()
 
 
 class Job:
@@ -91,7 +106,7 @@ class Job:
         if self.suite.group.leads:
             scenes = rendered(self.preset.data.dataset)
             record_configuration(self.run.path, self.preset, self.call.preset_name,
-                                 versions() | ({"scenes": scenes.version} if scenes else {}), self.call.command,
+                                 versions() | ({"scenes": scenes.version} if scenes else {}), self.call.own_command,
                                  self.suite.fixed_networks())
         self.suite.group.barrier()
 

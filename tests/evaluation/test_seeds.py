@@ -1,0 +1,49 @@
+"""Several training seeds in one call: a run directory each, and the spread of their scores."""
+
+import pytest
+
+from data.files import read_json
+from evaluation.run import main
+
+PRESET = """
+extends: smoke
+methods: [image_space, unet+image_space]
+data: {size: [32, 64], train: 4, val: 2}
+judge: {source: none}
+training: {images_seen: 4, samples_every: 4, log_every: 2}
+generators: {crn: {widths: [4, 4, 4, 4]}, unet: {width: 4, max_width: 8}}
+score: {metrics: [similarity], extractors: [], bootstrap: 100}
+"""
+
+
+@pytest.fixture
+def call(tmp_path):
+    (tmp_path / "tiny.yaml").write_text(PRESET)
+
+    def run(*more):
+        return main(["--stages", "train,synthesize,score", "--preset", str(tmp_path / "tiny.yaml"), "--device", "cpu",
+                     "--executor", "local", "--out", str(tmp_path / "run"), *more])
+    return run
+
+
+def test_seeds_have_a_run_directory_each_and_a_common_spread(call, tmp_path, capsys):
+    assert call("--seeds", "2", "--seed", "5") == 0
+    runs = [tmp_path / "run" / f"seed-{seed}" for seed in (5, 6)]
+    assert sorted((tmp_path / "run").iterdir()) == runs
+    for seed, folder in zip((5, 6), runs, strict=True):
+        record = read_json(folder / "run.json")
+        assert record["config"]["seed"] == seed
+        assert record["command"].endswith(f"--seed {seed} --out {folder}") and "--seeds" not in record["command"]
+    file = runs[0] / "scores" / "seeds.json"
+    assert {(row["method"], row["n"]) for row in read_json(file)} == {("image_space", 2), ("unet+image_space", 2)}
+    weights = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("checkpoint.pt")}
+    before = file.read_bytes()
+    assert call("--seeds", "2", "--seed", "5") == 0
+    assert len(weights) == 4 and all(path.stat().st_mtime_ns == time for path, time in weights.items())
+    assert file.read_bytes() == before
+
+
+def test_one_seed_is_not_several(call, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        call("--seeds", "1")
+    assert "--seeds 1: expected at least 2" in capsys.readouterr().err and not (tmp_path / "run").exists()
