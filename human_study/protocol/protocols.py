@@ -81,6 +81,7 @@ class Protocol(Frozen):
     screen_check: bool = False  # a bank card on the screen gives points per mm; distance of the eyes
     colour_plates: int = Field(0, ge=0, le=20)  # digits to be read among coloured dots
     full_screen: bool = False
+    forgotten_may_return: bool = True  # as a new participant; else a panel's forgotten ids are turned away
     limit_minutes: int = Field(60, ge=1)  # for one HIT, on platforms that set a limit
     answer_seconds: float = Field(4.0, gt=0)  # per trial, to look and answer (timed: after the exposure); an estimate
     texts: dict[str, Texts] = {}  # by language; what is not given is the ready text

@@ -118,7 +118,7 @@ async def by_panel(request: Request) -> Response:
     if (site.only_ids is not None and person not in site.only_ids) or (
             site.signed_ids and not same(given[SIGNATURE], site.signature(person))):
         return no_such_page(request)
-    if await run_in_threadpool(site.store.pseudonym, site.panel.platform, person) in site.excluded:
+    if await run_in_threadpool(site.excludes, person):
         return message_page(request, words(request).full, 403, language=language_of(request))
     known = await run_in_threadpool(site.store.known, site.panel.platform, person)
     if not known and not site.newcomers.allows(ANONYMOUS):

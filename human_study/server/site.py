@@ -73,6 +73,13 @@ class Site:
         query = {self.panel.participant: person} | ({SIGNATURE: self.signature(person)} if self.signed_ids else {})
         return f"{self.origins[0]}/p/{self.token('panel')}?{urlencode(query)}"
 
+    def excludes(self, person: str) -> bool:
+        """Whether a panel's participant took part in an earlier study that is kept out, or was forgotten where the
+        protocol turns such participants away."""
+        known = self.panel.platform, person
+        return self.store.pseudonym(*known) in self.excluded or (
+            not self.store.batch.protocol.forgotten_may_return and self.store.was_forgotten(*known))
+
     def session_key(self, purpose: str, session_id: str) -> str:
         """The proof of a page for its session: "api" in a header, "cookie" in the browser."""
         return f"{session_id}.{keyed(self.store.key, purpose, session_id)[:TOKEN_LETTERS]}"

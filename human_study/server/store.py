@@ -222,9 +222,11 @@ class Store:
 
     def known(self, platform: str, person: str) -> bool:
         """Whether somebody with this id, or this name of a link, has a session or had one and was forgotten."""
-        first = pseudonym(self.key, platform, person)
-        return bool(self._read("SELECT 1 FROM session WHERE participant = ? UNION SELECT 1 FROM forgotten "
-                               "WHERE mark = ?", self.pseudonym(platform, person), mark(first)))
+        return self.was_forgotten(platform, person) or self._session(
+            "participant = ?", self.pseudonym(platform, person)) is not None
+
+    def was_forgotten(self, platform: str, person: str) -> bool:
+        return bool(self._read("SELECT 1 FROM forgotten WHERE mark = ?", mark(pseudonym(self.key, platform, person))))
 
     def find(self, platform: str, who: str) -> str | None:
         """Pseudonym of the participant with this session id, completion code, platform's id or name of a link; None

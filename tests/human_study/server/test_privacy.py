@@ -23,7 +23,7 @@ from human_study.responses.forgotten import mark
 from human_study.responses.keys import default_key_file, load_key, pseudonym
 from human_study.responses.table import merge_responses, read_responses, write_responses
 from human_study.server.export import backup, export_responses, missing_answers, release, session_list
-from human_study.server.serve import choose_panel, links_for, open_store
+from human_study.server.serve import PANELS, choose_panel, links_for, open_store
 from tests.human_study.server.participants import ORIGIN, SMALL, Participant, join, last_of, refused
 
 
@@ -115,6 +115,14 @@ def test_whoever_was_forgotten_comes_back_as_somebody_new(make, tiny_run, key_fi
     assert "deleted 2 session(s)" in capsys.readouterr().out
     export_responses(folder)
     assert capsys.readouterr().err == ""
+
+
+def test_whoever_was_forgotten_is_turned_away_by_the_protocol(make, tiny_run, key_file):
+    client = make(settings=[*SMALL, "forgotten_may_return=false"], panel=PANELS["prolific"])
+    path = f"/p/{client.app.state.site.token('panel')}?PROLIFIC_PID="
+    Participant(client, path + "W1").consent().all()
+    main(["forget", "--run", str(tiny_run.path), "--key-file", str(key_file), "--platform", "prolific", "W1"])
+    assert [client.get(path + one).status_code for one in ("W1", "W2")] == [403, 200]
 
 
 @pytest.mark.parametrize("by", ["code", "session_id"])
