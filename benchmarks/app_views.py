@@ -1,7 +1,7 @@
 """How long the app takes to show layouts of a large run, against the same pictures from a plain file server.
 
     python -m benchmarks.app_views                                   500 layouts x 10 methods at 1024x2048
-    python -m benchmarks.app_views --layouts 40 --size 256 512       smaller
+    python -m benchmarks.app_views --layouts 120 --size 256 512      smaller
 
 A run is fabricated in a temporary folder: a few pictures with the grain of photographs, hard-linked under every name,
 so that it takes little disk and every address is a file of its own. A browser (Chromium, through Playwright) opens the
@@ -177,6 +177,9 @@ def app(browser, address: str, run: RunDirectory, methods: list[str], steps: int
 
 
 def measure(args: argparse.Namespace) -> Iterator[Result]:
+    if args.layouts <= max(CLICKS, 2 * args.steps):
+        raise InputError(f"--layouts {args.layouts}: more than {max(CLICKS, 2 * args.steps)} are needed, because each "
+                         "step goes to the next one")
     with tempfile.TemporaryDirectory() as folder:
         run_directory = fabricate(Path(folder) / "run", args.layouts, args.methods, tuple(args.size))
         yield from measure_run(run_directory, args.steps, args.pause)

@@ -135,3 +135,13 @@ def test_a_call_without_encoding_is_found():
         nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
         names = [getattr(node.func, "attr", getattr(node.func, "id", "")) for node in nodes]
         assert [without_encoding(*each) for each in zip(names, nodes, strict=True)] == [expected] * len(nodes)
+
+
+def test_every_class_name_occurs_once():
+    places: dict[str, list[str]] = {}
+    for room in (*OUTER, "tools", "benchmarks"):
+        for file in files(room):
+            for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
+                if isinstance(node, ast.ClassDef):
+                    places.setdefault(node.name, []).append(f"{file}:{node.lineno}")
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}
