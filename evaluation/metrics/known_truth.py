@@ -3,8 +3,8 @@
     python -m evaluation.metrics.known_truth --set 'score.extractors=[{kind: vgg19, path: FILE}]' --json table.json
 
 Of a photograph, another draw of its layout, and the mean of eleven further draws, the draw is a plausible photograph
-and the mean is a blur. The table gives for every distance how often it calls the draw nearer (.5 is chance), and how much
-farther the mean is: pixels, the perceptual network term by term and together, and every configured extractor, in
+and the mean is a blur. The table gives for every distance how often it calls the draw nearer (.5 is chance), and how
+much farther the mean is: pixels, the perceptual network term by term and together, and every configured extractor, in
 LPIPS's form and by its pooled features; of these also the Fréchet distance of all draws and of all means to the
 photographs.
 """

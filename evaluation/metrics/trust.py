@@ -2,8 +2,8 @@
 
 On scenes that can be drawn again the truth is known (see known_truth): another draw of a layout is a photograph of it,
 the mean of many draws is a blur. A distance that calls the mean nearer than the draw in more than half of the layouts
-rewards blur, however it ranks the methods. Each value is the share of layouts on which the draw is nearer, of a distance
-between sets 0 or 1; the detail "mean / draw" is how many times as far the mean is.
+rewards blur, however it ranks the methods. Each value is the share of layouts on which the draw is nearer, of a
+distance between sets 0 or 1; the detail "mean / draw" is how many times as far the mean is.
 """
 
 from typing import Any
