@@ -505,7 +505,7 @@ def test_preprocessing_is_read_and_never_guessed(tmp_path):
         with pytest.raises(InputError, match=message):
             read(**values)
     (tmp_path / "preprocessor_config.json").unlink()
-    with pytest.raises(InputError, match="no such file; it says what input the model expects"):
+    with pytest.raises(InputError, match="no such file; it describes the model's input"):
         preprocessing(tmp_path)
 
 
