@@ -99,7 +99,7 @@ class Extractor:
         return resized.contiguous(memory_format=torch.channels_last)  # convolutions and pooling are 2-3 times faster
 
 
-def weights_file(config: ExtractorConfig, cached: str | None = None, source: str = "") -> Path:
+def weights_file(config: ExtractorConfig, cached: str | None = None) -> Path:
     """The weights file of an extractor: the given one, or `cached` in torch.hub's cache. Raises InputError."""
     if config.path is not None:
         if not (file := Path(config.path)).is_file():
@@ -108,7 +108,8 @@ def weights_file(config: ExtractorConfig, cached: str | None = None, source: str
     if cached is None:
         raise InputError(f"extractor {config.kind}: needs weights: no `path` is set")
     if not (file := Path(torch.hub.get_dir()) / "checkpoints" / cached).is_file():
-        raise InputError(f"extractor {config.kind}: needs weights: no `path` is set, nor {file}; get it from {source}")
+        raise InputError(f"extractor {config.kind}: needs weights: no `path` is set, nor {file}; fetch it: "
+                         f"python -m evaluation.weights get {config.kind}")
     return file
 
 

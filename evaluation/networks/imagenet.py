@@ -20,9 +20,7 @@ from evaluation.networks.resize import normalized
 from presets.schema import ExtractorConfig
 
 INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"  # the name ends with the first digits of its SHA-256
-INCEPTION_URL = f"https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/{INCEPTION_FILE}"
 VGG16_FILE = "vgg16-397923af.pth"
-VGG16_URL = f"https://download.pytorch.org/models/{VGG16_FILE}"
 ENGINE_RESIZE = "tf1-bilinear"  # of torch-fidelity's extractors
 # of RGB in 0..255, by the convention in which weights were trained
 CONVENTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
@@ -32,11 +30,11 @@ CONVENTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 def inception_file(config: ExtractorConfig) -> Path:
-    return weights_file(config, INCEPTION_FILE, INCEPTION_URL)
+    return weights_file(config, INCEPTION_FILE)
 
 
 def vgg16_file(config: ExtractorConfig) -> Path:
-    return weights_file(config, VGG16_FILE, VGG16_URL)
+    return weights_file(config, VGG16_FILE)
 
 
 def build_inception(config: ExtractorConfig, judge: Any, device: str) -> Extractor:

@@ -14,6 +14,7 @@ from torch import nn
 
 from data.errors import InputError
 from data.files import fingerprint, list_folder, read_json, sha256
+from evaluation import weights
 from evaluation.networks.features import FEATURES, Extractor, checked_hash
 from evaluation.networks.resize import normalized
 from presets.schema import ExtractorConfig
@@ -99,12 +100,15 @@ def _input_size(config: Mapping[str, Any], file: Path) -> Sequence[int]:
 
 
 def model_folder(path: str | None, what: str) -> Path:
-    """The folder of a model, given as such or by its name in Hugging Face's local cache. what: the setting, for the
-    messages. Raises InputError when there is none."""
+    """The folder of a model: given as such, by a name of evaluation.weights, or by its name in Hugging Face's local
+    cache. what: the setting, for the messages. Raises InputError when there is none."""
     if path is None:
         raise InputError(f"{what}: the folder or the name of a model is missing")
-    if Path(path).is_dir():
-        return Path(path)
+    for place in (Path(path), weights.folder() / path):
+        if place.is_dir():
+            return place
+    if path in weights.NETWORKS:
+        raise InputError(f"{what}: {path} is not found; fetch it: python -m evaluation.weights get {path}")
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
     try:
