@@ -27,7 +27,6 @@ from training import batches, checkpoint, fabric, harness
 from training import suite as suite_module
 from training.batches import ShuffledBatches
 from training.fabric import forked_devices
-from training.group import Group
 from training.harness import CHECKPOINT, Interrupted, is_complete, steps_of, to_uint8
 from training.logs import TrainingLog
 from training.suite import Suite, load_generator
@@ -335,15 +334,6 @@ def test_only_the_process_s_own_gpu_is_asked_for_its_random_state(monkeypatch):
     assert forked_devices(SimpleNamespace(device=gpu)) == [gpu] and forked_devices(SimpleNamespace(device=cpu)) == []
 
 
-def test_the_processes_agree_before_anything_is_read_from_the_device(tmp_path, monkeypatch):
-    calls, agree, mean = [], Group.any, Group.mean
-    monkeypatch.setattr(Group, "any", lambda *values: calls.append("agree") or agree(*values))
-    monkeypatch.setattr(Group, "mean", lambda *values: calls.append("read") or mean(*values))
-    suite(tmp_path, checkpoint_seconds=1000.0, log_every=1).train_method("image_space")
-    last_step = calls[-5:]  # the log, the loss before saving, the window; at the end all wait for the checkpoint
-    assert last_step == ["agree", "read", "read", "read", "agree"]
-
-
 def test_a_finished_checkpoint_is_not_read_whole(tmp_path, monkeypatch):
     suite(tmp_path).train_method("image_space")
     mapped, load = [], torch.load
@@ -439,14 +429,6 @@ def test_a_file_of_other_tensors_is_no_checkpoint(tmp_path):
             checkpoint.load(tmp_path / CHECKPOINT)
 
 
-def test_a_checkpoint_is_on_the_disk_before_it_takes_its_name(tmp_path, monkeypatch):
-    done, fsync, replace = [], os.fsync, os.replace
-    monkeypatch.setattr(os, "fsync", lambda *args: done.append("fsync") or fsync(*args))
-    monkeypatch.setattr(os, "replace", lambda *args: done.append("replace") or replace(*args))
-    checkpoint.save(tmp_path / CHECKPOINT, {"step": 1})
-    assert done == ["fsync", "replace"]
-
-
 def test_sample_pictures_and_logs_are_written(tmp_path):
     suite(tmp_path).train_method("pix2pix")
     folder = tmp_path / "methods" / "pix2pix"
@@ -479,14 +461,6 @@ def test_budgets_are_stated_in_images():
 
 def test_pictures_are_clipped_and_rounded():
     assert to_uint8(torch.tensor([-2.0, -1.0, 0.0, 1.0, 3.0])).tolist() == [0, 0, 128, 255, 255]
-
-
-def test_broken_checkpoints_are_one_line(tmp_path):
-    (tmp_path / CHECKPOINT).write_bytes(b"not a checkpoint")
-    with pytest.raises(InputError, match="not a readable checkpoint"):
-        load_generator(tmp_path)
-    with pytest.raises(InputError, match="no such checkpoint"):
-        load_generator(tmp_path / "elsewhere")
 
 
 def test_networks_of_losses_and_the_judge_share_nothing(tmp_path):
