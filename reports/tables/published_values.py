@@ -1,6 +1,6 @@
 """This run's rows above published ones, in the unit of the publications."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from data.errors import InputError
@@ -18,23 +18,33 @@ COLUMNS = {"mIoU": "segmentation", "pixel accuracy": "segmentation", "FID": "dis
 
 def published_table(dataset: str, methods: Sequence[Method], scores: Sequence[Score],
                     named: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Rows in groups of one dataset, protocol and source; this run's first, then those of the published table that the
-    run asked for (`named`, see named_protocol). A score of another name stays out: a Fréchet distance on other features
-    is no FID."""
+    """Rows in groups of one dataset, protocol and source. Above every table on the run's dataset stand this run's rows,
+    in each column the score that is measured like the table's; without such a table they stand once, at the top. The
+    table of the protocol that the run asked for (`named`, see named_protocol) comes first. A score of another name
+    stays out: a Fréchet distance on other features is no FID."""
     asked = named["table"] if named else ""
-    ours = [{"title": row.title, "values": [_in_percent(row.name, name, scores) for name in COLUMNS]}
-            for row in table_rows(methods)]
-    ours = [row for row in ours if set(row["values"]) != {MISSING}]
-    groups = [{"dataset": dataset_title(dataset), "protocol": _own_protocol(scores), "source": "this run", "ours": True,
-               "same": "", "rows": ours}] if ours else []
+    same_dataset = any(table.dataset == dataset for table in published.tables())
+    groups = [] if same_dataset else _own(dataset, methods, scores, dict(zip(COLUMNS, COLUMNS, strict=True)))
     for table in published.tables_for(dataset, asked):
+        if table.dataset == dataset and table.protocol:
+            groups += _own(dataset, methods, scores, table.protocol.columns)
         same = listed(named["kept"]) if named and (table.dataset, table.source) == (dataset, asked) else ""
         rows = [{"title": title, "values": [str(values.get(name, MISSING)) for name in COLUMNS]}
                 for title, values in table.rows.items()]
         groups.append({"dataset": table.title, "protocol": table.measured, "source": table.full_source, "ours": False,
                        "same": same, "rows": rows})
-    return {"scores": list(COLUMNS), "groups": groups,
-            "same_dataset": any(table.dataset == dataset for table in published.tables())}
+    return {"scores": list(COLUMNS), "groups": groups, "same_dataset": same_dataset}
+
+
+def _own(dataset: str, methods: Sequence[Method], scores: Sequence[Score],
+         columns: Mapping[str, str]) -> list[dict[str, Any]]:
+    """This run's group, of column -> score; empty where it has none of the scores."""
+    rows = [{"title": row.title, "values": [_in_percent(row.name, column, columns.get(column), scores)
+                                            for column in COLUMNS]} for row in table_rows(methods)]
+    rows = [row for row in rows if set(row["values"]) != {MISSING}]
+    other = [f"{column} is this run’s “{score}”." for column, score in columns.items() if score != column]
+    return [{"dataset": dataset_title(dataset), "protocol": " ".join([_own_protocol(scores), *other]),
+             "source": "this run", "ours": True, "same": "", "rows": rows}] if rows else []
 
 
 def named_protocol(run: RunDirectory) -> dict[str, Any] | None:
@@ -56,13 +66,13 @@ def named_protocol(run: RunDirectory) -> dict[str, Any] | None:
             "needs": needs if refused else [], "open": left_open}
 
 
-def _in_percent(method: str, name: str, scores: Sequence[Score]) -> str:
-    found = (value for s in scores if s.method == method and s.metric == COLUMNS[name]
+def _in_percent(method: str, column: str, name: str | None, scores: Sequence[Score]) -> str:
+    found = (value for s in scores if name and s.method == method and s.metric == COLUMNS[column]
              and (value := s.value(name)) and value.value is not None)
     value = next(found, None)
     if value is None:
         return MISSING
-    return f"{value.value * (100 if name in published.PERCENT and value.unit != '%' else 1):.1f}"
+    return f"{value.value * (100 if column in published.PERCENT and value.unit != '%' else 1):.1f}"
 
 
 def _own_protocol(scores: Sequence[Score]) -> str:

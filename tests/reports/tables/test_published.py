@@ -34,6 +34,17 @@ def test_this_runs_row_bears_the_protocol_of_its_segmentation():
     assert ours["protocol"] == "Judged by a judge at 32×64; 20 layouts at 32×64; void: ignored."
 
 
+def test_beside_a_published_value_stands_the_one_that_keeps_its_protocol():
+    """SPADE's pixel accuracy counts void, pix2pixHD's table has the plain one and no FID."""
+    scores = [score_of("segmentation", "crn", [value_of("mIoU", 0.5), value_of("pixel accuracy", 0.863),
+                                               value_of("pixel accuracy, void counted", 0.783)], {})]
+    groups = published_table("cityscapes", [Method("crn", "CRN")], scores)["groups"]
+    beside = {after["source"][:4]: before["rows"][0]["values"]
+              for before, after in zip(groups, groups[1:], strict=False) if before["ours"]}
+    assert beside == {"Park": ["50.0", "78.3", "–"], "Wang": ["50.0", "86.3", "–"]}
+    assert any("pixel accuracy is this run’s “pixel accuracy, void counted”" in group["protocol"] for group in groups)
+
+
 def test_the_published_protocol_asked_for_and_why_its_name_is_refused(tiny_run):
     assert named_protocol(tiny_run) is None
     found = {"asked for": "spade", "dataset": "cityscapes", "table": "SPADE, Table 1", "values": {"mIoU": "mIoU"},
