@@ -1,12 +1,12 @@
-"""What the main job does to a run directory before it is scored; uses the rooms beside it."""
+"""The main job: from a command line to a run directory with images, scores, a study and a report."""
 
 from data.errors import InputError, nearest
 
-STAGES = ("train", "synthesize", "score", "study", "report")  # in order: methods of evaluation.pipeline.job.Job
+STAGES = ("train", "synthesize", "score", "study", "report")  # in order; methods of Job
 
 
 def parse_stages(text: str) -> list[str]:
-    """"score,report" -> the stages named, in their own order. Raises InputError for an unknown one."""
+    """"score,report" -> these stages in the order of STAGES. Raises InputError for an unknown one."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     for name in names:
         if name not in STAGES:

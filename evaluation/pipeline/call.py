@@ -8,7 +8,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from baselines.methods import METHODS, OBJECTIVES, MethodSpec, check_preset_options, method_spec
+from baselines.methods import METHODS, OBJECTIVES, check_preset_options, method_spec
 from data.errors import InputError, nearest
 from evaluation import protocols
 from evaluation.cache.images import sizes_in
@@ -54,7 +54,10 @@ def read_call(args: Namespace, command: str) -> Call:
     if "score" in stages:
         check_files(preset)
     if "train" in stages:
-        _check_training(preset, preset_name, methods)
+        if not methods:
+            raise InputError(f"nothing to train: preset '{preset_name}' names no method; give --methods, or another "
+                             "--preset")
+        check_methods(preset, methods)
     return Call(stages, preset, Path(preset_name).stem, images, Path(args.out or Path("runs") / Path(preset_name).stem),
                 args.executor, args.jobs, command, command)
 
@@ -139,10 +142,3 @@ def _common_size(images: list[tuple[str, str]]) -> list[int]:
                          "size: resize them in the system that made them, so that the filter is yours to choose; "
                          "photographs and layouts are resized here")
     return list(next(iter(sizes)))
-
-
-def _check_training(preset: Preset, preset_name: str, methods: list[MethodSpec]) -> None:
-    if not methods:
-        raise InputError(f"nothing to train: preset '{preset_name}' names no method; give --methods, or another "
-                         "--preset")
-    check_methods(preset, methods)

@@ -1,8 +1,6 @@
 """The main job through its command line: the smoke preset end to end, a second call, stops, and bad input."""
 
-import errno
 import json
-import os
 import shutil
 import signal
 import subprocess
@@ -219,19 +217,6 @@ def test_out_folder_of_something_else(capsys, tmp_path):
     assert (tmp_path / "thesis.txt").read_text() == "important"
 
 
-def test_a_full_disk_is_one_line_and_loses_nothing(capsys, monkeypatch, tmp_path):
-    """The system's answer to a full disk, given to the first picture that is written."""
-    original = os.replace
-
-    def full(source, target):
-        if str(target).endswith(".png"):
-            raise OSError(errno.ENOSPC, "No space left on device", str(target))
-        original(source, target)
-    monkeypatch.setattr("data.files.os.replace", full)
-    assert "no space left on the disk" in fails(capsys, "--all", *SMOKE, "--out", tmp_path / "run")
-    assert not list((tmp_path / "run").rglob("*.part"))
-
-
 def test_list_and_help_read_well(capsys):
     assert main(["--list"]) == 0
     listed = capsys.readouterr().out
@@ -266,12 +251,3 @@ def test_every_preset_is_valid_and_its_methods_can_be_built(name):
         spec = method_spec(method, preset)
         with torch.device("meta"):
             build_generator(spec, classes=20, size=tuple(preset.data.size))
-
-
-def test_processes_give_the_images_of_one_process(smoke, job, tmp_path):
-    folder = tmp_path / "alone"
-    job("--stages", "train,synthesize", "--out", folder, "--methods", "crn,pix2pix")
-    for method in ("crn", "pix2pix"):
-        for layout in smoke.layouts():
-            assert RunDirectory(folder).image_file(method, layout).read_bytes() == \
-                smoke.image_file(method, layout).read_bytes()
