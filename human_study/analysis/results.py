@@ -13,6 +13,7 @@ from human_study.analysis import bradley_terry, effects, plackett_luce, preferen
 from human_study.analysis.agreement import krippendorff_alpha, split_half
 from human_study.analysis.bradley_terry import Ranking
 from human_study.analysis.clustered import Estimate
+from human_study.analysis.mixed import MixedModel, mixed_models
 from human_study.analysis.preference import MARGIN, PairCounts, PairDifference, PairResult, by_exposure
 from human_study.analysis.quality import apply_rules, by_reasons, guess, reason_names, session_checks
 from human_study.analysis.real_or_fake import Realism, Threshold
@@ -110,6 +111,7 @@ class Analysis:
     realism: list[Realism] = field(default_factory=list)  # of single pictures, which have no preferences
     realism_all: list[Realism] = field(default_factory=list)
     thresholds: list[Threshold] = field(default_factory=list)
+    mixed: list[MixedModel] = field(default_factory=list)  # of pairs, beside the clustered intervals
     comparisons: list[PairDifference] = field(default_factory=list)
     rankings: list[ExposureRanking] = field(default_factory=list)
     alpha: list[PairAgreement] = field(default_factory=list)  # Krippendorff's
@@ -231,6 +233,7 @@ def _preferences(frame: pd.DataFrame, baseline: str, ties: str) -> dict[str, Any
         note = "not counted for rankings, each of which decides several pairs"
         rankings = [ExposureRanking(None, plackett_luce.rank(frame[preference.answered(frame)]), Flip(note=note))]
     else:
+        found["mixed"] = mixed_models(used, ties)
         rankings = [ExposureRanking(ms, bradley_terry.rank(group), votes_to_flip(group))
                     for _, ms, group in by_exposure(used)]
     by_pair = used.groupby(["a", "b"], observed=True)

@@ -115,6 +115,20 @@ def with_and_without(analysis: Analysis) -> Table | None:
     return (header, body) if body else None
 
 
+def mixed_table(analysis: Analysis) -> Table | None:
+    """Shares and spreads by the mixed model, beside the shares counted."""
+    if not analysis.mixed:
+        return None
+    counted = {(row.a, row.b, row.exposure_ms): row.share for row in analysis.preferences}
+    header = ["pair", "exposure", "% counted", "% by the model", "95 %", "SD of participants, log odds",
+              "SD of images, log odds", "note"]
+    return header, [
+        [pair_title(analysis, row.a, row.b), exposure_title(row.exposure_ms),
+         percent(counted[row.a, row.b, row.exposure_ms]), percent(row.share), percent_interval(row.interval),
+         *(MISSING if sd is None else f"{sd:.2f}" for sd in (row.participant_sd, row.image_sd)), row.note]
+        for row in analysis.mixed]
+
+
 def realism_table(analysis: Analysis, rows: Sequence[Realism]) -> Table | None:
     """HYPE-infinity by method and exposure."""
     header = ["method", "exposure", "answers", "participants", "images", "HYPE: errors, %", "95 % clustered",

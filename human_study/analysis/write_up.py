@@ -57,8 +57,10 @@ def _statistics(analysis: Analysis) -> str:
     if analysis.task == RANKING:
         ties = "Every ranking counts as the pairs that it decides; they share a participant and an image."
     bias = "a bias for earlier places" if analysis.task == RANKING else "a side bias"
+    mixed = (" A logit model with crossed normal effects of participants and images (Laplace's approximation) is given "
+             "for comparison." if analysis.mixed else "")
     return (f"{ties} {intervals}pairs and exposures. Two methods are called equivalent where two {margin} Strengths "
-            f"are {strengths_of(analysis)}'s with {bias} and the same clustering.")
+            f"are {strengths_of(analysis)}'s with {bias} and the same clustering.{mixed}")
 
 
 def strengths_of(analysis: Analysis) -> str:
@@ -86,6 +88,7 @@ def report(analysis: Analysis, figures: dict[str, str] | None = None) -> str:
             ("HYPE-time: where three of four answers are right", tables.threshold_table(analysis)),
             ("All pairs", tables.preference_table(analysis)),
             ("With and without exclusions", tables.with_and_without(analysis)),
+            ("Sensitivity: a mixed model", tables.mixed_table(analysis)),
             ("Differences between methods, on the same images", tables.comparison_table(analysis)),
             (strengths_of(analysis), tables.ranking_table(analysis))):
         parts += _section(heading, table)

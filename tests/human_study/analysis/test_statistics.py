@@ -23,6 +23,7 @@ from human_study.analysis.clustered import (
     sandwich,
     wilson,
 )
+from human_study.analysis.mixed import fit, mixed_models
 from human_study.analysis.outputs import read_counts
 from human_study.analysis.preference import PairCounts, from_counts
 from human_study.analysis.results import analyse_counts
@@ -122,6 +123,38 @@ def test_difference_of_shares_is_paired():
     assert paired.value == pytest.approx(both[second].mean() - both[~second].mean())
     assert paired.interval[1] - paired.interval[0] < 0.5 * (apart.interval[1] - apart.interval[0])
     assert "one of the two" in clustered_difference(both, np.ones(2400, bool), np.tile(w, 2), np.tile(i, 2)).note
+
+
+# --- the mixed model -------------------------------------------------------------------------------------------------
+
+def crossed(n_participants: int, n_images: int, mean: float, sds: tuple[float, float], seed: int) -> pd.DataFrame:
+    """Every participant judges every image once."""
+    rng = np.random.default_rng(seed)
+    w, i = np.repeat(np.arange(n_participants), n_images), np.tile(np.arange(n_images), n_participants)
+    eta = mean + rng.normal(0, sds[0], n_participants)[w] + rng.normal(0, sds[1], n_images)[i]
+    return pd.DataFrame({"a": "x", "b": "y", "exposure_req_ms": np.nan, "participant": w, "image_id": i,
+                         "outcome": (rng.random(len(w)) < 1 / (1 + np.exp(-eta))).astype(float)})
+
+
+@pytest.mark.parametrize("shape, sds", [((25, 40), (0.9, 0.4)), ((40, 25), (0.4, 0.9))])
+def test_the_mixed_model_recovers_mean_and_spreads(shape, sds):
+    found = [fit(*(crossed(*shape, 0.5, sds, seed)[name].to_numpy() for name in ("outcome", "participant", "image_id")))
+             for seed in range(12)]
+    assert np.mean([mean for mean, _, _ in found]) == pytest.approx(0.5, abs=0.15)
+    assert np.mean([spreads for _, _, spreads in found], axis=0) == pytest.approx(sds, abs=0.12)
+    assert sum(abs(mean - 0.5) < 2.2 * error for mean, error, _ in found) >= 10
+
+
+def test_the_mixed_model_beside_the_shares():
+    frame = crossed(25, 40, 0.5, (0.9, 0.4), 1)
+    only, = mixed_models(frame)
+    low, high = only.interval
+    assert low < only.share < high and only.share == pytest.approx(frame["outcome"].mean(), abs=0.02)
+    assert "two participants" in mixed_models(frame[frame["participant"] == 0])[0].note
+    assert "alike" in mixed_models(frame.assign(outcome=1.0))[0].note
+    one_lost = frame.assign(outcome=(np.arange(len(frame)) > 0).astype(float))
+    assert mixed_models(one_lost)[0].note or mixed_models(one_lost)[0].share > 0.98
+    assert mixed_models(frame.assign(outcome=0.5), "drop")[0].note
 
 
 # --- Bradley-Terry ---------------------------------------------------------------------------------------------------
