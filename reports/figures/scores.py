@@ -13,7 +13,7 @@ from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from evaluation.run_directory import Value
 from reports.figures.style import COLOURS, FAINT, INK, LINES, SHORT, STYLE, WIDTH, WRAPPED, label, looks, panels
-from reports.findings.axes import AXES, leading_column
+from reports.findings.axes import AXES, leading_column, leading_scores
 from reports.tables.scores import Column, Row, ScoreTable
 from writing.numbers import arrow
 
@@ -24,7 +24,7 @@ COSTS = ("parameters", "seconds per image", "training seconds")
 
 def leading(table: ScoreTable) -> Figure | None:
     """Bars with intervals: the leading score of every axis, one panel each."""
-    columns = [column for axis in AXES if (column := leading_column(table, axis)) and _tells_apart(table, column)]
+    columns = [column for _, column in leading_scores(table) if _tells_apart(table, column)]
     return _score_panels(table, columns, 3, bars=True)
 
 

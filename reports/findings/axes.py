@@ -30,6 +30,19 @@ def leading_column(table: ScoreTable, axis: Axis) -> Column | None:
     return columns[0] if columns and not axis.several else None
 
 
+def leading_scores(table: ScoreTable) -> list[tuple[str, Column]]:
+    """(question, score that answers it) for each axis. Without a judge and an extractor no axis has one; then the first
+    ordered score of each metric speaks, costs aside."""
+    found = [(axis.title, column) for axis in AXES if (column := leading_column(table, axis))]
+    if any(not axis.several and leading_column(table, axis) for axis in AXES):
+        return found
+    firsts: dict[str, Column] = {}
+    for column in table.shown().columns:
+        if column.higher_is_better is not None and column.metric != "cost" and column.about.images != 1:
+            firsts.setdefault(column.metric_title, column)
+    return list(firsts.items())
+
+
 def better(a: Value, b: Value, higher_is_better: bool) -> bool:
     return (a.value > b.value) if higher_is_better else (a.value < b.value)
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from evaluation.run_directory import RunDirectory, Score
 
-PREFERRED = ("segmentation",)
+PREFERRED = ("segmentation", "similarity")  # the first metric that was scored
 
 
 def chosen_layout(run: RunDirectory, scores: Sequence[Score]) -> tuple[str, str]:
@@ -20,7 +20,7 @@ def chosen_layout(run: RunDirectory, scores: Sequence[Score]) -> tuple[str, str]
             each = np.array([s.per_image[names[0]] for s in group], float)
             value = next(filter(None, (score.value(names[0]) for score in group)), None)
             return _median(layouts, each, value.label if value else names[0])
-    return layouts[len(layouts) // 2], "The middle one in the sorted list of names: no score by layout is there."
+    return layouts[len(layouts) // 2], "The middle one in the sorted list of names: no score has a value per layout."
 
 
 def _median(layouts: list[str], each: np.ndarray, label: str) -> tuple[str, str]:

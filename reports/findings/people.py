@@ -39,8 +39,13 @@ def _agreement(score: Score) -> str:
         first = f"None of {counted(len(values), 'score')} agrees with {of} better than chance would."
     if best is worst:
         return f"{first} Its tau is {_signed(best.value)}."
-    return (f"{first} Nearest to people comes {best.label} (tau {_signed(best.value)}), farthest from them "
-            f"{worst.label} ({_signed(worst.value)}).")
+    return (f"{first} {best.label} agrees most (tau {_signed(best.value)}), {_in_sentence(worst.label)} least "
+            f"({_signed(worst.value)}).")
+
+
+def _in_sentence(label: str) -> str:
+    """The label without its large first letter, unless that is the word's own, such as in FID or LPIPS."""
+    return label[:1].lower() + label[1:] if label[1:2].islower() else label
 
 
 def _signed(number: float) -> str:
@@ -116,7 +121,7 @@ def sentence(studies: Sequence[Mapping[str, Any]]) -> str:
     return " ".join(text.format(listed(found)) for text, found in (
         ("People who looked at this run’s images preferred {}.", told),
         ("Asked whether single images are photographs, people were wrong with {} (half is chance).", single),
-        ("People just told single images from photographs when they saw them for so long: {}.", times)) if found)
+        ("Shortest exposure at which people tell single images from photographs: {}.", times)) if found)
 
 
 def _percent(share: float | None) -> str:

@@ -2,18 +2,18 @@
 
 from dataclasses import replace
 
-from reports.findings.axes import AXES, leading_column, ordered, rank_ranges
+from reports.findings.axes import leading_scores, ordered, rank_ranges
 from reports.tables.scores import Column, ScoreTable
 
 COSTS = ("parameters", "seconds per image")
 
 
 def ranking(table: ScoreTable) -> ScoreTable:
-    """The leading score of every axis that two methods or more have, then costs. Methods are ordered by the first.
+    """The leading scores that two methods or more have, then costs. Methods are ordered by the first.
 
     Extras "rank": (best, worst) place that the intervals allow.
     """
-    leading = [c for axis in AXES if (c := leading_column(table, axis)) and len(table.values(c)) > 1]
+    leading = [column for _, column in leading_scores(table) if len(table.values(column)) > 1]
     costs = [c for name in COSTS for c in table.columns if (c.metric, c.name) == ("cost", name)]
     places = {(name, c.key): places for c in leading for name, places in rank_ranges(table, c).items()}
     return replace(table, rows=_rows(table, leading), columns=leading + (costs if leading else []),

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from evaluation.run_directory import FLOOR, PHOTOS, Method, Score, Value
-from reports.findings.axes import AXES, Axis, leaders, leading_column, ordered
-from reports.tables.scores import Column, ScoreTable
+from reports.findings.axes import AXES, leaders, leading_column, leading_scores, ordered
+from reports.tables.scores import SIGNIFICANT, Column, ScoreTable
 from writing.numbers import duration
 from writing.words import capitalised, counted, listed
 
+PAPER_IMAGES = 595_000  # 200 epochs over 2,975 photographs, section 5.1
 CLEAR = 2.0  # methods that spread less than so many times as much as training seeds: their order may be the seed's
 Resolutions = Mapping[tuple[str, str], float]  # (metric, score) -> spread of methods over spread of training seeds
 
@@ -24,23 +25,69 @@ class Finding:
 
 def findings(table: ScoreTable, scores: Sequence[Score], methods: Sequence[Method],
              resolutions: Resolutions | None = None) -> list[Finding]:
-    """One finding per axis that was scored, diversity and cost included; none without scores."""
+    """One finding per question that was scored, diversity and cost included, and one on what was not measured; none
+    without scores."""
     titles = {row.name: row.title for row in table.rows}
-    found = [_leads(table, axis, titles, resolutions or {}) for axis in AXES if not axis.several]
-    found += [_diversity(table, scores, methods, titles), _cost(table, titles)]
+    diverse = next(axis.title for axis in AXES if axis.several)
+    found = [_leads(table, title, column, titles, resolutions or {}) for title, column in leading_scores(table)
+             if title != diverse]
+    found += [_diversity(table, scores, methods, titles), _cost(table, titles), _not_measured(table)]
     return [finding for finding in found if finding is not None]
 
 
-def _leads(table: ScoreTable, axis: Axis, titles: Mapping[str, str], resolutions: Resolutions) -> Finding | None:
-    column = leading_column(table, axis)
-    if column is None or not (found := ordered(table, column)):
+def answer(table: ScoreTable, baseline: str, scores: Sequence[Score], methods: Sequence[Method]) -> str:
+    """The paper's question in one sentence: the place of the baseline by the leading scores, and whether the order that
+    people gave in the paper is repeated. Empty without scores of the baseline."""
+    titles = {row.name: row.title for row in table.rows}
+    places = []
+    for _, column in leading_scores(table):
+        order = [name for name, _ in ordered(table, column)]
+        if baseline in order and len(order) > 1:
+            places.append(f"{_ordinal(order.index(baseline) + 1)} of {len(order)} by {column.label}")
+    if not places:
+        return ""
+    sentence = f"{titles[baseline]} is {listed(places[:3])}"
+    seen = max((method.images_seen for method in methods if method.images_seen), default=0)
+    at = f" at {seen:,} images ({_share_of_paper(seen)} of the paper’s)" if 0 < seen < PAPER_IMAGES / 2 else ""
+    paper = [score for score in scores if score.metric == "agreement" and not score.method.startswith("human-study")]
+    if not paper:
+        return f"{sentence}{at}."
+    p = paper[0].details.get("p (Holm)", {})
+    found = any(value.value > 0 and (chance := p.get(value.name)) is not None and chance < SIGNIFICANT
+                and value.leading == 1 for value in paper[0].values)
+    return f"{sentence}; {'the' if found else 'no leading score repeats the'} order that people gave in the paper " \
+           f"{'is repeated ' if found else ''}{at.strip()}".rstrip() + "."
+
+
+def _ordinal(number: int) -> str:
+    ending = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
+    return f"{number}{ending}"
+
+
+def _share_of_paper(images: int) -> str:
+    return f"1/{round(PAPER_IMAGES / images):,}"
+
+
+def _not_measured(table: ScoreTable) -> Finding | None:
+    """What a judge and an extractor would add to a run that has other scores."""
+    there = {axis.key for axis in AXES if leading_column(table, axis)}
+    adds = {"layout": "A judge would say whether the images show their layouts (mIoU, pixel accuracy): judge.source.",
+            "likeness": "An extractor would say how near the images are to photographs as a set (FID): "
+                        "score.extractors."}
+    missing = [sentence for key, sentence in adds.items() if key not in there]
+    return Finding("Not measured", " ".join(missing)) if missing and table.columns else None
+
+
+def _leads(table: ScoreTable, question: str, column: Column, titles: Mapping[str, str],
+           resolutions: Resolutions) -> Finding | None:
+    if not (found := ordered(table, column)):
         return None
     first, settled = _order(table, column, found, titles)
     sentences = [first, _reference(table, column), _other_scores(table, column, found[0][0], titles)]
     if (ratio := resolutions.get((column.metric, column.name))) is not None:
         sentences.append(_resolution(ratio))
         settled = settled and ratio >= CLEAR
-    return Finding(axis.title, " ".join(filter(None, sentences)), settled)
+    return Finding(question, " ".join(filter(None, sentences)), settled)
 
 
 def _order(table: ScoreTable, column: Column, found: list[tuple[str, Value]],
@@ -170,9 +217,6 @@ def budget(record: Mapping, methods: Sequence[Method], layouts: int, seeds: int,
     return " ".join(sentences)
 
 
-PAPER_IMAGES = 595_000  # 200 epochs over 2,975 photographs, section 5.1
-
-
 def _training(data: Mapping, trained: Sequence[Method], seeds: int) -> str:
     seen = sorted({m.images_seen for m in trained})
     each = f"Each method saw {seen[0]:,} images" if len(seen) == 1 else (
@@ -192,10 +236,17 @@ def _times(passes: float) -> str:
     return "one pass" if 0.95 < passes < 1.05 else f"{passes:.1f} passes"
 
 
+def baseline(record: Mapping, methods: Sequence[Method]) -> str:
+    """Name of the study's baseline, else of the first method."""
+    chosen = record["config"].get("study", {}).get("baseline")
+    names = [method.name for method in methods]
+    return chosen if chosen in names or not names else names[0]
+
+
 def title(record: Mapping, methods: Sequence[Method], dataset: str) -> str:
     """What was compared. The study's reference method is named first."""
-    reference = record["config"].get("study", {}).get("baseline")
-    names = [m.title for m in sorted(methods, key=lambda m: m.name != reference)]
+    first = baseline(record, methods)
+    names = [m.title for m in sorted(methods, key=lambda m: m.name != first)]
     if not names:
         return f"No method yet on {dataset}"
     if len(names) <= 3:

@@ -40,7 +40,7 @@ def context(run: ReadableRun) -> dict[str, Any]:
     studies, named = people.studies(run, methods), named_protocol(run)
     return _headline(run, record, rows, scores, table, seeds) | {
         "facts": facts.facts(run, record, methods, scores),
-        "doubts_of_run": [*run.problems, *doubts.judge(table), *doubts.unseen_classes(classes),
+        "doubts_of_run": [*map(capitalised, run.problems), *doubts.judge(table), *doubts.unseen_classes(classes),
                           *doubts.smallest_p(record, differences), *doubts.mixed_precisions(rows)],
         "problems": [capitalised(line) for line in facts.problems(run, rows, scores, table)],
         "running": is_running(run),
@@ -74,6 +74,7 @@ def _headline(run: RunDirectory, record: Mapping, rows: Sequence[Method], scores
     height, width = record["config"]["data"]["size"]
     return {"title": verdict.title(record, rows, dataset_title(record["config"]["data"]["dataset"])),
             "subtitle": f"{layouts:,} validation layout{'s' if layouts != 1 else ''} at {height}×{width} pixels",
+            "answer": verdict.answer(table, verdict.baseline(record, rows), scores, rows),
             "findings": verdict.findings(table, scores, rows, seeds.resolution),
             "budget": verdict.budget(record, rows, layouts, seeds.n,
                                      facts.independent_layouts(scores))}

@@ -17,28 +17,31 @@ def commands(run: RunDirectory) -> dict[str, str]:
 
 
 def finish(run: RunDirectory) -> str:
-    """The command that made the run, for all stages and, where some have no images yet, all methods of the run.
+    """The command that made the run, for all stages and, if some have no images yet, all methods of the run.
 
-    It names the folder where the run lies now, which may be a copy. Finished work is not repeated by it. Empty where
-    run.json does not hold the command.
+    It names the folder of the run as it is now, which may be a copy. Finished work is not repeated by it. A run that
+    trains nothing has no stages before the scores. Empty if run.json does not hold the command.
     """
     record = run.config()
-    words = _without_out(shlex.split(record.get("command", "")))
+    words, methods = _without(shlex.split(record.get("command", "")), "--out"), record["config"]["methods"]
     if not words:
         return ""
+    if not methods:
+        words = [*_without(words, "--stages"), "--stages", "score,study,report"]
     if without_images(run):  # a later call may have added them
-        words += ["--methods", ",".join(record["config"]["methods"])]
+        words += ["--methods", ",".join(methods)]
     if run.path != Path("runs") / str(record.get("preset")):
         words += ["--out", str(run.path)]
-    return shlex.join(words if "--all" in words else [*words, "--all"])
+    return shlex.join([*words, *(["--all"] if methods and "--all" not in words else [])])
 
 
-def _without_out(words: list[str]) -> list[str]:
+def _without(words: list[str], option: str) -> list[str]:
+    """Words of a command line but for an option and its value."""
     kept, skip = [], False
     for word in words:
-        if not skip and word != "--out" and not word.startswith("--out="):
+        if not skip and word != option and not word.startswith(f"{option}="):
             kept.append(word)
-        skip = word == "--out"
+        skip = word == option
     return kept
 
 

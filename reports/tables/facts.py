@@ -8,7 +8,7 @@ from evaluation.cache.images import check_complete
 from evaluation.run_directory import PHOTOS, Method, RunDirectory, Score
 from reports.tables.commands import without_images
 from reports.tables.names import dataset_title
-from reports.tables.scores import ScoreTable, missing, stale_scores
+from reports.tables.scores import JUDGED, ScoreTable, missing, stale_scores
 from writing.numbers import MISSING
 from writing.words import counted, listed
 
@@ -41,14 +41,15 @@ def problems(run: RunDirectory, rows: Sequence[Method], scores: Sequence[Score],
     lines += [line for method in methods for line in _incomplete(run, method)]
     if not table.columns:
         lines.append("not scored: this run has no scores yet")
-    elif PHOTOS not in {score.method for score in scores}:
+    elif PHOTOS not in {score.method for score in scores} and JUDGED in {score.metric for score in scores}:
         lines.append("not scored: the photographs (oracle row) are missing, so the judge itself is not checked")
     return [*lines, *_unscored(run, scores), *missing(methods, scores), *stale_scores(rows, scores)]
 
 
 def _unscored(run: RunDirectory, scores: Sequence[Score]) -> list[str]:
-    """Metrics that the last scoring was to make for each method and that have no file."""
-    there = {score.metric for score in scores}
+    """Metrics that the last scoring was to make for each method and that have no file. Two methods have no order that
+    could agree with people's."""
+    there = {score.metric for score in scores} | ({"agreement"} if len(run.methods()) < 3 else set())
     return [f"not scored: {title} ({name} in score.metrics)" for name, title in run.expected_metrics().items()
             if name not in there]
 

@@ -157,7 +157,7 @@ def test_agreement_is_one_sentence():
                   subject="The paper’s order on NYU")
     assert people.agreement_sentences([found]) == [
         "1 of 2 scores agree with the paper’s order on NYU (3 methods) better than chance would: Fréchet distance "
-        "(judge). Nearest to people comes Fréchet distance (judge) (tau +0.90), farthest from them mIoU (−0.80)."]
+        "(judge). Fréchet distance (judge) agrees most (tau +0.90), mIoU least (−0.80)."]
     found.details["p (Holm)"]["FD-judge"] = 1.0
     assert "None of 2 scores agrees" in people.agreement_sentences([found])[0]
 

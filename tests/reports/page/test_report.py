@@ -14,7 +14,7 @@ import pytest
 from data.errors import InputError
 from data.files import write_json, write_png
 from evaluation import merge
-from evaluation.run_directory import PHOTOS, Method, RunDirectory
+from evaluation.run_directory import PHOTOS, Method, RunDirectory, Score, Value
 from human_study.analysis.outputs import write_analysis
 from human_study.analysis.preference import PairCounts
 from human_study.analysis.results import analyse, analyse_counts
@@ -136,7 +136,7 @@ def test_report_of_a_run_without_scores_variants_and_logs(tiny_run, no_figures):
     assert "Not scored: this run has no scores yet" in text
     assert "2 (00003_1.png" not in text and "1 (00003) of 12 layouts missing" in text
     assert "No training logs" in text
-    assert "No numbers yet" in text and "Nothing yet: this run has no scores" in text
+    assert "No numbers yet" in text and "No findings yet: this run has no scores" in text
     assert text.count("no such image") == 6 * 3 + 1
 
 
@@ -179,19 +179,39 @@ def test_a_run_that_goes_on_is_not_told_to_be_finished(tiny_run, no_figures):
     write_json(tiny_run.path / "run.json", tiny_run.config() | {"command": "python -m evaluation.run --all"})
     shutil.rmtree(tiny_run.method_folder("pix2pix") / "images")
     text = page_of(write_report(tiny_run)).text
-    assert "still going on" in text and "To finish the run" not in text
+    assert "The run has not ended" in text and "To finish the run" not in text
     for file in [*tiny_run.path.glob("methods/*/*"), *tiny_run.path.glob("judges/*/*")]:
         os.utime(file, (0, 0))
     text = page_of(write_report(tiny_run)).text
-    assert "still going on" not in text and "To finish the run" in text
+    assert "The run has not ended" not in text and "To finish the run" in text
 
 
 def test_the_headline_stands_before_the_tables(scored_run, no_figures):
     text = page_of(write_report(scored_run)).text
-    places = [text.index(part) for part in ("CRN and 3 other methods on street", "CRN leads: mIoU 0.700",
-                                            "demonstration at small scale", "Chosen by a rule", "rank 1",
+    places = [text.index(part) for part in ("CRN and 3 other methods on street", "CRN is 1st of 4 by mIoU",
+                                            "Chosen by a rule", "CRN leads: mIoU 0.700",
+                                            "demonstration at small scale", "rank 1",
                                             "All of the protocol", "Appendix: the protocol")]
     assert places == sorted(places)
+
+
+def test_images_alone_have_findings_a_ranking_and_no_command_that_finishes_nothing(tiny_run, no_figures):
+    """Pictures of other systems, scored without judge and extractor."""
+    record = tiny_run.config()
+    command = "python -m evaluation.run --stages score,study,report --data d --images crn=a pix2pix=b"
+    write_json(tiny_run.path / "run.json", record | {"command": command, "config": record["config"] | {"methods": []}})
+    for name, psnr in (("crn", 20.0), ("pix2pix", 24.0)):
+        value = Value("PSNR", psnr, (psnr - 1, psnr + 1), higher_is_better=True)
+        tiny_run.write_score(Score("similarity", name, [value], {"N": 12}, {"PSNR": [psnr + i for i in range(12)]},
+                                   title="Similarity to the photograph"))
+    for name in ("crn_diversity", "image_space"):
+        shutil.rmtree(tiny_run.method_folder(name))
+    text = page_of(write_report(tiny_run)).text
+    assert "CRN is 2nd of 2 by PSNR" in text and "pix2pix leads: PSNR 24" in text
+    assert "A judge would say" in text and "An extractor would say" in text
+    assert "Not scored" not in text and "To finish the run" not in text and "rank 1" in text
+    assert "of 12 layouts the one whose PSNR" in text
+    assert "--all" not in finish(tiny_run) and "--stages score,study,report" in finish(tiny_run)
 
 
 def test_a_metric_that_nobody_scored_is_named(scored_run, no_figures):
