@@ -1,6 +1,7 @@
 """Logs of a training for people: a CSV file and TensorBoard events."""
 
 import csv
+import os
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,12 @@ class TrainingLog:
         self.file = folder / "log.csv"
         self.columns: list[str] | None = None
         self._keep_until(step)
-        self.events = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
+        self.events = None
+        if _is_utf8(folder):
+            self.events = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1 if step else None)
+        else:
+            print(f"  {folder}: no TensorBoard events, whose library writes to UTF-8 paths only; log.csv has the same",
+                  flush=True)
 
     def _keep_until(self, step: int) -> None:
         text = self.file.read_text(encoding="utf-8", errors="replace") if self.file.exists() and step else ""
@@ -42,8 +48,17 @@ class TrainingLog:
                 self.columns = list(row)
                 file.write(",".join(self.columns) + "\n")
             file.write(",".join(str(row.get(column, "")) for column in self.columns) + "\n")
-        for name, value in terms.items():
+        for name, value in terms.items() if self.events else ():
             self.events.add_scalar(f"loss/{name}", value, step)
 
     def close(self) -> None:
-        self.events.close()
+        if self.events:
+            self.events.close()
+
+
+def _is_utf8(path: Path) -> bool:
+    """Whether the bytes of a path are its text in UTF-8: false in other locales and for names of old disks."""
+    try:
+        return os.fsencode(path) == str(path).encode()
+    except UnicodeEncodeError:
+        return False

@@ -491,3 +491,14 @@ def test_batches_are_loaded_in_this_process_without_shared_memory_and_by_no_more
         monkeypatch.setattr(batches, "available_cores", lambda cores=cores: cores)
         batches.loader(Noise(), None, 8, False)
     assert found == [8, 3, 0]
+
+
+def test_a_folder_whose_name_is_not_utf8_has_a_log(tmp_path, capfdbinary):
+    folder = tmp_path / os.fsdecode(b"fa\xe7ade")
+    folder.mkdir()
+    with one_line_errors("program"):
+        log = TrainingLog(folder, 0)
+        log.add(1, 4, 1.0, {"total": 0.5})
+        log.close()
+    assert (folder / "log.csv").read_text(encoding="utf-8").splitlines()[1] == "1,4,1.00,0.5"
+    assert [file.name for file in folder.iterdir()] == ["log.csv"]
