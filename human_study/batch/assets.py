@@ -40,7 +40,7 @@ Name = tuple[str, str, str]  # (table, method, image_id): every table has names 
 
 @dataclass(frozen=True)
 class Asset:
-    """One picture: secret, because it tells the method. `path` and `source_sha256`: the file of the run it shows."""
+    """One picture: secret, because it names the method. `path` and `source_sha256`: the file of the run it shows."""
 
     asset_id: str
     table: str
@@ -139,7 +139,7 @@ def _pixels(run: RunDirectory, key: Key, size: tuple[int, int], protocol: Protoc
         image = read_image(source_file(run, key))
     if image.shape[:2] != size:
         raise InputError(f"{source_file(run, key)}: {image.shape[1]} x {image.shape[0]} pixels, but the photographs "
-                         f"have {size[1]} x {size[0]}: another size would tell the method")
+                         f"have {size[1]} x {size[0]}: another size would give the method away")
     return blurred(image) if method == BLURRED else image
 
 
@@ -159,7 +159,7 @@ def blurred(photo: np.ndarray) -> np.ndarray:
 
 
 def instruction_picture(text: str, size: tuple[int, int]) -> np.ndarray:
-    """uint8 [H, W, 3]: a picture that tells which side to choose, in up to four lines. Raises InputError where the font
+    """uint8 [H, W, 3]: a picture that shows which side to choose, in up to four lines. Raises InputError where the font
     lacks a sign of the text."""
     font = ImageFont.truetype(str(FONT), max(6, round(min(size[0] / 4.5, size[1] / 7))))
     unknown = bytes(font.getmask("\uffff"))
@@ -172,7 +172,7 @@ def instruction_picture(text: str, size: tuple[int, int]) -> np.ndarray:
 
 
 def in_language(image_id: str, language: str, protocol: Protocol) -> str:
-    """image_id of an instruction check in a language; the first one's stands in the plan."""
+    """image_id of an instruction check in a language; the plan has the one of the first language."""
     return image_id if language == protocol.languages[0] else f"{image_id}.{language}"
 
 

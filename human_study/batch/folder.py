@@ -3,11 +3,11 @@
     study/<protocol>/public/images/<asset>.png   pictures under opaque names
     study/<protocol>/public/hits-01.csv ...      HIT tables in MTurk's format, one per baseline
     study/<protocol>/public/template.html        page for MTurk's form and for Turkle
-    study/<protocol>/secret/spec.json            the frozen specification; its hash stands on every output
+    study/<protocol>/secret/spec.json            the frozen specification; its hash is on every output
     study/<protocol>/secret/plan.csv             one row per planned trial (knows the methods)
     study/<protocol>/secret/assets.csv           one row per picture (knows the methods)
     study/<protocol>/secret/images.json          what the pictures were made from, and their hashes
-    study/<protocol>/secret/identity             what tells this batch from others, and the secret of its names
+    study/<protocol>/secret/identity             the identity of this batch, and the secret of its names
 
 Nothing of secret/ may reach a participant. `trial_index` counts from 0: field choice_N of the page belongs to N - 1.
 """

@@ -21,7 +21,7 @@ PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 @dataclass(frozen=True)
 class BatchIdentity:
     instance: str  # 16 hex digits, no secret
-    secret: str  # 64 hex digits: who has it can tell the method from a picture's name
+    secret: str  # 64 hex digits: whoever has it can find the method from a picture's name
 
 
 def read_identity(folder: Path) -> BatchIdentity:

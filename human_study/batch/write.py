@@ -152,7 +152,7 @@ def _write_plan(folder: Path, spec: dict, hits: Sequence[Hit], assets: dict[Name
 
 
 def table_names(hits: Sequence[Hit], secret: str) -> dict[str, str]:
-    """Opaque file names of the HIT tables, without suffix, by table: neither a name nor the order tells the method."""
+    """Opaque file names of the HIT tables, without suffix, by table: neither name nor order gives the method away."""
     tables = sorted({hit.table for hit in hits}, key=lambda table: opaque(secret.encode(), "table", table))
     return {table: f"hits-{i:02d}" for i, table in enumerate(tables, 1)}
 

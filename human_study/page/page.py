@@ -73,7 +73,7 @@ def consent_version(protocol: Protocol) -> str:
 
 
 def instructions(protocol: Protocol, texts: Texts) -> list[str]:
-    """What a participant is told before the first pair."""
+    """Instructions before the first pair."""
     if texts.instructions:
         return list(texts.instructions)
     task = texts.task_layout if protocol.show_layout else texts.task_timed if protocol.timed else texts.task
@@ -84,13 +84,13 @@ def instructions(protocol: Protocol, texts: Texts) -> list[str]:
 
 def about_the_study(protocol: Protocol, texts: Texts) -> list[str]:
     """Pay, approval and contact, where the protocol names them."""
-    said = ((texts.pay_label, protocol.pay), (texts.ethics_label, protocol.ethics),
+    lines = ((texts.pay_label, protocol.pay), (texts.ethics_label, protocol.ethics),
             (texts.contact_label, protocol.contact))
-    return [f"{label} {value}" for label, value in said if value]
+    return [f"{label} {value}" for label, value in lines if value]
 
 
 def page_config(protocol: Protocol, hit: list[PlannedTrial], language: str = "", **route: Any) -> dict:
-    """What the page needs to know, and nothing that tells a method. `hit`: the HIT, or the longest one of a study."""
+    """What the page needs to know, and nothing that names a method. `hit`: the HIT, or the longest one of a study."""
     shown = [trial for trial in hit if trial.block == "test"]
     minutes = seconds(protocol, [trial.exposure_req_ms for trial in hit]) / 60
     checks = sum(trial.sentinel in ("perceptual", "instruction") for trial in shown)

@@ -48,7 +48,7 @@ class Submission:
 
 
 def read_submissions(file: Path, platform: str | None = None) -> tuple[list[Submission], list[Refused]]:
-    """platform: None tells Turkle from MTurk by its Turkle.* columns.
+    """platform: None: Turkle is recognised by its Turkle.* columns.
 
     Raises InputError for a file that is no such table; single rows that cannot be used come back as Refused.
     """

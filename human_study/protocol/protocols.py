@@ -2,8 +2,8 @@
 
 Texts are those of human_study/protocol/languages, in the protocol's languages, with the protocol's own changes.
 Presets: `crn2017-unlimited` and `crn2017-timed` (the two experiments of Chen & Koltun 2017, section 5), `lab` (our own
-default), `hype-infinity` and `hype-time` (Zhou et al. 2019) and `ranking`. A YAML file with `extends: NAME` changes
-only what differs.
+default), `pilot` (a small study before it), `hype-infinity` and `hype-time` (Zhou et al. 2019) and `ranking`. A YAML
+file with `extends: NAME` changes only what differs.
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ NOT_FOR = {  # what a task has no use for
 
 
 def columns(pictures: int) -> int:
-    """How many of the pictures of one trial stand side by side."""
+    """How many of the pictures of one trial are side by side."""
     return pictures if pictures < 3 else 2 if pictures == 4 else 3
 
 
@@ -54,6 +54,7 @@ class Protocol(Frozen):
     instruction_checks: int = Field(0, ge=0)  # per HIT: "choose the LEFT picture", written in the pictures
     repeats: int = Field(0, ge=0)  # per HIT: test trials shown again with sides swapped
     practice: int = Field(0, ge=0)  # per HIT: a photograph against the anchor, before the test
+    common_scenes: bool = False  # all participants see the same scenes, so that spreads between images can be measured
     anchor: str = BLURRED  # BLURRED, UNDER_TEST or the name of a method that is not tested
     hits: int | None = Field(None, ge=1)  # HITs per table; None: as many as the images fill
     assignments: int = Field(1, ge=1)  # participants per HIT
@@ -64,14 +65,14 @@ class Protocol(Frozen):
     mask: Literal["grey", "noise"] = "noise"
     min_onset_gap_ms: int = Field(334, ge=334)  # fewer than 3 flashes per second (WCAG 2.3.1)
     width: int = Field(400, ge=16)  # of one picture on the screen, CSS pixels
-    height: int | None = Field(None, ge=16)  # None: as the pictures' shape asks
+    height: int | None = Field(None, ge=16)  # None: follows from the pictures' shape
     gap: int = Field(40, ge=0)
     min_viewport: tuple[int, int] = (900, 500)
     allow_touch: bool = True
     stacked: bool = False  # on screens too narrow for two: one above the other, made smaller; marked in the table
     ties: bool = False  # a third button: no difference
     show_layout: bool = False  # the layout above the pictures; the question is then which fits it better
-    languages: tuple[str, ...] = ("en",)  # the first is that of tables and of everybody who says nothing else
+    languages: tuple[str, ...] = ("en",)  # the first is that of tables, and the default
     contact: str = ""  # name and address for questions
     ethics: str = ""  # number of the approval by an ethics board
     pay: str = ""  # what participants get, in words
@@ -105,51 +106,43 @@ class Protocol(Frozen):
         return {**values, "texts": texts, "questions": questions, "rules": rules}
 
     @model_validator(mode="after")
-    def _said_in_every_language(self) -> "Protocol":
-        names = [question.name for question in self.questions]
-        if len(set(names)) < len(names):
-            raise ValueError("questions: every question has a name of its own")
-        for language, texts in self.texts.items():
-            for question in self.questions:
-                if missing := question.without_words(texts):
-                    raise ValueError(f"texts.{language}.{missing} is missing: how question '{question.name}' is asked")
-        if self.feedback and not self.practice:
-            raise ValueError("feedback needs practice pairs: set practice")
-        return self
-
-    @model_validator(mode="after")
     def _consistent(self) -> "Protocol":
-        if (self.design == "timed-tables") != (self.pairs == "triangle"):
-            raise ValueError("pairs 'triangle' belongs to design timed-tables, and only to it")
-        if self.design == "timed-tables" and not self.exposures_ms:
-            raise ValueError("design timed-tables needs exposures_ms")
-        if self.design == "unlimited-tables" and self.exposures_ms:
-            raise ValueError("design unlimited-tables has no time limit: leave exposures_ms empty")
-        if self.design == "unlimited-tables" and (self.hits is not None or self.pairs != "baseline"):
-            raise ValueError("design unlimited-tables compares each method with the baseline, in as many HITs as the "
-                             "images fill: leave hits and pairs out")
-        if self.design != "per-participant" and (self.instruction_checks or self.repeats or self.practice):
-            raise ValueError("instruction_checks, repeats and practice belong to design per-participant")
-        if self.sentinel_exposure_ms and not self.timed:
-            raise ValueError("sentinel_exposure_ms belongs to a study with exposures_ms or a staircase")
-        if any(ms < 1 for ms in self.exposures_ms) or len(set(self.exposures_ms)) < len(self.exposures_ms):
-            raise ValueError("exposures_ms are different positive numbers of milliseconds")
-        if self.anchor == UNDER_TEST and self.design != "unlimited-tables":
-            raise ValueError(f"anchor '{UNDER_TEST}' belongs to design unlimited-tables")
-        if self.task == "pairs" and (self.min_viewport[0] < self.viewport(2)[0]
-                                     or self.min_viewport[1] < (self.height or 0)):
-            raise ValueError("min_viewport is smaller than two pictures and the gap between them")
-        return self
-
-    @model_validator(mode="after")
-    def _fits_its_task(self) -> "Protocol":
-        if self.task != "pairs" and self.design != "per-participant":
-            raise ValueError(f"task {self.task} needs design per-participant")
-        for name in NOT_FOR[self.task]:
-            if getattr(self, name) != type(self).model_fields[name].default:
-                raise ValueError(f"{name} does not go with task {self.task}: leave it out")
-        if self.staircase and self.exposures_ms:
-            raise ValueError("give exposures_ms or a staircase, not both")
+        tables, exposures = self.design != "per-participant", self.exposures_ms
+        names = [question.name for question in self.questions]
+        missing = [f"texts.{language}.{gap} is missing: the words of question '{question.name}'"
+                   for language, texts in self.texts.items() for question in self.questions
+                   if (gap := question.without_words(texts))]
+        unused = [name for name in NOT_FOR[self.task]
+                  if getattr(self, name) != type(self).model_fields[name].default]
+        too_small = self.min_viewport[0] < self.viewport(2)[0] or self.min_viewport[1] < (self.height or 0)
+        for wrong, message in (
+            (len(set(names)) < len(names), "questions: every question has a name of its own"),
+            (missing, "".join(missing[:1])),
+            (self.feedback and not self.practice, "feedback needs practice pairs: set practice"),
+            ((self.design == "timed-tables") != (self.pairs == "triangle"),
+             "pairs 'triangle' belongs to design timed-tables, and only to it"),
+            (self.design == "timed-tables" and not exposures, "design timed-tables needs exposures_ms"),
+            (self.design == "unlimited-tables" and exposures,
+             "design unlimited-tables has no time limit: leave exposures_ms empty"),
+            (self.design == "unlimited-tables" and (self.hits is not None or self.pairs != "baseline"),
+             "design unlimited-tables compares each method with the baseline, in as many HITs as the images fill: "
+             "leave hits and pairs out"),
+            (tables and (self.instruction_checks or self.repeats or self.practice),
+             "instruction_checks, repeats and practice belong to design per-participant"),
+            (self.sentinel_exposure_ms and not self.timed,
+             "sentinel_exposure_ms belongs to a study with exposures_ms or a staircase"),
+            (any(ms < 1 for ms in exposures) or len(set(exposures)) < len(exposures),
+             "exposures_ms are different positive numbers of milliseconds"),
+            (self.anchor == UNDER_TEST and self.design != "unlimited-tables",
+             f"anchor '{UNDER_TEST}' belongs to design unlimited-tables"),
+            (self.task == "pairs" and too_small, "min_viewport is smaller than two pictures and the gap between them"),
+            (tables and self.common_scenes, "common_scenes belongs to design per-participant"),
+            (self.task != "pairs" and tables, f"task {self.task} needs design per-participant"),
+            (unused, f"{''.join(unused[:1])} does not go with task {self.task}: leave it out"),
+            (self.staircase and exposures, "give exposures_ms or a staircase, not both"),
+        ):
+            if wrong:
+                raise ValueError(message)
         return self
 
     def text(self, language: str | None = None) -> Texts:
@@ -158,7 +151,7 @@ class Protocol(Frozen):
 
     @property
     def stages(self) -> tuple[str, ...]:
-        """What a participant is asked beside the pairs, in this order; "after" comes behind them."""
+        """Questions and checks beside the pairs, in this order; "after" comes after them."""
         asked = {question.when for question in self.questions}
         return tuple(name for name, wanted in (("before", "before" in asked), ("screen", self.screen_check),
                                                ("colour", self.colour_plates), ("after", "after" in asked)) if wanted)
@@ -209,6 +202,9 @@ PRESETS: dict[str, dict[str, Any]] = {  # what each sets; defaults, and what oth
     # sentinels all, which 6 % of guessers pass and 8 % of the careful fail
     "lab": {"design": "per-participant", "test_trials": 48, "sentinels": 10, "instruction_checks": 2, "practice": 3,
             "hits": 30, "limit_minutes": 30},
+    # Many answers to few images: from them follow the spreads between people and between images that a plan needs
+    "pilot": {"design": "per-participant", "test_trials": 24, "sentinels": 5, "instruction_checks": 1, "practice": 3,
+              "hits": 8, "common_scenes": True, "limit_minutes": 30},
     # 50 photographs and 50 pictures of each method would be HYPE's own number; here all methods share 100
     "hype-infinity": {"task": "real_or_fake", "design": "per-participant", "test_trials": 100, "sentinels": 10,
                       "practice": 4, "hits": 30, "answer_seconds": 3.0, "min_viewport": (480, 420),
@@ -248,7 +244,7 @@ def is_file(name_or_file: str) -> bool:
 
 
 def validate(values: dict, where: str) -> Protocol:
-    """A protocol from plain values (lists for tuples). Raises InputError; `where` stands first in its message."""
+    """A protocol from plain values (lists for tuples). Raises InputError; `where` begins its message."""
     try:
         return Protocol.model_validate(_tuples(values))
     except ValidationError as error:

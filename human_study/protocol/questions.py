@@ -1,6 +1,6 @@
-"""Questions to participants, before and after the pairs: typed, optional unless said otherwise, part of the protocol.
+"""Questions to participants, before and after the pairs: typed, optional by default, part of the protocol.
 
-Their words stand in the texts of each language, under `words`. Answers stand in the table of responses: columns q_NAME,
+Their words are in the texts of each language, under `words`. Answers are in the table of responses: columns q_NAME,
 and note_NAME for free text, which no published table has.
 """
 
@@ -40,7 +40,7 @@ class Question(Frozen):
         return f"{'note' if self.kind == 'text' else 'q'}_{self.name}"
 
     def problem(self, answer: object) -> str:
-        """Why an answer cannot be taken; empty where it can."""
+        """Why an answer is refused; empty if it is valid."""
         if answer is None or answer == "":
             return "an answer is needed" if self.required else ""
         if self.kind == "number":
@@ -53,7 +53,7 @@ class Question(Frozen):
         return "" if self.kind == "text" or answer in self.values else f"expected one of {', '.join(self.values)}"
 
     def without_words(self, texts: Texts) -> str:
-        """What of the question a language lacks; empty where it lacks nothing."""
+        """Key of the words that a language lacks for this question; empty if it has all."""
         words = texts.words.get(self.name)
         if words is None:
             return f"words.{self.name}"

@@ -24,7 +24,7 @@ class QualityRules(BaseModel):
     use_drop_focus_lost: bool = True  # timed trials only: an untimed one can be looked at again
     use_one_session_per_participant: bool = True  # the first finished one counts
     use_incomplete: bool = False  # sessions that were not submitted
-    use_stacked: bool = False  # pictures one above the other; as the protocol's `stacked` unless it says otherwise
+    use_stacked: bool = False  # pictures one above the other; follows the protocol's `stacked` unless set
     use_rejected: bool = False  # work that was rejected on the platform
 
 

@@ -15,7 +15,7 @@ from data.files import list_folder, read_yaml
 
 FOLDER = Path(__file__).parent / "languages"
 LANGUAGES = tuple(sorted(file.stem for file in list_folder(FOLDER, "*.yaml")))  # with ready texts
-FALLBACK = "en"  # for what a language of a protocol's own leaves out
+FALLBACK = "en"  # for texts that a protocol's own language leaves out
 
 
 class Frozen(BaseModel):
@@ -42,7 +42,7 @@ Texts: type[Frozen] = create_model("Texts", __base__=Frozen, instructions=(tuple
 
 
 def ready(language: str, task: str = "pairs") -> dict[str, Any]:
-    """The texts that ship for a language, or the English ones where there are none."""
+    """The texts that ship for a language; the English ones for a language without."""
     texts = dict(_file(language if language in LANGUAGES else FALLBACK))
     changed = texts.pop("tasks").get(task, {})
     return texts | changed
@@ -67,7 +67,7 @@ def completed(texts: dict[str, Any], languages: tuple[str, ...], task: str = "pa
 
 
 def untranslated(texts: dict[str, Texts], task: str = "pairs") -> list[str]:
-    """What a participant would read in another language, or as it was before somebody changed it elsewhere."""
+    """Texts that are left in English, or unchanged although they were changed in another language, one line each."""
     found = []
     own = {language: {key for key, value in one.model_dump(mode="json").items() if value != _plain(language, key, task)}
            for language, one in texts.items()}
@@ -77,7 +77,7 @@ def untranslated(texts: dict[str, Texts], task: str = "pairs") -> list[str]:
             found += [f"language '{language}' has no ready texts; English is left in {', '.join(left)}"] if left else []
             continue
         changed = set().union(*own.values()) - own[language]
-        found += [f"texts.{language}.{key} is unchanged, but another language says something else" for key in
+        found += [f"texts.{language}.{key} is unchanged, but it was changed in another language" for key in
                   sorted(changed)]
     return found
 

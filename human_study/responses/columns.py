@@ -11,7 +11,7 @@ PLAIN = "table"  # of a plain table of answers: whoever collected them
 PLATFORMS = ("local", "prolific", "mturk", "turkle", PLAIN, SIMULATED)
 NO_SPECIFICATION = "none"  # of answers to a study that was not fixed by this suite
 TASKS = PAIRS, REAL_OR_FAKE, RANKING = ("pairs", "real_or_fake", "ranking")
-LAYOUT_OF = {PAIRS: "side_by_side", REAL_OR_FAKE: "single", RANKING: "grid"}  # where nobody says otherwise
+LAYOUT_OF = {PAIRS: "side_by_side", REAL_OR_FAKE: "single", RANKING: "grid"}  # by default
 ANSWERS_OF = {PAIRS: ("left", "right", "tie"), REAL_OR_FAKE: ("real", "fake"), RANKING: ("ranked",)}
 SEPARATOR = ";"  # between the methods of one cell
 SENTINELS = ("none", "perceptual", "instruction", "repeat")
@@ -134,7 +134,7 @@ NAMES = tuple(column.name for column in COLUMNS)
 
 
 def shown_cells(task: str, methods: Sequence[str], assets: Sequence[str]) -> dict[str, str]:
-    """Cells of a row that say what was shown."""
+    """Cells of a row for what was shown."""
     if task == PAIRS:
         names = ("left_method", "right_method", "left_asset", "right_asset")
         return dict(zip(names, (*methods, *assets), strict=True))

@@ -17,7 +17,7 @@ KEY_BYTES = 32
 
 
 def default_key_file(study_id: str, *identity: str) -> Path:
-    """In the user's data folder; `identity`: what tells this batch from others of the same study.
+    """In the user's data folder; `identity`: words that distinguish this batch from others of the same study.
 
     Raises InputError where the user has no home folder, as in many containers.
     """
@@ -65,7 +65,7 @@ def keyed(key: bytes, *parts: str) -> str:
 
 
 def opaque(secret: bytes, *parts: object) -> str:
-    """32 hex digits that tell nothing of `parts` to anyone without `secret`."""
+    """32 hex digits that reveal nothing of `parts` to anyone without `secret`."""
     return keyed(secret, *map(str, parts))[:32]
 
 

@@ -1,4 +1,4 @@
-"""Tables of responses: made of rows, checked, merged, written, read. Columns stand in human_study.responses.columns.
+"""Tables of responses: made of rows, checked, merged, written, read. The columns are in human_study.responses.columns.
 
 People's judgments and simulated ones (platform "sim") are never mixed in one table.
 """
@@ -173,7 +173,7 @@ def _check_rows(frame: pd.DataFrame) -> None:
     contradiction = frame["used"].fillna(False) & frame["exclude_reasons"].notna()
     _refuse(frame, contradiction, "used is true but exclude_reasons names a rule", "exclude_reasons")
     if frame["platform"].eq(SIMULATED).nunique() > 1:
-        raise InputError("responses: simulated rows (platform sim) stand among people's; they are never mixed")
+        raise InputError("responses: simulated rows (platform sim) are mixed with people's")
 
 
 def _refuse(frame: pd.DataFrame, wrong: pd.Series, problem: str, show: str | None = None) -> None:
@@ -190,7 +190,7 @@ def is_simulated(frame: pd.DataFrame) -> bool:
 
 def merge_responses(frames: Sequence[pd.DataFrame], across_studies: bool = False) -> pd.DataFrame:
     """One table of several. Raises InputError on simulated data beside people's (always), on different study or
-    specification hashes (unless `across_studies`), and on rows that stand in more than one table."""
+    specification hashes (unless `across_studies`), and on rows that are in more than one table."""
     if not frames:
         raise InputError("responses: no table given")
     if len({is_simulated(frame) for frame in frames if len(frame)}) > 1:

@@ -1,7 +1,7 @@
 """The tasks in the table of responses: what their rows hold, what of it is derived, and what is checked.
 
 pairs: which of two pictures; real_or_fake: whether one picture is a photograph; ranking: the order of several pictures.
-Only a pair has a left and a right one; what else is shown stands in one cell, in the order of the places.
+Only a pair has a left and a right one; everything else is shown in one cell, in the order of the places.
 """
 
 from collections.abc import Iterator

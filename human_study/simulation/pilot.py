@@ -1,4 +1,4 @@
-"""What a pilot says about people and images: the spreads and the time that a plan assumes, from its responses."""
+"""Spreads between people and between images, and time per answer, of a pilot: what a plan otherwise assumes."""
 
 from dataclasses import dataclass
 
@@ -21,14 +21,14 @@ LARGEST_SD = 5.0  # of log odds; beyond it every participant, or image, has one 
 
 
 class NoSpreads(InputError):
-    """A pilot that says nothing about spreads, and why."""
+    """A pilot from which spreads cannot be computed, and why."""
 
 
 @dataclass(frozen=True)
 class Spreads:
     """Spreads in log odds, as StudyPlan has them, and what they rest on. seconds: per trial, see `seconds_per_trial`.
 
-    unknown: why the pilot says nothing about spreads, where a plan would use them.
+    unknown: why there are no spreads, if a plan would use them.
     """
 
     participant_sd: float | None
@@ -46,12 +46,12 @@ class Spreads:
         found += [] if self.seconds is None else [f"{self.seconds:.1f} s per answer"]
         mark = " (SIMULATED, no person judged)" if self.simulated else ""
         return (f"pilot{mark}: {self.judgments} judgments of {self.participants} participants and {self.images} images "
-                f"say {' and '.join(found) or 'nothing that a plan needs'}"
+                f"give {' and '.join(found) or 'nothing that a plan needs'}"
                 + (f"; {self.unknown}" if self.unknown else ""))
 
 
 def learned(frame: pd.DataFrame, protocol: Protocol, baseline: str) -> Spreads:
-    """What the pilot of a protocol says: where nothing about spreads, the time alone.
+    """Spreads and time of a protocol's pilot, or the time alone if there are no spreads.
 
     Raises InputError for answers to another task, and of staircases to a protocol without.
     """
@@ -77,7 +77,7 @@ def spreads(frame: pd.DataFrame, baseline: str, rules: QualityRules | None = Non
     """Spreads by the method of moments. delay_ms: the protocol's, before pictures with limited time.
 
     The covariance of two judgments of one participant of different images is the variance between participants, that of
-    two judgments of one image by different participants the variance between images; pairs that share neither say what
+    two judgments of one image by different participants the variance between images; pairs that share neither give what
     is expected without. Both are then those of logit P = m + participant + image, the model of the plan.
     Raises NoSpreads where no participant judged two images, or no image was judged by two participants, and InputError
     for staircases.
@@ -117,7 +117,7 @@ def _outcomes(frame: pd.DataFrame, baseline: str) -> pd.DataFrame:
     if of_task(frame, REAL_OR_FAKE).any():
         used = judged(frame)
         if used["adaptive"].any():
-            raise InputError("the pilot says nothing about spreads: staircases hold the share of errors where it is")
+            raise InputError("a pilot with staircases has no spreads: they keep the share of errors constant")
         return used
     return judgments(implied_pairs(frame) if of_task(frame, RANKING).any() else frame, baseline)
 
@@ -148,5 +148,5 @@ def _pooled(found: list[tuple[float, float]], what: str) -> float:
     """Mean over the cells, by their pairs."""
     pairs = [count for _, count in found]
     if not sum(pairs):
-        raise NoSpreads(f"nothing about spreads (assumed ones stay): no {what} in one comparison")
+        raise NoSpreads(f"no spreads (the assumed ones stay): no {what} in one comparison")
     return float(np.average([value for value, _ in found], weights=pairs))

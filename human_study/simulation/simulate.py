@@ -151,5 +151,5 @@ def simulate(store: Store, participants: Mapping[str, int], truth: KnownTruth, s
 
 
 def kinds_by_participant(store: Store, participants: Mapping[str, int]) -> dict[str, str]:
-    """Kind by pseudonym, to compare what an analysis says of a participant with what it was."""
+    """Kind by pseudonym, to compare an analysis with the kind of every participant."""
     return {pseudonym(store.key, "local", f"{kind}-{i}"): kind for kind, n in participants.items() for i in range(n)}

@@ -1,8 +1,8 @@
 """Which trials everybody sees: pairs, scenes, sides, order, sentinels. Pure functions of the protocol and a seed.
 
-Sides are balanced exactly: in every cell (condition x exposure) each method stands left as often as right, to within
-one trial in a HIT and one trial over all HITs of a table. A scene is never repeated silently: where the images are
-too few, the protocol's stated rule applies or an InputError tells how many are needed.
+Sides are balanced exactly: in every cell (condition x exposure) each method is on the left as often as on the right, to
+within one trial in a HIT and one trial over all HITs of a table. A scene is never repeated silently: where the images
+are too few, the protocol's rule applies, or an InputError names the number needed.
 """
 
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class Balance:
     surplus: dict[tuple, int] = field(default_factory=dict)  # per cell: times left minus times right
 
     def deal(self, cell: tuple, n: int, rng: np.random.Generator) -> np.ndarray:
-        """bool [n]: whether the first method of the pair stands left."""
+        """bool [n]: whether the first method of the pair is on the left."""
         surplus = self.surplus.get(cell, 0)
         extra_left = surplus < 0 or (surplus == 0 and rng.random() < 0.5)
         lefts = n // 2 + (n % 2 and int(extra_left))
@@ -62,7 +62,7 @@ def comparisons(protocol: Protocol, cast: Cast) -> list[Pair]:
 
 
 def seconds(protocol: Protocol, exposures_ms: Sequence[int | None], answer_seconds: float | None = None) -> float:
-    """Estimated duration of trials: exposure and the delay before it where there is one, and the time to answer (the
+    """Estimated duration of trials: exposure and the delay before it (with a time limit), and the time to answer (the
     protocol's estimate unless another is given)."""
     waits = sum((ms + protocol.delay_ms) / 1000 for ms in exposures_ms if ms)
     return waits + len(exposures_ms) * (answer_seconds or protocol.answer_seconds)
@@ -94,7 +94,7 @@ def unlimited_tables(protocol: Protocol, cast: Cast, layouts: list[str], study_i
 # --- the study with limited time: three pairs x exposures, the same number of every cell in every HIT ----------------
 
 def timed_tables(protocol: Protocol, cast: Cast, layouts: list[str], study_id: str, seed: int) -> list[Hit]:
-    """Per cell as many trials as the protocol says, or as many as the layouts fill once (at least one).
+    """Per cell as many trials as the protocol has, or as many as the layouts fill once (at least one).
 
     Scenes are used as evenly as possible within a HIT: with fewer layouts than trials some are shown again.
     """
@@ -198,7 +198,7 @@ def _sentinels(anchor: str, scenes: Sequence[str], exposure_ms: int | None, bala
 
 def _instruction_checks(count: int, exposure_ms: int | None, balance: Balance,
                         rng: np.random.Generator) -> list[Trial]:
-    """Both pictures say which side to choose; `image_id` names that side, so one pair of pictures serves each side."""
+    """Both pictures show which side to choose; `image_id` names that side, so one pair of pictures serves each side."""
     trials = _trials(INSTRUCTION, [""] * count, exposure_ms, balance, rng, "instruction")
     return [replace(trial, image_id=f"choose-{trial.sentinel_answer}", trial_id=f"instruction/{i}")
             for i, trial in enumerate(trials)]

@@ -8,20 +8,20 @@ from dataclasses import dataclass
 import numpy as np
 
 from human_study.protocol.protocols import Protocol
-from human_study.protocol.rules import QualityRules, pass_rate, sentinels_needed
+from human_study.protocol.rules import pass_rate, sentinels_needed
 from human_study.protocol.texts import untranslated
 from human_study.trials.cast import Cast
 from human_study.trials.draw import draw, seconds
 from human_study.trials.trials import Hit, Trial
 
-# what plan and power assume where nobody says otherwise; the spreads are those for which coverage was simulated
+# defaults of plan and power; the spreads are those for which coverage was simulated
 PREFERENCE = 0.6
 PARTICIPANT_SD = 0.7  # of log-odds between participants
 IMAGE_SD = 0.8  # between images
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(41)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
 ENOUGH_POWER = 0.8  # the usual aim
-OTHER_TIME = 0.25  # share by which a pilot's time differs so much that participants should be told
+OTHER_TIME = 0.25  # share by which a pilot's time differs so much that the announced duration should be changed
 ENOUGH_STEPS = 150  # trials of a staircase, as in HYPE-time; from 500 to 100 ms it takes 40 in a row that are right
 SMALL_HOURLY = 8.0  # US$; below it Prolific allows no study
 
@@ -35,7 +35,7 @@ class Cell:
     judgments: int
     participants: int
     images: int
-    left_surplus: int  # times the first method stands left minus right, over all HITs
+    left_surplus: int  # times the first method is on the left minus on the right, over all HITs
     naive_width: float | None  # None: a staircase, which measures a time
     width: float | None
     power: float | None = None  # of the clustered test with Holm's adjustment over all cells, by simulation
@@ -120,22 +120,22 @@ def make_plan(protocol: Protocol, cast: Cast, layouts: Sequence[str], seed: int 
     if pay_per_hour is not None:
         pay = pay_per_hour * minutes / 60
     count = len(hits) * protocol.assignments
+
+
+    def repeated(hit: Hit) -> int:  # trials whose scene was already shown in the HIT
+        scenes = [trial.image_id for trial in hit.trials if trial.sentinel not in ("instruction", "repeat")]
+        return len(scenes) - len(set(scenes))
+
     kinds = Counter("practice" if trial.block == "practice" else trial.sentinel for trial in longest.trials)
     return StudyPlan(
         protocol.name, protocol.sha256(), len(hits), protocol.assignments, count,
         (min(len(hit.trials) for hit in hits), len(longest.trials)),
         {"test" if kind == "none" else kind: n for kind, n in sorted(kinds.items())},
-        max(_repeated(hit) for hit in hits), minutes, answer_seconds, pay,
+        max(map(repeated, hits)), minutes, answer_seconds, pay,
         pay / minutes * 60 if pay is not None else None, fee,
         pay * (1 + fee) * count if pay is not None else None, preference, participant_sd, image_sd,
         tuple(_cells(protocol, hits, preference, participant_sd, image_sd)),
         1 / max(2, len(longest.trials[0].methods)))
-
-
-def _repeated(hit: Hit) -> int:
-    """Trials whose scene was already shown in the HIT."""
-    scenes = [trial.image_id for trial in hit.trials if trial.sentinel not in ("instruction", "repeat")]
-    return len(scenes) - len(set(scenes))
 
 
 def shown_in_cells(hits: Sequence[Hit]) -> dict[tuple[str, int | None], list[tuple[int, Trial]]]:
@@ -174,7 +174,9 @@ def plan_text(plan: StudyPlan, protocol: Protocol) -> str:
         f"{high if low == high else f'{low} to {high}'} trials per session ({kinds})",
         f"about {plan.minutes_per_hit:.1f} minutes per session ({plan.answer_seconds:.3g} s per answer"
         + (" after exposure and delay)" if protocol.timed else ")"),
-        _cost_line(plan), "",
+        "cost: give --pay (per session) or --pay-per-hour" if plan.pay_per_hit is None else
+        f"pay {plan.pay_per_hit:.2f} per session = {plan.pay_per_hour:.2f} per hour; total {plan.total_cost:.2f} with "
+        f"{100 * plan.fee:.0f} % fees", "",
         f"{'comparison':<40} {'ms':>6} {'judgments':>9} {'people':>7} {'images':>6} "
         f"{'naive':>7} {'clustered':>9} {'power':>6}"]
     for cell in plan.cells:
@@ -190,19 +192,12 @@ def _assumptions(plan: StudyPlan, protocol: Protocol) -> list[str]:
     """What the last columns of the table mean, and rest on."""
     if protocol.staircase:
         return [f"staircases measure an exposure, {protocol.staircase.shortest_ms} to {protocol.staircase.longest_ms} "
-                "ms, not a share: neither width nor power is foretold"]
+                "ms, not a share: so there is neither width nor power"]
     truth = "share of right answers" if protocol.task == "real_or_fake" else "preference"
     return ["naive: width of Wilson's 95 % interval; clustered: of the interval to expect, by participant and image",
             f"power: share of studies whose clustered test, Holm-adjusted over {len(plan.cells)} rows, finds it",
             f"assumed: true {truth} {plan.preference:g}, spread (log odds) {round(plan.participant_sd, 2):g} between "
             f"participants and {round(plan.image_sd, 2):g} between images"]
-
-
-def _cost_line(plan: StudyPlan) -> str:
-    if plan.pay_per_hit is None:
-        return "cost: give --pay (per session) or --pay-per-hour"
-    return (f"pay {plan.pay_per_hit:.2f} per session = {plan.pay_per_hour:.2f} per hour; total {plan.total_cost:.2f} "
-            f"with {100 * plan.fee:.0f} % fees")
 
 
 def warnings(plan: StudyPlan, protocol: Protocol) -> list[str]:
@@ -213,7 +208,7 @@ def warnings(plan: StudyPlan, protocol: Protocol) -> list[str]:
     if plan.minutes_per_hit > protocol.limit_minutes:
         found.append(f"a session takes about {plan.minutes_per_hit:.0f} minutes, the limit is {protocol.limit_minutes}")
     if abs(plan.answer_seconds / protocol.answer_seconds - 1) > OTHER_TIME:
-        found.append(f"participants are told a duration for {protocol.answer_seconds:g} s per answer, the pilot took "
+        found.append(f"the announced duration assumes {protocol.answer_seconds:g} s per answer, the pilot needed "
                      f"{plan.answer_seconds:.2g}: --set answer_seconds={plan.answer_seconds:.2g}")
     fewest = min(cell.participants for cell in plan.cells)
     if fewest < 10:
@@ -226,7 +221,13 @@ def warnings(plan: StudyPlan, protocol: Protocol) -> list[str]:
                      "weakest comparison); more participants help (--set assignments=N or hits=N)")
     if plan.repeated_scenes_per_hit:
         found.append(f"{plan.repeated_scenes_per_hit} trials of a session show a scene that was shown before in it")
-    found += _sentinel_warning(plan.kinds_per_hit.get("perceptual", 0), protocol.rules, plan.sentinel_chance)
+    n, chance = plan.kinds_per_hit.get("perceptual", 0), plan.sentinel_chance
+    alpha = protocol.rules.use_sentinel_guess_alpha
+    needed = sentinels_needed(n, protocol.rules, chance)
+    if alpha is not None and (guesser := pass_rate(n, needed, chance)) > alpha:
+        found.append(f"{needed} of {n} sentinels must be right: somebody guessing passes with probability "
+                     f"{guesser:.3f} (more than {alpha:g}), somebody careful with 2 % slips with "
+                     f"{pass_rate(n, needed, 0.98):.3f}; more sentinels distinguish them better (--set sentinels=10)")
     per_staircase = min(cell.judgments // cell.participants for cell in plan.cells)
     if protocol.staircase and per_staircase < ENOUGH_STEPS:
         found.append(f"{per_staircase} trials per staircase, HYPE-time has {ENOUGH_STEPS}: fewer may not settle (--set "
@@ -236,13 +237,3 @@ def warnings(plan: StudyPlan, protocol: Protocol) -> list[str]:
     if any(ms <= 64 for ms in protocol.exposures_ms):
         found.append("exposures of 64 ms and less are 4 frames or fewer at 60 Hz: expect an error of a frame")
     return found + untranslated(protocol.texts, protocol.task)
-
-
-def _sentinel_warning(n: int, rules: QualityRules, chance: float) -> list[str]:
-    needed, alpha = sentinels_needed(n, rules, chance), rules.use_sentinel_guess_alpha
-    guesser, careful = pass_rate(n, needed, chance), pass_rate(n, needed, 0.98)
-    if alpha is None or guesser <= alpha:
-        return []
-    return [f"{needed} of {n} sentinels must be right: somebody guessing passes with probability {guesser:.3f} (more "
-            f"than {alpha:g}), somebody careful with 2 % slips with {careful:.3f}; more sentinels tell them apart "
-            "(--set sentinels=10)"]

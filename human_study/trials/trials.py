@@ -82,7 +82,7 @@ class Stock:
 def participants(protocol: Protocol, layouts: list[str], n: int, together: int, study_id: str, seed: int
                  ) -> Iterator[tuple[int, list[str], np.random.Generator]]:
     """(number, scenes, random stream) of every participant: n scenes to test, then those of sentinels and practice, all
-    different; `together` participants in a row have the same ones.
+    different; `together` participants in a row have the same ones, with `common_scenes` all of them.
 
     Raises InputError where there are too few layouts.
     """
@@ -93,6 +93,6 @@ def participants(protocol: Protocol, layouts: list[str], n: int, together: int, 
                          f"use a run with more layouts or --set test_trials={max(len(layouts) - extra, 1)}")
     stock = Stock(layouts, generator(seed, study_id, "scenes"))
     for number in range(protocol.hits or 1):
-        if number % together == 0:
+        if number == 0 or (number % together == 0 and not protocol.common_scenes):
             scenes = stock.take(n + extra)
         yield number, scenes, generator(seed, study_id, "worker", number)  # another name would draw another study

@@ -45,7 +45,7 @@ def test_texts_belong_to_the_specification(tmp_path):
 
 def test_what_was_not_translated_is_said():
     changed = load_protocol("lab", ["languages=[en, de]", "texts.en.title=Which one?"])
-    assert untranslated(changed.texts) == ["texts.de.title is unchanged, but another language says something else"]
+    assert untranslated(changed.texts) == ["texts.de.title is unchanged, but it was changed in another language"]
     both = load_protocol("lab", ["languages=[en, de]", "texts.en.title=Which one?", "texts.de.title=Welches?"])
     assert untranslated(both.texts) == []
     own, = untranslated(load_protocol("lab", ["languages=[it]", "texts.it.title=Quale?"]).texts)

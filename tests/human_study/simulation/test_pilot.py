@@ -89,14 +89,14 @@ def test_plans_of_other_tasks_take_their_own_pilots(tmp_path, capsys):
         return capsys.readouterr().out
 
     text = plan("hype-infinity", "hype-infinity")
-    assert "pilot: 400 judgments of 20 participants and 20 images say spreads of" in text
+    assert "pilot: 400 judgments of 20 participants and 20 images give spreads of" in text
     assert "(2.5 s per answer" in text and "true share of right answers 0.6" in text
     assert re.search(r"photos_vs_a .* [01]\.\d\d$", text, re.MULTILINE)
     text = plan("ranking", "ranking")
     assert "pilot: 300 judgments of 10 participants and 10 images" in text and "(12 s per answer)" in text
     text = plan("hype-time", "hype-time")
-    assert "images say 2.5 s per answer" in text and "neither width nor power" in text and "spread" not in text
-    for protocol, pilot, message in (("hype-infinity", "hype-time", "staircases hold the share of errors"),
+    assert "images give 2.5 s per answer" in text and "neither width nor power" in text and "spread" not in text
+    for protocol, pilot, message in (("hype-infinity", "hype-time", "they keep the share of errors"),
                                      ("ranking", "pairs", "holds answers of task pairs, protocol ranking asks ranking"),
                                      ("lab", "ranking", "holds answers of task ranking, protocol lab asks pairs")):
         with pytest.raises(SystemExit):
@@ -132,7 +132,7 @@ def test_a_small_pilot_of_many_layouts_gives_its_time_alone(tmp_path, capsys):
     write_responses(answered(np.array([1, 0, 1, 1]), np.array([0, 0, 1, 1]), np.arange(4)).assign(rt_ms=9000.0), file)
     main(["plan", "--layouts", "100", "--methods", "a", "--rounds", "0", "--pilot", str(file)])
     text = capsys.readouterr().out
-    assert "say 9.0 s per answer; nothing about spreads (assumed ones stay): no image was judged by two" in text
+    assert "give 9.0 s per answer; no spreads (the assumed ones stay): no image was judged by two" in text
     assert f"spread (log odds) {PARTICIPANT_SD:g} between" in text and "(9 s per answer)" in text
 
 

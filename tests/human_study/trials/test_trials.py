@@ -186,6 +186,13 @@ def test_trials_per_participant(cells, asked, given):
     assert design.tests_per_participant(load_protocol("lab", [f"test_trials={asked}"]), cells) == given
 
 
+def test_in_a_pilot_several_participants_judge_every_image_of_a_comparison():
+    hits = draw(PROTOCOLS["pilot"], Cast("crn", ("a", "b"), BLURRED), LAYOUTS, "s")
+    judged = Counter((t.condition, t.image_id) for hit in hits for t in hit.trials if t.sentinel == "none")
+    assert len(hits) == 8 and set(judged.values()) == {4} and len(judged) == 2 * 24
+    assert len({tuple(t.image_id for t in hit.trials) for hit in hits}) == 8  # everybody in an order of his own
+
+
 def test_every_scene_comes_twice_before_any_comes_a_third_time():
     stock = Stock(LAYOUTS[:10], generator(0, "x"))
     uses = Counter()
