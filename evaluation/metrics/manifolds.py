@@ -1,8 +1,10 @@
 """Precision, recall, density and coverage: which images lie inside the manifold of the other set.
 
 A manifold is the union of balls around its images that reach each one's k-th nearest neighbour (Kynkäänniemi et al.
-2019; Naeem et al. 2020). Generated set first, real set second. Each number is a mean over images, but whether an image
-counts is decided by the others too: the spread is that of random halves, in which the manifolds are made again.
+2019; Naeem et al. 2020). Balls are closed (<=), as in the first paper's code; those of the second's are open, which
+differs only where two distances are equal. Generated set first, real set second. Each number is a mean over images, but
+whether an image counts depends on the others too: the spread is that of random halves, in which the manifolds are made
+again.
 """
 
 from collections.abc import Sequence

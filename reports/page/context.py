@@ -13,7 +13,7 @@ from reports.tables import facts
 from reports.tables.classes import ClassTable, per_class_tables
 from reports.tables.commands import commands, is_running
 from reports.tables.names import dataset_title
-from reports.tables.protocol import protocols
+from reports.tables.provenance import provenances
 from reports.tables.published_values import named_protocol, published_table
 from reports.tables.readable import ReadableRun
 from reports.tables.scores import (
@@ -58,7 +58,7 @@ def context(run: ReadableRun) -> dict[str, Any]:
         "whole_run": {found.columns[0].metric_title: found for metric, found in whole_run.items()
                       if metric != trust.METRIC},
         "legend": facts.legend(run),
-        "protocols": protocols(rows, scores),
+        "provenances": provenances(rows, scores),
         "versions": ", ".join(f"{name} {version}" for name, version in record.get("versions", {}).items()),
         "published": published_table(dataset, rows, scores, named), "caution": published.caution(),
         "named_protocol": named,
@@ -83,7 +83,7 @@ def _headline(run: RunDirectory, record: Mapping, rows: Sequence[Method], scores
 def _metrics(rows: Sequence[Method], scores: Sequence[Score], table: ScoreTable,
              classes: Mapping[str, ClassTable]) -> list[dict[str, Any]]:
     """Per metric its table, and beneath it what a reader must know to read it."""
-    lines = {p["metric"]: p["line"] for p in protocols(rows, scores)}
+    lines = {p["metric"]: p["line"] for p in provenances(rows, scores)}
     notes, oracle, warnings = facts.interval_notes(scores), facts.oracle_notes(scores), doubts.warnings(scores)
     beyond = reference_values(rows, scores)
     found = []

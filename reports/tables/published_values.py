@@ -8,7 +8,7 @@ from data.files import read_mapping
 from evaluation import published
 from evaluation.run_directory import Method, RunDirectory, Score
 from reports.tables.names import dataset_title
-from reports.tables.protocol import line
+from reports.tables.provenance import line
 from reports.tables.scores import table_rows
 from writing.numbers import MISSING
 from writing.words import listed

@@ -1,4 +1,4 @@
-"""Scores of all methods as numbers: with intervals, protocol, published values, significance and resolution."""
+"""Scores of all methods as numbers: with intervals, provenance, published values, significance and resolution."""
 
 from dataclasses import replace
 
@@ -13,7 +13,7 @@ from reports.app.parts.text import plain
 from reports.findings import doubts, people
 from reports.findings.verdict import CLEAR
 from reports.tables import scores as tables
-from reports.tables.protocol import protocols
+from reports.tables.provenance import provenances
 from reports.tables.scores import Column, Row, ScoreTable
 from reports.tables.seeds import Seeds
 
@@ -33,7 +33,7 @@ def show(source: Source) -> None:
     show_table(part, key=f"scores {metric}")
     for doubt in [*doubts.judge(part), *doubts.constant_scores(part), *doubts.warnings(source.scores).get(metric, [])]:
         st.caption(plain(doubt))
-    _protocol(source, metric)
+    _provenance(source, metric)
     _chart(part)
     _significance(source, part)
     _seeds(source, metric)
@@ -42,11 +42,11 @@ def show(source: Source) -> None:
     _published(source)
 
 
-def _protocol(source: Source, metric: str) -> None:
+def _provenance(source: Source, metric: str) -> None:
     """One sentence on how these numbers came about, and everything behind a click."""
-    about = next(found for found in protocols(source.methods, source.scores) if found["metric"] == metric)
+    about = next(found for found in provenances(source.methods, source.scores) if found["metric"] == metric)
     st.caption(plain(f"{about['line']} Arrows point to the better side."))
-    with st.popover("Protocol", icon=":material/fact_check:"):
+    with st.popover("Provenance", icon=":material/fact_check:"):
         st.table(pd.DataFrame([(plain(a), plain(b)) for a, b in about["shared"]], columns=["of all", "value"])
                  .set_index("of all"))
         if about["differing"]:

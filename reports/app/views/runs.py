@@ -88,12 +88,12 @@ def _scores(opened: list[Source]) -> None:
                                      for c in table.columns}} for row in table.rows]
     formats = {heading(c): st.column_config.NumberColumn(format=f"%.{c.format.decimals}f") for c in table.columns}
     st.dataframe(pd.DataFrame(rows), hide_index=True, key="headline", column_config=formats, placeholder="–")
-    if len(opened) > 1 and len(protocols(opened)) > 1:
-        st.warning("The runs were scored under different protocols (judge, size or data); their numbers cannot be "
-                   "compared. See Protocol on the page Leaderboard.")
+    if len(opened) > 1 and len(provenances(opened)) > 1:
+        st.warning("The runs were scored with different judges, sizes or data; their numbers cannot be "
+                   "compared. See Provenance on the page Leaderboard.")
 
 
-def protocols(opened: list[Source]) -> set[str]:
+def provenances(opened: list[Source]) -> set[str]:
     """What makes segmentation scores comparable: judge, size and data, as text."""
     return {str([s.provenance.get(key) for key in ("judge", "image size", "dataset")]) for source in opened
             for s in source.scores if s.metric == tables.JUDGED}

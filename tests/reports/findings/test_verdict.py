@@ -14,7 +14,7 @@ from reports.findings.ranking import ranking
 from reports.tables import facts
 from reports.tables.classes import per_class_tables
 from reports.tables.names import entry_text
-from reports.tables.protocol import line
+from reports.tables.provenance import line
 from reports.tables.scores import differences_table, main_table
 from tests.scores import fd, score_of, tau, value_of
 

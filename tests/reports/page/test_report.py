@@ -191,7 +191,7 @@ def test_the_headline_stands_before_the_tables(scored_run, no_figures):
     places = [text.index(part) for part in ("CRN and 3 other methods on street", "CRN is 1st of 4 by mIoU",
                                             "Chosen by a rule", "CRN leads: mIoU 0.700",
                                             "demonstration at small scale", "rank 1",
-                                            "All of the protocol", "Appendix: the protocol")]
+                                            "All of the provenance", "Appendix: the provenance")]
     assert places == sorted(places)
 
 

@@ -127,7 +127,7 @@ def test_print_shows_all_without_cuts_bars_and_hashes(page, tmp_path):
     if shutil.which("pdftotext") is None:
         pytest.skip("needs pdftotext (poppler-utils) to read the printed pages")
     text = subprocess.run(["pdftotext", "-layout", str(pdf), "-"], capture_output=True, text=True, check=True).stdout
-    for expected in ("What was found", "Differences to CRN", "Appendix: the protocol of every number", "Files, app"):
+    for expected in ("What was found", "Differences to CRN", "Appendix: the provenance of every number", "Files, app"):
         assert expected in text
     assert "0" * 64 not in text and "ab" * 32 not in text
     assert LONG.split()[-1] in text

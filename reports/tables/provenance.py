@@ -8,27 +8,27 @@ from reports.tables.names import entry_text, entry_title
 from reports.tables.scores import metric_titles, table_rows
 from writing.words import capitalised, counted, listed
 
-SENTENCE = ("test", "human order", "compared with", "void", "warning")  # entries told as they are
+SENTENCE = ("test", "human order", "compared with", "void", "warning")  # entries that are printed as they are
 
 
-def protocols(methods: Sequence[Method], scores: Sequence[Score]) -> list[dict[str, Any]]:
+def provenances(methods: Sequence[Method], scores: Sequence[Score]) -> list[dict[str, Any]]:
     """Per metric: the readable line, what all its scores share, and what differs, by method. Complete: every key of
-    every protocol."""
+    every provenance."""
     titles = {row.name: row.title for row in table_rows(methods)}
     order = [*titles, *(score.method for score in scores)]
-    return [_protocol(metric, sorted((s for s in scores if s.metric == metric), key=lambda s: order.index(s.method)),
-                      titles, title) for metric, title in metric_titles(scores).items()]
+    return [_provenance(metric, sorted((s for s in scores if s.metric == metric), key=lambda s: order.index(s.method)),
+                        titles, title) for metric, title in metric_titles(scores).items()]
 
 
-def _protocol(metric: str, group: list[Score], titles: Mapping[str, str], title: str) -> dict[str, Any]:
+def _provenance(metric: str, group: list[Score], titles: Mapping[str, str], title: str) -> dict[str, Any]:
     keys = list(dict.fromkeys(key for score in group for key in score.provenance))
     shared = [key for key in keys if len({entry_text(score.provenance.get(key)) for score in group}) == 1]
     differing = [key for key in keys if key not in shared]
     return {"title": title, "metric": metric, "line": line(group),
             "shared": [(entry_title(key), entry_text(group[0].provenance[key])) for key in shared],
             "differing": [entry_title(key) for key in differing],
-            "rows": [(titles.get(s.method, capitalised(s.method)), [entry_text(s.provenance.get(key))
-                                                                     for key in differing]) for s in group]}
+            "rows": [(titles.get(s.method, capitalised(s.method)),
+                      [entry_text(s.provenance.get(key)) for key in differing]) for s in group]}
 
 
 def line(group: Sequence[Score]) -> str:
@@ -41,14 +41,14 @@ def line(group: Sequence[Score]) -> str:
     return capitalised("; ".join(part for part in parts if part)) + "."
 
 
-def _looked(protocol: Mapping[str, Any]) -> str:
-    judge, extractors = protocol.get("judge"), protocol.get("extractors")
+def _looked(provenance: Mapping[str, Any]) -> str:
+    judge, extractors = provenance.get("judge"), provenance.get("extractors")
     if judge:
         return f"judged by {_name(judge)}"
     if isinstance(extractors, Mapping) and extractors:
         return "features of the " + listed(f"{label} ({_name(about.get('judge', about))})" if isinstance(about, Mapping)
                                        else str(label) for label, about in extractors.items())
-    extractor = protocol.get("extractor")
+    extractor = provenance.get("extractor")
     return f"features of {_name(extractor)}" if extractor else ""
 
 
@@ -60,8 +60,8 @@ def _name(about: Any) -> str:
     return name + (f" at {entry_text(size)}" if isinstance(size, list | tuple) else "")
 
 
-def _number(protocol: Mapping[str, Any]) -> str:
-    n, size = protocol.get("N"), protocol.get("image size")
+def _number(provenance: Mapping[str, Any]) -> str:
+    n, size = provenance.get("N"), provenance.get("image size")
     if not isinstance(n, int):
         return ""
     at = f" at {entry_text(size)}" if size else ""
