@@ -74,12 +74,12 @@ class Server:
 
     def kill(self, how=signal.SIGKILL):
         self.process.send_signal(how)
-        self.output.append(self.process.communicate()[0])
+        self.output.append(self.process.communicate(timeout=60)[0])
 
 
 def persistently(url, key, action, body):
     """Like the page: again until there is a reply."""
-    while True:
+    for _ in range(1000):
         try:
             headers = {"X-Session": key, "Origin": url}
             reply = HTTP.post(f"{url}/api/{action}", json=body, headers=headers, timeout=5)
@@ -88,6 +88,7 @@ def persistently(url, key, action, body):
         except httpx.TransportError:
             pass
         time.sleep(0.05)
+    raise AssertionError(f"no reply to {action}")
 
 
 def test_killed_between_answer_and_reply(tiny_run, key_file, request):
@@ -116,6 +117,7 @@ def test_killed_between_answer_and_reply(tiny_run, key_file, request):
     with concurrent.futures.ThreadPoolExecutor(len(links)) as pool:
         codes = [pool.submit(take_part, link) for link in links]
         while len(acknowledged) < 12:
+            assert not any(code.done() for code in codes)  # nobody is done so soon, unless something went wrong
             time.sleep(0.01)
         server.kill()
         server.start()

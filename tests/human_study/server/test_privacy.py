@@ -131,10 +131,9 @@ def test_forgetting_by_code_and_by_session(make, tiny_run, key_file, by):
     join(client, "P001").consent().all()
     join(client).consent().all()
     store = client.app.state.site.store
-    one = store.sessions()[1]
-    main(["forget", "--run", str(tiny_run.path), "--key-file", str(key_file), getattr(one, by)])
-    assert [session.session_id for session in store.sessions()] == [store.find("local", "P001") and
-                                                                   store.sessions()[0].session_id]
+    first, second = store.sessions()
+    main(["forget", "--run", str(tiny_run.path), "--key-file", str(key_file), getattr(second, by)])
+    assert [session.session_id for session in store.sessions()] == [first.session_id]
 
 
 def test_a_list_of_sessions_for_paying(make, tiny_run, capsys):
@@ -332,8 +331,7 @@ def test_a_copy_without_its_log_is_noticed(make, tmp_path, capsys):
     assert "copied while the study was served, without alone.sqlite-wal" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("text", ["lone \ud800 surrogate", "line\rline\r\nline", "\x00nul\x1b[31m\x85\u2028", "a\tb",
-                                  " lead", '"quoted", comma; semi', "'", "NA", "null", "\ufeffmark", "é\U0001f600"])
+@pytest.mark.parametrize("text", ["lone \ud800 surrogate", "line\rline\r\nline", "\x00nul\x1b[31m\x85\u2028", "NA"])
 def test_any_text_can_be_stored_and_read_back(make, tmp_path, text):
     client = make(settings=[*SMALL, "questions=[comment]"], panel=choose_panel("prolific", "C1A2B3", "", ""))
     site = client.app.state.site
