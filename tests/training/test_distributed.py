@@ -77,7 +77,7 @@ def runs(tmp_path_factory) -> dict[int, Path]:
     """The same run by this process alone and by two."""
     folders = {n: tmp_path_factory.mktemp(f"processes{n}") for n in (1, 2)}
     preset = write_preset(folders[1])
-    process = start(folders[2], "-m", "evaluation.run", "--stages", "train,synthesize,study", "--preset", str(preset),
+    process = start(folders[2], "-m", "evaluation.run", "--stages", "train,synthesize", "--preset", str(preset),
                     "--out", str(folders[2] / "run"))
     alone = Suite(load_preset(str(preset)), folders[1] / "run")
     run = RunDirectory(alone.folder)
@@ -115,7 +115,7 @@ def test_every_layout_has_its_image(runs):
 
 def test_one_process_prints_and_does_what_is_not_shared(runs):
     output = (runs[2].parent / "output.txt").read_text()
-    assert [output.count(f"[{stage}] done") for stage in ("dataset", "train", "synthesize", "study")] == [1] * 4
+    assert [output.count(f"[{stage}] done") for stage in ("dataset", "train", "synthesize")] == [1] * 3
 
 
 def children(process: subprocess.Popen) -> list[int]:
