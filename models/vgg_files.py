@@ -151,6 +151,8 @@ def _check_shapes(tensors: Mapping[str, Tensor], layers: Mapping[str, str], file
         if list(tensors[bias].shape) != [outputs]:
             raise InputError(f"{file}: bias of layer {name} ('{bias}') has shape {list(tensors[bias].shape)}, "
                              f"expected [{outputs}]")
+        if not (tensors[weight].isfinite().all() and tensors[bias].isfinite().all()):
+            raise InputError(f"{file}: layer {name} has weights that are not finite; the file is damaged")
         inputs, before = outputs, name
 
 

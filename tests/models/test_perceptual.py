@@ -212,10 +212,11 @@ def test_a_gap_ends_the_pyramid(tmp_path):
      "layer conv2_1 ('features.5.weight') has shape [3, 7, 3, 3], expected [any, 3, 3, 3] after conv1_2"),
     (lambda t: t.update({"features.10.weight": torch.zeros(4, 4, 1, 1)}), "[4, 4, 1, 1], expected [any, 4, 3, 3]"),
     (lambda t: t.update({"features.10.bias": torch.zeros(9)}), "layer conv3_1 ('features.10.bias') has shape [9]"),
+    (lambda t: t["features.10.bias"].fill_(torch.nan), "layer conv3_1 has weights that are not finite"),
     (lambda t: t.update({"features.3.squeeze.weight": torch.zeros(1)}), "'features.3.squeeze.weight' is no layer"),
     (lambda t: t.update({"features.17.weight": torch.zeros(1)}), "'features.17.weight' is no layer of VGG-19"),
 ])
-def test_missing_and_misshapen_layers_are_named(tmp_path, change, words):
+def test_missing_misshapen_and_damaged_layers_are_named(tmp_path, change, words):
     tensors = weights()
     change(tensors)
     file = safetensors_file(tmp_path, tensors)
