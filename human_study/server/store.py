@@ -207,17 +207,18 @@ class Store:
         """The one session of a platform's participant, made on first arrival. Until it is finished the latest
         assignment is the one to pay: a participant may return one and accept another. panel_study: the platform's name
         of the study, noted with the arrival."""
-        own = "platform = ? AND participant = ?", SIMULATED if self.simulated else platform, self.pseudonym(
-            platform, person)
-        if not self._session(*own):
+        own = SIMULATED if self.simulated else platform, self.pseudonym(platform, person)
+        condition = "platform = ? AND participant = ?"
+        if new := self._session(condition, *own) is None:
             with suppress(sqlite3.IntegrityError):  # two requests at once
                 self.invite(platform, person, assignment_id)
         with self._write() as db:
-            db.execute(f"UPDATE session SET assignment_id = ? WHERE {own[0]} "
+            db.execute(f"UPDATE session SET assignment_id = ? WHERE {condition} "
                        "AND status IN ('invited', 'running') AND ? NOT IN ('', assignment_id)",
-                       (assignment_id, *own[1:], assignment_id))
-            session = self._session(*own)
-            self._event(db, session.session_id, "arrive", panel_study)
+                       (assignment_id, *own, assignment_id))
+            session = self._session(condition, *own)
+            if new:
+                self._event(db, session.session_id, "arrive", panel_study)
         return session
 
     def known(self, platform: str, person: str) -> bool:

@@ -358,7 +358,9 @@ def test_prolific(make):
     assert someone.all() == {"code": "C1A2B3", "after": "https://app.prolific.com/submissions/complete?cc=C1A2B3"}
     assert Participant(client, path).state["status"] == "finished"  # the same person has one session
     assert client.get(f"/p/{token}").status_code == 400 and client.get("/p/wrong?PROLIFIC_PID=a").status_code == 404
-    frame = export_responses(client.app.state.site.store.batch)
+    store = client.app.state.site.store
+    assert store._read("SELECT detail FROM event WHERE kind = 'arrive'") == [("s",)]  # once, with the panel's study
+    frame = export_responses(store.batch)
     assert set(frame["platform"]) == {"prolific"} and set(frame["assignment_id"]) == {"t"}
 
 
