@@ -6,13 +6,15 @@
     dataset/layouts/<layout>.png            validation layouts, 8-bit greyscale class indices, same size
     dataset/instances/<layout>.png          (scenes rendered in code) 0 = none, i = i-th entry of modes["cars"]
     dataset/modes.json                      (scenes rendered in code) {layout: modes}
-    dataset/complete.json                   sizes of the splits, version of the renderer (scenes rendered in code)
+    dataset/complete.json                   record of the dataset's files (see data.made), sizes of the splits, version
+                                            of the renderer (scenes rendered in code)
     dataset/train.json                      {"photo_sha256": [...]} of the training photographs' pixels
     dataset/train_thumbnails.npy            uint8 [M, 16, 32], the same photographs small and grey
     judges/                                 judge, segmenter and perceptual weights made by the run
     methods/<name>/method.json              see Method
     methods/<name>/images/<layout>.png      one image per layout, RGB, evaluation size
     methods/<name>/variants/<layout>_<u>.png  (k > 1) all k images, u = 1..k; images/ holds u = 1
+    methods/<name>/synthesis.json           record of its images
     methods/<name>/log.csv                  step, images, seconds, loss terms
     scores/<metric>/<method>.json           see Score; the method may also be PHOTOS or FLOOR
     scores/methods.json                     {name: Method} of methods that other runs scored (evaluation.merge into)
@@ -21,6 +23,9 @@
     scores/seeds.json                       spread over training seeds (evaluation.merge seeds)
     study/                                  HIT tables, pages, responses, analysis
     report/                                 index.html, tables, figures
+    stages/<stage>.json                     record of the files that a stage has written
+
+run.json, method.json, scores and records hold the number of their format (data.made.FORMAT; absent in format 1).
 """
 
 import math

@@ -79,8 +79,8 @@ class Job:
 
     def work(self) -> int:
         """All stages of the call; the exit code."""
-        self.begin()
         try:
+            self.begin()
             for name in ["dataset", *self.call.stages]:
                 if name not in SHARED and not self.suite.leave_group():
                     return 0
