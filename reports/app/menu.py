@@ -45,30 +45,33 @@ def main() -> None:
 
 
 def _guarded(show: Callable[[sources.Source], None], names: list[str], paths: list[Path]) -> None:
-    """The page, or one line that says what is wrong with the run."""
+    """The page, or one line on what is wrong with the run; again as soon as an unfinished run has something new."""
+    name = names[0]
+    if len(names) > 1:
+        name = st.selectbox("Run", names, key="run", bind="query-params", persist_state="session", width=320)
+    number = names.index(name)
+    before = _state(number, name, paths[number])
     try:
-        name = names[0]
-        if len(names) > 1:
-            name = st.selectbox("Run", names, key="run", bind="query-params", persist_state="session", width=320)
-        number = names.index(name)
         source = sources.open_source(number, name, paths[number])
         show(source)
         for problem in source.problems:
             st.warning(plain(problem), icon=":material/warning:")
-        if not source.finished:
-            st.fragment(_follow, run_every=EVERY)(number, name, paths[number], source.state())
+        goes_on = not source.finished
     except InputError as error:
-        _stop(error)
+        st.error(plain(str(error)), icon=":material/error:")
+        goes_on = True
+    if goes_on:
+        st.fragment(_follow, run_every=EVERY)(number, name, paths[number], before)
 
 
-def _follow(number: int, name: str, path: Path, before: tuple) -> None:
-    """Run the page again as soon as an unfinished run has something new."""
+def _follow(number: int, name: str, path: Path, before: tuple | None) -> None:
+    if _state(number, name, path) != before:
+        st.rerun()
+
+
+def _state(number: int, name: str, path: Path) -> tuple | None:
+    """What the run has; None while it cannot be read."""
     with suppress(InputError):
-        if sources.open_source(number, name, path).state() != before:
-            st.rerun()
-
-
-def _stop(error: InputError) -> None:
-    st.error(plain(str(error)), icon=":material/error:")
-    st.stop()
+        return sources.open_source(number, name, path).state()
+    return None
 

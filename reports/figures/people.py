@@ -39,7 +39,7 @@ def agreement(scores: Sequence[Score]) -> Figure | None:
         axis.set_yticks(range(len(names)), list(titles.values()))
         axis.set_ylim(len(names) - 0.5, -0.5)
         axis.grid(axis="y", visible=False)
-        axis.set_xlabel("Kendall’s tau: −1 the reverse of people’s order, 0 unrelated, 1 the same")
+        axis.set_xlabel("Kendall’s tau with people’s order (−1 reversed, 0 unrelated)")
         handles = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, fontsize=7)
     return figure

@@ -21,8 +21,8 @@ ABOVE = 0.02  # by how much a class must exceed the photographs' to be worth a w
 def judge(table: ScoreTable) -> list[str]:
     """Where methods score like the photographs or better: such a judge separates nothing, or has been fooled."""
     found = table.above_oracle()[:1]  # the first value says it; the others follow it
-    return [f"Judge in doubt: {listed(titles)} {'reaches' if len(titles) == 1 else 'reach'} the {column.label} of the "
-            f"photographs ({column.format(oracle.value)}); a score that does not put photographs first says little"
+    return [f"Judge in doubt: {listed(titles)} {'is' if len(titles) == 1 else 'are'} at or above the {column.label} of "
+            f"the photographs ({column.format(oracle.value)}); a score that does not put photographs first says little"
             for column, oracle, titles in found]
 
 

@@ -131,10 +131,11 @@ def _reference(table: ScoreTable, column: Column) -> str:
 
 
 def _other_scores(table: ScoreTable, column: Column, best: str, titles: Mapping[str, str]) -> str:
-    """Scores of the same metric that put another method first."""
+    """Scores of the same metric that put another method first, beyond the intervals."""
     firsts: dict[str, list[str]] = {}
     for other in table.of_metric(column.metric).without(table.constant()).shown().columns:
-        if other.higher_is_better is not None and other.key != column.key and (found := ordered(table, other)):
+        if other.higher_is_better is not None and other.key != column.key and (found := ordered(table, other)) \
+                and best not in leaders(table, other):
             firsts.setdefault(found[0][0], []).append(other.label)
     firsts.pop(best, None)
     told = [f"{listed(labels, 3)} {'puts' if len(labels) == 1 else 'put'} {titles[name]} first"

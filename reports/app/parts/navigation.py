@@ -10,6 +10,6 @@ _component = st.components.v2.component(
     "sis_open", js=SCRIPT + "\nexport default function ({ data }) { openLayout(data); }\n")
 
 
-def open_layout(layout: str, **choices: str) -> None:
+def open_layout(layout: str, **choices: str | list[str]) -> None:
     """Open it in the browser. choices: further parts of the address, as its widgets write them."""
     _component(data={"layout": layout, **choices}, key="open")

@@ -135,8 +135,15 @@ def _note(source: Source, name: str) -> None:
                                     key=f"tags of {name}", accept_new_options=True)
             saved = st.form_submit_button("Save")
         st.caption(plain(f"Kept in {source.run.path / notes.FILE}; the tags are choices of the page Find."))
-    if saved:
-        notes.write(source.run, name, notes.Note(text.strip(), tuple(dict.fromkeys(chosen))))
+    before = st.session_state.setdefault(f"note before {name}", own)
+    if saved and own != before:
+        st.session_state[f"note before {name}"] = own
+        st.warning(plain(f"Not saved: another window saved this note meanwhile: {own.note or 'no text'}"
+                         f"{'; tags: ' + ', '.join(own.tags) if own.tags else ''}. Save again to replace it."))
+    elif saved:
+        note = notes.Note(text.strip(), tuple(dict.fromkeys(chosen)))
+        notes.write(source.run, name, note)
+        st.session_state[f"note before {name}"] = note
         st.toast("Saved")
 
 

@@ -17,7 +17,9 @@ def show(source: Source) -> None:
     st.subheader("Diversity", anchor=False)
     size = source.size
     several = {method.name: method for method in source.methods if method.images_per_layout > 1}
-    if several:
+    if several and not source.whole:
+        st.info("Reference results keep one image of each layout; the scores below are of all images.")
+    elif several:
         _images(source, several, size)
     else:
         st.info("No method of this run makes more than one image of a layout (crn_diversity does).")

@@ -15,7 +15,8 @@ SCATTER = ("difference", "votes", "score")
 def show(source: Source) -> None:
     st.subheader("Find layouts", anchor=False)
     if not numbers.score_names(source):
-        st.info("Layouts can be found by their scores once the methods are scored; by class and tag already now.")
+        st.info("Layouts can be found by their scores once the methods are scored; by class and tag already now."
+                if source.whole else "Reference results keep no scores of single layouts: they are listed by name.")
     found = selection.choose(source)
     if not found.layouts:
         st.warning("No layout is left; choose fewer classes or tags.")
@@ -26,7 +27,9 @@ def show(source: Source) -> None:
     clicked = _scatter(source, found) or _table(source, found)
     if clicked:
         titles = viewer.titles(source)
-        navigation.open_layout(clicked, **({"left": titles[found.a], "right": titles[found.b]} if found.b else {}))
+        chosen = {"left": titles[found.a], "right": titles[found.b]} if found.b else {}
+        methods = [source.titles[name] for name in (found.a, found.b) if name in source.titles]
+        navigation.open_layout(clicked, **chosen, **({"methods": methods} if methods else {}))
 
 
 def _scatter(source: Source, found: selection.Selection) -> str | None:

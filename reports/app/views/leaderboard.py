@@ -96,8 +96,8 @@ def _significance(source: Source, part: ScoreTable) -> None:
     number = st.column_config.NumberColumn(format="%.4g")
     st.dataframe(pd.DataFrame(rows), hide_index=True, key="differences", placeholder="–",
                  column_config=dict.fromkeys(["value", "low", "high", "p, corrected", "resolution"], number))
-    st.caption("Low and high: 95 % interval. p after Holm’s correction over all comparisons. Resolution: half of the "
-               "interval; a smaller difference would not show with this many layouts.")
+    st.caption("Low and high: 95 % interval. p after Holm’s correction over the methods, for each score. Resolution: "
+               "half of the interval; a smaller difference would not show with this many layouts.")
 
 
 def _compared(difference: Column) -> str:

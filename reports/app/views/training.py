@@ -24,7 +24,7 @@ def show(source: Source) -> None:
     """The page. Raises InputError for a run whose record cannot be read."""
     st.subheader("Training", anchor=False)
     _ = source.titles  # read here: an error in a fragment would not reach the page
-    goes_on = bool(_running(_logs(source))) or not source.finished
+    goes_on = bool(_running(source, _logs(source))) or not source.finished
     st.fragment(_body, run_every=EVERY if goes_on else None)(source)
 
 
@@ -33,8 +33,10 @@ def _logs(source: Source) -> dict[str, Path]:
     return {file.parent.name: file for file in list_folder(source.run.path / "methods", "*/log.csv")}
 
 
-def _running(logs: dict[str, Path]) -> list[str]:
-    return [name for name, file in logs.items() if time.time() - file.stat().st_mtime < RECENT]
+def _running(source: Source, logs: dict[str, Path]) -> list[str]:
+    """Methods whose log grew lately and that have no images yet, which are made when a training has ended."""
+    return [name for name, file in logs.items()
+            if time.time() - file.stat().st_mtime < RECENT and not (source.run.method_folder(name) / "images").exists()]
 
 
 def _take_up(logs: dict[str, Path]) -> None:
@@ -50,7 +52,7 @@ def _body(source: Source) -> None:
     if not logs:
         st.info("Nothing was trained in this run so far (no methods/*/log.csv).")
         return
-    running = _running(logs)
+    running = _running(source, logs)
     _take_up(logs)
     titles = {name: source.titles.get(name, name) for name in logs}
     if running:
@@ -66,7 +68,9 @@ def _body(source: Source) -> None:
         term = st.selectbox("Term", terms, key="term", bind="query-params", persist_state="session", width=220)
         axis = st.selectbox("Over", AXES, index=1, key="over", bind="query-params", persist_state="session", width=140)
         logarithmic = st.toggle("Logarithmic", key="log", bind="query-params", persist_state="session")
-    _curves({titles[name]: frame for name, frame in frames.items() if term in frame}, term, axis, logarithmic)
+    configured = [name for name in source.run.config()["config"]["methods"] if name not in logs]
+    everyone = [source.titles.get(name, name) for name in sorted({*logs, *configured})]
+    _curves({titles[name]: frame for name, frame in frames.items() if term in frame}, everyone, term, axis, logarithmic)
     _samples(source, {name: titles[name] for name in chosen})
 
 
@@ -80,7 +84,8 @@ def read_log(file: Path) -> pd.DataFrame:
     return frame.dropna(subset=[c for c in AXES if c in frame]) if set(AXES) <= set(frame) else pd.DataFrame()
 
 
-def _curves(frames: dict[str, pd.DataFrame], term: str, axis: str, logarithmic: bool) -> None:
+def _curves(frames: dict[str, pd.DataFrame], everyone: list[str], term: str, axis: str, logarithmic: bool) -> None:
+    """everyone: titles of all methods, also those not yet begun, so that each keeps its colour."""
     parts = [frame[[axis, term]].iloc[:: max(1, len(frame) // POINTS)].dropna().assign(method=title)
              for title, frame in frames.items()]
     data = pd.concat(parts).rename(columns={axis: "x", term: "y"})
@@ -89,7 +94,8 @@ def _curves(frames: dict[str, pd.DataFrame], term: str, axis: str, logarithmic: 
     scale = alt.Scale(type="log") if logarithmic else alt.Scale(zero=False)
     chart = alt.Chart(data).mark_line(strokeWidth=1.5).encode(
         alt.X("x:Q", title=axis), alt.Y("y:Q", title=term, scale=scale),
-        alt.Color("method:N", title=None, legend=alt.Legend(orient="bottom", labelLimit=300, columns=1)),
+        alt.Color("method:N", title=None, scale=alt.Scale(domain=everyone),
+                  legend=alt.Legend(orient="bottom", labelLimit=300, columns=1, values=list(frames))),
         tooltip=["method", "x", alt.Tooltip("y:Q", format=".4g")])
     height = PLOT + LEGEND_ROW * data["method"].nunique()  # of both: the legend takes its rows from the plot
     st.altair_chart(chart.properties(height=height), alt=f"{term} of each method over {axis}")
@@ -103,7 +109,10 @@ def _samples(source: Source, titles: dict[str, str]) -> None:
     steps = sorted({step(file) for each in files.values() for file in each})
     if not steps:
         return
-    at = st.select_slider("Samples at step", steps, value=steps[-1], key="at") if len(steps) > 1 else steps[0]
+    if st.session_state.get("at") == st.session_state.get("newest step"):  # nobody chose an older one: follow
+        st.session_state["at"] = steps[-1]
+    st.session_state["newest step"] = steps[-1]
+    at = st.select_slider("Samples at step", steps, key="at") if len(steps) > 1 else steps[0]
     figures = [_figure(source.number, name, title, [f for f in files[name] if step(f) <= at][-1])
                for name, title in titles.items() if any(step(f) <= at for f in files[name])]
     st.html(Markup('<div style="display:flex;flex-wrap:wrap;gap:14px">{}</div>').format(Markup("").join(figures)))

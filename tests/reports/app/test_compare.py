@@ -131,3 +131,15 @@ def test_notes_and_tags_are_kept_in_the_run(scored_run, app):
     kept = json.loads((scored_run.path / "notes.json").read_text())
     assert kept == {"00001": {"note": "a red car", "tags": ["odd"]}}
     assert app(scored_run, tags=["odd"]).viewer["layouts"] == ["00001"]
+
+
+def test_a_note_that_another_window_saved_meanwhile_is_not_overwritten_in_silence(scored_run, app):
+    seen = app(scored_run, layout="00001")
+    (scored_run.path / "notes.json").write_text('{"00001": {"note": "theirs", "tags": []}}')
+    seen.test.text_area(key="note of 00001").set_value("mine")
+    save = next(button for button in seen.test.button if button.label == "Save")
+    save.click().run()
+    assert "another window saved this note meanwhile: theirs" in seen.words
+    assert "theirs" in (scored_run.path / "notes.json").read_text()
+    next(button for button in seen.test.button if button.label == "Save").click().run()
+    assert "mine" in (scored_run.path / "notes.json").read_text()

@@ -147,7 +147,7 @@ def test_a_judge_that_does_not_put_photographs_first_is_doubted(scored_run, no_f
     score.values[0] = value_of("mIoU", 0.95, (0.9, 1.0))
     scored_run.write_score(score)
     text = page_of(write_report(scored_run)).text
-    assert "Judge in doubt: CRN reaches the mIoU of the photographs (0.800)" in text
+    assert "Judge in doubt: CRN is at or above the mIoU of the photographs (0.800)" in text
 
 
 def test_report_names_what_is_missing(scored_run, no_figures):

@@ -3,7 +3,10 @@
 function openLayout(parts) {
   const address = new URL(location.href);
   address.pathname = address.pathname.replace(/[^/]*$/, "");
-  for (const [name, value] of Object.entries(parts)) address.searchParams.set(name, value);
+  for (const [name, value] of Object.entries(parts)) {
+    address.searchParams.delete(name);
+    for (const each of [value].flat()) address.searchParams.append(name, each);
+  }
   history.pushState({}, "", address);
   dispatchEvent(new PopStateEvent("popstate"));
 }
