@@ -12,14 +12,15 @@ from evaluation import published
 from evaluation.metrics.work import Work
 from evaluation.published import PublishedProtocol, PublishedTable
 
-FID_SETTING = "score.extractors=[{kind: inception, resize: tf1-bilinear}]"
-INCEPTION = "FID: the official Inception weights (docs/scores.md, extractors)"
+UNCHECKED = "whether the judge's weights are those of its authors' file, whose hash nobody published"
+INCEPTION = "FID: the official Inception weights (python -m evaluation.weights get inception)"
 
 
 def settings(protocol: PublishedProtocol) -> list[str]:
     """Settings of a preset that a protocol implies, as on the command line; the user's own override them."""
     size = [f"data.size={list(protocol.size)}"] if protocol.size else []
-    return ["data.val=null", *size, *([FID_SETTING] if "FID" in protocol.columns else [])]
+    extractor = f"score.extractors=[{{kind: inception, resize: {protocol.fid_resize}}}]"
+    return ["data.val=null", *size, *([extractor] if protocol.fid_resize else [])]
 
 
 def needs(protocol: PublishedProtocol) -> list[str]:
@@ -64,7 +65,7 @@ def differences(work: Work, wanted: PublishedProtocol) -> dict[str, list[str]]:
         common.append(f"N is {work.n}, not {wanted.layouts}")
     found = {}
     for column in wanted.columns:
-        found[column] = common + (_of_extractors(work) if column == "FID" else _of_judge(work, wanted))
+        found[column] = common + (_of_extractors(work, wanted) if column == "FID" else _of_judge(work, wanted))
     return found
 
 
@@ -72,9 +73,11 @@ def _size(size: Sequence[int]) -> str:
     return f"{size[0]}x{size[1]}"
 
 
-def _of_extractors(work: Work) -> list[str]:
-    official = any(consumer.extractor.official_fid for consumer in work.extractors)
-    return [] if official else ["no extractor is the official Inception behind tf1-bilinear"]
+def _of_extractors(work: Work, wanted: PublishedProtocol) -> list[str]:
+    """The score's name stands for the official weights and the filter; a label of the user's own hides both."""
+    names = [consumer.extractor.quantity("FD").name for consumer in work.extractors]
+    here = wanted.columns["FID"] in names
+    return [] if here else [f"no extractor is the official Inception behind {wanted.fid_resize}"]
 
 
 def _of_judge(work: Work, wanted: PublishedProtocol) -> list[str]:
@@ -84,8 +87,14 @@ def _of_judge(work: Work, wanted: PublishedProtocol) -> list[str]:
     classes = len(work.run.labels()) - 1
     if classes != wanted.classes:
         problems.append(f"{classes} classes are scored, not {wanted.classes}")
-    if about and len(set(about.get("label mapping", {}).values())) != wanted.classes:
+    mapping = about.get("label mapping", {})
+    if about and len(set(mapping.values())) != wanted.classes:
         problems.append(f"the judge's classes are not mapped to all {wanted.classes}")
+    elif any(int(theirs) != own for theirs, own in mapping.items()):
+        problems.append("the judge's classes are mapped in another order than the dataset's")
+    seen = about.get("input size", [])
+    if wanted.size and not isinstance(seen, str) and any(a < b for a, b in zip(seen, wanted.size, strict=False)):
+        problems.append(f"the judge sees images at {_size(seen)}, smaller than {_size(wanted.size)}")
     return problems
 
 
@@ -104,4 +113,5 @@ def write_named_protocol(work: Work) -> None:
     write_json(file, {
         "asked for": name, "dataset": dataset, "table": table.source, "values": protocol.columns,
         "kept by": sorted(column for column, problems in differs.items() if not problems), "differs": differs,
-        "needs": needs(protocol), "left open by the paper": list(protocol.open)})
+        "needs": needs(protocol), "left open by the paper": list(protocol.open), "sources": protocol.sources or {},
+        "not checked": [UNCHECKED] if protocol.judge else []})

@@ -21,8 +21,8 @@ class PublishedProtocol:
     """How the scores of a table were measured, as far as its source states it.
 
     size: height, width; None where not stated. judge: name and where its weights are found; None where it is not
-    available. columns: the table's column -> the score here. unavailable: column -> why it has no score here. open:
-    what the source leaves open.
+    available. columns: the table's column -> the score here. fid_resize: the filter in front of Inception. unavailable:
+    column -> why it has no score here. open: what no source states. sources: fact -> where it is stated.
     """
 
     layouts: int
@@ -31,7 +31,9 @@ class PublishedProtocol:
     open: Sequence[str]
     size: tuple[int, int] | None = None
     judge: Mapping[str, str] | None = None
+    fid_resize: str | None = None
     unavailable: Mapping[str, str] | None = None
+    sources: Mapping[str, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -128,12 +130,13 @@ def _content() -> dict[str, Any]:
 
 
 def _table(name: str, publication: Mapping[str, Any], dataset: str, values: Mapping[str, Any]) -> PublishedTable:
-    titles, columns = _content()["methods"], publication["columns"]
+    titles, columns = _content()["methods"], values.get("columns", publication["columns"])
     rows = {titles[method]: dict(zip(columns, numbers, strict=True)) for method, numbers in values["rows"].items()}
     protocol = None
     if facts := values.get("protocol"):
         size = tuple(facts["size"]) if "size" in facts else None
         kept = {column: score for column, score in columns.items() if column not in facts.get("unavailable", {})}
-        protocol = PublishedProtocol(**facts | {"size": size, "columns": kept})
+        shared = {key: publication.get(key) for key in ("fid_resize", "sources")}
+        protocol = PublishedProtocol(**shared | facts | {"size": size, "columns": kept})
     return PublishedTable(name, publication["source"], publication.get("remark", ""), dataset, values["title"],
                           values["measured"], rows, protocol)

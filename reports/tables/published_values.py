@@ -63,7 +63,7 @@ def named_protocol(run: RunDirectory) -> dict[str, Any] | None:
     verdict = (f"This run’s {listed(kept)} {'is' if len(kept) == 1 else 'are'} measured as in {table} (protocol {name})"
                if kept else f"No value of this run bears the name of the protocol {name} ({table})")
     return {"name": name, "table": table, "kept": kept, "verdict": verdict, "refused": refused,
-            "needs": needs if refused else [], "open": left_open}
+            "needs": needs if refused else [], "open": left_open, "unchecked": found.get("not checked", [])}
 
 
 def _in_percent(method: str, column: str, name: str | None, scores: Sequence[Score]) -> str:

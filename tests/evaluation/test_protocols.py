@@ -20,11 +20,12 @@ def work_of(wanted, **changes):
     """A stand-in for a run that keeps a protocol in everything but the changes."""
     name = wanted.judge["name"] if wanted.judge else None
     judge = {"name": name, "label mapping": {str(i): i for i in range(wanted.classes)}}
-    given = {"n": wanted.layouts, "size": wanted.size or (8, 8), "judge": judge, "official": True,
+    given = {"n": wanted.layouts, "size": wanted.size or (8, 8), "judge": judge, "fid": wanted.columns.get("FID"),
              "classes": wanted.classes} | changes
     context = SimpleNamespace(judge=SimpleNamespace(protocol=given["judge"]) if given["judge"] else None)
     return SimpleNamespace(n=given["n"], measurements=SimpleNamespace(size=given["size"]), context=context,
-                           extractors=[SimpleNamespace(extractor=SimpleNamespace(official_fid=given["official"]))],
+                           extractors=[SimpleNamespace(extractor=SimpleNamespace(
+                               quantity=lambda score: SimpleNamespace(name=given["fid"])))],
                            run=SimpleNamespace(labels=lambda: range(given["classes"] + 1)))
 
 
@@ -36,9 +37,27 @@ def test_a_name_is_kept_only_where_nothing_differs(name, dataset):
     assert all(differences(work_of(wanted, n=wanted.layouts - 1), wanted).values())
     if wanted.size:
         assert all(differences(work_of(wanted, size=(64, 128)), wanted).values())
-    other = differences(work_of(wanted, judge={"name": "another"}, official=False), wanted)
+    other = differences(work_of(wanted, judge={"name": "another"}, fid="FID"), wanted)
     assert all(other.values()) and set(other) == set(wanted.columns)
     assert needs(wanted) and wanted.open and table.source
+
+
+@pytest.mark.parametrize("change, problem", [
+    ({"label mapping": {"0": 1, "1": 0} | {str(i): i for i in range(2, 19)}}, "mapped in another order"),
+    ({"input size": [64, 128]}, "the judge sees images at 64x128, smaller than 256x512"),
+    ({"name": "DRN-D-22"}, "the judge is DRN-D-22, not DRN-D-105")])
+def test_a_judge_that_differs_in_one_fact_keeps_no_name(change, problem):
+    wanted = named_protocol("spade", "cityscapes").protocol
+    judge = {"name": "DRN-D-105", "label mapping": {str(i): i for i in range(19)}, "input size": [1024, 2048]}
+    assert not any(differences(work_of(wanted, judge=judge), wanted).values())
+    assert problem in differences(work_of(wanted, judge=judge | change), wanted)["mIoU"][0]
+
+
+def test_every_filter_before_inception_has_a_source():
+    tables = [table for of in named().values() for table in of.values() if table.protocol.fid_resize]
+    assert tables and all("FID's resize filter" in table.protocol.sources for table in tables)
+    assert differences(work_of(tables[0].protocol, fid="FID"), tables[0].protocol)["FID"] == [
+        "no extractor is the official Inception behind torch-bilinear"]
 
 
 def test_settings_of_a_protocol_and_ones_own_before_them():
@@ -47,7 +66,7 @@ def test_settings_of_a_protocol_and_ones_own_before_them():
     call = ["--stages", "report", "--preset", "cityscapes-256p", "--set", "score.protocol=spade"]
     preset = preset_of(call)
     assert preset.data.size == [256, 512] and preset.data.val is None
-    assert [(c.kind, c.resize) for c in preset.score.extractors] == [("inception", "tf1-bilinear")]
+    assert [(c.kind, c.resize) for c in preset.score.extractors] == [("inception", "torch-bilinear")]
     preset = preset_of([*call, "data.size=[128, 256]"])
     assert preset.data.size == [128, 256]
     with pytest.raises(InputError, match="unknown protocol 'spad': did you mean 'spade'"):
