@@ -71,9 +71,9 @@ def _share_of_paper(images: int) -> str:
 def _not_measured(table: ScoreTable) -> Finding | None:
     """What a judge and an extractor would add to a run that has other scores."""
     there = {axis.key for axis in AXES if leading_column(table, axis)}
-    adds = {"layout": "A judge would say whether the images show their layouts (mIoU, pixel accuracy): judge.source.",
-            "likeness": "An extractor would say how near the images are to photographs as a set (FID): "
-                        "score.extractors."}
+    adds = {"layout": "A judge (judge.source) would measure whether the images show their layouts: mIoU, pixel accuracy.",
+            "likeness": "An extractor (score.extractors) would measure how near the images as a set are to "
+                        "photographs, as FID does."}
     missing = [sentence for key, sentence in adds.items() if key not in there]
     return Finding("Not measured", " ".join(missing)) if missing and table.columns else None
 

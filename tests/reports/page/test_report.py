@@ -208,7 +208,7 @@ def test_images_alone_have_findings_a_ranking_and_no_command_that_finishes_nothi
         shutil.rmtree(tiny_run.method_folder(name))
     text = page_of(write_report(tiny_run)).text
     assert "CRN is 2nd of 2 by PSNR" in text and "pix2pix leads: PSNR 24" in text
-    assert "A judge would say" in text and "An extractor would say" in text
+    assert "A judge (judge.source) would measure" in text and "An extractor (score.extractors)" in text
     assert "Not scored" not in text and "To finish the run" not in text and "rank 1" in text
     assert "of 12 layouts the one whose PSNR" in text
     assert "--all" not in finish(tiny_run) and "--stages score,study,report" in finish(tiny_run)
