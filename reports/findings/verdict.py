@@ -71,7 +71,7 @@ def _share_of_paper(images: int) -> str:
 def _not_measured(table: ScoreTable) -> Finding | None:
     """What a judge and an extractor would add to a run that has other scores."""
     there = {axis.key for axis in AXES if leading_column(table, axis)}
-    adds = {"layout": "A judge (judge.source) would measure whether the images show their layouts: mIoU, pixel accuracy.",
+    adds = {"layout": "A judge (judge.source) would measure whether the images show their layouts, as mIoU does.",
             "likeness": "An extractor (score.extractors) would measure how near the images as a set are to "
                         "photographs, as FID does."}
     missing = [sentence for key, sentence in adds.items() if key not in there]
