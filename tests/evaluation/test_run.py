@@ -187,7 +187,7 @@ def test_a_stopped_run_goes_on_to_the_same_images(smoke, job, tmp_path, number, 
     (["--all", "--seed", "-1"], "key 'seed'"),
     (["--all", "--methods", "crn,pix2pix,crn"], "'crn' is listed twice"),
     (["--all", "--set", "study.protocol=lap"], "unknown protocol 'lap'"),
-    (["--all", "--preset", "smoke", "--set", "score.block=11"], "intervals cannot be had from blocks of 11 of 20"),
+    (["--all", "--preset", "smoke", "--set", "score.block=11"], "blocks of 11 of 20 layouts give no intervals"),
     (["--all", "--preset", "smoke", "--set", "data.val=5"], "distances need at least 8 layouts, there are 5"),
     ([], "nothing to do"),
     (["--all", "--preset", "nowhere/file.yaml"], "no such file (a preset)")])
