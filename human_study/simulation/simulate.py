@@ -50,13 +50,16 @@ def running(site_of: Callable[[int], Site]) -> Iterator[Site]:
         server = server_of(site)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
-        while not server.started:
-            time.sleep(0.01)
+        deadline = time.monotonic() + PATIENCE_MS / 1000
         try:
+            while not server.started:
+                if not thread.is_alive() or time.monotonic() > deadline:
+                    raise InputError(f"{site.origins[0]}: the study server did not start; its messages are above")
+                time.sleep(0.01)
             yield site
         finally:
             server.should_exit = True
-            thread.join()
+            thread.join(PATIENCE_MS / 1000)
 
 
 async def take_part(browser: Any, site: Site, kind: str, name: str, truth: KnownTruth, seed: int) -> None:

@@ -30,7 +30,7 @@ def store(tiny_run, tmp_path):
 
 
 def test_known_truth_is_recovered(store):
-    truth = KnownTruth({"crn_vs_pix2pix": 0.999, "crn_vs_image_space": 0.001}, care=1.0)
+    truth = KnownTruth({"crn_vs_pix2pix": 1 - 1e-9, "crn_vs_image_space": 1e-9}, care=1.0)
     frame = simulate(store, PARTICIPANTS, truth)
     assert set(frame["platform"]) == {"sim"} and len(frame) == 6 * 13
     assert set(frame["submit_status"]) == {"submitted"} and frame["exposure_req_ms"].isna().all()

@@ -18,6 +18,7 @@ pytest.importorskip("playwright", reason="needs playwright")
 pytestmark = pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
 RULES = QualityRules(use_min_median_rt_ms=None, use_max_fast=None)  # simulated participants need no time to look
 FEW = ["sentinels=1", "practice=1", "hits=2"]
+SURE = 1 - 1e-9  # close enough to 1 that the outcome does not depend on which trials are drawn
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def taken(tiny_run, tmp_path):
 
 
 def test_real_or_fake(taken, tmp_path):
-    truth = KnownTruth({"photos_vs_crn": 0.999, "photos_vs_pix2pix": 0.001}, care=1.0)
+    truth = KnownTruth({"photos_vs_crn": SURE, "photos_vs_pix2pix": 1 - SURE}, care=1.0)
     batch, frame = taken("hype-infinity", ["test_trials=8"], truth, ["crn", "pix2pix"])
     assert len(frame) == 2 * 10 and set(frame["chosen"]) == {"real", "fake"} and set(frame["layout"]) == {"single"}
     assert frame["left_method"].isna().all() and set(frame["shown"]) == {"photos", "crn", "pix2pix", "blurred-photos"}
@@ -48,7 +49,7 @@ def test_real_or_fake(taken, tmp_path):
 
 def test_a_staircase_gets_shorter_for_who_is_right(taken):
     steps = ["staircase.down_ms=40", "staircase.up_ms=120", "staircase.start_ms=400", "test_trials=6"]
-    _, frame = taken("hype-time", steps, KnownTruth(default=0.999, care=1.0), [])
+    _, frame = taken("hype-time", steps, KnownTruth(default=SURE, care=1.0), [])
     own = frame[frame["adaptive"].astype(bool)]
     for _, session in own.groupby("session_id"):
         assert session.sort_values("trial_index")["exposure_req_ms"].tolist() == [400, 360, 320, 280, 240, 200]
@@ -58,7 +59,7 @@ def test_a_staircase_gets_shorter_for_who_is_right(taken):
 
 
 def test_ranking(taken):
-    truth = KnownTruth({"crn_vs_pix2pix": 0.999, "crn_vs_image_space": 0.001}, care=1.0)
+    truth = KnownTruth({"crn_vs_pix2pix": SURE, "crn_vs_image_space": 1 - SURE}, care=1.0)
     batch, frame = taken("ranking", ["test_trials=6"], truth, ["pix2pix", "image_space"])
     tests = frame[frame["sentinel"].eq("none")]
     assert len(tests) == 12 and set(tests["ranked"]) == {"image_space;crn;pix2pix"}
