@@ -26,7 +26,10 @@ from human_study.batch.identity import key_file
 from human_study.protocol.protocols import Protocol, validate
 from human_study.responses.columns import LAYOUT_OF, SEPARATOR, methods_of, shown_cells
 
-SCHEMA = 4  # of a batch and its database; others are refused, never guessed at
+SCHEMA = 4  # of a batch and its database
+EARLIER_SCHEMA = 3  # is read too, since it differs in names only; others are refused, never guessed at
+RENAMED = {"reference": "baseline", "per-worker": "per-participant",
+           "use_one_session_per_worker": "use_one_session_per_participant"}
 RESPONSES = "responses.csv"  # of a study folder: what is collected from platforms or exported from the server
 LINKS = "links.csv"  # in secret/: participants' names and links
 SIMULATED_RESPONSES = "simulated-responses.csv"  # of simulated participants, always apart
@@ -134,12 +137,14 @@ def read_batch(folder: str | Path) -> TaskBatch:
         raise InputError(f"{folder}: no study batch there (no secret/spec.json); write one with python -m "
                          "human_study hits --run RUN --protocol PROTOCOL")
     spec = read_mapping(spec_file)
-    if spec.get("schema") != SCHEMA:
+    if spec.get("schema") not in (SCHEMA, EARLIER_SCHEMA):
         raise InputError(f"{spec_file}: written by another version of this program (schema {spec.get('schema')}, this "
                          f"one has {SCHEMA}): go on with that version, or rename the folder and write the batch again")
     if fingerprint({key: value for key, value in spec.items() if key != "spec_sha256"}) != spec.get("spec_sha256"):
         raise InputError(f"{spec_file}: changed after it was written (its hash does not match): rules and images are "
                          "fixed before the study; write the batch again")
+    if spec["schema"] == EARLIER_SCHEMA:
+        spec = _renamed(spec)
     hits: dict[str, list[PlannedTrial]] = {}
     for row in _rows(folder / "secret" / "plan.csv", PLAN_COLUMNS):
         trial = PlannedTrial.from_row(row)
@@ -148,8 +153,18 @@ def read_batch(folder: str | Path) -> TaskBatch:
     return TaskBatch(folder, spec, hits, assets)
 
 
+def _renamed(spec: dict) -> dict:
+    """A specification of schema 3 with the present names; its `spec_sha256` stays that of the file."""
+    protocol = spec["protocol"]
+    rules = {RENAMED.get(name, name): value for name, value in protocol["rules"].items()}
+    chosen = {name: RENAMED.get(protocol[name], protocol[name]) for name in ("design", "pairs")}
+    return {**{RENAMED.get(name, name): value for name, value in spec.items()},
+            "protocol": {**protocol, **chosen, "rules": rules}}
+
+
 def read_assets(folder: Path) -> list[Asset]:
-    return [Asset(**{**row, "width": int(row["width"]), "height": int(row["height"])})
+    return [Asset(**{**{name: row[name] for name in ASSET_COLUMNS}, "width": int(row["width"]),
+                     "height": int(row["height"])})
             for row in _rows(folder / "secret" / "assets.csv", ASSET_COLUMNS)]
 
 

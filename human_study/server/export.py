@@ -17,6 +17,7 @@ from data.errors import InputError
 from data.files import atomic_path
 from human_study.analysis.quality import session_checks
 from human_study.batch.folder import (
+    EARLIER_SCHEMA,
     RESPONSES,
     SCHEMA,
     SIMULATED_RESPONSES,
@@ -59,6 +60,8 @@ def _reading(file: Path) -> Iterator[sqlite3.Connection]:
             if not log.exists() and db.execute("SELECT 1 FROM meta WHERE name = ?", (SERVED,)).fetchone():
                 print(f"warning: {file}: copied while the study was served, without {log.name}: the latest answers may "
                       "be missing; copy both files, or make a copy with python -m human_study backup", file=sys.stderr)
+            if dict(db.execute("SELECT name, value FROM meta")).get("schema") == str(EARLIER_SCHEMA):
+                db.execute("CREATE TEMP VIEW session AS SELECT *, worker_id AS participant FROM main.session")
             yield db
     except (sqlite3.DatabaseError, pd.errors.DatabaseError, KeyError) as error:
         raise InputError(f"{file}: not a database of the study server ({error})") from None
@@ -113,7 +116,7 @@ def export_responses(study: Path | TaskBatch, simulated: bool = False, database:
         raise InputError(f"{file}: no answers yet; collect some with python -m human_study serve")
     with _reading(file) as db:
         meta = dict(db.execute("SELECT name, value FROM meta"))
-        if meta.get("schema") != str(SCHEMA):
+        if meta.get("schema") not in (str(SCHEMA), str(EARLIER_SCHEMA)):
             raise InputError(f"{file}: written by another version of this program; export it with that version")
         sessions = {row[0]: Session(*row) for row in db.execute(f"SELECT {FIELDS} FROM session")}
         about = about_sessions(db)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from data.errors import InputError
-from human_study.batch.folder import SCHEMA, PlannedTrial, TaskBatch
+from human_study.batch.folder import EARLIER_SCHEMA, SCHEMA, PlannedTrial, TaskBatch
 from human_study.responses.cells import clean
 from human_study.responses.columns import SIMULATED
 from human_study.responses.forgotten import mark
@@ -128,6 +128,10 @@ class Store:
             tables = {name for name, in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
             if "meta" in tables:
                 found = dict(db.execute("SELECT name, value FROM meta")).get("schema", "1")
+                if found == str(EARLIER_SCHEMA):
+                    db.execute("ALTER TABLE session RENAME COLUMN worker_id TO participant")
+                    db.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (SCHEMA,))
+                    found = str(SCHEMA)
                 if found != str(SCHEMA):
                     raise InputError(f"{self.file}: written by another version of this program (schema {found}, this "
                                      f"one has {SCHEMA}); serve and export it with that version")
