@@ -54,7 +54,7 @@ BATCH = (
     option("--seed", "of order and sides (default: the run's own)", type=int),
     option("--set", "change settings of the protocol", nargs="+", action="extend", default=[], metavar="KEY=VALUE",
            dest="settings"))
-SPREADS = (  # what a study is expected to find: the same for plan and power
+SPREADS = (  # expected preference and spreads: the same for plan and power
     option("--preference", "true share (default %(default)s)", type=float, default=PREFERENCE),
     option("--participant-sd", "spread of log-odds between participants (default %(default)s)", type=float,
            default=PARTICIPANT_SD),
@@ -71,7 +71,7 @@ def command(text: str, *options: Option) -> Callable[[Callable[[Namespace], None
 
 # --- before the study ------------------------------------------------------------------------------------------------
 
-@command("What a study will be, before anything runs: cells, trials, minutes, cost, the interval to expect.",
+@command("Plan a study before it runs: cells, trials, minutes, cost, expected width of the interval.",
          MAYBE_RUN, option("--layouts", "number of layouts, without a run", type=int), *BATCH,
          option("--pay", "per session", type=float), option("--pay-per-hour", "instead of --pay", type=float),
          option("--fee", "the platform's share on top of the pay, such as 0.33 (default 0)", type=float, default=0.0),
@@ -269,7 +269,7 @@ def export(args: Namespace) -> None:
     from human_study.responses.table import write_responses
     from human_study.server.export import all_responses, export_responses, refuse_loss, release
     folder = study_folder(RunDirectory.open(args.run), args.protocol)
-    # what is published is what is analysed: with the rows collected from platforms
+    # publish the table that is analysed, with the rows collected from platforms
     frame = all_responses(folder, (), args.simulated) if args.release else export_responses(folder, args.simulated)
     own = folder / (SIMULATED_RESPONSES if args.simulated else RESPONSES)
     file = args.out or own
@@ -279,7 +279,7 @@ def export(args: Namespace) -> None:
     frame = release(frame) if args.release else frame
     write_responses(frame, file)
     if not args.release:
-        file.chmod(file.stat().st_mode & ~0o007)  # comments and answers of people are nobody else's
+        file.chmod(file.stat().st_mode & ~0o007)  # participants' comments and answers are not for other users
     write_codebook(frame, file.parent)
     print(f"wrote {file}: {len(frame)} trials of {frame['session_id'].nunique()} sessions")
 
@@ -316,8 +316,8 @@ def forget(args: Namespace) -> None:
     batch = read_batch(study_folder(run, args.protocol))
     done = forget_everywhere(run, batch, args.platform, args.participant, args.key_file)
     print(f"deleted {done.sessions} session of the server, {done.rows} rows of tables of responses and {done.links} "
-          "link; what the platform or you keep elsewhere (result tables, published tables, an analysis made before) "
-          "still holds this participant: collect leaves those rows out, analyze again")
+          "link; copies kept elsewhere (the platform's result tables, published tables, earlier analyses) still hold "
+          "this participant: collect leaves those rows out; run analyze again")
 
 
 @command("Import a platform's results into a study's table of responses, or plain tables into one.",
@@ -362,7 +362,7 @@ def answers_to_study(args: Namespace) -> tuple:
     from human_study.server.export import export_responses, forgotten_in
     folder = study_folder(RunDirectory.open(args.run), args.protocol)
     batch, earlier = read_batch(folder), (args.out or folder) / RESPONSES
-    # a new key is made only where there are no answers yet: under another key everybody would be somebody else
+    # a new key is made only before the first answer: another key would give everybody another pseudonym
     answers = [database_file(folder), folder / RESPONSES, earlier]
     key = load_key(args.key_file or batch.key_file, Path(args.run), create=not any(file.exists() for file in answers))
     files = args.files

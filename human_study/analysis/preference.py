@@ -106,8 +106,8 @@ class PairDifference:
 # --- the judgments ---------------------------------------------------------------------------------------------------
 
 def answered(frame: pd.DataFrame, all_answers: bool = False) -> np.ndarray:
-    """bool [n]: rows to analyse: those that are used or, with `all_answers`, every judgment whatever the quality
-    rules decided. frame: responses after quality.apply_rules."""
+    """bool [n]: rows to analyse: those that are used or, with `all_answers`, every judgment, also those that
+    the quality rules exclude. frame: responses after quality.apply_rules."""
     keep = frame["used"].fillna(False).to_numpy(bool)
     if all_answers:
         keep = keep | ~by_reasons(frame["exclude_reasons"], lambda own: any(  # reasons that no rules could lift
@@ -201,7 +201,7 @@ def share_of(judged: pd.DataFrame) -> Share:
 
 
 def from_counts(counts: PairCounts, tied: int = 0, ties: str = "half") -> PairResult:
-    """What counts alone allow: nothing about participants and images, so no clustered interval or test."""
+    """A result from counts alone: without participants and images, so without clustered interval and test."""
     decided = counts.n - tied
     n = decided if ties == "drop" else counts.n
     if n == 0:

@@ -21,7 +21,7 @@ FEWEST_FOR_SIDES = 10  # answers; fewer are no evidence of a habit
 
 
 def apply_rules(frame: pd.DataFrame, rules: QualityRules) -> pd.DataFrame:
-    """The table with `accepted`, `used` and `exclude_reasons` decided anew; reasons given by the import are kept.
+    """The table with `accepted`, `used` and `exclude_reasons` decided again; reasons given by the import are kept.
 
     Rows in any order. The result does not depend on the order of rows or on names.
     """

@@ -106,7 +106,7 @@ def _rate(group: pd.DataFrame) -> Rate:
 
 
 def unbalanced(frame: pd.DataFrame) -> list[str]:
-    """Notes on methods with many more, or fewer, photographs than pictures: a participant who answers "fake" to
+    """Warnings about methods with many more, or fewer, photographs than pictures: a participant who answers "fake" to
     everything is then not wrong half of the time. frame: of `judged`; staircases are left out."""
     notes = []
     for method, group in frame[~frame["adaptive"]].groupby("b"):

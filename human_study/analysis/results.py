@@ -34,7 +34,7 @@ NUMBERS = ["trial_index", "outcome", "sentinel_ok", "exposure_req_ms", "adaptive
 
 @dataclass(frozen=True)
 class StudyIdentity:
-    """What was analysed; printed on every output. `images_sha256` is empty for a table without its study."""
+    """The study and data of an analysis; printed on every output. `images_sha256`: empty without the study's folder."""
 
     study_id: str
     spec_sha256: tuple[str, ...]
@@ -92,7 +92,7 @@ class Participation:
     test_judgments: int  # answered comparisons, before the quality rules
     used: int
     reasons: dict[str, tuple[int, int]]  # reason -> (rows, sessions)
-    median_minutes: float | None
+    median_minutes: float | None  # over sessions
     sentinels_per_session: int
     sentinels_needed: int
     guesser_passes: float | None
@@ -146,7 +146,7 @@ def _plain(value: Any) -> Any:
     return value
 
 
-# --- what is analysed ------------------------------------------------------------------------------------------------
+# --- the analysis ----------------------------------------------------------------------------------------------------
 
 def identify(frame: pd.DataFrame) -> StudyIdentity:
     """Identity of a table that comes without its study's folder."""
@@ -175,7 +175,7 @@ def analyse(frame: pd.DataFrame, baseline: str, rules: QualityRules | None = Non
             identity: StudyIdentity | None = None, titles: dict[str, str] | None = None) -> Analysis:
     """Apply the rules and compute every statistic.
 
-    frame: a valid table of responses (responses.table.validate_responses); its `used` and `accepted` are decided anew.
+    frame: a valid table of responses (responses.table.validate_responses); its `used` and `accepted` are decided again.
     baseline: the method whose preference is given wherever it is compared. titles: names to print.
     Raises InputError for an empty table, one of several tasks, and a baseline that was never shown.
     """
@@ -191,7 +191,14 @@ def analyse(frame: pd.DataFrame, baseline: str, rules: QualityRules | None = Non
     rules = rules or QualityRules()
     frame = apply_rules(lean(frame), rules)
     summary = session_checks(frame, rules)["summary"]
-    found = _realism(frame) if tasks[0] == REAL_OR_FAKE else _preferences(frame, baseline, ties)
+    if tasks[0] == REAL_OR_FAKE:
+        used, everything = (real_or_fake.judged(frame, all_answers=chosen) for chosen in (False, True))
+        found = {"preferences": [], "preferences_all": [], "realism": real_or_fake.realism(used),
+                 "realism_all": real_or_fake.realism(everything), "thresholds": real_or_fake.thresholds(used),
+                 "comparisons": preference.differences(used[~used["adaptive"]]),
+                 "notes": _notes(frame, used) + real_or_fake.unbalanced(used)}
+    else:
+        found = _preferences(frame, baseline, ties)
     return Analysis(
         identity or identify(frame), baseline, ties, rules, task=tasks[0], exposures=_exposures(frame),
         participation=_participation(frame, summary, rules), participants=effects.participant_report(frame, summary),
@@ -208,15 +215,7 @@ def analyse_counts(counts: Sequence[PairCounts], study_id: str, baseline: str, t
                     titles=titles or {})
 
 
-# --- what the answers show -------------------------------------------------------------------------------------------
-
-def _realism(frame: pd.DataFrame) -> dict[str, Any]:
-    used, everything = (real_or_fake.judged(frame, all_answers=chosen) for chosen in (False, True))
-    return {"preferences": [], "preferences_all": [], "realism": real_or_fake.realism(used),
-            "realism_all": real_or_fake.realism(everything), "thresholds": real_or_fake.thresholds(used),
-            "comparisons": preference.differences(used[~used["adaptive"]]),
-            "notes": _notes(frame, used) + real_or_fake.unbalanced(used)}
-
+# --- results ---------------------------------------------------------------------------------------------------------
 
 def _preferences(frame: pd.DataFrame, baseline: str, ties: str) -> dict[str, Any]:
     """Results of pairs; rankings count as the pairs that they decide."""
@@ -247,7 +246,7 @@ def _preferences(frame: pd.DataFrame, baseline: str, ties: str) -> dict[str, Any
                     "side_effect": effects.side_effect(used), "order_effect": effects.order_effect(used)}
 
 
-# --- how they were given ---------------------------------------------------------------------------------------------
+# --- conditions of the answers ---------------------------------------------------------------------------------------
 
 def _exposures(frame: pd.DataFrame) -> list[Exposure]:
     fixed = frame["exposure_req_ms"].notna() & ~frame["adaptive"].fillna(False).astype(bool)
@@ -273,23 +272,18 @@ def _participation(frame: pd.DataFrame, summary: pd.DataFrame, rules: QualityRul
         rows = by_reasons(frame["exclude_reasons"], lambda own, name=name: name in own)
         reasons[name] = int(rows.sum()), len(np.unique(session[rows]))
     comparisons = frame["block"].eq("test") & frame["sentinel"].eq("none") & frame["chosen"].ne("none")
+    # from the first onset to the last answer, of sessions measured throughout: a reload of the page restarts its clock
+    clocks = frame[frame["chosen"].ne("none")].groupby("session_id", observed=True)
+    whole = clocks["onset_ts"].count().eq(clocks.size())
+    spans = (clocks["response_ts"].max() - clocks["onset_ts"].min())[whole]
+    minutes = float(spans.median() / 60000) if len(spans) else None
     return Participation(
         frame["participant"].nunique(), used.nunique(), frame["session_id"].nunique(), accepted.nunique(), len(frame),
-        int(comparisons.sum()), len(used), reasons, _median_minutes(frame), sentinels, needed, *passes)
-
-
-def _median_minutes(frame: pd.DataFrame) -> float | None:
-    """Median over sessions of the time from the first onset to the last answer; sessions in which not all of it was
-    measured, because the page was reloaded, are left out."""
-    answered = frame.loc[frame["chosen"].ne("none"), ["session_id", "onset_ts", "response_ts"]]
-    sessions = answered.groupby("session_id", observed=True)
-    whole = sessions["onset_ts"].count().eq(sessions.size())
-    spans = (sessions["response_ts"].max() - sessions["onset_ts"].min())[whole]
-    return float(spans.median() / 60000) if len(spans) else None
+        int(comparisons.sum()), len(used), reasons, minutes, sentinels, needed, *passes)
 
 
 def _notes(frame: pd.DataFrame, used: pd.DataFrame) -> list[str]:
-    """What a reader must know before the numbers."""
+    """Warnings to print before the numbers."""
     notes = []
     given = frame.loc[frame["block"].eq("test") & frame["sentinel"].eq("none") & frame["chosen"].ne("none"),
                       "exclude_reasons"]

@@ -32,7 +32,7 @@ class Votes:
 
     def without(self, removed: np.ndarray) -> Cells:
         """Cells after removal of votes (removed: [2, cells], from left and from right), plus a virtual tie of weight
-        2 * VIRTUAL in every cell, so that strengths exist whatever is removed."""
+        2 * VIRTUAL in every cell, so that strengths exist after any removal."""
         cells = self.cells
         return Cells(cells.left, cells.right, cells.wins - removed[0] + VIRTUAL,
                      cells.n - removed.sum(axis=0) + 2 * VIRTUAL, cells.size)

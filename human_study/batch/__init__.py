@@ -1,1 +1,1 @@
-"""Pictures under opaque names, HIT tables, the page and its scripts, the batch on disk; uses table and design."""
+"""Pictures under opaque names, HIT tables, and the batch on disk; uses trials and responses."""

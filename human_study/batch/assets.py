@@ -32,7 +32,7 @@ PADDING = b"paDd"  # ancillary, private: no viewer needs it
 SHARPNESS = 2  # stored pixels per point on the screen: what dense displays show; more only takes time to load
 
 LAYOUTS = "layout"  # the "method" of a layout in its colours, shown above the pictures
-FONT = Path(__file__).parent / "fonts" / "instructions.otf"  # Latin, and what the Chinese and Japanese checks need
+FONT = Path(__file__).parent / "fonts" / "instructions.otf"  # Latin, and the Chinese and Japanese checks
 
 Key = tuple[str, str]  # (method, image_id)
 Name = tuple[str, str, str]  # (table, method, image_id): every table has names of its own
@@ -160,12 +160,12 @@ def blurred(photo: np.ndarray) -> np.ndarray:
 
 def instruction_picture(text: str, size: tuple[int, int]) -> np.ndarray:
     """uint8 [H, W, 3]: a picture that shows which side to choose, in up to four lines. Raises InputError where the font
-    lacks a sign of the text."""
+    lacks a character of the text."""
     font = ImageFont.truetype(str(FONT), max(6, round(min(size[0] / 4.5, size[1] / 7))))
     unknown = bytes(font.getmask("\uffff"))
-    if missing := [sign for sign in text if not sign.isspace() and bytes(font.getmask(sign)) == unknown]:
-        raise InputError(f"texts: choose_left, choose_right: no sign {missing[0]!r} in the font of instruction checks; "
-                         "write them in other letters or leave the checks out (instruction_checks: 0)")
+    if missing := [one for one in text if not one.isspace() and bytes(font.getmask(one)) == unknown]:
+        raise InputError(f"texts: choose_left, choose_right: no character {missing[0]!r} in the font of instruction "
+                         "checks; write them in other letters or leave the checks out (instruction_checks: 0)")
     image = Image.new("RGB", (size[1], size[0]), (236, 236, 236))
     ImageDraw.Draw(image).multiline_text((size[1] / 2, size[0] / 2), text, (20, 20, 20), font, "mm", 1, "center")
     return np.asarray(image)

@@ -1,4 +1,4 @@
-"""A batch on disk: what human_study.batch.write writes and what the server and the importers read back.
+"""A batch on disk, written by human_study.batch.write and read by the server and the importers.
 
     study/<protocol>/public/images/<asset>.png   pictures under opaque names
     study/<protocol>/public/hits-01.csv ...      HIT tables in MTurk's format, one per baseline
@@ -6,7 +6,7 @@
     study/<protocol>/secret/spec.json            the frozen specification; its hash is on every output
     study/<protocol>/secret/plan.csv             one row per planned trial (knows the methods)
     study/<protocol>/secret/assets.csv           one row per picture (knows the methods)
-    study/<protocol>/secret/images.json          what the pictures were made from, and their hashes
+    study/<protocol>/secret/images.json          record of the pictures: their inputs and hashes
     study/<protocol>/secret/identity             the identity of this batch, and the secret of its names
 
 Nothing of secret/ may reach a participant. `trial_index` counts from 0: field choice_N of the page belongs to N - 1.
@@ -30,7 +30,7 @@ SCHEMA = 4  # of a batch and its database
 EARLIER_SCHEMA = 3  # is read too, since it differs in names only; others are refused, never guessed at
 RENAMED = {"reference": "baseline", "per-worker": "per-participant",
            "use_one_session_per_worker": "use_one_session_per_participant"}
-RESPONSES = "responses.csv"  # of a study folder: what is collected from platforms or exported from the server
+RESPONSES = "responses.csv"  # of a study folder: answers collected from platforms or exported from the server
 LINKS = "links.csv"  # in secret/: participants' names and links
 SIMULATED_RESPONSES = "simulated-responses.csv"  # of simulated participants, always apart
 
@@ -107,7 +107,7 @@ class TaskBatch:
 
     @property
     def key_file(self) -> Path:
-        """Where the key of pseudonyms and links lies unless another place is named."""
+        """Default file of the key of pseudonyms and links."""
         return key_file(self.folder, self.study_id)
 
     @cached_property
@@ -119,7 +119,7 @@ class TaskBatch:
 
 
 def database_file(folder: Path, simulated: bool = False) -> Path:
-    """Where the answers to a batch lie. Simulated participants have a file of their own."""
+    """The file of the answers to a batch. Simulated participants have a separate one."""
     return folder / "secret" / ("simulated.sqlite" if simulated else "study.sqlite")
 
 
@@ -134,7 +134,7 @@ def read_batch(folder: str | Path) -> TaskBatch:
     folder = Path(folder)
     spec_file = folder / "secret" / "spec.json"
     if not spec_file.is_file():
-        raise InputError(f"{folder}: no study batch there (no secret/spec.json); write one with python -m "
+        raise InputError(f"{folder}: no study batch in it (no secret/spec.json); write one with python -m "
                          "human_study hits --run RUN --protocol PROTOCOL")
     spec = read_mapping(spec_file)
     if spec.get("schema") not in (SCHEMA, EARLIER_SCHEMA):
@@ -169,7 +169,7 @@ def read_assets(folder: Path) -> list[Asset]:
 
 
 def study_folder(run: RunDirectory, protocol: str | None) -> Path:
-    """Folder of a study in a run. Raises InputError where there is none, or several and none is named."""
+    """Folder of a study in a run. Raises InputError if there is none, or several and `protocol` is None."""
     found = sorted(file.parent.parent for file in list_folder(run.study, "*/secret/spec.json"))
     names = [folder.name for folder in found]
     if protocol is not None:

@@ -1,4 +1,4 @@
-"""What makes one written batch different from every other: an instance of its own and a secret for opaque names.
+"""The identity of one written batch: an instance number and a secret for opaque names.
 
 Both are random. Names that followed from the specification could be decoded by anyone who knows it, and a
 specification is meant to be published; two batches of one specification would share the key of their participants.
@@ -14,7 +14,7 @@ from data.errors import InputError
 from data.files import write_text
 from human_study.responses.keys import default_key_file
 
-FILE = "identity"  # in secret/; no .json, so that nothing that gathers tables and settings takes it along
+FILE = "identity"  # in secret/; without .json, so that scripts that gather tables and settings leave it out
 PRIVATE_FOLDER, PRIVATE_FILE = 0o700, 0o600
 
 
@@ -57,5 +57,5 @@ def private_folder(folder: Path) -> Path:
 
 
 def key_file(folder: Path, study_id: str) -> Path:
-    """Where the key of this batch lies by default: neither another batch nor a copy of this one has the same."""
+    """Default file of the key of this batch; other batches, and copies of this one, have other files."""
     return default_key_file(study_id, read_identity(folder).instance, str(folder.resolve()))

@@ -61,7 +61,7 @@ def write_batch(run: RunDirectory, protocol: str | Protocol, methods: Sequence[s
     """
     protocol = fitted(run, load_protocol(protocol) if isinstance(protocol, str) else protocol)
     cast = choose_cast(run, protocol, methods, baseline, anchor)
-    # follows from what is studied, not from where the run lies, so that a repeated run draws the same design
+    # from the content of the study, not the place of the run, so that a repeated run draws the same design
     content = fingerprint(run.layouts(), protocol.sha256(), [cast.baseline, cast.others, cast.anchor], seed)
     dataset = run.config().get("config", {}).get("data", {}).get("dataset", "images")
     study_id = f"{dataset}-{protocol.name}-{content[:8]}"
@@ -152,7 +152,7 @@ def _write_plan(folder: Path, spec: dict, hits: Sequence[Hit], assets: dict[Name
 
 
 def table_names(hits: Sequence[Hit], secret: str) -> dict[str, str]:
-    """Opaque file names of the HIT tables, without suffix, by table: neither name nor order gives the method away."""
+    """Opaque file names of the HIT tables, without suffix, by table: neither name nor order reveals the method."""
     tables = sorted({hit.table for hit in hits}, key=lambda table: opaque(secret.encode(), "table", table))
     return {table: f"hits-{i:02d}" for i, table in enumerate(tables, 1)}
 

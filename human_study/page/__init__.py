@@ -1,1 +1,1 @@
-"""The study page: its text, its scripts and what it reports of a trial."""
+"""The study page: its text, its scripts and the record of a trial that it sends."""

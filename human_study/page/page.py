@@ -1,7 +1,7 @@
 """The study page as text: one page for every route, wrapped by Jinja2 (autoescape), script and style inlined.
 
-Routes: the study server (local, panels) and a form (tables in MTurk's format, as Turkle takes them). What
-differs is where answers go; the module in pages/ decides by the configuration given here as JSON.
+Routes: the study server (local, panels) and a form (tables in MTurk's format, which Turkle reads too). They differ in
+where answers are sent; the module in pages/ decides by the JSON configuration made here.
 """
 
 import hashlib
@@ -48,7 +48,7 @@ def client_version() -> str:
 
 @lru_cache
 def templates() -> Any:
-    """The Jinja2 environment of pages/; what is filled in is escaped."""
+    """The Jinja2 environment of pages/; values are escaped."""
     from jinja2 import Environment, FileSystemLoader  # responses are read without it
     return Environment(loader=FileSystemLoader(PAGES), autoescape=True, keep_trailing_newline=True)
 
@@ -90,7 +90,7 @@ def about_the_study(protocol: Protocol, texts: Texts) -> list[str]:
 
 
 def page_config(protocol: Protocol, hit: list[PlannedTrial], language: str = "", **route: Any) -> dict:
-    """What the page needs to know, and nothing that names a method. `hit`: the HIT, or the longest one of a study."""
+    """The page's configuration, without anything that names a method. hit: the HIT, or the longest one of a study."""
     shown = [trial for trial in hit if trial.block == "test"]
     minutes = seconds(protocol, [trial.exposure_req_ms for trial in hit]) / 60
     checks = sum(trial.sentinel in ("perceptual", "instruction") for trial in shown)

@@ -1,4 +1,4 @@
-"""Result tables and tables of responses -> one table of responses, and what did not become a row, with the reason."""
+"""Result tables and tables of responses -> one table of responses, and the entries refused, with reasons."""
 
 import csv
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Submissions of a platform -> the tidy table, with a reason for everything that did not become a used row."""
+"""Submissions of a platform -> the tidy table, and a reason for every entry that was refused."""
 
 import json
 import re
@@ -29,7 +29,7 @@ def asset_name(address: str) -> str:
 
 @dataclass(frozen=True)
 class PageLog:
-    """What the page logged of an assignment: trial_index -> {column: value}. `problem`: why it is empty."""
+    """The page's log of an assignment: trial_index -> {column: value}. problem: why it is empty."""
 
     records: dict[int, dict] = field(default_factory=dict)
     user_agent_family: str | None = None

@@ -1,9 +1,9 @@
 """Plain tables of answers, and jsPsych's own data, as a table of responses: enough for the analysis, without a run.
 
-A plain table is a table of responses that needs only a few columns: participant, image, what was shown (left and right,
-or shown) and the answer (chosen, or ranked). A row with left and right is a pair; one with `shown` a single picture or,
-where that names several methods, a ranking. Participants and sessions are numbered in the order of the table, so that
-no id of a person leaves it and no key is needed.
+A plain table is a table of responses that needs only a few columns: participant, image, the methods shown (left and
+right, or shown) and the answer (chosen, or ranked). A row with left and right is a pair, one with `shown` a single
+picture or, if it names several methods, a ranking. Participants and sessions are numbered in the order of the table,
+so that no id of a person leaves it and no key is needed.
 """
 
 import json
@@ -41,23 +41,23 @@ NEEDED = {
     REAL_OR_FAKE: {"participant": "participant", "image_id": "image", "shown": "shown", "chosen": "chosen"},
     RANKING: {"participant": "participant", "image_id": "image", "shown": "shown", "ranked": "ranked"},
 }
-# what others call our columns; the first name found is read
+# other names of our columns; the first name found is read
 ALIASES = {"participant": ("worker", "worker_id", "participant_id", "subject", "subject_id", "PROLIFIC_PID"),
            "image_id": ("image", "scene", "item"), "left_method": ("left",), "right_method": ("right",),
            "shown": ("method",), "ranked": ("ranking",), "chosen": ("choice", "response"),
            "exposure_req_ms": ("exposure",), "rt_ms": ("time", "rt"), "session_id": ("session",)}
-AGAINST = "against"  # the method that a photograph counts for
+AGAINST = "against"  # the method that a photograph is compared with
 SOURCE = "source"  # file and line of a row
-# decided here or by the rules, or naming people
+# set here or by the rules, or ids of people
 OURS = {"schema_version", "study_id", "spec_sha256", "assignment_id", "choice_method", "outcome", "sentinel_ok",
         "accepted", "used", "exclude_reasons"}
 # what jsPsych adds to every trial; `stimulus` is markup or a file's name, the methods are in left and right
 OF_JSPSYCH = {"trial_type", "time_elapsed", "internal_node_id", "plugin_version", "rt_key_duration", "stimulus",
               "success", "timeout", "failed_images", "failed_audio", "failed_video", "view_history"}
 NUMBERS = [column.name for column in COLUMNS if column.kind in ("integer", "number")]
-LEAST_MEDIAN_MS = 20.0  # nobody judges so fast: such times are seconds
+LEAST_MEDIAN_MS = 20.0  # no person is so fast: such times must be seconds
 TRUE = ("true", "1", "1.0", "yes", "wahr", "vrai", "verdadero")
-# sides, and of jsPsych's buttons the first two, of its keys those of two hands; what a third button means is unknown
+# sides; jsPsych's first two buttons, and its keys for the left and right hand. The meaning of a third button is unknown
 SIDES = {"left": "left", "right": "right", "tie": "tie", "none": "none", "": "none", "0": "left", "0.0": "left",
          "1": "right", "1.0": "right", "arrowleft": "left", "arrowright": "right", "f": "left", "j": "right"}
 Row = Mapping[str, str]
@@ -163,7 +163,7 @@ def _named(frame: pd.DataFrame, file: Path) -> tuple[pd.DataFrame, list[str]]:
     return kept, [name for name in unused if name not in {one for names in ALIASES.values() for one in names}]
 
 
-# --- what a row means ------------------------------------------------------------------------------------------------
+# --- from cells to an answer -----------------------------------------------------------------------------------------
 
 def task_of(row: Row) -> str:
     """"" for a row that shows no pictures."""
@@ -216,7 +216,7 @@ def problem(row: Row, task: str, chosen: str | None) -> str:
 
 
 def condition(row: Row, task: str) -> str | None:
-    """Name of the comparison; None for a photograph of which nothing shows what method it counts for."""
+    """Name of the comparison; None for a photograph that the table assigns to no method."""
     if row.get("condition"):
         return row["condition"]
     if task == PAIRS:
@@ -227,7 +227,7 @@ def condition(row: Row, task: str) -> str | None:
     return condition_name(PHOTOS, method) if method else None
 
 
-# --- what the table leaves out ---------------------------------------------------------------------------------------
+# --- columns that a plain table lacks --------------------------------------------------------------------------------
 
 def _completed(rows: pd.DataFrame, study_id: str) -> pd.DataFrame:
     """All columns that a table of responses needs."""
@@ -251,13 +251,13 @@ def _completed(rows: pd.DataFrame, study_id: str) -> pd.DataFrame:
 
 
 def _with_method(rows: pd.DataFrame) -> pd.DataFrame:
-    """Photographs without a method that they count for are dealt, by participant and exposure, in the order of the
-    table, to the methods that this participant judged in turn.
+    """Photographs that the table assigns to no method are assigned, by participant and exposure and in the order of the
+    table, to the methods that this participant judged, in turn.
 
-    Raises InputError for those of a staircase among several methods: only the table knows whose they are.
+    Raises InputError for photographs in a staircase with several methods: nothing shows which method they belong to.
     """
-    homeless = rows["condition"].isna()
-    if not homeless.any():
+    unassigned = rows["condition"].isna()
+    if not unassigned.any():
         return rows
     pictures = rows[rows["task"].eq(REAL_OR_FAKE) & rows["shown"].ne(PHOTOS) & rows["sentinel"].eq("none")]
     everybody = sorted(pictures["shown"].unique())
@@ -265,9 +265,9 @@ def _with_method(rows: pd.DataFrame) -> pd.DataFrame:
         raise InputError(f"only {PHOTOS} in column shown: there is no method to compare them with")
     judged = pictures.groupby("participant")["shown"].unique().map(sorted)
     keys = [name for name in ("participant", "exposure_req_ms") if name in rows]
-    turn = rows[homeless].groupby(keys, dropna=False).cumcount() + pd.factorize(rows["participant"])[0][homeless]
+    turn = rows[unassigned].groupby(keys, dropna=False).cumcount() + pd.factorize(rows["participant"])[0][unassigned]
     conditions = rows["condition"].copy()
-    for i, participant in rows["participant"][homeless].items():
+    for i, participant in rows["participant"][unassigned].items():
         methods = judged.get(participant, everybody)
         if len(methods) > 1 and "adaptive" in rows and str(rows.at[i, "adaptive"]).lower() in TRUE:
             raise InputError(f"a photograph in a staircase: give column {AGAINST}, one of {', '.join(methods)}")

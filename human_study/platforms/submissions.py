@@ -39,7 +39,7 @@ class Submission:
     platform: str
     hit_id: str
     assignment_id: str
-    participant: str  # the platform's id: never leaves this package but as a pseudonym
+    participant: str  # the platform's id: leaves this package only as a pseudonym
     status: str = "submitted"
     accepted_at: str | None = None  # ISO 8601, UTC
     annotation: str = ""

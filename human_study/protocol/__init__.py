@@ -1,1 +1,1 @@
-"""What a study asks of its participants: protocols, rules, questions and texts."""
+"""The protocol of a study: its design, rules, questions and texts."""

@@ -126,7 +126,7 @@ def _published(hits: list[list[PublishedTrial]], folders: dict[str, str]) -> byt
 
 
 def table_columns(timed: bool, layout: bool = False) -> dict[str, str]:
-    """Columns of a HIT table for trial {}, by what the page calls them."""
+    """Columns of a HIT table for trial {}, by their names in the page."""
     return {"left": "image_A_url_{}", "right": "image_B_url_{}", **({"ms": "time_{}"} if timed else {}),
             **({"layout": "layout_url_{}"} if layout else {})}
 

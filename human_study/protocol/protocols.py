@@ -29,7 +29,7 @@ DISTORTION = 0.02  # of the pictures' shape on the screen; less is not seen
 LAYOUT_SCALE = 0.6  # of a layout above the pictures, as in study.css
 AROUND = 180  # points that the page needs above and below the pictures
 MOST_RANKED = 9  # pictures in one ranking: three rows of three
-NOT_FOR = {  # what a task has no use for
+NOT_FOR = {  # settings without meaning for a task
     "pairs": ("staircase",),
     "real_or_fake": ("pairs", "instruction_checks", "repeats", "ties", "show_layout", "stacked"),
     "ranking": ("pairs", "instruction_checks", "repeats", "ties", "feedback", "exposures_ms", "staircase"),
@@ -85,7 +85,7 @@ class Protocol(Frozen):
     forgotten_may_return: bool = True  # as a new participant; else a panel's forgotten ids are turned away
     limit_minutes: int = Field(60, ge=1)  # for one HIT, on platforms that set a limit
     answer_seconds: float = Field(4.0, gt=0)  # per trial, to look and answer (timed: after the exposure); an estimate
-    texts: dict[str, Texts] = {}  # by language; what is not given is the ready text
+    texts: dict[str, Texts] = {}  # by language; the ready texts fill the gaps
     rules: QualityRules = QualityRules()  # whom to pay and whose answers to analyse, fixed before the study
 
     @model_validator(mode="before")

@@ -1,4 +1,4 @@
-"""Cells of CSV tables: what may be written into one, how it is read back, and what spreadsheet programs do to tables.
+"""Cells of CSV tables: how they are written and read back, and how spreadsheet programs change them.
 
 A spreadsheet program runs a cell that begins with = + - @ as a formula, so text that begins so is written with an
 apostrophe before it, which is taken away on reading. It also saves tables in its country's way: semicolons between
@@ -16,9 +16,9 @@ import pandas as pd
 
 from data.errors import InputError
 
-UNREADABLE = re.compile("\r\n?|[\0\ud800-\udfff]")  # in no table: old line ends, NUL, halves of a character
+UNREADABLE = re.compile("\r\n?|[\0\ud800-\udfff]")  # not allowed in a table: old line ends, NUL, halves of a character
 FORMULA = re.compile(r"'*[=+\-@\t]")
-BETWEEN = "\x1f"  # joins the values of a column, to look at all of them at once
+BETWEEN = "\x1f"  # joins the values of a column, so that one search covers all
 ROUNDED = re.compile(r"\d+([.,]\d+)?E\+\d+", re.IGNORECASE)  # what is left of a long number
 PROGRAM = "a spreadsheet program (Excel, LibreOffice, Numbers); use the file as it was exported"
 DELIMITERS = (",", ";", "\t")
@@ -88,7 +88,7 @@ def length_problem(header: list[str], cells: list[str]) -> str:
 def with_zeros(ids: pd.Series, known: Iterable[str], where: str) -> pd.Series:
     """A column of ids with the leading zeros that a spreadsheet program dropped. known: all ids that may occur.
 
-    Raises InputError for an id that is not among them, whatever its zeros.
+    Raises InputError for an id that is not among them with any number of zeros.
     """
     known = set(known)
     if not (lost := set(ids.dropna().unique()) - known):

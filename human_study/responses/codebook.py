@@ -1,4 +1,4 @@
-"""What every column of a table of responses means, as a table: for R, JASP or pandas, without this suite."""
+"""The meaning of every column of a table of responses, as a table for readers in R, JASP or pandas."""
 
 from collections.abc import Iterable
 from pathlib import Path

@@ -1,6 +1,6 @@
-"""Participants who asked to be forgotten: how a study keeps their rows from coming back with an older table.
+"""Participants who asked to be forgotten: their rows must not come back with an older table.
 
-A line per participant: a hash of the pseudonym, which is itself a keyed hash. It leads back to nobody, and still marks
+A line per participant: a hash of the pseudonym, which is itself a keyed hash. It identifies nobody, and still marks
 the rows of an earlier export or of a platform's result table.
 """
 

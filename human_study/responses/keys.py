@@ -37,7 +37,7 @@ def load_key(file: Path, results: Path, create: bool) -> bytes:
     """
     file = Path(file)
     if file.resolve().is_relative_to(Path(results).resolve()):
-        raise InputError(f"{file}: the key must lie outside the results ({results}), or it would travel with them")
+        raise InputError(f"{file}: the key must be outside the results ({results}), or it would travel with them")
     if not file.exists():
         if not create:
             raise InputError(f"{file}: the key of this study is missing; without it no participant can be recognised. "
@@ -70,7 +70,7 @@ def opaque(secret: bytes, *parts: object) -> str:
 
 
 def pseudonym(key: bytes, platform: str, participant: str) -> str:
-    """The words in it stay as they are: studies that began with an older version know their participants by it."""
+    """Must never change: running studies recognise their participants by it, so the word "worker" stays."""
     return "w_" + keyed(key, "worker", platform, participant)[:20]
 
 

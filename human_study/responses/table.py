@@ -49,7 +49,7 @@ def make_responses(rows: pd.DataFrame | Sequence[dict]) -> pd.DataFrame:
     `schema_version` is filled in; `choice_method`, `outcome` and `sentinel_ok` are derived by `derive`.
     Raises InputError as `validate_responses` does.
     """
-    if not isinstance(rows, pd.DataFrame):  # which cannot even hold some of what people send
+    if not isinstance(rows, pd.DataFrame):  # a DataFrame cannot even hold some characters that people send
         rows = [{name: clean(cell) if isinstance(cell, str) else cell for name, cell in row.items()} for row in rows]
     frame = pd.DataFrame(rows).reset_index(drop=True)
     if "schema_version" not in frame:
@@ -58,7 +58,7 @@ def make_responses(rows: pd.DataFrame | Sequence[dict]) -> pd.DataFrame:
 
 
 def derive(frame: pd.DataFrame) -> pd.DataFrame:
-    """Recompute `choice_method`, `outcome` and `sentinel_ok` from what was shown and chosen.
+    """Recompute `choice_method`, `outcome` and `sentinel_ok` from the methods shown and the answer.
 
     outcome: of a pair 1, 0 or 0.5 (tie) for the method that `condition` names first; of a single picture 1 for an
     error; empty without an answer, and of rankings.
@@ -90,14 +90,8 @@ def _same_as_before(frame: pd.DataFrame) -> pd.Series:
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    typed = {}
-    for column in COLUMNS:
-        if column.name in frame:
-            typed[column.name] = _cast(frame[column.name], column)
-    for name in frame.columns:
-        if name.startswith(ANSWERS):
-            typed[name] = _text(frame[name])
-    return frame.assign(**typed)
+    typed = {column.name: _cast(frame[column.name], column) for column in COLUMNS if column.name in frame}
+    return frame.assign(**typed, **{name: _text(frame[name]) for name in frame if name.startswith(ANSWERS)})
 
 
 def _cast(values: pd.Series, column: ResponseColumn) -> pd.Series:
@@ -146,24 +140,15 @@ def validate_responses(frame: pd.DataFrame) -> pd.DataFrame:
         raise InputError(f"responses: column {missing[0]} is missing")
     frame = _typed(frame)[[*NAMES, *own]]
     for column in COLUMNS:
-        _check_values(frame, column)
-    _check_rows(frame)
-    return frame
-
-
-def _check_values(frame: pd.DataFrame, column: ResponseColumn) -> None:
-    values = frame[column.name]
-    if column.required:
-        _refuse(frame, values.isna(), f"column {column.name} is empty")
-    if column.values:
-        known = values.isin(column.values) | values.isna()
-        _refuse(frame, ~known, f"column {column.name} is none of {', '.join(column.values)}", column.name)
-    for limit, beyond in ((column.minimum, values.lt), (column.maximum, values.gt)):
-        if limit is not None:
-            _refuse(frame, beyond(limit).fillna(False), f"column {column.name} is beyond {limit:g}", column.name)
-
-
-def _check_rows(frame: pd.DataFrame) -> None:
+        values = frame[column.name]
+        if column.required:
+            _refuse(frame, values.isna(), f"column {column.name} is empty")
+        if column.values:
+            known = values.isin(column.values) | values.isna()
+            _refuse(frame, ~known, f"column {column.name} is none of {', '.join(column.values)}", column.name)
+        for limit, beyond in ((column.minimum, values.lt), (column.maximum, values.gt)):
+            if limit is not None:
+                _refuse(frame, beyond(limit).fillna(False), f"column {column.name} is beyond {limit:g}", column.name)
     _refuse(frame, frame.duplicated(["session_id", "trial_index"]),
             "this trial of this session is in the table twice (same file given twice?)")
     for rows, problem, column in tasks.problems(frame):
@@ -174,6 +159,7 @@ def _check_rows(frame: pd.DataFrame) -> None:
     _refuse(frame, contradiction, "used is true but exclude_reasons names a rule", "exclude_reasons")
     if frame["platform"].eq(SIMULATED).nunique() > 1:
         raise InputError("responses: simulated rows (platform sim) are mixed with people's")
+    return frame
 
 
 def _refuse(frame: pd.DataFrame, wrong: pd.Series, problem: str, show: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""The tasks in the table of responses: what their rows hold, what of it is derived, and what is checked.
+"""The tasks in the table of responses: the cells of their rows, derived values and checks.
 
 pairs: which of two pictures; real_or_fake: whether one picture is a photograph; ranking: the order of several pictures.
 Only a pair has a left and a right one; everything else is shown in one cell, in the order of the places.
@@ -40,7 +40,7 @@ def anchor_last(frame: pd.DataFrame) -> list[bool]:
 
 
 def problems(frame: pd.DataFrame) -> Iterator[Problem]:
-    """What rows of each task must not hold."""
+    """Checks of the rows of each task: the rows that break one, for every check."""
     own = {task: of_task(frame, task) for task in TASKS}
     for task, answers in ANSWERS_OF.items():
         wrong = own[task] & ~frame["chosen"].isin((*answers, "none"))

@@ -137,7 +137,7 @@ async def by_cookie(request: Request) -> Response:
 
 async def kiosk(request: Request) -> Response:
     """GET: a start screen that waits for the next participant. POST: a new session in this browser, which forgets the
-    one before, so that nobody goes back to it."""
+    previous one, so that nobody can return to it."""
     site: Site = request.app.state.site
     if not same(request.path_params["token"], site.token("kiosk")):
         return no_such_page(request)

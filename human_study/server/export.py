@@ -43,7 +43,7 @@ RT_STEP_MS = 10  # a released table has coarser times
 @contextmanager
 def _reading(file: Path) -> Iterator[sqlite3.Connection]:
     """A connection that changes nothing: neither the database nor any file beside it. SQLite makes such files even to
-    read, unless it knows that nobody writes (`immutable`): nobody does while there is no write-ahead log. A log in a
+    read, unless it is told that nobody writes (`immutable`), which holds while there is no write-ahead log. A log in a
     folder that cannot be written to is read from a copy."""
     file = Path(file).absolute()
     log = file.with_name(f"{file.name}-wal")
@@ -194,7 +194,7 @@ def all_responses(folder: Path, files: Sequence[Path], simulated: bool) -> pd.Da
 
 
 def refuse_loss(frame: pd.DataFrame, file: Path, folder: Path, replace: bool = False, released: bool = False) -> None:
-    """Called before `file` is written: what it holds and `frame` lacks would be lost. folder: of the study.
+    """Called before `frame` is written over `file`: refuses to lose rows that only `file` holds. folder: of the study.
 
     Raises InputError for answers collected from a platform, and for sessions that the database no longer holds;
     `replace` keeps the table of these under another name instead. released: both are tables for publication, whose
@@ -214,12 +214,12 @@ def refuse_loss(frame: pd.DataFrame, file: Path, folder: Path, replace: bool = F
         return
     if not replace:
         raise InputError(f"{file}: holds {lost} session(s) that are not in the database of the study server (was it "
-                         "lost, or begun anew?); put the database back from a backup, give another --out, or "
+                         "lost or restarted?); put the database back from a backup, give another --out, or "
                          "--replace, which keeps this table under another name")
     kept = next(kept for n in range(1, 10_000)
                 if not (kept := file.with_name(f"{file.stem}.replaced-{n}{file.suffix}")).exists())
     file.rename(kept)
-    print(f"kept the table of before as {kept}")
+    print(f"kept the earlier table as {kept}")
 
 
 def release(frame: pd.DataFrame) -> pd.DataFrame:

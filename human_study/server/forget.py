@@ -37,7 +37,7 @@ def forget(run: RunDirectory, batch: TaskBatch, platform: str, who: str, key_fil
             participant = store.find(platform, who) or participant
         if platform in OF_THE_SERVER and not (store and (store.find(platform, who) or store.known(platform, who))):
             raise InputError(f"nobody of platform {platform} with this id took part in {batch.study_id}")
-        remember(batch.folder, [mark(participant)])  # first: an interrupted call is run again and ends what it began
+        remember(batch.folder, [mark(participant)])  # first, so that running an interrupted call again completes it
         if store:
             links = drop_links(batch.secret / LINKS, store, participant)
             sessions = store.forget([mark(participant)])

@@ -1,4 +1,5 @@
-"""The experimenter's page: who is where, links, the table. It shows no method and no result, so nobody peeks."""
+"""The experimenter's page: progress of every session, links, the table. It shows neither methods nor results, so that
+nobody can peek at them while the study runs."""
 
 import statistics
 import tempfile
@@ -24,7 +25,7 @@ from human_study.server.site import Site
 from human_study.server.store import ABANDONED_S, Session, Store
 
 COOKIE = "admin"
-LIST_S = 15.0  # the list of sessions applies the rules to all answers, so it is made anew no more often than this
+LIST_S = 15.0  # the list of sessions applies the rules to all answers, so it is not recomputed more often than this
 
 
 def message_page(request: Request, message: str, status: int = 200, button: str = "", language: str = "en"

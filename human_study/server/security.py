@@ -44,8 +44,8 @@ class SecurityHeaders:
 
 
 class SameOrigin:
-    """Refuses every POST that does not come from a page of this server, and every body above BODY_BYTES, whatever
-    length the request claims: bytes are counted as they come."""
+    """Refuses every POST that does not come from a page of this server, and every body above BODY_BYTES, counted as its
+    bytes arrive, because the length in the header cannot be trusted."""
 
     def __init__(self, app: ASGIApp, origins: Iterable[str]):
         self.app, self.origins = app, frozenset(origins)
@@ -71,7 +71,7 @@ class SameOrigin:
 
 
 def _replay(body: bytes, receive: Receive) -> Receive:
-    """A receive channel that hands out a body that was read already, and then what follows."""
+    """A receive channel that repeats a body that was read already, and then continues."""
     messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def replayed() -> Message:

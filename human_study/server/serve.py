@@ -37,11 +37,16 @@ STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 def open_store(run: RunDirectory, batch: TaskBatch, key_file: Path | None = None, simulated: bool = False,
                assignments: int | None = None) -> Store:
-    """The study's database with its key; both are made on first use. A lost key, or a lost database, is an error and
-    never begun anew. Participants who were forgotten and whom a restored backup brought back are deleted again."""
+    """The study's database with its key; both are made on first use. A lost key or database is an
+    error; it is never replaced by a new one. Forgotten participants whom a restored backup brought back are deleted
+    again."""
     file = database_file(batch.folder, simulated)
     if not file.exists() and not simulated:
-        _refuse_lost(batch, file)
+        links, table = batch.secret / LINKS, batch.folder / RESPONSES
+        panels = {panel.platform for panel in PANELS.values()}
+        if links.exists() or (table.exists() and set(read_responses(table)["platform"]) & panels):
+            raise InputError(f"{file}: missing, but {links if links.exists() else table} shows that this study was "
+                             "served before; put the database back from a backup, or move that file away to start over")
     key = load_key(key_file or batch.key_file, run.path, create=not file.exists())
     store = Store(file, batch, key, simulated, assignments)
     if restored := store.forget(forgotten(batch.folder)):
@@ -50,18 +55,9 @@ def open_store(run: RunDirectory, batch: TaskBatch, key_file: Path | None = None
     return store
 
 
-def _refuse_lost(batch: TaskBatch, file: Path) -> None:
-    """Raises InputError where links or answers show that the study was served before."""
-    links, table = batch.secret / LINKS, batch.folder / RESPONSES
-    served = table.exists() and set(read_responses(table)["platform"]) & {panel.platform for panel in PANELS.values()}
-    if links.exists() or served:
-        raise InputError(f"{file}: missing, but {links if links.exists() else table} shows that this study was served "
-                         "before; put the database back from a backup, or move that file away to begin anew")
-
-
 def choose_panel(name: str, completion_code: str, participant_param: str, complete_url: str, return_url: str = ""
                  ) -> Panel:
-    """A panel by name, with its own parameter name and addresses where they are given."""
+    """A panel by name, with the given parameter name and addresses in place of its usual ones."""
     if name not in PANELS:
         raise InputError(f"unknown panel '{name}': {nearest(name, PANELS)}")
     known = PANELS[name]
@@ -96,7 +92,7 @@ def check_address(host: str, public_url: str, i_know: bool) -> None:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket that listens already: links are only given out once nobody else can hold the port."""
+    """A listening socket, opened before any link is printed: the port is then certainly ours."""
     made = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
@@ -141,7 +137,7 @@ def drop_links(file: Path, store: Store, participant: str) -> int:
 
 
 def _token(link: str) -> str:
-    """Of a link, whatever address the server had when it was made."""
+    """Of a link; its address may be one that the server had earlier."""
     return link.rpartition("/")[2]
 
 

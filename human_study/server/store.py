@@ -23,11 +23,11 @@ from human_study.responses.forgotten import mark
 from human_study.responses.keys import keyed, pseudonym
 
 KIOSK = "kiosk"  # assignment_id of sessions begun at the kiosk
-ABANDONED_S = 2 * 3600.0  # an unfinished session without a sign of life for so long gives up its place
+ABANDONED_S = 2 * 3600.0  # without any request for so long, an unfinished session loses its place
 CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ23456789"  # none that look alike
 STAGE = "stage:"  # before the name of a stage that a participant went through
 SERVED = "served"  # in meta while the database is open: a copy of the file alone may then lack the latest answers
-PAUSED = "paused"  # in meta while nobody new may begin
+PAUSED = "paused"  # in meta while recruiting is paused
 CONTROL = re.compile(r"[\x01-\x08\x0b-\x1f\x7f-\x9f]")
 TABLES = """
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -356,7 +356,7 @@ class Store:
             self._end(db, session_id, "withdrawn")
 
     def give_back(self, session_id: str) -> bool:
-        """Free the place of a running session, whose participant left; False where it does not run."""
+        """Free the place of a running session whose participant left; False if it is not running."""
         with self._write() as db:
             running = db.execute("SELECT 1 FROM session WHERE session_id = ? AND status = 'running'", (session_id,))
             if found := running.fetchone() is not None:
@@ -390,7 +390,7 @@ class Store:
 
     @property
     def paused(self) -> bool:
-        """Whether recruiting is paused: nobody new may begin, those who began may go on."""
+        """Whether recruiting is paused: nobody new may begin, sessions that began may continue."""
         return bool(self._read("SELECT 1 FROM meta WHERE name = ?", PAUSED))
 
     def pause(self, paused: bool) -> None:
@@ -417,7 +417,7 @@ class Store:
                 "SELECT session_id, participant FROM session") if mark(participant) in marks]
             for table in ("response", "about", "event", "session"):
                 db.executemany(f"DELETE FROM {table} WHERE session_id = ?", found)
-            # copies of the database carry the marks to where older tables may lie
+            # copies of the database carry the marks to other computers, which may have older tables
             db.executemany("INSERT INTO forgotten VALUES (?) ON CONFLICT DO NOTHING", [(one,) for one in marks])
         with self._lock:
             self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")

@@ -1,5 +1,5 @@
-"""What simulated participants think and how they answer, by kind. An answer is what is pressed: a side, real or fake,
-or the places of a ranking, the best one first."""
+"""Preferences of simulated participants, and how each kind answers. An answer is a side, "real" or "fake", or the
+places of a ranking, the best one first."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ from human_study.responses.columns import ANSWERS_OF, RANKING, REAL_OR_FAKE, con
 
 @dataclass(frozen=True)
 class KnownTruth:
-    """What simulated participants think.
+    """Preferences and care of simulated participants.
 
     preference: by condition, probability of choosing its first method without side bias; of single pictures, whose
     condition is photos_vs_METHOD, of a right answer. Rankings follow the preferences between the first method of their
@@ -34,11 +34,10 @@ class KnownTruth:
             return float(trial.sentinel_answer == "left")
         if trial.sentinel == "perceptual":
             return self.care if trial.sentinel_answer == "left" else 1 - self.care
-        from scipy.special import expit, logit  # loaded where it is needed: the command line takes KINDS from this file
+        from scipy.special import expit, logit  # loaded late: the command line takes KINDS from this file
         first = self.preference.get(trial.condition, self.default)
         first_is_left = trial.condition == condition_name(*trial.methods)
         return float(expit(logit(first if first_is_left else 1 - first) + self.side_bias))
-
 
     def real(self, trial: PlannedTrial) -> float:
         """Probability that an attentive participant calls a single picture real."""
@@ -73,7 +72,7 @@ def lapsing(truth: KnownTruth, trial: PlannedTrial, rng: np.random.Generator) ->
 
 
 def left_clicker(truth: KnownTruth, trial: PlannedTrial, rng: np.random.Generator) -> Answer:
-    """What comes first, always."""
+    """Always the first answer."""
     return list(range(len(trial.methods))) if trial.task == RANKING else ANSWERS_OF[trial.task][0]
 
 

@@ -1,4 +1,4 @@
-"""Spreads between people and between images, and time per answer, of a pilot: what a plan otherwise assumes."""
+"""Spreads between people and between images, and time per answer, from a pilot; without one a plan assumes them."""
 
 from dataclasses import dataclass
 
@@ -26,9 +26,9 @@ class NoSpreads(InputError):
 
 @dataclass(frozen=True)
 class Spreads:
-    """Spreads in log odds, as StudyPlan has them, and what they rest on. seconds: per trial, see `seconds_per_trial`.
+    """Spreads in log odds, as in StudyPlan, and the amount of data behind them.
 
-    unknown: why there are no spreads, if a plan would use them.
+    seconds: per trial, see `seconds_per_trial`. unknown: why there are no spreads, if a plan would use them.
     """
 
     participant_sd: float | None
@@ -57,7 +57,7 @@ def learned(frame: pd.DataFrame, protocol: Protocol, baseline: str) -> Spreads:
     """
     if others := [task for task in TASKS if task != protocol.task and of_task(frame, task).any()]:
         raise InputError(f"the pilot holds answers of task {others[0]}, protocol {protocol.name} asks {protocol.task}: "
-                         "a pilot is of the same task")
+                         "give a pilot of the same task")
     if protocol.staircase:
         return _time_alone(frame, protocol)
     try:
@@ -77,8 +77,8 @@ def spreads(frame: pd.DataFrame, baseline: str, rules: QualityRules | None = Non
     """Spreads by the method of moments. delay_ms: the protocol's, before pictures with limited time.
 
     The covariance of two judgments of one participant of different images is the variance between participants, that of
-    two judgments of one image by different participants the variance between images; pairs that share neither give what
-    is expected without. Both are then those of logit P = m + participant + image, the model of the plan.
+    two judgments of one image by different participants the variance between images; pairs that share neither give the
+    expected product without either. Both are then those of logit P = m + participant + image, the model of the plan.
     Raises NoSpreads where no participant judged two images, or no image was judged by two participants, and InputError
     for staircases.
     """
@@ -96,9 +96,9 @@ def spreads(frame: pd.DataFrame, baseline: str, rules: QualityRules | None = Non
 
 
 def seconds_per_trial(frame: pd.DataFrame, delay_ms: float = 0) -> float | None:
-    """What Protocol.answer_seconds estimates: the median participant's mean time from one pair to the next, without
+    """Measured Protocol.answer_seconds: the median participant's mean time from one pair to the next, without
     pauses, exposure and the delay before it. Tables without the page's clock (published ones, other tools') have only
-    the time of the answer itself; None where they have not even that.
+    the time of the answer itself; None if they lack that too.
     """
     rows = frame.sort_values(["session_id", "trial_index"])
     later = rows.groupby("session_id", observed=True)[["trial_index", "onset_ts"]].shift(-1)

@@ -36,14 +36,14 @@ class Design:
     image_sd: float = IMAGE_SD
 
     def check(self) -> "Design":
-        """Raises InputError for a design that cannot be."""
+        """Raises InputError for an impossible design."""
         if self.participants < 2 or self.images < 2 or self.trials < 1:
             raise InputError("power: at least 2 participants, 2 images and 1 trial are needed, got "
                              f"{self.participants}, {self.images} and {self.trials}")
         if self.trials > self.images:
             raise InputError(f"power: {self.trials} trials each need as many images, there are {self.images}")
         if not 0 < self.preference < 1 or min(self.participant_sd, self.image_sd) < 0:
-            raise InputError("power: the preference lies between 0 and 1, spreads are not negative")
+            raise InputError("power: expected a preference between 0 and 1 and spreads of 0 or more")
         return self
 
 

@@ -1,6 +1,6 @@
 """Simulated participants take a study: the real page in a real browser, the real server, answers with a known truth.
 
-Their answers lie in a file of their own, are marked platform "sim", and are refused beside people's.
+Their answers are stored in a separate file, marked platform "sim", and never merged with people's.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Who is compared with whom: the methods of a run, the baseline, the anchor of the sentinels."""
+"""The methods that a study compares: those of a run, the baseline, the anchor of the sentinels."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from human_study.responses.columns import RANKING, REAL_OR_FAKE, SEPARATOR, VERS
 
 @dataclass(frozen=True)
 class Cast:
-    """Who is compared: `baseline` with each of `others`; sentinels show PHOTOS against `anchor`."""
+    """The methods compared: `baseline` with each of `others`; sentinels show PHOTOS against `anchor`."""
 
     baseline: str
     others: tuple[str, ...]
@@ -21,7 +21,7 @@ class Cast:
 
 def choose_cast(run: RunDirectory, protocol: Protocol, methods: Sequence[str] | None, baseline: str,
                 anchor: str | None = None) -> Cast:
-    """Check who is compared with whom. Raises InputError, see human_study.batch.write.write_batch."""
+    """The checked methods of a study. Raises InputError, see human_study.batch.write.write_batch."""
     known = [method.name for method in run.methods()]
     anchor = anchor or protocol.anchor
     if methods is None:

@@ -1,4 +1,4 @@
-"""What a study will be, before anything runs: cells, trials, minutes, cost, and the interval to expect."""
+"""The plan of a study before it runs: cells, trials, minutes, cost, and the expected width of the interval."""
 
 import math
 from collections import Counter
@@ -66,7 +66,7 @@ class StudyPlan:
 
 def latent(preference: float, spread: float) -> float:
     """Log-odds with mean probability `preference` when a normal deviation of SD `spread` is added."""
-    from scipy.optimize import brentq  # loaded where it is needed: the command line takes its defaults from this file
+    from scipy.optimize import brentq  # loaded late: the command line takes its defaults from this file
     from scipy.special import expit
     return brentq(lambda mu: WEIGHTS @ expit(mu + spread * NODES) - preference, -40, 40)
 
@@ -108,8 +108,8 @@ def make_plan(protocol: Protocol, cast: Cast, layouts: Sequence[str], seed: int 
               pay_per_hour: float | None = None, fee: float = 0.0, preference: float = PREFERENCE,
               participant_sd: float = PARTICIPANT_SD, image_sd: float = IMAGE_SD,
               answer_seconds: float | None = None) -> StudyPlan:
-    """Draw the design and sum it up. pay: per HIT, or pay_per_hour; fee: the platform's share on top; answer_seconds:
-    a pilot's, instead of the protocol's estimate.
+    """Draw the design and summarise it. pay: per HIT, or pay_per_hour; fee: the platform's share on top;
+    answer_seconds: a pilot's, instead of the protocol's estimate.
 
     Raises InputError as `draw` does.
     """
@@ -120,7 +120,6 @@ def make_plan(protocol: Protocol, cast: Cast, layouts: Sequence[str], seed: int 
     if pay_per_hour is not None:
         pay = pay_per_hour * minutes / 60
     count = len(hits) * protocol.assignments
-
 
     def repeated(hit: Hit) -> int:  # trials whose scene was already shown in the HIT
         scenes = [trial.image_id for trial in hit.trials if trial.sentinel not in ("instruction", "repeat")]
@@ -189,7 +188,7 @@ def plan_text(plan: StudyPlan, protocol: Protocol) -> str:
 
 
 def _assumptions(plan: StudyPlan, protocol: Protocol) -> list[str]:
-    """What the last columns of the table mean, and rest on."""
+    """Meaning of the last columns of the table, and the assumptions behind them."""
     if protocol.staircase:
         return [f"staircases measure an exposure, {protocol.staircase.shortest_ms} to {protocol.staircase.longest_ms} "
                 "ms, not a share: so there is neither width nor power"]
@@ -201,7 +200,7 @@ def _assumptions(plan: StudyPlan, protocol: Protocol) -> list[str]:
 
 
 def warnings(plan: StudyPlan, protocol: Protocol) -> list[str]:
-    """What a careful experimenter would want to know before starting."""
+    """Weak points of the plan, one sentence each."""
     found = []
     if plan.pay_per_hour is not None and plan.pay_per_hour < SMALL_HOURLY:
         found.append(f"{plan.pay_per_hour:.2f} per hour is below {SMALL_HOURLY:.2f}; pay by the pilot's median time")

@@ -1,4 +1,4 @@
-"""What a participant is shown: trials, HITs of them, scenes in random order, random streams that follow from names."""
+"""Trials and HITs, the scenes of each participant in random order, and random streams named by words."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -84,7 +84,7 @@ def participants(protocol: Protocol, layouts: list[str], n: int, together: int, 
     """(number, scenes, random stream) of every participant: n scenes to test, then those of sentinels and practice, all
     different; `together` participants in a row have the same ones, with `common_scenes` all of them.
 
-    Raises InputError where there are too few layouts.
+    Raises InputError if there are too few layouts.
     """
     extra = protocol.sentinels + protocol.practice
     if n + extra > len(layouts):

@@ -45,7 +45,7 @@ async function askQuestions(study, when) {
   return Object.fromEntries(said.filter(([, value]) => value !== null));
 }
 
-// A frame as wide as a bank card tells how many CSS pixels a millimetre has.
+// A frame made as wide as a bank card gives the CSS pixels per millimetre.
 async function askScreen(study) {
   const texts = study.texts;
   const frame = element("div", { className: "card" });

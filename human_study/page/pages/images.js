@@ -18,8 +18,8 @@ async function loadOnce(url, alt) {
   return image;
 }
 
-// Whether somebody answers for this address, be it with "not found": an image element does not tell. Other hosts' status
-// stays hidden; what counts is that there was a reply.
+// Whether a server replies at all, even with "not found", which an image element does not reveal. Other hosts' status
+// stays hidden; only the reply counts.
 async function answers(url) {
   try {
     const reply = await fetch(url, { mode: "no-cors", cache: "no-store" });
@@ -61,7 +61,7 @@ class Pictures {
     this.sets.set(i, Promise.all(this.trials[i].pictures.map((url, place) => this.load(url, this.alts[place]))));
   }
 
-  // A picture, for as long as it takes; null only where replies come and none holds a picture.
+  // Wait for a picture without limit; null only if the server replies and no reply holds a picture.
   async load(url, alt) {
     for (let attempt = 1, failures = 0; ; attempt++) {
       try {

@@ -140,7 +140,7 @@ class Study {
       }
       view.begin(i, this.label(i));
       const record = await this.trial(view, pictures, i, seen && i === first);
-      // after a reload the clock has begun anew: its times cannot stand beside the earlier ones
+      // a reload restarts the clock: its times cannot be compared with earlier ones
       if (first) ["onset_ts", "response_ts"].forEach((name) => delete record[name]);
       await this.transport.answer(i, record);
       if (this.trials[i].answer && record.chosen !== "none") await view.feedback(record.chosen === this.trials[i].answer);

@@ -3,7 +3,7 @@
 //   answer(i, record);
 //   finish() -> {code, after}; withdraw() -> {after}
 // status: consent, running, finished, withdrawn, full, preview, no_storage. Trials are answered in order: `answered` is the
-// number of the next one; `shown` tells that its pictures were already seen. A record has the columns of the table of
+// number of the next one; `shown`: its pictures were already seen. A record has the columns of the table of
 // responses as keys.
 
 const TRIES_BEFORE_NOTICE = 2;

@@ -116,12 +116,12 @@ class TrialView {
     this.choices.forEach((button) => button.addEventListener("click", (event) => this.press(button.value, event)));
   }
 
-  // What a picture's box stands in.
+  // The element around a picture's box.
   holder(box) {
     return box;
   }
 
-  // What a key asks for, if anything.
+  // The action of a key, if any.
   meaning(key) {
     const { choices } = this.config;
     const tie = choices.find((choice) => choice === "tie"); // without it the key scrolls
@@ -263,7 +263,7 @@ class TrialView {
       this.masks.forEach((mask) => mask.classList.remove("hid"));
       pictures.forEach((picture) => picture.classList.add("hid"));
     };
-    const asked = (reply && reply.ms) || ms; // a staircase stands with whoever knows the right answers
+    const asked = (reply && reply.ms) || ms; // the server sets staircases: it knows the right answers
     const shown = await expose(asked, hz, show, hide, () => this.attention.gone());
     this.lastOnset = shown.onset;
     const seen = { ...this.look(), exposure_ms: shown.exposure_ms, exposure_frames: shown.exposure_frames,
@@ -280,7 +280,7 @@ class TrialView {
       n_changes: 0, input_device: pressed.device };
   }
 
-  // What of the two pictures was on the screen, and how large.
+  // Visible share and size of the pictures.
   look() {
     const boxes = this.boxes.map((box) => box.getBoundingClientRect());
     const visible = boxes.map((box) => {
