@@ -2,10 +2,10 @@
 
 The paper: 100 to 1000 ms, beginning at 500 ms, "raised at 10 ms increments and reduced at 30 ms decrements, following
 the 3-up/1-down adaptive staircase approach, which theoretically leads to a 75% accuracy threshold". Steps and threshold
-do not go together: 30 ms down after a right answer and 10 ms up after an error settle where one of four is right, below
-chance, so everybody would end at 100 ms; 30 ms down after three right ones in a row, where 63 % are. What leads to 75 %
-is a weighted up-down rule (Kaernbach 1991) with the steps the other way round, 10 ms down and 30 ms up: three right
-answers balance one error. That is what is done here.
+are inconsistent: 30 ms down after a right answer and 10 ms up after an error settle where one of four is right, below
+chance, so everybody would end at 100 ms; 30 ms down after three right ones in a row, where 63 % are. The rule that
+leads to 75 % is a weighted up-down rule (Kaernbach 1991) with the steps exchanged, 10 ms down and 30 ms up: three right
+answers balance one error. This rule is used here.
 """
 
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ class Staircase(Frozen):
     @model_validator(mode="after")
     def _consistent(self) -> "Staircase":
         if not self.shortest_ms <= self.start_ms <= self.longest_ms:
-            raise ValueError("staircase: start_ms lies between shortest_ms and longest_ms")
+            raise ValueError("staircase: expected shortest_ms <= start_ms <= longest_ms")
         return self
 
     def level(self, right: Sequence[bool]) -> int:

@@ -23,7 +23,7 @@ class Frozen(BaseModel):
 
 
 class Words(Frozen):
-    """A question as it is asked: `options` are the labels by value."""
+    """The words of a question; options: labels by value."""
 
     text: str
     options: dict[str, str] = {}

@@ -7,7 +7,7 @@ from typing import Literal
 SCHEMA_VERSION = "2"
 RENAMED = {"worker_id": "participant"}  # columns of version 1
 SIMULATED = "sim"
-PLAIN = "table"  # of a plain table of answers: whoever collected them
+PLAIN = "table"  # of a plain table of answers, from any source
 PLATFORMS = ("local", "prolific", "mturk", "turkle", PLAIN, SIMULATED)
 NO_SPECIFICATION = "none"  # of answers to a study that was not fixed by this suite
 TASKS = PAIRS, REAL_OR_FAKE, RANKING = ("pairs", "real_or_fake", "ranking")
@@ -32,7 +32,7 @@ class ResponseColumn:
     minimum: float | None = None
     maximum: float | None = None
     measured: bool = False
-    optional: bool = False  # not in tables of older versions, which are read all the same
+    optional: bool = False  # may be missing: tables of older versions lack it
 
 
 def measured(name: str, kind: str, meaning: str, minimum: float | None = None, maximum: float | None = None,

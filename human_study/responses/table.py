@@ -128,9 +128,9 @@ def validate_responses(frame: pd.DataFrame) -> pd.DataFrame:
     """The frame with typed columns in the order of COLUMNS, after all checks.
 
     Raises InputError with the first problem found: missing or unknown column, wrong type or value, an empty required
-    cell, a trial twice in a session, what does not fit the row's task (table.tasks), such as a comparison of a method
-    with itself or a condition that names other methods, sentinel_ok empty where it must not be or filled where it must
-    be empty, simulated rows among people's.
+    cell, a trial twice in a session, cells that do not fit the row's task (responses.tasks, such as a
+    method compared with itself), sentinel_ok empty for a sentinel or filled for another trial, simulated rows among
+    people's.
     """
     own = [name for name in frame.columns if name not in NAMES and name.startswith(ANSWERS)]
     for name in frame.columns:

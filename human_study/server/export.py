@@ -43,7 +43,7 @@ RT_STEP_MS = 10  # a released table has coarser times
 @contextmanager
 def _reading(file: Path) -> Iterator[sqlite3.Connection]:
     """A connection that changes nothing: neither the database nor any file beside it. SQLite makes such files even to
-    read, unless it is told that nobody writes (`immutable`), which holds while there is no write-ahead log. A log in a
+    read, unless the file is declared `immutable`, which it is while there is no write-ahead log. A log in a
     folder that cannot be written to is read from a copy."""
     file = Path(file).absolute()
     log = file.with_name(f"{file.name}-wal")

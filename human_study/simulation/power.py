@@ -79,7 +79,7 @@ def simulate(design: Design, rounds: int = 400, seed: int = 0) -> Power:
     for i in range(rounds):
         outcomes, participants, images = draw(design, rng, m)
         share = clustered_share(outcomes, participants, images)
-        # where all judged one image there is neither interval nor test: such a study finds nothing
+        # if all judged one image, neither interval nor test exists: such a study finds nothing
         low, high = clustered_interval(share) or (0.0, 1.0)
         p = clustered_test(share)
         naive_low, naive_high = wilson(share.value, n, stats.norm.ppf(1 - ALPHA / 2))

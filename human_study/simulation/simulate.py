@@ -137,7 +137,7 @@ def simulate(store: Store, participants: Mapping[str, int], truth: KnownTruth, s
     Raises InputError for an unknown kind, a store of people, or a missing browser.
     """
     if not store.simulated:
-        raise InputError("simulated participants answer into a store of their own, never into people's")
+        raise InputError("simulated answers need a separate store; this one is for people's")
     for kind in participants:
         if kind not in KINDS:
             raise InputError(f"unknown kind of simulated participant '{kind}': {nearest(kind, KINDS)}")

@@ -53,7 +53,7 @@ class Hit:
 
 
 def generator(seed: int, *names: object) -> np.random.Generator:
-    """A generator of its own for every (seed, names)."""
+    """An independent generator for every (seed, names)."""
     digest = hashlib.sha256("\0".join(map(str, names)).encode()).digest()
     return np.random.default_rng([seed, *np.frombuffer(digest, np.uint32).tolist()])
 

@@ -1,4 +1,4 @@
-"""The one command line: what it loads, and how it says what is wrong."""
+"""The command line: the packages that it loads, and its errors."""
 
 import subprocess
 import sys
@@ -46,7 +46,7 @@ def test_tables_are_analysed_without_torch_web_server_and_page():
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_says_in_one_line_what_is_wrong(command, capsys):
+def test_every_command_reports_errors_in_one_line(command, capsys):
     with pytest.raises(SystemExit) as stopped:
         main([command, "--nonsense"])
     error = capsys.readouterr().err

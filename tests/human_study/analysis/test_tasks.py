@@ -1,4 +1,4 @@
-"""What single pictures and rankings say: scores counted by hand, strengths against choix and brute force, coverage."""
+"""Single pictures and rankings: scores counted by hand, strengths against choix and brute force, coverage."""
 
 from itertools import permutations
 
@@ -19,19 +19,20 @@ from human_study.trials.plan import latent
 RULES = QualityRules()
 
 
-def row(worker, trial, task, **more):
-    return {"study_id": "s", "spec_sha256": "0", "platform": "local", "session_id": f"s{worker}", "participant": worker,
-            "trial_index": trial, "trial_id": f"t{trial}", "block": "test", "task": task, "sentinel": "none",
+def row(participant, trial, task, **more):
+    return {"study_id": "s", "spec_sha256": "0", "platform": "local", "session_id": f"s{participant}",
+            "participant": participant, "trial_index": trial, "trial_id": f"t{trial}", "block": "test",
+            "task": task, "sentinel": "none",
             "layout": "single" if task == "real_or_fake" else "grid", "image_id": f"i{trial}", "rt_ms": 900.0,
             "submit_status": "submitted", **more}
 
 
-def single(worker, trial, shown, chosen, method="crn", **more):
-    return row(worker, trial, "real_or_fake", condition=f"photos_vs_{method}", shown=shown, chosen=chosen, **more)
+def single(participant, trial, shown, chosen, method="crn", **more):
+    return row(participant, trial, "real_or_fake", condition=f"photos_vs_{method}", shown=shown, chosen=chosen, **more)
 
 
-def ranked(worker, trial, shown, order, **more):
-    return row(worker, trial, "ranking", **{"condition": "_vs_".join(sorted(shown)), "shown": ";".join(shown),
+def ranked(participant, trial, shown, order, **more):
+    return row(participant, trial, "ranking", **{"condition": "_vs_".join(sorted(shown)), "shown": ";".join(shown),
                                             "ranked": ";".join(order), "chosen": "ranked", **more})
 
 
@@ -40,7 +41,7 @@ def test_hype_counted_by_hand():
         [("photos", "real"), ("photos", "fake"), ("crn", "real"), ("crn", "fake")]) for i in range(4 if k else 1)]
     table = analyse(make_responses(rows), "crn", RULES)
     (found,) = table.realism
-    # of each worker: 1 photograph called real, 4 called fake; 4 pictures called real, 4 fake
+    # of each participant: 1 photograph called real, 4 called fake; 4 pictures called real, 4 fake
     assert found.error.n == 26 and found.error.value == 16 / 26
     assert found.doubted.value == 4 / 5 and found.deceived.value == 0.5 and found.verdict == "undecided"
     assert table.preferences == [] and table.rankings == [] and table.task == "real_or_fake"
@@ -56,13 +57,13 @@ def test_differences_between_methods_in_errors():
     assert difference.difference.interval[0] < difference.difference.value < 0
 
 
-def study(rng, workers=20, images=40, error=0.35):
-    """float [n] outcomes with spreads between workers and images, as judged() gives them."""
+def study(rng, participants=20, images=40, error=0.35):
+    """float [n] outcomes with spreads between participants and images, as judged() gives them."""
     mean = latent(error, np.hypot(0.7, 0.8))
-    by_worker, by_image = rng.normal(0, 0.7, workers), rng.normal(0, 0.8, images)
-    w, i = np.repeat(np.arange(workers), images // 2), np.concatenate(
-        [rng.permutation(images)[:images // 2] for _ in range(workers)])
-    outcome = rng.random(len(w)) < special.expit(mean + by_worker[w] + by_image[i])
+    by_participant, by_image = rng.normal(0, 0.7, participants), rng.normal(0, 0.8, images)
+    w, i = np.repeat(np.arange(participants), images // 2), np.concatenate(
+        [rng.permutation(images)[:images // 2] for _ in range(participants)])
+    outcome = rng.random(len(w)) < special.expit(mean + by_participant[w] + by_image[i])
     return pd.DataFrame({"a": "photos", "b": "crn", "photo": i % 2 == 0, "outcome": outcome.astype(float),
                          "exposure_req_ms": np.nan, "participant": w, "image_id": i, "adaptive": False})
 
@@ -75,7 +76,7 @@ def test_hype_interval_holds_the_truth():
     assert 0.88 <= held <= 0.99  # nominal 0.95; a binomial interval holds it in about 0.7
 
 
-def test_hype_time_is_the_mean_over_workers_of_their_commonest_exposure():
+def test_hype_time_is_the_mean_over_participants_of_their_commonest_exposure():
     levels = {"a": [500, 490, 480, 480], "b": [500, 490, 490, 520], "c": [500, 510, 500, 510]}
     rows = [single(w, i, "crn", "fake", exposure_req_ms=ms, adaptive=True, exposure_ms=ms)
             for w, own in levels.items() for i, ms in enumerate(own)]
@@ -87,14 +88,14 @@ def test_hype_time_is_the_mean_over_workers_of_their_commonest_exposure():
     assert (found.participants, found.trials, found.shortest_ms, found.longest_ms) == (3, 4, 480, 505)
 
 
-def rankings(strengths, count, rng, workers=10, bias=0.0):
+def rankings(strengths, count, rng, participants=10, bias=0.0):
     methods = sorted(strengths)
     rows = []
     for i in range(count):
         shown = [methods[j] for j in rng.permutation(len(methods))]
         drawn = {m: strengths[m] - bias * place + rng.gumbel() for place, m in enumerate(shown)}
-        rows.append(ranked(f"w{i % workers}", i, shown, sorted(shown, key=drawn.get, reverse=True),
-                           image_id=f"i{(i // workers + i) % 17}"))
+        rows.append(ranked(f"w{i % participants}", i, shown, sorted(shown, key=drawn.get, reverse=True),
+                           image_id=f"i{(i // participants + i) % 17}"))
     return make_responses(rows)
 
 
@@ -151,7 +152,7 @@ def test_place_and_strengths_are_found_and_intervals_hold_them():
     rng, held = np.random.default_rng(5), []
     centre = np.mean(list(TRUTH.values()))
     for _ in range(12):
-        found = plackett_luce.rank(rankings(TRUTH, 120, rng, workers=12, bias=0.2))
+        found = plackett_luce.rank(rankings(TRUTH, 120, rng, participants=12, bias=0.2))
         held += [low <= TRUTH[m] - centre <= high for m, (low, high) in
                  zip(found.methods, (s.interval for s in found.strengths), strict=True)]
         held.append(found.side.interval[0] <= 0.2 <= found.side.interval[1])
@@ -160,7 +161,7 @@ def test_place_and_strengths_are_found_and_intervals_hold_them():
 
 def test_implied_pairs_are_not_counted_as_independent():
     rng = np.random.default_rng(2)
-    # every worker always gives one order: the rankings carry as much as there are workers
+    # every participant always gives one order: the rankings carry as much as there are participants
     rows = [ranked(f"w{w}", i, list(rng.permutation(["a", "b", "c"])), order, image_id=f"i{i}")
             for w in range(6) for order in [list(rng.permutation(["a", "b", "c"]))] for i in range(20)]
     found = analyse(make_responses(rows), "a", RULES.model_copy(update={"use_max_streak": None}))

@@ -29,7 +29,7 @@ def test_names_follow_from_a_secret_and_differ_from_table_to_table(tiny_run):
         for trial in trials:
             by_table.setdefault(trial.batch_id, set()).update((trial.assets[0], trial.assets[1]))
     assert len(by_table) == 3
-    assert sum(map(len, by_table.values())) == len(set().union(*by_table.values()))  # no name stands in two tables
+    assert sum(map(len, by_table.values())) == len(set().union(*by_table.values()))  # no name is in two tables
     same = [asset for asset in batch.assets.values() if asset.key == ("crn", "00003")]
     assert len(same) > 1 and len({sha256(batch.image(asset.asset_id)) for asset in same}) == len(same)  # nor its hash
     assert len({Image.open(batch.image(asset.asset_id)).tobytes() for asset in same}) == 1
@@ -40,7 +40,7 @@ def test_names_follow_from_a_secret_and_differ_from_table_to_table(tiny_run):
         write_batch(tiny_run, "crn2017-unlimited", None, "crn")
 
 
-def test_the_order_of_tables_does_not_tell_the_method():
+def test_the_order_of_tables_does_not_reveal_the_method():
     hits = draw(load_protocol("crn2017-unlimited"), Cast("crn", tuple("abcdefgh"), UNDER_TEST), ["1", "2"], "s")
     found = [table_names(hits, secret) for secret in "12345"]
     assert {tuple(sorted(names.values())) for names in found} == {tuple(f"hits-{i:02d}" for i in range(1, 9))}

@@ -404,7 +404,7 @@ BLOCKED = "Object.defineProperty(window, 'localStorage', {get() { throw new Erro
 
 
 @needs_browser
-def test_a_task_without_storage_is_taken_and_says_so(browser, small_batch):
+def test_a_task_without_storage_is_accepted_and_marked(browser, small_batch):
     with platform(browser, small_batch, TURKLE.format(filled(small_batch, "https://turkle.example")), TASK) as v:
         v.context.add_init_script(BLOCKED)
         v.page.reload()  # third-party storage is blocked

@@ -1,4 +1,4 @@
-"""Importing what platforms hand back: answer styles, mapping back to the plan, and everything that goes wrong."""
+"""Importing result tables of platforms: answer styles, the way back to the plan, damaged tables."""
 
 import csv
 import json
@@ -11,7 +11,7 @@ from human_study.analysis.quality import apply_rules
 from human_study.batch.folder import PlannedTrial, read_batch
 from human_study.batch.write import write_batch
 from human_study.platforms.collect import collect_tables, refusal_rows
-from human_study.platforms.importers import asset_name, import_submissions, read_log
+from human_study.platforms.importers import import_submissions, read_log
 from human_study.platforms.submissions import choices, parse_time, read_submissions
 from human_study.protocol.rules import QualityRules
 from human_study.responses.keys import pseudonym
@@ -123,7 +123,7 @@ def test_both_sides_chosen_is_kept_as_unanswered_with_a_reason(hits, tmp_path):
     assert first["chosen"] == "none" and first["exclude_reasons"] == "import_both_chosen"
 
 
-def test_missing_input_columns_are_said(hits, tmp_path):
+def test_missing_input_columns_are_reported(hits, tmp_path):
     row = {name: value for name, value in result_row(hits).items() if not name.startswith("Input.")}
     write_csv(tmp_path / "r.csv", [row])
     frame, refused = imported(hits, tmp_path / "r.csv")
@@ -336,10 +336,6 @@ def test_times(text, iso):
     assert parse_time(text) == iso
 
 
-def test_asset_names():
-    assert asset_name("https://h/i/0f3c.png?again=2#x") == asset_name("images/0f3c.png") == asset_name("0f3c") == "0f3c"
-
-
 def test_pseudonyms_depend_on_key_platform_and_person_and_the_raw_id_is_nowhere(hits, tmp_path):
     assert pseudonym(KEY, "mturk", "W1") == pseudonym(KEY, "mturk", "W1")
     assert len({pseudonym(k, p, w) for k in (KEY, KEY[::-1]) for p in ("mturk", "turkle") for w in ("W1", "W2")}) == 8
@@ -394,7 +390,7 @@ def test_a_platforms_answers_are_released_without_ids(tiny_run, written, tmp_pat
     assert "mturk-A1" not in text and own["participant"].iloc[0] not in text
 
 
-def test_collect_command_without_a_usable_row_says_why(tiny_run, written, tmp_path, capsys):
+def test_collect_command_without_a_usable_row_gives_the_reason(tiny_run, written, tmp_path, capsys):
     write_csv(tmp_path / "1.csv", [result_row(written.hits) | {"WorkerId": ""}])
     with pytest.raises(SystemExit) as exit_:
         main(["collect", "--run", str(tiny_run.path), "--key-file", str(tmp_path / "key"), str(tmp_path / "1.csv")])
@@ -408,7 +404,7 @@ def test_report_cells_are_harmless_in_a_spreadsheet(hits, tmp_path):
     assert "'=HYPERLINK(1)" in refusal_rows(refused)[-1]
 
 
-def test_what_was_said_of_language_screen_and_questions():
+def test_answers_about_language_screen_and_questions():
     said = {"q_age": 33, "note_comment": "fine", "px_per_mm": 3.8, "colour_right": -1, "participant": "x", "q_": "y",
             "q_long": "z" * 501}
     log = read_log(json.dumps({"columns": [], "rows": [], "language": "de", "said": said}))

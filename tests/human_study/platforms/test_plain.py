@@ -83,7 +83,7 @@ def test_the_chosen_methods_name_is_an_answer_and_a_tab_separates(written):
     pd.testing.assert_frame_equal(by_side, by_name)
 
 
-def test_rows_that_are_no_answers_are_said(written, tmp_path):
+def test_rows_that_are_no_answers_are_reported(written, tmp_path):
     table = answers()
     table.loc[0, "chosen"], table.loc[1, "participant"], table.loc[2, "right"] = "both", "", table.loc[2, "left"]
     table = table.assign(time="500", mood="good")

@@ -84,7 +84,7 @@ def test_rankings(written, tmp_path):
     assert strengths["ranking"]["methods"] == ["ours", "pix2pix", "spade"] and not strengths["ranking"]["problem"]
 
 
-def test_what_a_photograph_counts_for_can_be_said(written):
+def test_the_method_of_a_photograph_can_be_given(written):
     table = singles()
     photo = table["shown"] == "photos"
     said = table.assign(against=np.where(photo, "pix2pix", ""))

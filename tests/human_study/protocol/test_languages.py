@@ -1,4 +1,4 @@
-"""Languages and questions of a protocol: complete, in its hash, and what is left untranslated is said."""
+"""Languages and questions of a protocol: complete, in its hash, with warnings about untranslated texts."""
 
 import re
 from pathlib import Path
@@ -43,7 +43,7 @@ def test_texts_belong_to_the_specification(tmp_path):
     assert len(hashes | {plain.sha256()}) == len(changes) + 1
 
 
-def test_what_was_not_translated_is_said():
+def test_what_was_not_translated_is_reported():
     changed = load_protocol("lab", ["languages=[en, de]", "texts.en.title=Which one?"])
     assert untranslated(changed.texts) == ["texts.de.title is unchanged, but it was changed in another language"]
     both = load_protocol("lab", ["languages=[en, de]", "texts.en.title=Which one?", "texts.de.title=Welches?"])
@@ -90,11 +90,11 @@ def test_answers_to_questions():
     assert protocol.stages == ("before", "after")
 
 
-def test_the_page_speaks_the_language_asked_for():
+def test_the_page_is_in_the_requested_language():
     protocol = load_protocol("lab", ["languages=[en, ja]", "contact=N. N."])
     fitted = protocol.fitted((64, 128))
-    for language, told in (("ja", "ja"), ("en", "en"), ("ko", "en")):
+    for language, used in (("ja", "ja"), ("en", "en"), ("ko", "en")):
         config = page_config(fitted, [], language)
-        assert config["language"] == told and config["texts"]["title"] == ready(told)["title"]
-        assert config["about"] == [f"{ready(told)['contact_label']} N. N."]
+        assert config["language"] == used and config["texts"]["title"] == ready(used)["title"]
+        assert config["about"] == [f"{ready(used)['contact_label']} N. N."]
         assert "choose_left" not in config["texts"]

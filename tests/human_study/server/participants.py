@@ -20,7 +20,7 @@ SECRET_WORDS = re.compile(r"(?<![a-z])(crn|pix2pix|image_space|diversity|photos|
 
 
 def last_of(settings):
-    """Settings of which each key stands once: the last one counts."""
+    """Settings with each key once: the last one counts."""
     return list({one.partition("=")[0]: one for one in settings}.values())
 
 

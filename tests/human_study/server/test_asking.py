@@ -1,4 +1,4 @@
-"""What is asked beside the pairs, in every language, as a preview, and with a tie: what the server takes and tells."""
+"""Questions beside the pairs, languages, the preview and ties, on the server."""
 
 import json
 import re
@@ -50,7 +50,7 @@ def test_answers_that_cannot_be(make, stage, answers):
     assert someone.ask("about", {"stage": stage, "answers": answers}).json() == {"error": "refused"}
 
 
-def test_nobody_must_say_anything(make):
+def test_no_question_must_be_answered(make):
     client = make(settings=ASKING)
     someone = join(client).consent()
     for stage in someone.config["stages"]:
@@ -60,7 +60,7 @@ def test_nobody_must_say_anything(make):
     assert "q_age" not in frame and frame["px_per_mm"].isna().all()
 
 
-def test_only_practice_tells_the_right_answer(make):
+def test_only_practice_reveals_the_right_answer(make):
     client = make(settings=ASKING)
     someone = join(client).consent()
     plan = client.app.state.site.store.batch.hits[next(iter(client.app.state.site.store.sessions())).hit_id]

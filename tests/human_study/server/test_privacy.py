@@ -149,7 +149,7 @@ def test_a_list_of_sessions_for_paying(make, tiny_run, capsys):
     assert found["answers"].tolist() == [9, 1] and found["pay"].tolist() == ["yes", ""]
 
 
-def test_a_copy_of_the_database_tells_whom_to_forget(make, tiny_run, key_file, tmp_path):
+def test_a_copy_of_the_database_carries_the_forgotten(make, tiny_run, key_file, tmp_path):
     client = make()
     someone = [join(client, name) for name in ("P001", "P002")]
     [one.consent().all() for one in someone]
@@ -401,14 +401,6 @@ def test_simulated_and_people_never_meet(make, tiny_run, key_file):
     database_file(batch.folder, simulated=True).rename(database_file(batch.folder))
     with pytest.raises(InputError, match="simulated differs"):
         open_store(tiny_run, batch, key_file)
-
-
-def test_answers_outlive_a_new_batch(make, tiny_run):
-    client = make()
-    join(client).consent()
-    with pytest.raises(InputError, match="study.sqlite: belongs to a batch with other settings"):
-        write_batch(tiny_run, load_protocol("lab", last_of([*SMALL, "hits=5"])), None, "crn")
-    write_batch(tiny_run, load_protocol("lab", SMALL), None, "crn")  # the same one is fine
 
 
 def test_simulated_answers_are_made_again(make, tiny_run):

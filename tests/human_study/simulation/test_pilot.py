@@ -1,4 +1,4 @@
-"""The spreads a pilot says, against those that its answers were drawn with."""
+"""The spreads found in a pilot, against those that its answers were drawn with."""
 
 import json
 import re
@@ -64,7 +64,7 @@ def ranked(seed, participant_sd, image_sd, participants=40, images=30) -> pd.Dat
         ranked=[";".join(methods[k] for k in row) for row in order], rt_ms=12_000.0))
 
 
-def test_errors_say_what_preferences_would():
+def test_errors_give_the_same_spreads_as_preferences():
     drawn = draw(Design(60, 40, 120, .3, .7, .8), np.random.default_rng(0), latent(.3, float(np.hypot(.7, .8))))
     found = learned(single_pictures(*drawn), load_protocol("hype-infinity"), "crn")
     assert found == spreads(answered(*drawn), "crn")
@@ -104,7 +104,7 @@ def test_plans_of_other_tasks_take_their_own_pilots(tmp_path, capsys):
         assert message in (error := capsys.readouterr().err) and error.count("\n") == 1
 
 
-def test_a_simulated_pilot_says_so():
+def test_a_simulated_pilot_is_marked():
     frame = pilot(.6, .7, .8, 0).assign(platform="sim")
     assert learned(frame, load_protocol("lab"), "crn").line().startswith("pilot (SIMULATED, no person judged): 2400")
 
@@ -121,7 +121,7 @@ def test_pairs_by_hand():
     assert found.participant_sd > 2 and found.image_sd < .1
 
 
-def test_a_pilot_that_says_nothing_is_refused():
+def test_a_pilot_without_information_is_refused():
     with pytest.raises(InputError, match="no participant judged two images"):
         spreads(answered(np.array([1, 0]), np.array([0, 1]), np.array([0, 1])), "crn")
 

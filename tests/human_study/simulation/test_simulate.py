@@ -108,7 +108,7 @@ def test_refusals(store, tiny_run, tmp_path):
     with pytest.raises(InputError, match="7 simulated participants, but the study has 6 places"):
         simulate(store, {"bot": 7}, KnownTruth())
     people = open_store(tiny_run, store.batch, tmp_path / "k" / "study.key")
-    with pytest.raises(InputError, match="never into people's"):
+    with pytest.raises(InputError, match="this one is for people's"):
         simulate(people, {"bot": 1}, KnownTruth())
     with pytest.raises(InputError, match="unknown comparison"):
         parse_truth(["crn_vs_pix=0.5"], store.batch)

@@ -1,4 +1,4 @@
-"""Trials of single pictures and of rankings: counts, balance, what a task has no use for; staircases; plans."""
+"""Trials of single pictures and of rankings: counts, balance, refused settings; staircases; plans."""
 
 from collections import Counter
 
@@ -54,12 +54,12 @@ def test_a_staircase_settles_at_three_of_four():
     assert stairs.level([True, True, True, False] * 25) == 500
     literal = Staircase(down_ms=30, up_ms=10)  # as the paper's sentence has them: two of three right, and down
     assert literal.level([True, True, False] * 50) == literal.shortest_ms + 10
-    with pytest.raises(InputError, match="start_ms lies between"):
+    with pytest.raises(InputError, match="expected shortest_ms <= start_ms"):
         load_protocol("hype-time", ["staircase.start_ms=50"])
 
 
 @pytest.mark.parametrize("methods", [("pix2pix",), ("pix2pix", "image_space"), ("a", "b", "c", "photos")])
-def test_every_method_stands_equally_often_at_every_place(methods):
+def test_every_method_is_equally_often_at_every_place(methods):
     cast = Cast("crn", methods, "blurred-photos")
     count = len(methods) + 1
     hits = drawn("ranking", f"hits={count}", f"test_trials={4 * count}", cast=cast)
@@ -73,7 +73,7 @@ def test_every_method_stands_equally_often_at_every_place(methods):
     assert set(of_scene.values()) == {1}  # of one scene every participant has other places
 
 
-def test_presets_ask_what_they_are_called():
+def test_presets_have_the_task_of_their_name():
     assert {name: protocol.task for name, protocol in PROTOCOLS.items() if protocol.task != "pairs"} == {
         "hype-infinity": "real_or_fake", "hype-time": "real_or_fake", "ranking": "ranking"}
     assert PROTOCOLS["ranking"].text().progress == "Set {n} of {trials}"
@@ -88,7 +88,7 @@ VALUES = {"staircase": "{}", "pairs": "all", "instruction_checks": "1", "repeats
 
 
 @pytest.mark.parametrize(("task", "name"), [(task, name) for task, names in NOT_FOR.items() for name in names])
-def test_what_a_task_has_no_use_for_is_refused(task, name):
+def test_settings_without_meaning_for_a_task_are_refused(task, name):
     preset = {"pairs": "lab", "real_or_fake": "hype-infinity", "ranking": "ranking"}[task]
     with pytest.raises(InputError, match=f"{name} does not go with task {task}"):
         load_protocol(preset, [f"{name}={VALUES[name]}"])

@@ -40,7 +40,7 @@ CAST = Cast("crn", ("pix2pix", "unet"), "image_space")
 
 
 def sides(trials):
-    """Per cell: how often the method named first stood left minus right."""
+    """Per cell: how often the method named first is on the left minus on the right."""
     surplus = Counter()
     for trial in trials:
         first_left = trial.condition.startswith(f"{trial.methods[0]}_vs_")
@@ -363,7 +363,7 @@ def test_a_batch_in_use_is_not_replaced(tiny_run, used, capsys):
         write_batch(tiny_run, "crn2017-unlimited", None, "crn")
     job = Job.__new__(Job)
     job.preset, job.run = Preset(methods=list(METHODS)), tiny_run
-    job.study()  # the main job says so and goes on to the report
+    job.study()  # the main job prints that and goes on to the report
     assert "the study stays as it is" in capsys.readouterr().out
     assert everything(batch.folder) == before and not (tiny_run.path / "stages" / "study.json").exists()
 
@@ -404,7 +404,7 @@ def test_hash_changes_with_one_byte_of_one_image(tiny_run):
 
 
 @pytest.mark.parametrize("protocol", ["crn2017-unlimited", "crn2017-timed", "lab"])
-def test_nothing_public_tells_the_method(tiny_run, protocol):
+def test_nothing_public_reveals_the_method(tiny_run, protocol):
     settings = ["test_trials=6", "practice=1", "sentinels=1"] if protocol == "lab" else []
     batch = write_batch(tiny_run, load_protocol(protocol, settings), None, "crn")
     forbidden = [*METHODS, *METHODS.values(), PHOTOS, BLURRED, "blurred", "anchor", "sentinel", batch.study_id,
@@ -419,7 +419,7 @@ def test_nothing_public_tells_the_method(tiny_run, protocol):
             text = (name + content.decode()).lower()
             for word in forbidden:
                 assert not re.search(rf"(?<![a-z]){re.escape(word.lower())}(?![a-z])", text), word
-    assert len(sizes) == 1  # the size of a file would tell a photograph from a smooth image
+    assert len(sizes) == 1  # the size of a file would distinguish a photograph from a smooth image
     assert len(formats) == 1 and set(*formats) == {b"IHDR", b"IDAT", b"paDd", b"IEND"}  # no metadata
 
 
