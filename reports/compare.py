@@ -1,11 +1,11 @@
-"""Does an own run find what the reference found? In words and as a table.
+"""Compare a run with reference results, in words and as a table.
 
     python -m reports.compare RUN [NAME or FOLDER of a reference]
 
-Without a second argument the reference is the one about the same pictures. Two values differ where their 95 % intervals
-do not overlap; that of a reference with several training seeds reaches from the lowest to the highest of theirs, since
-another seed is what a repetition has too. Values by another judge or on other features are not compared, and said so;
-a run on other layouts, photographs or sizes is refused.
+Without a second argument the reference is the one on the same pictures. Two values differ if their 95 % intervals do
+not overlap; the interval of a reference with several training seeds covers those of all seeds, because a repetition
+has another seed too. Values from another judge or other features are listed as not compared; a run on other layouts,
+photographs or sizes is an error.
 """
 
 import argparse
@@ -30,7 +30,7 @@ INDEPENDENT = ("seed", "methods", "checkpoint_seconds", "log_every", "samples_ev
 
 @dataclass(frozen=True)
 class ComparedValue:
-    """One value of one method in both. low, high: of the reference, over its seeds; None where it has no interval."""
+    """One value of one method in both. low, high: of the reference, over its seeds; None without an interval."""
 
     metric: str
     method: str
@@ -51,7 +51,7 @@ class ComparedValue:
 
     @property
     def better(self) -> str:
-        """What a verdict beyond the intervals means for the method; empty where the value has no order."""
+        """Whether a difference beyond the intervals is "better" or "worse"; empty for a value without an order."""
         if self.own.higher_is_better is None or self.verdict not in ("higher", "lower"):
             return ""
         return "better" if (self.verdict == "higher") == self.own.higher_is_better else "worse"
@@ -59,7 +59,7 @@ class ComparedValue:
 
 @dataclass(frozen=True)
 class Comparison:
-    """left_out: why scores or methods are not in `rows`, one line each. settings: what was trained differently."""
+    """left_out: why scores or methods are not in `rows`, one line each. settings: those of training that differ."""
 
     reference: Reference
     rows: list[ComparedValue]
@@ -72,7 +72,7 @@ class Comparison:
 
 
 def compare(run: RunDirectory, reference: Reference) -> Comparison:
-    """Raises InputError where the run is about other pictures, has no scores, or none that can be compared."""
+    """Raises InputError if the run has other pictures, no scores, or none that can be compared."""
     _refuse_other_pictures(run, reference)
     own = {(s.metric, s.method): s for s in run.scores() if _comparable(s)}
     if not own:
@@ -104,19 +104,19 @@ def _refuse_other_pictures(run: RunDirectory, reference: Reference) -> None:
     words = {"N": "number of layouts", "size": "size"}
     for key in ("size", "N", "layouts", "photographs"):
         if mine[key] != theirs[key]:
-            said = f" ({mine[key]} here, {theirs[key]} there)" if key in words else ""
+            values = f" ({mine[key]} here, {theirs[key]} there)" if key in words else ""
             raise InputError(f"{run.path}: cannot be compared with the reference {reference.name}: other "
-                             f"{words.get(key, key)}{said}")
+                             f"{words.get(key, key)}{values}")
 
 
 def _different_protocol(own: Score, known: Score) -> str:
-    """Why two scores were not measured alike; empty where they were."""
+    """How the measurement of two scores differed; empty if it did not."""
     a, b = own.provenance, known.provenance
     keys = [key for key in {**b, **a} if key not in (*OWN, "extractors") and a.get(key) != b.get(key)]
     if not keys:
         return ""
     if "judge" in keys:
-        return "another judge (each run that trains its own has another)"
+        return "another judge (runs that train a judge each have their own)"
     return f"measured differently ({', '.join(keys)})"
 
 
@@ -142,8 +142,8 @@ def _rows(own: Score, known: Score, title: str, reference: Reference) -> list[Co
 
 
 def _interval(value: Value, score: Score, reference: Reference) -> tuple[float | None, float | None]:
-    """From the lowest to the highest that the seeds' intervals reach, where they were scored alike; a seed without an
-    interval counts with its value. None where no seed has one."""
+    """From the lowest to the highest end of the intervals of all seeds measured alike; a seed without an interval
+    counts with its value. None if no seed has one."""
     seeds = [Score.from_json(content) for table in reference.tables for content in table["scores"]
              if (content["metric"], content["method"]) == (score.metric, score.method)]
     alike = [seed for seed in seeds if not _different_protocol(seed, score)
@@ -156,7 +156,7 @@ def _interval(value: Value, score: Score, reference: Reference) -> tuple[float |
 
 
 def _shortened(lines: list[str]) -> list[str]:
-    """Lines that give one reason for many methods, as one line."""
+    """Lines with the same reason merged into one."""
     groups: dict[tuple[str, str], list[str]] = {}
     for line in lines:
         what, _, reason = line.partition(": ")
@@ -181,7 +181,7 @@ def text(comparison: Comparison) -> str:
              f"{', '.join(reference.about['devices'])}", "", *_table(rows), ""]
     beyond = comparison.beyond
     lines.append(f"{len(beyond)} of {len(rows)} values differ beyond the intervals"
-                 + (":" if beyond else "; the run finds what the reference found."))
+                 + (":" if beyond else "; the run reproduces the reference."))
     lines += [f"  {_sentence(row)}" for row in beyond]
     if comparison.settings:
         lines += ["trained differently:", *(f"  {line}" for line in comparison.settings)]
@@ -192,13 +192,13 @@ def text(comparison: Comparison) -> str:
 
 def _sentence(row: ComparedValue) -> str:
     form = _format(row)
-    said = f"{row.title}, {row.own.name}: {form(row.own.value)} {form.interval(row.own.interval)} here, " \
+    sentence = f"{row.title}, {row.own.name}: {form(row.own.value)} {form.interval(row.own.interval)} here, " \
            f"{form(row.reference)} {form.interval((row.low, row.high))} in the reference: {row.verdict}"
-    return said + (f", that is {row.better}" if row.better else "")
+    return sentence + (f" ({row.better})" if row.better else "")
 
 
 def _format(row: ComparedValue) -> NumberFormat:
-    """Without SI prefixes: in a table of many kinds of values nobody would know which of them has one."""
+    """Without SI prefixes, which would be unclear in a table of many kinds of values."""
     values = [row.own.value, row.reference, *(row.own.interval or ()), row.low, row.high]
     form = number_format(values)
     return NumberFormat(1.0, "", 0) if form.prefix else form
@@ -231,15 +231,15 @@ def main(argv: list[str] | None = None) -> int:
     usage = argparse.ArgumentParser(prog="python -m reports.compare", description=__doc__,
                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     usage.add_argument("run", metavar="RUN", help="run directory")
-    usage.add_argument("reference", nargs="?", metavar="REFERENCE", help="default: the one about the same pictures")
-    usage.add_argument("--csv", type=Path, metavar="FILE", help="the table at full precision as well")
+    usage.add_argument("reference", nargs="?", metavar="REFERENCE", help="default: the one on the same pictures")
+    usage.add_argument("--csv", type=Path, metavar="FILE", help="also write the table at full precision")
     args = usage.parse_args(argv)
     with one_line_errors("reports.compare"):
         run = RunDirectory.open(args.run)
         reference = load_reference(args.reference) if args.reference else matching_reference(run)
         if reference is None:
-            raise InputError(f"{run.path}: no reference is about these layouts and photographs (there are: "
-                             f"{', '.join(reference_names()) or 'none'}); name one to hear what differs")
+            raise InputError(f"{run.path}: no reference has these layouts and photographs (available: "
+                             f"{', '.join(reference_names()) or 'none'}); name one to see what differs")
         comparison = compare(run, reference)
         print(text(comparison), end="")
         if args.csv:

@@ -1,8 +1,8 @@
-"""Reference results: what the suite found, small enough to be committed, for own runs to be held against.
+"""Reference results: results of the suite, small enough to commit, with which other runs are compared.
 
     python -m reports.reference RUN [RUN ...] --out reports/reference/NAME
 
-The runs are of one preset with one training seed each. NAME gets reference.json (what it was made on and with),
+The runs are of one preset with one training seed each. NAME gets reference.json (pictures, settings, versions),
 methods.json, scores/ of the first run, seeds/ (every run's scores as evaluation.merge exports them), seeds.json (mean
 and spread, from two runs on), tables/ and figures/ of the first run's report, cost.json, and previews/: synthesized
 images as small JPEG, never a photograph or a layout.
@@ -29,15 +29,15 @@ from reports.tables.pictures import evenly_spaced, image_size
 
 FOLDER = Path(__file__).parent / "reference"
 FORMAT = "semantic-image-synthesis reference 2"
-PREVIEWS = 6  # layouts of which every method's image is kept
+PREVIEWS = 6  # layouts for which the image of every method is kept
 QUALITY = 88
-LIMIT = 10_000_000  # bytes in all: it is committed
-PATHS = ("data.path", "perceptual.path")  # a machine's own, nobody else's business
+LIMIT = 10_000_000  # bytes in total, because it is committed
+PATHS = ("data.path", "perceptual.path")  # specific to a machine
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A reference as it was read. about: reference.json. seeds: see evaluation.merge.summarise_seeds."""
+    """A reference read from its folder. about: reference.json. seeds: see evaluation.merge.summarise_seeds."""
 
     folder: Path
     about: dict[str, Any]
@@ -56,18 +56,18 @@ class Reference:
 
 
 def reference_names() -> list[str]:
-    """Of those that ship with the suite."""
+    """Names of the references that ship with the suite."""
     return sorted(file.parent.name for file in list_folder(FOLDER, "*/reference.json"))
 
 
 def load_reference(name: str | Path) -> Reference:
-    """By the name of one that ships with the suite, or by its folder. Raises InputError where there is none."""
+    """By the name of one that ships with the suite, or by its folder. Raises InputError if it does not exist."""
     folder = FOLDER / name if str(name) in reference_names() else Path(name)
     file = folder / "reference.json"
     if not file.exists():
         names = reference_names()
         known = nearest(str(name), names) if names else "none ships with the suite"
-        raise InputError(f"{name}: no reference ({known}), nor a folder with reference.json")
+        raise InputError(f"{name}: no reference ({known}) and not a folder with reference.json")
     about = read_json(file)
     if about.get("format") != FORMAT:
         raise InputError(f"{file}: format {about.get('format')!r}, expected {FORMAT!r}")
@@ -79,7 +79,7 @@ def load_reference(name: str | Path) -> Reference:
 
 
 def matching_reference(run: RunDirectory) -> Reference | None:
-    """The one that ships with the suite and is about the very pictures of this run, where there is one."""
+    """The reference shipped with the suite that has exactly the pictures of this run, or None."""
     if not run.layouts() or not (names := reference_names()):
         return None
     mine = pictures_key(run)
@@ -88,9 +88,9 @@ def matching_reference(run: RunDirectory) -> Reference | None:
 
 
 def pictures_key(run: RunDirectory) -> dict[str, Any]:
-    """What two runs must share to be compared: number, size, and hashes of layouts and photographs.
+    """What two comparable runs have in common: number, size, and hashes of layouts and photographs.
 
-    The hashes are of pixels: files of the same pixels differ between versions of Pillow.
+    The hashes are of pixels, because files with the same pixels differ between versions of Pillow.
     """
     names, keys = run.layouts(), {"layouts": hashlib.sha256(), "photographs": hashlib.sha256()}
     for name in names:
@@ -100,9 +100,9 @@ def pictures_key(run: RunDirectory) -> dict[str, Any]:
 
 
 def write_reference(runs: Sequence[RunDirectory], folder: Path) -> Path:
-    """Write a reference of runs that differ in their training seed alone; replaces what is there.
+    """Write a reference from runs that differ only in their training seed; replaces an existing one.
 
-    Raises InputError where the runs have no scores, are of other pictures or settings, or the reference would be larger
+    Raises InputError if the runs have no scores, their pictures or settings differ, or the reference would be larger
     than LIMIT.
     """
     keys, configs = [pictures_key(run) for run in runs], [_settings(run) for run in runs]
@@ -110,7 +110,7 @@ def write_reference(runs: Sequence[RunDirectory], folder: Path) -> Path:
         if key != keys[0]:
             raise InputError(f"{run.path}: other layouts or photographs than {runs[0].path}")
         if different := sorted(k for k in {**config, **configs[0]} if config.get(k) != configs[0].get(k)):
-            raise InputError(f"{run.path}: made with another {', '.join(different)} than {runs[0].path}; only the seed "
+            raise InputError(f"{run.path}: {', '.join(different)} differs from {runs[0].path}; only the seed "
                              "may differ")
     tables = [export_table(run) for run in runs]
     shutil.rmtree(folder, ignore_errors=True)
@@ -121,7 +121,7 @@ def write_reference(runs: Sequence[RunDirectory], folder: Path) -> Path:
         write_json(folder / "scores" / score.metric / f"{score.method}.json", score.to_json())
     seeds = [_seed(run) for run in runs]
     for seed, table in zip(seeds, tables, strict=True):
-        line = json.dumps(table, separators=(",", ":"), ensure_ascii=False)  # with line breaks twice the size
+        line = json.dumps(table, separators=(",", ":"), ensure_ascii=False)  # line breaks would double the size
         write_text(folder / "seeds" / f"{seed}.json", line + "\n")
     if len(tables) > 1:
         write_json(folder / "seeds.json", summarise_seeds(tables))
@@ -133,8 +133,12 @@ def write_reference(runs: Sequence[RunDirectory], folder: Path) -> Path:
     config = first.config()
     write_json(folder / "reference.json", {
         "format": FORMAT, "pictures": keys[0], "preset": config.get("preset"), "seeds": seeds,
-        "settings": configs[0], "versions": config.get("versions", {}), "devices": _devices(tables)})
-    _refuse_large(folder)
+        "settings": configs[0], "versions": config.get("versions", {}),
+        "devices": sorted({score["provenance"]["scored on"] for table in tables for score in table["scores"]
+                           if "scored on" in score["provenance"]})})
+    size = sum(file.stat().st_size for file in list_folder(folder, "**/*") if file.is_file())
+    if size > LIMIT:
+        raise InputError(f"{folder}: {size / 1e6:.1f} MB; the limit for a reference is {LIMIT / 1e6:.0f} MB")
     return folder
 
 
@@ -143,7 +147,7 @@ def _seed(run: RunDirectory) -> int:
 
 
 def _settings(run: RunDirectory) -> dict[str, Any]:
-    """Everything of the configuration that shapes a training, with dotted keys; without methods, seed and paths."""
+    """The settings that affect a training, with dotted keys; without methods, seed and paths."""
     shaping = ("data", "perceptual", "training", "overrides", "generators", "objectives")
     config = {key: value for key, value in run.config()["config"].items() if key in shaping}
     return {key: value for key, value in flat(config).items() if key not in PATHS}
@@ -168,11 +172,6 @@ def _cost(runs: Sequence[RunDirectory]) -> dict[str, Any]:
     return found
 
 
-def _devices(tables: Sequence[dict[str, Any]]) -> list[str]:
-    return sorted({score["provenance"]["scored on"] for table in tables for score in table["scores"]
-                   if "scored on" in score["provenance"]})
-
-
 def _copy(source: Path, target: Path, pattern: str) -> None:
     for file in list_folder(source, pattern):
         target.mkdir(parents=True, exist_ok=True)
@@ -185,12 +184,6 @@ def _previews(run: RunDirectory, folder: Path) -> None:
             image = Image.fromarray(read_image(run.image_file(method.name, layout)))
             with atomic_path(folder / method.name / f"{layout}.jpg") as temporary:
                 image.save(temporary, format="JPEG", quality=QUALITY)
-
-
-def _refuse_large(folder: Path) -> None:
-    size = sum(file.stat().st_size for file in list_folder(folder, "**/*") if file.is_file())
-    if size > LIMIT:
-        raise InputError(f"{folder}: {size / 1e6:.1f} MB, more than the {LIMIT / 1e6:.0f} MB that a reference may have")
 
 
 def main(argv: list[str] | None = None) -> int:

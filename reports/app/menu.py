@@ -1,4 +1,4 @@
-"""The menu of pages, the choice of the run, and the page itself."""
+"""The menu of pages, the choice of a run, and the current page."""
 
 import sys
 from collections.abc import Callable
@@ -22,7 +22,7 @@ PAGES: dict[str, Callable[[sources.Source], None]] = {
     "Training": training.show,
     "Runs": runs.show,
 }
-EVERY = 10  # seconds between looks at a run that is not finished
+EVERY = 10  # seconds between checks of an unfinished run
 _STYLE = """<style>
 .stMainBlockContainer { padding: 4rem clamp(0.8rem, 2.5vw, 2.5rem) 2rem }
 [data-testid="stCaptionContainer"] { color: inherit !important; opacity: .85 }  /* captions fade below legibility */
@@ -39,13 +39,12 @@ def main() -> None:
     pages = {title: st.Page(lambda: None, title=title, default=number == 0, url_path=title.lower().replace(" ", "-"))
              for number, title in enumerate(PAGES)}
     chosen = st.navigation(list(pages.values()), position="top")
-    # Not run by Streamlit: choices made in a page would be its own, and leave the address when the reader goes on to
-    # another page, or back.
-    _guarded(PAGES[chosen.title], names, paths)
+    # Not run by Streamlit: it would tie choices to one page and drop them from the address on the way to another.
+    _show_page(PAGES[chosen.title], names, paths)
 
 
-def _guarded(show: Callable[[sources.Source], None], names: list[str], paths: list[Path]) -> None:
-    """The page, or one line on what is wrong with the run; again as soon as an unfinished run has something new."""
+def _show_page(show: Callable[[sources.Source], None], names: list[str], paths: list[Path]) -> None:
+    """The page, or one line on what is wrong with the run; rerun when an unfinished run has something new."""
     name = names[0]
     if len(names) > 1:
         name = st.selectbox("Run", names, key="run", bind="query-params", persist_state="session", width=320)
@@ -56,11 +55,11 @@ def _guarded(show: Callable[[sources.Source], None], names: list[str], paths: li
         show(source)
         for problem in source.problems:
             st.warning(plain(problem), icon=":material/warning:")
-        goes_on = not source.finished
+        unfinished = not source.finished
     except InputError as error:
         st.error(plain(str(error)), icon=":material/error:")
-        goes_on = True
-    if goes_on:
+        unfinished = True
+    if unfinished:
         st.fragment(_follow, run_every=EVERY)(number, name, paths[number], before)
 
 
@@ -70,8 +69,7 @@ def _follow(number: int, name: str, path: Path, before: tuple | None) -> None:
 
 
 def _state(number: int, name: str, path: Path) -> tuple | None:
-    """What the run has; None while it cannot be read."""
+    """The state of the run; None while it cannot be read."""
     with suppress(InputError):
         return sources.open_source(number, name, path).state()
     return None
-

@@ -1,4 +1,4 @@
-"""What Streamlit runs for every view."""
+"""The script that Streamlit runs for every view."""
 
 from reports.app import menu
 

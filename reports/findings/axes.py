@@ -9,8 +9,8 @@ from reports.tables.scores import Column, ScoreTable
 
 @dataclass(frozen=True)
 class Axis:
-    """key: the `axis` of the scores that answer it. several: only methods that make several images per layout have an
-    answer."""
+    """key: the `axis` of the scores that answer it. several: applies only to methods that make several images
+    per layout."""
 
     key: str
     title: str
@@ -21,7 +21,7 @@ AXES = tuple(Axis(key, title, several=key == "diversity") for key, title in TITL
 
 
 def leading_column(table: ScoreTable, axis: Axis) -> Column | None:
-    """The score that speaks for an axis: the first of those that lead; where none does, the first ordered one."""
+    """The score that represents an axis: the first leading score, or else the first with an order."""
     columns = [c for c in table.columns if c.about.axis == axis.key and c.higher_is_better is not None
                and not (c.about.draws or c.about.variant)]
     leading = sorted((c for c in columns if c.about.leading), key=lambda c: c.about.leading)
@@ -31,8 +31,8 @@ def leading_column(table: ScoreTable, axis: Axis) -> Column | None:
 
 
 def leading_scores(table: ScoreTable) -> list[tuple[str, Column]]:
-    """(question, score that answers it) for each axis. Without a judge and an extractor no axis has one; then the first
-    ordered score of each metric speaks, costs aside."""
+    """(question, score that answers it) for each axis. Without a judge and an extractor no axis has one; the first
+    score with an order then represents each metric, except costs."""
     found = [(axis.title, column) for axis in AXES if (column := leading_column(table, axis))]
     if any(not axis.several and leading_column(table, axis) for axis in AXES):
         return found

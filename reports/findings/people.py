@@ -1,4 +1,4 @@
-"""What people said: the paper's preferences, how far automatic scores agree with them, and the run's own study."""
+"""Human judgments: the paper's preferences, how far automatic scores agree with them, and the run's own study."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,13 +10,13 @@ from evaluation import published
 from evaluation.run_directory import PER_IMAGE, PHOTOS, Method, RunDirectory, Score
 from reports.tables.names import dataset_title
 from reports.tables.scores import SIGNIFICANT
-from writing.numbers import MISSING
+from writing.numbers import MISSING, percent, percent_interval
 from writing.words import counted, listed
 
 
 def agreement_sentences(scores: Sequence[Score]) -> list[str]:
-    """Per human order one sentence, of the run's own study first: how many scores agree with it beyond chance, which
-    most and which least."""
+    """One sentence per human order, the run's own study first: how many scores agree with it beyond chance, and which
+    agree most and least."""
     found = [score for score in scores if score.metric == "agreement"]
     own_first = sorted(found, key=lambda score: not score.method.startswith("human-study"))
     return [text for score in own_first if (text := _agreement(score))]
@@ -33,19 +33,14 @@ def _agreement(score: Score) -> str:
     subject = score.subject or score.method
     of = subject[:1].lower() + subject[1:] + (f" ({counted(methods, 'method')})" if methods else "")
     if agreeing:
-        told = listed((v.label for v in agreeing), 3)
-        first = f"{len(agreeing)} of {counted(len(values), 'score')} agree with {of} better than chance would: {told}."
+        names = listed((v.label for v in agreeing), 3)
+        first = f"{len(agreeing)} of {counted(len(values), 'score')} agree with {of} beyond chance: {names}."
     else:
-        first = f"None of {counted(len(values), 'score')} agrees with {of} better than chance would."
+        first = f"None of {counted(len(values), 'score')} agrees with {of} beyond chance."
     if best is worst:
         return f"{first} Its tau is {_signed(best.value)}."
-    return (f"{first} {best.label} agrees most (tau {_signed(best.value)}), {_in_sentence(worst.label)} least "
-            f"({_signed(worst.value)}).")
-
-
-def _in_sentence(label: str) -> str:
-    """The label without its large first letter, unless that is the word's own, such as in FID or LPIPS."""
-    return label[:1].lower() + label[1:] if label[1:2].islower() else label
+    return (f"{first} Highest tau: {best.label}, {_signed(best.value)}; lowest: {worst.label}, "
+            f"{_signed(worst.value)}.")
 
 
 def _signed(number: float) -> str:
@@ -63,7 +58,7 @@ def preferences() -> dict[str, Any]:
 
 
 def studies(run: RunDirectory, methods: Sequence[Method]) -> list[dict[str, Any]]:
-    """The run’s A/B batches: where they lie, what is in them, and the analysis of the responses where there is one."""
+    """The run’s task batches: folder, contents, and the analysis of the responses (None without one)."""
     return [_study(folder, run, methods) for folder in list_folder(run.study, "*/") if (folder / "public").is_dir()]
 
 
@@ -76,7 +71,7 @@ def _study(folder: Path, run: RunDirectory, methods: Sequence[Method]) -> dict[s
 
 
 def _analysis(file: Path, run: RunDirectory, methods: Sequence[Method]) -> dict[str, Any] | None:
-    """Preferences of an analysed study, the paper's beside them; None without an analysis."""
+    """Preferences of an analysed study, each with the paper's; None without an analysis."""
     if not file.is_file():
         return None
     content = read_mapping(file)
@@ -85,20 +80,21 @@ def _analysis(file: Path, run: RunDirectory, methods: Sequence[Method]) -> dict[
     titles = {PHOTOS: "photographs"} | {method.name: method.title for method in methods}
     rows = [{"pair": f"{titles.get(p['a'], p['a'])} over {titles.get(p['b'], p['b'])}",
              "exposure": "unlimited" if p["exposure_ms"] is None else f"{p['exposure_ms']:g} ms",
-             "percent": _percent(p["share"]), "clustered": _percents(p["clustered"]), "naive": _percents(p["naive"]),
-             "n": p["n"], "paper": _percent(published.preferences().share(p["a"], p["b"], p["exposure_ms"])),
+             "percent": percent(p["share"]), "clustered": percent_interval(p["clustered"]),
+             "naive": percent_interval(p["naive"]), "n": p["n"],
+             "paper": percent(published.preferences().share(p["a"], p["b"], p["exposure_ms"])),
              "verdict": p.get("verdict", "")} for p in content["preferences"]]
     return {"rows": rows, **_single(content, titles), "simulated": content["identity"]["simulated"],
             "notes": content["notes"], "folder": file.parent.relative_to(run.path).as_posix()}
 
 
 def _single(content: Mapping[str, Any], titles: Mapping[str, str]) -> dict[str, list]:
-    """What single pictures, real or fake, say: errors by method and exposure, and the times of staircases."""
+    """Results for single pictures, real or fake: errors by method and exposure, and the times of staircases."""
     realism = [{"method": titles.get(row["method"], row["method"]),
                 "exposure": "unlimited" if row["exposure_ms"] is None else f"{row['exposure_ms']:g} ms",
-                "n": row["error"]["n"], "verdict": row["verdict"], "percent": _percent(row["error"]["value"]),
-                "clustered": _percents(row["error"]["interval"]), "deceived": _percent(row["deceived"]["value"]),
-                "doubted": _percent(row["doubted"]["value"])} for row in content.get("realism", [])]
+                "n": row["error"]["n"], "verdict": row["verdict"], "percent": percent(row["error"]["value"]),
+                "clustered": percent_interval(row["error"]["interval"]), "deceived": percent(row["deceived"]["value"]),
+                "doubted": percent(row["doubted"]["value"])} for row in content.get("realism", [])]
     times = []
     for row in content.get("thresholds", []):
         low_high = row["time_ms"]["interval"]
@@ -114,19 +110,11 @@ def sentence(studies: Sequence[Mapping[str, Any]]) -> str:
     if not judged:
         return "No person has judged these images yet, and no automatic score decides what looks real."
     rows = [row for analysis in judged for row in analysis["rows"]]
-    told = [f"{row['pair']} in {row['percent']} % of {counted(row['n'], 'judgment')}" for row in rows]
+    pairs = [f"{row['pair']} in {row['percent']} % of {counted(row['n'], 'judgment')}" for row in rows]
     single = [f"{row['method']} in {row['percent']} % of {counted(row['n'], 'answer')}" for analysis in judged
               for row in analysis["realism"]]
     times = [f"{row['method']} at {row['ms']} ms" for analysis in judged for row in analysis["times"]]
     return " ".join(text.format(listed(found)) for text, found in (
-        ("People who looked at this run’s images preferred {}.", told),
-        ("Asked whether single images are photographs, people were wrong with {} (half is chance).", single),
-        ("Shortest exposure at which people tell single images from photographs: {}.", times)) if found)
-
-
-def _percent(share: float | None) -> str:
-    return MISSING if share is None else f"{100 * share:.1f}"
-
-
-def _percents(interval: Sequence[float] | None) -> str:
-    return MISSING if interval is None else f"[{_percent(interval[0])}, {_percent(interval[1])}]"
+        ("People who looked at this run’s images preferred {}.", pairs),
+        ("Asked whether single images are photographs, people were wrong about {} (chance: 50 %).", single),
+        ("Shortest exposure at which people can tell single images from photographs: {}.", times)) if found)

@@ -1,9 +1,9 @@
-"""The ranking: every method by the leading scores, with the places that the intervals leave open."""
+"""The ranking: every method by the leading scores, with the range of places that the intervals allow."""
 
 from dataclasses import replace
 
 from reports.findings.axes import leading_scores, ordered, rank_ranges
-from reports.tables.scores import Column, ScoreTable
+from reports.tables.scores import ScoreTable
 
 COSTS = ("parameters", "seconds per image")
 
@@ -16,13 +16,7 @@ def ranking(table: ScoreTable) -> ScoreTable:
     leading = [column for _, column in leading_scores(table) if len(table.values(column)) > 1]
     costs = [c for name in COSTS for c in table.columns if (c.metric, c.name) == ("cost", name)]
     places = {(name, c.key): places for c in leading for name, places in rank_ranges(table, c).items()}
-    return replace(table, rows=_rows(table, leading), columns=leading + (costs if leading else []),
-                   extras={"rank": places})
-
-
-def _rows(table: ScoreTable, leading: list[Column]) -> list:
-    if not leading:
-        return table.rows
-    order = [name for name, _ in ordered(table, leading[0])]
-    return sorted(table.rows, key=lambda row: (row.reference, order.index(row.name) if row.name in order
+    order = [name for name, _ in ordered(table, leading[0])] if leading else []
+    rows = sorted(table.rows, key=lambda row: (row.reference, order.index(row.name) if row.name in order
                                                else len(order)))
+    return replace(table, rows=rows, columns=leading + (costs if leading else []), extras={"rank": places})

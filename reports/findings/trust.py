@@ -1,4 +1,4 @@
-"""Which distances can be trusted: those that call a sharp plausible picture nearer to the photograph than a blur."""
+"""Which distances can be trusted: those by which a sharp plausible picture is nearer to the photograph than a blur."""
 
 from collections.abc import Sequence
 
@@ -19,13 +19,13 @@ def _sentences(score: Score) -> list[str]:
     single = [value for value in score.values if value.images]
     of_sets = [value for value in score.values if not value.images and value.name in ratios]
     shares = listed([f"{value.label} in {value.value:.0%}" for value in single], 8)
-    lines = [f"Known truth: on {layouts} layouts each distance was asked whether another draw of the same layout or "
-             f"the mean of eleven draws, a blur, is nearer to the photograph. The draw was nearer by {shares}"]
+    lines = [f"A check with a known answer: on {layouts} layouts, another draw of the same layout should be nearer to "
+             f"the photograph than a blur, the mean of eleven draws. The draw is nearer by {shares} of the layouts"]
     if blurred := [value.label for value in single if value.value < TRUSTED]:
         verb = "prefers" if len(blurred) == 1 else "prefer"
         lines.append(f"{capitalised(listed(blurred, 8))} {verb} blurs too often to judge realism; a method may lead "
-                     "there because it averages")
+                     "on such a distance by averaging")
     if of_sets:
-        ratio = [f"{value.label} ({ratios[value.name]:.1f} times as far for the blurs)" for value in of_sets]
-        lines.append(f"As sets, draws against blurs: {listed(ratio, 8)}")
+        ratio = [f"{value.label} ({ratios[value.name]:.1f} times)" for value in of_sets]
+        lines.append(f"Distance of the set of blurs compared with that of the set of draws: {listed(ratio, 8)}")
     return lines

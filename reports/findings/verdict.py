@@ -1,4 +1,4 @@
-"""The verdict in words: who leads on which axis, by how much, and what the numbers cannot say."""
+"""The verdict in words: who leads on which axis, by how much, and what the numbers do not show."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ Resolutions = Mapping[tuple[str, str], float]  # (metric, score) -> spread of me
 
 @dataclass(frozen=True)
 class Finding:
-    """What one axis says. settled: one method leads, beyond the intervals and beyond the training seeds."""
+    """The finding on one axis. settled: one method leads, beyond the intervals and beyond the training seeds."""
 
     axis: str
     text: str
@@ -36,8 +36,8 @@ def findings(table: ScoreTable, scores: Sequence[Score], methods: Sequence[Metho
 
 
 def answer(table: ScoreTable, baseline: str, scores: Sequence[Score], methods: Sequence[Method]) -> str:
-    """The paper's question in one sentence: the place of the baseline by the leading scores, and whether the order that
-    people gave in the paper is repeated. Empty without scores of the baseline."""
+    """The answer to the paper's question in one sentence: the place of the baseline by the leading scores, and whether
+    they reproduce the paper's human ranking. Empty without scores of the baseline."""
     titles = {row.name: row.title for row in table.rows}
     places = []
     for _, column in leading_scores(table):
@@ -55,8 +55,8 @@ def answer(table: ScoreTable, baseline: str, scores: Sequence[Score], methods: S
     p = paper[0].details.get("p (Holm)", {})
     found = any(value.value > 0 and (chance := p.get(value.name)) is not None and chance < SIGNIFICANT
                 and value.leading == 1 for value in paper[0].values)
-    return f"{sentence}; {'the' if found else 'no leading score repeats the'} order that people gave in the paper " \
-           f"{'is repeated ' if found else ''}{at.strip()}".rstrip() + "."
+    repeated = "a leading score reproduces" if found else "no leading score reproduces"
+    return f"{sentence}{at}; {repeated} the paper’s human ranking."
 
 
 def _ordinal(number: int) -> str:
@@ -83,7 +83,7 @@ def _leads(table: ScoreTable, question: str, column: Column, titles: Mapping[str
     if not (found := ordered(table, column)):
         return None
     first, settled = _order(table, column, found, titles)
-    sentences = [first, _reference(table, column), _other_scores(table, column, found[0][0], titles)]
+    sentences = [first, _photographs(table, column), _other_scores(table, column, found[0][0], titles)]
     if (ratio := resolutions.get((column.metric, column.name))) is not None:
         sentences.append(_resolution(ratio))
         settled = settled and ratio >= CLEAR
@@ -95,59 +95,58 @@ def _order(table: ScoreTable, column: Column, found: list[tuple[str, Value]],
     """The sentence on the order of the methods, and whether one of them leads."""
     (best, value), label = found[0], column.label
     if len(found) == 1:
-        return f"{titles[best]} has {label} {_told(column, value)}; no other method was scored.", False
+        return f"{titles[best]} has {label} {_with_interval(column, value)}; no other method was scored.", False
     if value.value == found[-1][1].value:
-        return f"Every method has {label} {column.text(value.value)}: this score tells none from another.", False
+        return f"Every method has {label} {column.text(value.value)}: this score does not separate them.", False
     lead = leaders(table, column)
     last, worst = found[-1]
     if len(lead) == len(found):
-        told = f"{column.format(value.value)} ({titles[best]}) to {column.text(worst.value)} ({titles[last]})"
-        return f"No method leads: {label} runs from {told}, and every interval overlaps with that of the best.", False
+        ends = f"{column.format(value.value)} ({titles[best]}) to {column.text(worst.value)} ({titles[last]})"
+        return f"No method leads: {label} ranges from {ends}, and every interval overlaps with the best one.", False
     end = f" {titles[last]} is last with {column.text(worst.value)}." if len(found) > 2 else ""
     if len(lead) > 1:
         others = listed(titles[name] for name in lead[1:])
-        return (f"{titles[best]} has the best {label}, {_told(column, value)}, but not beyond doubt: its interval "
+        return (f"{titles[best]} has the best {label}, {_with_interval(column, value)}, but its interval "
                 f"overlaps with {'that' if len(lead) == 2 else 'those'} of {others}.{end}", False)
     second, runner_up = found[1]
     how = "above" if column.higher_is_better else "below"
-    gap = f"{_told(column, value)}, {column.text(abs(value.value - runner_up.value))} {how} {titles[second]}"
+    gap = f"{_with_interval(column, value)}, {column.text(abs(value.value - runner_up.value))} {how} {titles[second]}"
     if not (value.interval and runner_up.interval):
-        return f"{titles[best]} has the best {label}, {gap}; without intervals the order is open.{end}", False
+        return f"{titles[best]} has the best {label}, {gap}; without intervals the order is uncertain.{end}", False
     return f"{titles[best]} leads: {label} {gap}; the intervals do not overlap.{end}", True
 
 
-def _told(column: Column, value: Value) -> str:
+def _with_interval(column: Column, value: Value) -> str:
     return f"{column.text(value.value)} {column.format.interval(value.interval)}".strip()
 
 
-def _reference(table: ScoreTable, column: Column) -> str:
-    """What photographs score: the most that a method can hope for."""
+def _photographs(table: ScoreTable, column: Column) -> str:
+    """The score of photographs, as a bound for methods."""
     rows = {row.name: table.cell(row, column) for row in table.rows if row.reference}
     if oracle := rows.get(PHOTOS):
         return f"The photographs themselves score {column.text(oracle.value)}."
     if floor := rows.get(FLOOR):
-        return f"Photographs against other photographs are {column.text(floor.value)} apart."
+        return f"Two sets of photographs are {column.text(floor.value)} apart."
     return ""
 
 
 def _other_scores(table: ScoreTable, column: Column, best: str, titles: Mapping[str, str]) -> str:
-    """Scores of the same metric that put another method first, beyond the intervals."""
+    """Scores of the same metric that rank another method first, beyond the intervals."""
     firsts: dict[str, list[str]] = {}
     for other in table.of_metric(column.metric).without(table.constant()).shown().columns:
         if other.higher_is_better is not None and other.key != column.key and (found := ordered(table, other)) \
                 and best not in leaders(table, other):
             firsts.setdefault(found[0][0], []).append(other.label)
     firsts.pop(best, None)
-    told = [f"{listed(labels, 3)} {'puts' if len(labels) == 1 else 'put'} {titles[name]} first"
-            for name, labels in firsts.items()]
-    return f"But {'; '.join(told[:2])}." if told else ""
+    others = [f"{listed(labels, 3)} {'ranks' if len(labels) == 1 else 'rank'} {titles[name]} first"
+              for name, labels in firsts.items()]
+    return f"However, {'; '.join(others[:2])}." if others else ""
 
 
 def _resolution(ratio: float) -> str:
     if ratio >= CLEAR:
-        return f"The methods spread {ratio:.1f} times as much as the training seeds."
-    return (f"The training seeds spread about as much as the methods do (methods over seeds: {ratio:.1f}): this order "
-            "may be the seed’s.")
+        return f"The methods vary {ratio:.1f} times as much as the training seeds."
+    return f"The methods vary only {ratio:.1f} times as much as the training seeds: another seed may change this order."
 
 
 def _diversity(table: ScoreTable, scores: Sequence[Score], methods: Sequence[Method],
@@ -155,15 +154,15 @@ def _diversity(table: ScoreTable, scores: Sequence[Score], methods: Sequence[Met
     several = {m.name: m.images_per_layout for m in methods if m.images_per_layout > 1}
     axis = next(axis for axis in AXES if axis.several)
     if not several:
-        return Finding(axis.title, "No method here makes more than one image of a layout.") if methods else None
+        return Finding(axis.title, "No method in this run makes more than one image per layout.") if methods else None
     column = leading_column(table, axis)
     values = table.values(column) if column else {}
     found = [(name, values[name]) for name in several if name in values]
     sentences = []
     if len(found) == 1:
         name, value = found[0]
-        sentences.append(f"{titles[name]} makes {several[name]} images of a layout; {column.label[:1].lower()}"
-                         f"{column.label[1:]} {_told(column, value)}.")
+        sentences.append(f"{titles[name]} makes {several[name]} images per layout; {column.label[:1].lower()}"
+                         f"{column.label[1:]} {_with_interval(column, value)}.")
     elif found:
         sentences.append(_order(table, column, ordered(table, column), titles)[0])
     for name, k in several.items():
@@ -173,26 +172,26 @@ def _diversity(table: ScoreTable, scores: Sequence[Score], methods: Sequence[Met
 
 
 def _coverage(score: Score, title: str, k: int) -> str:
-    """Covered modes beside those that as many independent draws would cover."""
+    """The share of modes covered, compared with that of the same number of independent draws."""
     expected = {value.score: value.value for value in score.values if value.draws}
-    shares = [f"{value.label[:1].lower()}{value.label[1:]} {value.value:.0%} (of {k} independent draws: "
+    shares = [f"{value.label[:1].lower()}{value.label[1:]} {value.value:.0%} ({k} independent draws: "
               f"{expected[value.score]:.0%})" for value in score.values if not value.draws and value.score in expected]
     return f"{title}: {', '.join(shares)}." if shares else ""
 
 
 def _cost(table: ScoreTable, titles: Mapping[str, str]) -> Finding | None:
-    told = []
+    ranges = []
     for name, phrase in (("training seconds", "training took"), ("seconds per image", "one image takes"),
                          ("parameters", "generators have")):
         column = next((c for c in table.columns if c.metric == "cost" and c.name == name), None)
         found = sorted(table.values(column).items(), key=lambda item: item[1].value) if column else []
         if len(found) > 1 and found[0][1].value < found[-1][1].value:
             (least, low), (most, high) = found[0], found[-1]
-            told.append(f"{phrase} from {_amount(column, low)} ({titles[least]}) to {_amount(column, high)} "
-                        f"({titles[most]})")
-    if not told:
+            ranges.append(f"{phrase} {_amount(column, low)} ({titles[least]}) to {_amount(column, high)} "
+                          f"({titles[most]})")
+    if not ranges:
         return None
-    return Finding("Cost", capitalised("; ".join(told)) + ". Times are one measurement on one machine.")
+    return Finding("Cost", capitalised("; ".join(ranges)) + ". Times were measured once, on one machine.")
 
 
 def _amount(column: Column, value: Value) -> str:
@@ -202,19 +201,18 @@ def _amount(column: Column, value: Value) -> str:
 
 
 def budget(record: Mapping, methods: Sequence[Method], layouts: int, seeds: int, effective: float | None) -> str:
-    """What this much training and this many layouts can say, and what they cannot."""
+    """What can be concluded from this much training and this many layouts, and what cannot."""
     data, trained = record["config"]["data"], [m for m in methods if m.images_seen]
     sentences = []
     if trained:
         sentences.append(_training(data, trained, seeds))
     elsewhere = [m.title for m in methods if m.kind == "images"]
     if elsewhere:
-        sentences.append(f"The images of {listed(elsewhere)} were made elsewhere: how they were trained is not known "
-                         "here.")
+        sentences.append(f"The images of {listed(elsewhere)} were made elsewhere; their training is not known.")
     kind = counted(layouts, "layout")
     few = f", worth about {effective:.0f} independent ones" if effective and effective < 0.9 * layouts else ""
-    sentences.append(f"Intervals are those of {kind}{few}: they say how the numbers would change with other layouts, "
-                     "not with another training.")
+    sentences.append(f"Intervals cover the choice of {kind}{few}: they show how the numbers would change with other "
+                     "layouts, not with another training.")
     return " ".join(sentences)
 
 
@@ -225,12 +223,12 @@ def _training(data: Mapping, trained: Sequence[Method], seeds: int) -> str:
     pairs = data.get("train")
     passes = f", {_times(seen[-1] / pairs)} over {pairs:,} training pairs" if pairs else ""
     seed = f"{seeds} training seeds are compared below" if seeds > 1 else (
-        "with one training seed, and another seed may order close methods otherwise")
+        "there is one training seed, and another may change the order of close methods")
     if seen[-1] >= PAPER_IMAGES / 10:
         return f"{each}{passes}; {seed}."
     share = PAPER_IMAGES / seen[-1]
     return (f"{each}{passes}; {seed}. The paper’s methods saw about {PAPER_IMAGES:,}, {share:,.0f} times as many, at "
-            "256×512 and more: this is a demonstration at small scale, no replication.")
+            "256×512 and more: this is a small-scale demonstration, not a replication.")
 
 
 def _times(passes: float) -> str:
@@ -245,7 +243,7 @@ def baseline(record: Mapping, methods: Sequence[Method]) -> str:
 
 
 def title(record: Mapping, methods: Sequence[Method], dataset: str) -> str:
-    """What was compared. The study's reference method is named first."""
+    """What was compared. The study's baseline is named first."""
     first = baseline(record, methods)
     names = [m.title for m in sorted(methods, key=lambda m: m.name != first)]
     if not names:

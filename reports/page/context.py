@@ -1,4 +1,4 @@
-"""What the report says, as plain data for its template, in the order in which a reader asks."""
+"""The contents of the report as plain data for its template, in the order of a reader's questions."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -51,7 +51,7 @@ def context(run: ReadableRun) -> dict[str, Any]:
         "ranking": ranking(table),
         "metrics": _metrics(rows, scores, table, classes),
         "trust": trust.sentences(scores),
-        "differences": differences, "reference": _reference(differences, rows),
+        "differences": differences, "baseline": _baseline_title(differences, rows),
         "seeds": seeds, "clear": verdict.CLEAR,
         "per_class": classes, "class_doubts": doubts.classes_above_photographs(classes),
         "agreement": whole_run.pop("agreement", None),
@@ -82,7 +82,7 @@ def _headline(run: RunDirectory, record: Mapping, rows: Sequence[Method], scores
 
 def _metrics(rows: Sequence[Method], scores: Sequence[Score], table: ScoreTable,
              classes: Mapping[str, ClassTable]) -> list[dict[str, Any]]:
-    """Per metric its table, and beneath it what a reader must know to read it."""
+    """For each metric its table, doubts about it, and notes on how to read it."""
     lines = {p["metric"]: p["line"] for p in provenances(rows, scores)}
     notes, oracle, warnings = facts.interval_notes(scores), facts.oracle_notes(scores), doubts.warnings(scores)
     beyond = reference_values(rows, scores)
@@ -90,22 +90,20 @@ def _metrics(rows: Sequence[Method], scores: Sequence[Score], table: ScoreTable,
     for heading, columns in table.shown().groups():
         metric = columns[0].metric
         own = table.shown().of_metric(metric)
-        told = [*doubts.floor(own), *doubts.constant_scores(own), *warnings.get(metric, [])]
+        concerns = [*doubts.floor(own), *doubts.constant_scores(own), *warnings.get(metric, [])]
         hints = [oracle[metric]] if metric in oracle else []
         group = [score for score in scores if score.metric == metric]
-        hints += [f"So many independent draws would score: {text}" for text in facts.expectations(group)]
-        hints += [f"{title}, further values: {'; '.join(f'{name} {text}' for name, text in values)}"
+        hints += [f"For comparison, independent draws would score: {text}" for text in facts.expectations(group)]
+        hints += [f"{title}, more values: {'; '.join(f'{name} {text}' for name, text in values)}"
                   for title, values in reference_values(rows, group).items()] if beyond else []
         hints += notes.get(metric, [])
-        found.append({"heading": heading, "metric": metric, "table": own, "doubts": told, "hints": hints,
+        found.append({"heading": heading, "metric": metric, "table": own, "doubts": concerns, "hints": hints,
                       "line": lines.get(metric, ""), "open": metric in OPEN})
     return found
 
 
-def _reference(differences: ScoreTable, rows: Sequence[Method]) -> str:
+def _baseline_title(differences: ScoreTable, rows: Sequence[Method]) -> str:
     """Title of the method that differences are taken from."""
     names = {column.about.against for column in differences.columns}
     titles = {row.name: row.title for row in rows}
     return ", ".join(titles.get(name, name) for name in sorted(names))
-
-

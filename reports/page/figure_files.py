@@ -27,16 +27,16 @@ MOST_PROCESSES = 6  # a figure or two for each
 
 @dataclass(frozen=True)
 class FigureFiles:
-    """svg: for the page, None for grids of pictures, which it shows as pictures. files: relative to the report."""
+    """svg: for the page; None for grids of pictures, which it shows as pictures. files: relative to the report."""
 
     svg: Markup | None
     files: list[str]
 
 
 def draw_figures(run: RunDirectory, folder: Path, chosen: str) -> dict[str, FigureFiles]:
-    """Write report/figures/ and give what the page needs of it. chosen: the layout that stands for the run.
+    """Write report/figures/; returns name -> SVG and files. chosen: the layout that represents the run.
 
-    The figures are shared out to processes: drawing takes most of a report's time.
+    Several processes draw, because drawing takes most of a report's time.
     """
     shares = min(available_cores(), MOST_PROCESSES)
     draw = partial(_draw_share, run.path, folder, chosen, shares)
@@ -58,7 +58,7 @@ def _draw_share(path: Path, folder: Path, chosen: str, shares: int, share: int) 
 
 
 def _figures(run: RunDirectory, chosen: str) -> Iterator[tuple[str, Callable[[], Figure | None], bool]]:
-    """(name, function that gives the figure or None if there is nothing to draw, whether it is made of lines and
+    """(name, function that returns the figure or None if there is nothing to draw, whether it consists of lines and
     text)."""
     methods, found = [*run.methods(), *run.merged_methods()], run.scores()
     table = main_table(methods, found)

@@ -15,7 +15,7 @@ SAMPLE_STEPS = 4
 
 
 class Gallery:
-    """written: files that this report needs; every other one of images/ is an earlier report's."""
+    """written: files of this report; all others in images/ are left over from an earlier one."""
 
     def __init__(self, run: RunDirectory, folder: Path):
         self.run, self.folder, self.written = run, folder, set()
@@ -24,33 +24,33 @@ class Gallery:
         self.scale = pictures.display_scale(self.size[1])
 
     @property
-    def shown(self) -> list[str]:
+    def scene_names(self) -> list[str]:
         return pictures.evenly_spaced(self.layouts, SCENES)
 
     @property
     def rule(self) -> str:
-        if len(self.shown) == len(self.layouts):
-            return f"All {counted(len(self.shown), 'validation layout')}."
-        return (f"{len(self.shown)} of {len(self.layouts):,} validation layouts, at equal distances in the sorted list "
-                "of names, first and last included; not picked by looks.")
+        if len(self.scene_names) == len(self.layouts):
+            return f"All {counted(len(self.scene_names), 'validation layout')}."
+        return (f"{len(self.scene_names)} of {len(self.layouts):,} validation layouts, evenly spaced in the sorted "
+                "list of names, first and last included; not picked by looks.")
 
     def scene(self, name: str) -> dict:
-        """given: layout and photograph, which stay together. images: one of every method."""
+        """given: layout and photograph, always side by side. images: one from every method."""
         return {"name": name, "given": [self._layout(name), self._copy(PHOTOS, "Photograph", name)],
                 "images": [self._copy(m.name, m.title, name) for m in self.methods]}
 
     def scenes(self) -> list[dict]:
-        return [self.scene(name) for name in self.shown]
+        return [self.scene(name) for name in self.scene_names]
 
     def diversity(self) -> list[dict]:
-        """Per method that makes several images per layout: scenes with all its images."""
+        """For each method with several images per layout: scenes with all its images."""
         return [{"title": method.title, "k": method.images_per_layout,
                  "scenes": [self.scene(name) | {"images": self._variants(method, name)}
                             for name in pictures.evenly_spaced(self.layouts, DIVERSITY_SCENES)]}
                 for method in self.methods if method.images_per_layout > 1]
 
     def samples(self) -> list[dict]:
-        """Per method the sample pictures of its training, a strip of layouts per step."""
+        """For each method the sample pictures of its training, a strip of layouts per step."""
         return [{"title": method.title, "steps": steps} for method in self.methods
                 if (steps := [self._sample(method, step, file) for step, file in
                               pictures.sample_files(self.run, method.name, SAMPLE_STEPS)])]
@@ -60,7 +60,7 @@ class Gallery:
         try:
             content = pictures.png_bytes(file)
         except InputError as error:
-            return self._absent(method.name, title, f"Samples of {method.title}, {title}", error)
+            return self._missing(method.name, title, f"Samples of {method.title}, {title}", error)
         return self._item(method.name, title, f"Samples of {method.title}, {title}", content,
                           f"samples/{method.name}/{file.name}")
 
@@ -73,7 +73,7 @@ class Gallery:
         try:
             content = pictures.layout_png(self.run.layout(name), self.labels)
         except InputError as error:
-            return self._absent("layout", "Layout", alt, error)
+            return self._missing("layout", "Layout", alt, error)
         return self._item("layout", "Layout", alt, content, f"layouts/{name}.png")
 
     def _copy(self, key: str, title: str, name: str, file: Path | None = None) -> dict:
@@ -81,7 +81,7 @@ class Gallery:
         try:
             content = pictures.png_bytes(file)
         except InputError as error:
-            return self._absent(key, title, alt, error)
+            return self._missing(key, title, alt, error)
         target = f"photos/{file.name}" if key == PHOTOS else f"methods/{key}/{file.parent.name}/{file.name}"
         return self._item(key, title, alt, content, target)
 
@@ -93,5 +93,5 @@ class Gallery:
         return {"key": key, "title": title, "src": f"images/{quote(target)}", "alt": alt}
 
     @staticmethod
-    def _absent(key: str, title: str, alt: str, error: InputError) -> dict:
+    def _missing(key: str, title: str, alt: str, error: InputError) -> dict:
         return {"key": key, "title": title, "src": None, "alt": alt, "problem": str(error)}

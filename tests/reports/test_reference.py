@@ -1,4 +1,4 @@
-"""References: what is kept of runs, what an own run is held against, and what is refused."""
+"""Reference results: their files, the comparison with a run, and errors."""
 
 import shutil
 from dataclasses import replace
@@ -69,7 +69,7 @@ def test_a_reference_holds_what_was_found_and_no_photograph(reference, runs):
 def test_an_equal_run_finds_what_the_reference_found(reference, runs, capsys):
     assert comparing.main([str(runs[0].path), str(reference.folder)]) == 0
     shown = capsys.readouterr().out
-    assert "0 of 15 values differ beyond the intervals; the run finds what the reference found." in shown
+    assert "0 of 15 values differ beyond the intervals; the run reproduces the reference." in shown
     assert "reference made: 2 training seeds" in shown
 
 
@@ -82,7 +82,7 @@ def test_a_run_beyond_the_intervals_of_all_seeds(reference, runs, tmp_path, caps
     file = tmp_path / "table.csv"
     comparing.main([str(far.path), str(reference.folder), "--csv", str(file)])
     shown = capsys.readouterr().out
-    assert "CRN, mIoU: 0.900 [0.880, 0.920] here, 0.700 [0.680, 0.750] in the reference: higher, that is better" \
+    assert "CRN, mIoU: 0.900 [0.880, 0.920] here, 0.700 [0.680, 0.750] in the reference: higher (better)" \
         in shown
     assert len(file.read_text().splitlines()) == 16
 
@@ -161,7 +161,7 @@ def test_runs_of_one_reference_differ_in_the_seed_alone(runs, tmp_path):
     record = other.config()
     record["config"]["data"]["size"] = [1, 2]
     write_json(other.path / "run.json", record)
-    with pytest.raises(InputError, match="made with another data.size than .*; only the seed may differ"):
+    with pytest.raises(InputError, match="data.size differs from .*; only the seed may differ"):
         write_reference([runs[0], other], tmp_path / "reference")
 
 
@@ -174,5 +174,5 @@ def test_the_matching_reference_is_found_by_pictures(reference, runs, tmp_path, 
 
 def test_a_reference_too_large_to_be_committed(runs, tmp_path, monkeypatch):
     monkeypatch.setattr(references, "LIMIT", 1000)
-    with pytest.raises(InputError, match="MB, more than the 0 MB that a reference may have"):
+    with pytest.raises(InputError, match="MB; the limit for a reference is 0 MB"):
         write_reference(runs[:1], tmp_path / "large")

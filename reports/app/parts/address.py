@@ -1,7 +1,7 @@
 """The view in the browser's address, so that a link reopens it and the browser's Back goes to the layout before.
 
-Choices are bound to it by their widgets. The layout is written here instead: setting it makes an entry in the
-browser's history, which a bound widget does not.
+Widgets bind their choices to it. The layout is written here instead, because setting it adds an entry to the browser's
+history, which a bound widget does not.
 """
 
 from collections.abc import Sequence
@@ -10,13 +10,13 @@ import streamlit as st
 
 
 def layout(layouts: Sequence[str], otherwise: str) -> str:
-    """The layout of the address, where it is one of these."""
+    """The layout in the address if it is one of `layouts`, else `otherwise`."""
     name = st.query_params.get("layout")
     return name if name in layouts else otherwise
 
 
 def go_to_layout(name: str, zoom: str | None = None) -> None:
-    """zoom: as the viewer writes it, empty for the whole picture; None: as it is."""
+    """zoom: as the viewer writes it, empty for the whole picture; None: unchanged."""
     st.query_params["layout"] = name
     if zoom:
         st.query_params["zoom"] = zoom

@@ -1,4 +1,4 @@
-"""From one page of the app to the layout on the page Compare."""
+"""Links from other pages of the app to a layout on the page Compare."""
 
 import streamlit as st
 
@@ -11,5 +11,5 @@ _component = st.components.v2.component(
 
 
 def open_layout(layout: str, **choices: str | list[str]) -> None:
-    """Open it in the browser. choices: further parts of the address, as its widgets write them."""
+    """Open it in the browser. choices: other parts of the address, as widgets write them."""
     _component(data={"layout": layout, **choices}, key="open")

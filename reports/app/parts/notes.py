@@ -16,7 +16,7 @@ class Note:
 
 
 def read(run: RunDirectory) -> dict[str, Note]:
-    """Empty where nobody wrote one. Raises InputError for a file of something else."""
+    """Layout -> its note. Raises InputError for a file that does not contain notes."""
     file = run.path / FILE
     if not file.exists():
         return {}
@@ -28,7 +28,7 @@ def read(run: RunDirectory) -> dict[str, Note]:
 
 
 def write(run: RunDirectory, layout: str, note: Note) -> None:
-    """Keeps what the file holds of other layouts. Raises InputError where it cannot be written."""
+    """Leaves the notes on other layouts unchanged. Raises InputError if the file cannot be written."""
     entries = {name: asdict(entry) for name, entry in (read(run) | {layout: note}).items() if entry != Note()}
     try:
         write_json(run.path / FILE, entries)

@@ -1,4 +1,4 @@
-"""Numbers per layout: a score by method, its differences, where methods disagree, what people chose."""
+"""Numbers per layout: scores by method, differences, disagreement of methods, human votes."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,9 +17,9 @@ from writing.numbers import arrow
 
 
 def score_names(source: Source) -> dict[str, str]:
-    """"metric/value" -> what readers call it, of every value with a number per layout; segmentation first."""
+    """"metric/value" -> title, for every value with a number per layout; in the order of tables."""
     found = {}
-    for metric in tables.metric_order(source.scores):
+    for metric in tables.metric_titles(source.scores):
         for score in source.scores:
             if score.metric == metric and score.method in source.titles:
                 for name, numbers in score.per_image.items():
@@ -32,7 +32,7 @@ def score_names(source: Source) -> dict[str, str]:
 
 
 def by_method(source: Source, score: str) -> pd.DataFrame:
-    """Layouts x methods (and the photographs), NaN where a layout has no number. score: a key of `score_names`."""
+    """Layouts x methods (and the photographs), NaN for a layout without a number. score: a key of `score_names`."""
     metric, _, name = score.partition("/")
     columns = {s.method: s.per_image[name] for s in source.scores if s.metric == metric
                and len(s.per_image.get(name, ())) == len(source.layouts)}
@@ -47,7 +47,7 @@ def higher_is_better(source: Source, score: str) -> bool | None:
 
 
 def disagreement(frame: pd.DataFrame) -> pd.Series:
-    """Standard deviation over the methods, layout by layout; NaN below two numbers."""
+    """Standard deviation over the methods for each layout; NaN with fewer than two numbers."""
     return frame.drop(columns=PHOTOS, errors="ignore").std(axis=1, ddof=0).where(frame.notna().sum(axis=1) > 1)
 
 
@@ -62,12 +62,12 @@ def votes(preferences: Sequence[Preference], layouts: Sequence[str], a: str, b: 
 
 
 def preferences(source: Source) -> list[Preference]:
-    """What people chose in the run's own studies; empty where nobody was asked."""
+    """Human preferences from the run's own studies; empty without any."""
     return [p for file in preference_files(source.run, None).values() for p in read_preferences(file)]
 
 
 def class_shares(source: Source) -> pd.DataFrame:
-    """Layouts x classes: the share of the pixels."""
+    """Layouts x classes: the share of pixels."""
     folder = source.run.dataset / "layouts"
     shares = _class_shares(str(source.run.path), len(source.labels), folder.stat().st_mtime)
     return pd.DataFrame(shares, index=source.layouts, columns=list(source.labels.names))
@@ -75,7 +75,7 @@ def class_shares(source: Source) -> pd.DataFrame:
 
 @st.cache_resource(show_spinner="Reading the layouts …", max_entries=4)
 def _class_shares(path: str, classes: int, changed: float) -> np.ndarray:
-    """float64 [N, C]; a layout that cannot be read has no class. `changed` makes a new entry when the folder does."""
+    """float64 [N, C]; zeros for a layout that cannot be read. `changed` is part of the cache key."""
     run = RunDirectory(Path(path))
     return np.array([_shares(run, name, classes) for name in run.layouts()])
 

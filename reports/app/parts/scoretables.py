@@ -1,4 +1,4 @@
-"""Score tables as tables of numbers: sortable, an interval beside each value, nothing where there is no value."""
+"""Score tables as sortable tables of numbers, with an interval beside each value and empty cells for missing ones."""
 
 import pandas as pd
 import streamlit as st
@@ -12,8 +12,8 @@ def heading(column: Column) -> str:
 
 
 def numbers(table: ScoreTable, head: str = "Method") -> pd.DataFrame:
-    """A row per row that has a value, its title under `head`. Each column in its unit, followed by its interval as
-    text."""
+    """One row per table row with a value, its title in the column `head`. Each column is in its unit, followed by its
+    interval as text."""
     rows = [row for row in table.rows if any(table.cell(row, column) for column in table.columns)]
     frame = pd.DataFrame({head: [row.title for row in rows]})
     for column in table.columns:

@@ -1,6 +1,6 @@
-"""Which layouts, in which order: by a score, by what two methods differ in, by disagreement, by people's votes.
+"""Filter and order of layouts: by a score, a difference of two methods, disagreement, or human votes.
 
-The same choices stand on every page that steps through layouts, and in its address.
+Every page that steps through layouts has the same controls, which are also in its address.
 """
 
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ ORDERS = {"name": "Name", "score": "Score of one method", "difference": "Differe
 
 @dataclass(frozen=True)
 class Selection:
-    """Layouts in order. `values` is what they are ordered by (None: their names), `about` says it in words."""
+    """Layouts in order. values: by which they are ordered (None: by name). about: title of the values."""
 
     layouts: list[str]
     values: pd.Series | None = None
@@ -29,7 +29,7 @@ class Selection:
 
 
 def choose(source: Source) -> Selection:
-    """The controls, and what they leave."""
+    """Show the controls; returns the selected layouts."""
     with st.container(horizontal=True, vertical_alignment="bottom"):
         order, score, a, b, ascending = _order(source)
         kept = _filtered(source)
@@ -86,15 +86,15 @@ def _values(source: Source, order: str, score: str, a: str, b: str) -> tuple[pd.
 
 
 def _filtered(source: Source) -> list[str]:
-    """Layouts that show all of the classes, each on at least a share of the picture, and have one of the tags."""
+    """Layouts that contain all chosen classes, each with at least the chosen share of pixels, and one of the tags."""
     kept = source.layouts
     if not source.whole:
         return kept
     written = notes.read(source.run)
-    classes = st.multiselect("Shows all of", list(source.labels.names), key="classes", placeholder="any class",
+    classes = st.multiselect("Contains all of", list(source.labels.names), key="classes", placeholder="any class",
                              bind="query-params", persist_state="session", width=300)
     if classes:
-        least = st.slider("each on at least (%)", 0.0, 50.0, 0.0, 0.5, key="share", bind="query-params",
+        least = st.slider("each at least (%)", 0.0, 50.0, 0.0, 0.5, key="share", bind="query-params",
                           persist_state="session", width=220)
         shares = numbers.class_shares(source)[classes]
         kept = list(shares.index[((shares > 0) & (shares >= least / 100)).all(axis=1)])

@@ -1,6 +1,6 @@
-"""Pictures of the runs as files over HTTP, byte for byte: nothing re-encoded, nothing in the websocket.
+"""Pictures of the runs as files over HTTP, byte for byte: not re-encoded and not sent through the websocket.
 
-    pictures/<run>/photos/<layout>              the run is its number on the command line
+    pictures/<run>/photos/<layout>              <run>: its number on the command line
     pictures/<run>/layouts/<layout>             class indices with the colours of their classes
     pictures/<run>/images/<method>/<layout>
     pictures/<run>/variants/<method>/<layout>/<u>
@@ -8,8 +8,8 @@
     pictures/<run>/previews/<method>/<layout>   of a reference, JPEG
     hits/<run>/<study>/<table>/<row>/page       a HIT as a participant sees it, its pictures below .../images/
 
-Each also as `?width=320`: a preview, made smaller where the picture is wider. A picture that cannot be shown is a
-plain sentence with status 404.
+With `?width=320` each is a preview, reduced if the picture is wider. For a picture that cannot be shown the answer is a
+sentence with status 404.
 """
 
 import csv
@@ -37,7 +37,7 @@ _OUTSIDE = b"\xff\x00\xff"
 
 
 def routes(arguments: list[str], base: str = "") -> list[Route]:
-    """For the runs named on the command line. base: path of the app behind a proxy (server.baseUrlPath)."""
+    """Routes for the runs on the command line. base: path of the app behind a proxy (server.baseUrlPath)."""
     runs = [RunDirectory(folder) for folder in folders(arguments)]
 
     async def picture(request: Request) -> Response:
@@ -61,7 +61,7 @@ def routes(arguments: list[str], base: str = "") -> list[Route]:
 
 
 def _hit(run: RunDirectory, parts: list[str]) -> Response:
-    """A row of a HIT table in the batch's own page, or one of its pictures. The browser lets the page send nothing."""
+    """A row of a HIT table on the batch's page, or one of its pictures. The page is sandboxed and cannot send data."""
     try:
         _check(parts)
         match parts:
@@ -77,7 +77,7 @@ def _hit(run: RunDirectory, parts: list[str]) -> Response:
 
 
 def hit_page(public: Path, table: str, row: int) -> str:
-    """The batch's page filled in from a row of a table, as a platform does it. Raises InputError, IndexError."""
+    """The batch's page filled in with a row of a table, as a platform does. Raises InputError, IndexError."""
     try:
         page = (public / "template.html").read_text(encoding="utf-8")
         with open(public / f"{table}.csv", newline="", encoding="utf-8") as file:
@@ -106,7 +106,7 @@ def _answer(run: RunDirectory, parts: list[str], request: Request) -> Response:
 
 
 def picture_file(run: RunDirectory, parts: list[str]) -> Path:
-    """The file behind an address. Raises InputError for an address that names none."""
+    """The file at an address. Raises InputError for an address without a file."""
     _check(parts)
     match parts:
         case ["photos", layout]:
@@ -142,26 +142,26 @@ def _tag(file: Path, width: int | None) -> str:
 
 
 def _without_folder(message: str, run: RunDirectory) -> str:
-    """Who looks at pictures need not know where on the server they lie."""
+    """The message without the run's folder on the server, which visitors need not know."""
     return message.replace(f"{run.path}{os.sep}", "")
 
 
 def _content(run: RunDirectory, file: Path, layout: bool) -> bytes:
-    if file.suffix == ".jpg":  # of a reference; a run's own pictures are PNG
+    if file.suffix == ".jpg":  # previews of a reference; pictures of a run are PNG
         return file.read_bytes()
     return layout_bytes(run, file) if layout else png_bytes(file)
 
 
 @lru_cache(maxsize=512)
 def _preview(run: RunDirectory, file: Path, layout: bool, width: int, tag: str) -> bytes:
-    """`tag` makes a new entry when the file changes."""
+    """`tag` is part of the cache key: it changes with the file."""
     return preview(_content(run, file, layout), width)
 
 
 def layout_bytes(run: RunDirectory, file: Path) -> bytes:
     """PNG of a layout in the colours of its classes.
 
-    An 8-bit greyscale file becomes a palette file by its header alone; its pixels stay as they were compressed.
+    An 8-bit greyscale file becomes a palette file by changing only its header; its compressed pixels stay as they are.
     Classes outside the label space are magenta.
     """
     content = png_bytes(file)
@@ -178,7 +178,7 @@ def _chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def preview(content: bytes, width: int) -> bytes:
-    """The picture at most `width` wide, by the mean of its pixels; as it is where it is not wider."""
+    """The picture reduced to `width` by averaging pixels; unchanged if it is not wider."""
     try:
         with Image.open(io.BytesIO(content)) as image:
             if image.width <= width:

@@ -1,6 +1,6 @@
-"""The runs and references that the app shows, and what it reads of them.
+"""The runs and references in the app, and the data read from them.
 
-Scores are kept until a file of them changes.
+Scores are cached until one of their files changes.
 """
 
 import argparse
@@ -45,7 +45,7 @@ def folders(arguments: list[str]) -> list[Path]:
 
 
 def names(paths: list[Path]) -> list[str]:
-    """What the runs are called in the app: the folder's name, with as many folders above it as tell them apart."""
+    """Names of the runs in the app: the folder's name, preceded by as many parent folders as make it unique."""
     parts = [path.resolve().parts for path in paths]
     for length in range(1, max(len(p) for p in parts) + 1):
         found = ["/".join(p[-length:]) for p in parts]
@@ -56,7 +56,7 @@ def names(paths: list[Path]) -> list[str]:
 
 @dataclass(frozen=True)
 class Source:
-    """One run. `number` is its place on the command line, by which addresses of pictures name it."""
+    """One run. number: its place on the command line, used in the addresses of pictures."""
 
     number: int
     name: str
@@ -71,7 +71,7 @@ class Source:
 
     @cached_property
     def merged(self) -> list[Method]:
-        """Methods that have scores and no images."""
+        """Methods with scores but no images."""
         return self.run.merged_methods()
 
     @cached_property
@@ -80,7 +80,7 @@ class Source:
 
     @cached_property
     def size(self) -> tuple[int, int]:
-        """(height, width) of the layouts. Raises InputError where there is none that can be read."""
+        """(height, width) of the layouts. Raises InputError if none can be read."""
         for name in self.layouts:
             with suppress(OSError, SyntaxError), Image.open(self.run.dataset / "layouts" / f"{name}.png") as image:
                 return image.height, image.width
@@ -92,7 +92,7 @@ class Source:
 
     @cached_property
     def methods(self) -> list[Method]:
-        """Those whose record can be read; see `problems` for the others."""
+        """Methods whose record can be read; see `problems` for the others."""
         return self._methods[0]
 
     @cached_property
@@ -101,7 +101,7 @@ class Source:
 
     @cached_property
     def titles(self) -> dict[str, str]:
-        """Method name -> title, unlike any other."""
+        """Method name -> unique title."""
         return {row.name: row.title for row in tables.table_rows(self.methods) if not row.reference}
 
     @cached_property
@@ -115,11 +115,11 @@ class Source:
 
     @property
     def seeds(self) -> Seeds:
-        """What several trainings were summarised to; of none without scores/seeds.json. Raises InputError."""
+        """Summary of several trainings; empty without scores/seeds.json. Raises InputError."""
         return read_seeds(self.run, [*self.methods, *self.merged])
 
     def state(self) -> tuple:
-        """What grows while a run is made: equal as long as nothing new can be shown. Raises InputError."""
+        """Everything that grows during a run: equal as long as there is nothing new to show. Raises InputError."""
         names = self.run.method_names()
         counts = [len(list_folder(self.run.method_folder(name) / "images", "*.png")) for name in names]
         return tuple(names), tuple(counts), len(self.run.layouts()), _content(self.run)
@@ -131,7 +131,7 @@ class Source:
 
     @cached_property
     def problems(self) -> list[str]:
-        """What cannot be read of methods and scores, a line each."""
+        """Methods and scores that cannot be read, one line each."""
         return self._methods[1] + self._scores[1]
 
 
@@ -182,7 +182,7 @@ class ReferenceSource(Source):
 
 
 def opened() -> tuple[list[Source], list[str]]:
-    """Every run of the command line that can be opened, and a line for each that cannot."""
+    """All runs on the command line that can be opened, and a line for each that cannot."""
     paths, found, problems = folders(sys.argv[1:]), [], []
     for number, (name, path) in enumerate(zip(names(paths), paths, strict=True)):
         try:
@@ -193,14 +193,14 @@ def opened() -> tuple[list[Source], list[str]]:
 
 
 def open_source(number: int, name: str, path: Path) -> Source:
-    """Raises InputError where there is neither a run nor a reference."""
+    """Raises InputError if the folder is neither a run nor a reference."""
     if (path / "reference.json").exists():
         return ReferenceSource(number, name, RunDirectory(path), load_reference(path))
     return Source(number, name, RunDirectory.open(path))
 
 
 def _content(run: RunDirectory) -> str:
-    """Hash of all score files: a copy that keeps old times is seen too."""
+    """Hash of all score files, which also changes when a copied file keeps its old time."""
     digest = hashlib.sha256()
     for file in list_folder(run.path / "scores", "*/*.json"):
         with suppress(FileNotFoundError):  # deleted meanwhile
@@ -210,5 +210,5 @@ def _content(run: RunDirectory) -> str:
 
 @st.cache_resource(show_spinner=False, max_entries=8)
 def _read_scores(path: str, content: str) -> tuple[list[Score], list[str]]:
-    """All scores, and a line per file that cannot be read; another `content` makes a new entry."""
+    """All scores, and a line per file that cannot be read. `content` is part of the cache key."""
     return readable_scores(RunDirectory(Path(path)))

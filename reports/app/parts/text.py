@@ -4,5 +4,5 @@ import re
 
 
 def plain(text: str) -> str:
-    """Text that Streamlit's Markdown shows character for character: names and paths may hold anything."""
+    """Text escaped for Streamlit's Markdown, because names and paths may contain any character."""
     return re.sub(r"([\\\\`*_\[\]$:<>~#|])", r"\\\1", text)

@@ -1,7 +1,7 @@
 """The viewer in the browser: pictures side by side or two in one place, with one zoom for all of them.
 
-A component of Streamlit's second kind: its page, style and script stand in web/, need no build and ask no network.
-It loads pictures from their addresses (see serving) and steps through the layouts by itself; the page follows.
+A Streamlit component (version 2): its page, style and script are in web/ and need no build and no network.
+It loads pictures from their addresses (see serving) and steps through the layouts itself; the page follows.
 """
 
 from collections.abc import Sequence
@@ -18,13 +18,13 @@ from reports.app.parts.sources import Source
 WEB = Path(__file__).parent / "web"
 VIEWS = {"side": "Side by side", "slider": "Slider", "blink": "A/B blink", "difference": "Difference",
          "overlay": "Layout over"}
-IN_PLACE = ("slider", "blink", "difference")  # views of two pictures
+IN_PLACE = ("slider", "blink", "difference")  # views of two pictures in one place
 LAYOUT = "layout"  # the pane of the layout itself
 
 
 @dataclass(frozen=True)
 class Pane:
-    """`url`: the address of its picture, "{layout}" in place of the layout's name."""
+    """url: address of its picture, with "{layout}" for the layout's name."""
 
     id: str
     title: str
@@ -32,7 +32,7 @@ class Pane:
 
 
 def pane(source: Source, name: str) -> Pane:
-    """name: LAYOUT, PHOTOS or a method's."""
+    """name: LAYOUT, PHOTOS or that of a method."""
     if name == LAYOUT:
         return Pane(name, "Layout", f"pictures/{source.number}/layouts/{{layout}}")
     if name == PHOTOS:
@@ -42,7 +42,7 @@ def pane(source: Source, name: str) -> Pane:
 
 
 def names(source: Source) -> list[str]:
-    """What has a picture of a layout: the layout and the photograph, where there are such, and every method."""
+    """Names of all pictures of a layout: layout and photograph (not in a reference), and every method."""
     return [*([LAYOUT, PHOTOS] if source.whole else []), *source.titles]
 
 
@@ -63,14 +63,14 @@ _component = st.components.v2.component(
 
 def show(source: Source, panes: Sequence[Pane], layouts: Sequence[str], layout: str, size: tuple[int, int],
          view: str = "side", pair: tuple[str, str] | None = None, key: str = "viewer") -> None:
-    """The viewer at `layout`, stepping through `layouts`; a step writes the layout into the address.
+    """Show the viewer at `layout`. It steps through `layouts`, and each step writes the layout into the address.
 
-    pair: two of the panes' ids, for the views that show two in one place. size: (height, width) of the layouts.
+    pair: two of the panes' ids, for views of two pictures in one place. size: (height, width) of the layouts.
     """
     def go() -> None:
-        asked = st.session_state[key].go
-        st.session_state[f"{key} step"] = asked["n"]
-        address.go_to_layout(asked["layout"], asked["zoom"])
+        target = st.session_state[key].go
+        st.session_state[f"{key} step"] = target["n"]
+        address.go_to_layout(target["layout"], target["zoom"])
 
     _component(key=key, on_go_change=go, data={
         "run": source.name, "panes": [asdict(pane) for pane in panes], "layouts": list(layouts), "layout": layout,

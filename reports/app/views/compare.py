@@ -28,7 +28,7 @@ def show(source: Source) -> None:
         raise InputError(f"{source.run.path}: no synthesized images yet; {to_finish(source)}")
     chosen, view, pair, found = _controls(source)
     if not found.layouts:
-        st.warning("No layout is left; choose fewer classes or tags under Layouts.")
+        st.warning("No layout matches; choose fewer classes or tags under Layouts.")
         return
     name = address.layout(source.layouts, found.layouts[0])
     shown = pair or [name for name in viewer.names(source) if name in (viewer.LAYOUT, PHOTOS, *chosen)]
@@ -43,7 +43,7 @@ def show(source: Source) -> None:
         _layout_scores(source, name, chosen)
         _note(source, name)
     else:
-        st.caption("A reference keeps previews of some layouts (JPEG), without layouts and photographs.")
+        st.caption("A reference contains only JPEG previews of some images, and no layouts or photographs.")
 
 
 def to_finish(source: Source) -> str:
@@ -51,7 +51,7 @@ def to_finish(source: Source) -> str:
 
 
 def _controls(source: Source) -> tuple[list[str], str, tuple[str, str] | None, selection.Selection]:
-    """Methods in table order, the view, its pair of panes where it shows two, the layouts to step through."""
+    """Methods in table order, the view, its pair of panes (None if it shows all), the layouts to step through."""
     titles = source.titles
     with st.container(horizontal=True, vertical_alignment="bottom"):
         chosen = st.multiselect("Methods", list(titles), default=list(titles)[:DEFAULT_METHODS], key="methods",
@@ -66,7 +66,7 @@ def _controls(source: Source) -> tuple[list[str], str, tuple[str, str] | None, s
 
 
 def _pair(source: Source, chosen: list[str], view: str) -> tuple[str, str] | None:
-    """Any two pictures, for the views that show two in one place; at first those of the first two methods."""
+    """The two pictures of a view of two in one place; by default those of the first two methods."""
     if view not in viewer.IN_PLACE:
         return None
     names, titles = viewer.names(source), viewer.titles(source)
@@ -96,7 +96,7 @@ def _legend(source: Source, name: str) -> None:
         return
     shares = pictures.class_shares(layout, len(labels))
     if int(layout.max()) >= len(labels):
-        st.warning(f"This layout holds class {int(layout.max())}, which labels.json does not name; shown in magenta.")
+        st.warning(f"This layout contains class {int(layout.max())}, which is not in labels.json; shown in magenta.")
     items = Markup("").join(_legend_item(labels, i, shares[i]) for i in np.argsort(-shares, kind="stable")
                             if shares[i] > 0)
     st.html(Markup('<ul aria-label="Classes of this layout" style="display:flex;flex-wrap:wrap;gap:4px 20px;padding:0;'
@@ -134,11 +134,11 @@ def _note(source: Source, name: str) -> None:
             chosen = st.multiselect("Tags", sorted({*notes.tags(written), *own.tags}), list(own.tags),
                                     key=f"tags of {name}", accept_new_options=True)
             saved = st.form_submit_button("Save")
-        st.caption(plain(f"Kept in {source.run.path / notes.FILE}; the tags are choices of the page Find."))
+        st.caption(plain(f"Saved in {source.run.path / notes.FILE}; the page Find can filter by tags."))
     before = st.session_state.setdefault(f"note before {name}", own)
     if saved and own != before:
         st.session_state[f"note before {name}"] = own
-        st.warning(plain(f"Not saved: another window saved this note meanwhile: {own.note or 'no text'}"
+        st.warning(plain(f"Not saved, because another window has changed this note: {own.note or 'no text'}"
                          f"{'; tags: ' + ', '.join(own.tags) if own.tags else ''}. Save again to replace it."))
     elif saved:
         note = notes.Note(text.strip(), tuple(dict.fromkeys(chosen)))
@@ -148,11 +148,11 @@ def _note(source: Source, name: str) -> None:
 
 
 def per_image(scores: list[Score], chosen: list[Method], position: int, count: int) -> pd.DataFrame:
-    """Values of one layout, a row per method and the photograph; a score list of another length is left out. Of a
-    distance between sets one layout has only its share."""
+    """Values of one layout, a row per method and the photograph; scores with another number of layouts are left out.
+    For a distance between sets, a layout has only its share."""
     titles = {PHOTOS: "Photograph"} | {row.name: row.title for row in tables.table_rows(chosen) if not row.reference}
     rows: dict[str, dict[str, float | None]] = {}
-    ordered = [score for metric in tables.metric_order(scores) for score in scores if score.metric == metric]
+    ordered = [score for metric in tables.metric_titles(scores) for score in scores if score.metric == metric]
     for score in ordered:
         for value_name, numbers in score.per_image.items():
             if score.method in titles and len(numbers) == count:

@@ -1,4 +1,4 @@
-"""Methods that make several images of a layout: all of them, how far apart they are, what they cover."""
+"""Methods with several images per layout: all images, their diversity, the modes they cover."""
 
 import streamlit as st
 
@@ -18,11 +18,11 @@ def show(source: Source) -> None:
     size = source.size
     several = {method.name: method for method in source.methods if method.images_per_layout > 1}
     if several and not source.whole:
-        st.info("Reference results keep one image of each layout; the scores below are of all images.")
+        st.info("Reference results contain one image per layout; the scores below are of all images.")
     elif several:
         _images(source, several, size)
     else:
-        st.info("No method of this run makes more than one image of a layout (crn_diversity does).")
+        st.info("No method of this run makes more than one image per layout (crn_diversity would).")
     table = tables.main_table(source.methods, source.scores)
     for metric in METRICS:
         if (part := table.of_metric(metric)).columns:
@@ -37,7 +37,7 @@ def _images(source: Source, several: dict, size: tuple[int, int]) -> None:
         with st.popover("Layouts", icon=":material/filter_list:"):
             found = selection.choose(source)
     if not found.layouts:
-        st.warning("No layout is left; choose fewer classes or tags under Layouts.")
+        st.warning("No layout matches; choose fewer classes or tags under Layouts.")
         return
     k = several[name].images_per_layout
     panes = [viewer.pane(source, viewer.LAYOUT), viewer.pane(source, PHOTOS),

@@ -1,4 +1,4 @@
-"""Where do methods differ? Layouts by a score, a difference, disagreement or votes, in a picture and a list."""
+"""Where do methods differ? Layouts by a score, a difference, disagreement or votes, as a chart and a table."""
 
 import altair as alt
 import pandas as pd
@@ -9,21 +9,19 @@ from reports.app.parts import navigation, numbers, selection, viewer
 from reports.app.parts.sources import Source
 from reports.app.parts.text import plain
 
-SCATTER = ("difference", "votes", "score")
-
 
 def show(source: Source) -> None:
     st.subheader("Find layouts", anchor=False)
     if not numbers.score_names(source):
-        st.info("Layouts can be found by their scores once the methods are scored; by class and tag already now."
-                if source.whole else "Reference results keep no scores of single layouts: they are listed by name.")
+        st.info("Not scored yet: layouts can be found by class and tag."
+                if source.whole else "Reference results contain no scores per layout: layouts are listed by name.")
     found = selection.choose(source)
     if not found.layouts:
-        st.warning("No layout is left; choose fewer classes or tags.")
+        st.warning("No layout matches; choose fewer classes or tags.")
         return
     of = "" if len(found.layouts) == len(source.layouts) else f" of {len(source.layouts)}"
     st.caption(plain(f"{len(found.layouts)}{of} layouts" + (f", by {found.about}" if found.about else "")
-                     + ". A click on a point or a row opens the layout."))
+                     + ". Click a point or a row to open the layout."))
     clicked = _scatter(source, found) or _table(source, found)
     if clicked:
         titles = viewer.titles(source)
@@ -33,12 +31,12 @@ def show(source: Source) -> None:
 
 
 def _scatter(source: Source, found: selection.Selection) -> str | None:
-    """A against B where two methods are compared, else the values in order; gives the layout that was clicked."""
+    """A against B if two methods are compared, else the values in order; returns the layout that was clicked."""
     if found.values is None:
         return None
     titles = {**source.titles, PHOTOS: "Photograph"}
     frame = pd.DataFrame({"layout": found.layouts, "value": found.values[found.layouts].to_numpy()})
-    x, y = alt.X("place:Q", title="place in this order"), alt.Y("value:Q", title=found.about)
+    x, y = alt.X("place:Q", title="rank in this order"), alt.Y("value:Q", title=found.about)
     frame["place"] = range(1, len(frame) + 1)
     layers = []
     if found.score and found.b:

@@ -27,7 +27,7 @@ def show(source: Source) -> None:
                            format_func=lambda name: panes[name].title, bind="query-params", persist_state="session")
     found = selection.choose(source)
     if not shown or not found.layouts:
-        st.warning("Nothing is chosen." if not shown else "No layout is left; choose fewer classes or tags.")
+        st.warning("Choose at least one picture." if not shown else "No layout matches; choose fewer classes or tags.")
         return
     with st.container(horizontal=True, vertical_alignment="bottom"):
         each = st.selectbox("Layouts on a page", PER_PAGE, key="each", bind="query-params", persist_state="session",
@@ -35,7 +35,7 @@ def show(source: Source) -> None:
         page = st.pagination(math.ceil(len(found.layouts) / each), key="page", bind="query-params")
     names = found.layouts[(page - 1) * each : page * each]
     st.caption(plain(f"{len(found.layouts)} layouts" + (f", by {found.about}" if found.about else "")
-                     + ". Pictures wider than 320 pixels are shown smaller here; a click opens them as they are."))
+                     + ". Pictures wider than 320 pixels are reduced here; click one to open it in full size."))
     chosen = [asdict(panes[name]) for name in panes if name in shown]
     _component(key="grid", data={"panes": chosen, "size": list(size), "most": 320, "rows": _rows(found, names)})
 

@@ -43,19 +43,19 @@ def show(source: Source) -> None:
 
 
 def _provenance(source: Source, metric: str) -> None:
-    """One sentence on how these numbers came about, and everything behind a click."""
+    """One sentence on how these numbers were measured, with the full provenance in a popover."""
     about = next(found for found in provenances(source.methods, source.scores) if found["metric"] == metric)
-    st.caption(plain(f"{about['line']} Arrows point to the better side."))
+    st.caption(plain(f"{about['line']} Arrows point in the better direction."))
     with st.popover("Provenance", icon=":material/fact_check:"):
-        st.table(pd.DataFrame([(plain(a), plain(b)) for a, b in about["shared"]], columns=["of all", "value"])
-                 .set_index("of all"))
+        st.table(pd.DataFrame([(plain(a), plain(b)) for a, b in about["shared"]], columns=["entry", "value"])
+                 .set_index("entry"))
         if about["differing"]:
             rows = [(title, *map(plain, texts)) for title, texts in about["rows"]]
             st.table(pd.DataFrame(rows, columns=["Method", *about["differing"]]).set_index("Method"))
 
 
 def _chart(table: ScoreTable) -> None:
-    """One value of all methods with its intervals."""
+    """One score of all methods with its intervals."""
     headings = {heading(column): column for column in table.columns}
     with st.container(border=True):
         chosen = st.selectbox("Value", list(headings), key="value", persist_state="session", width=320)
@@ -74,7 +74,7 @@ def _chart(table: ScoreTable) -> None:
 
 
 def chart_data(table: ScoreTable, column: Column) -> pd.DataFrame:
-    """The best first; photographs and floor among the methods, marked as such."""
+    """Best first; photographs and floor are included, with kind "reference"."""
     rows = [{"method": row.title, "value": cell.value / column.format.divisor,
              "low": (cell.interval or (cell.value,) * 2)[0] / column.format.divisor,
              "high": (cell.interval or (cell.value,) * 2)[1] / column.format.divisor,
@@ -84,7 +84,7 @@ def chart_data(table: ScoreTable, column: Column) -> pd.DataFrame:
 
 
 def _significance(source: Source, part: ScoreTable) -> None:
-    """What can be told apart: differences to the baseline, and the smallest that this run could show."""
+    """Significance: differences to the baseline, and the smallest that this run could detect."""
     differences = tables.differences_table(source.methods, source.scores)
     names = {column.name for column in part.columns}
     columns = [c for c in differences.columns if _compared(c) in names]
@@ -97,11 +97,11 @@ def _significance(source: Source, part: ScoreTable) -> None:
     st.dataframe(pd.DataFrame(rows), hide_index=True, key="differences", placeholder="–",
                  column_config=dict.fromkeys(["value", "low", "high", "p, corrected", "resolution"], number))
     st.caption("Low and high: 95 % interval. p after Holm’s correction over the methods, for each score. Resolution: "
-               "half of the interval; a smaller difference would not show with this many layouts.")
+               "half of the interval; a smaller difference cannot be detected with this number of layouts.")
 
 
 def _compared(difference: Column) -> str:
-    """The name of the score whose difference stands in a column."""
+    """The name of the score whose differences are in a column."""
     return replace(difference.about, against="").name
 
 
@@ -112,11 +112,11 @@ def _difference(source: Source, table: ScoreTable, row: Row, column: Column) -> 
             "minus": source.titles.get(column.about.against, column.about.against),
             "value": cell.value, "low": low, "high": high, "p, corrected": p,
             "resolution": None if low is None else (high - low) / 2,
-            "told apart": "yes" if p is not None and p < tables.SIGNIFICANT else "no"}
+            "significant": "yes" if p is not None and p < tables.SIGNIFICANT else "no"}
 
 
 def _seeds(source: Source, metric: str) -> None:
-    """What another training would change, where several were summarised (evaluation.merge seeds)."""
+    """Spread over training seeds, if several were summarised (evaluation.merge seeds)."""
     seeds = source.seeds
     rows = seed_rows(seeds, metric)
     if not rows:
@@ -125,8 +125,8 @@ def _seeds(source: Source, metric: str) -> None:
     number = st.column_config.NumberColumn(format="%.4g")
     st.dataframe(pd.DataFrame(rows), hide_index=True, key="seeds", placeholder="–",
                  column_config=dict.fromkeys(["mean", "low", "high", "standard deviation", "resolution"], number))
-    st.caption("Low and high: 95 % interval of the mean over seeds. Resolution: spread of the methods over that of the "
-               f"seeds; below {CLEAR:g} a score does not tell these methods apart.")
+    st.caption("Low and high: 95 % interval of the mean over seeds. Resolution: spread of the methods divided by that "
+               f"of the seeds; below {CLEAR:g} a score does not separate these methods.")
 
 
 def seed_rows(seeds: Seeds, metric: str) -> list[dict[str, object]]:
@@ -145,7 +145,7 @@ def seed_rows(seeds: Seeds, metric: str) -> list[dict[str, object]]:
 
 
 def _agreement(source: Source) -> None:
-    """How far the order of methods by each score is people's."""
+    """Agreement of the methods' order by each score with the human ranking."""
     table = tables.whole_run_tables([*source.methods, *source.merged], source.scores).get("agreement")
     if table is None or not table.columns:
         return
@@ -153,12 +153,12 @@ def _agreement(source: Source) -> None:
         for sentence in people.agreement_sentences(source.scores):
             st.markdown(plain(sentence))
         show_table(table, "agreement", head="Score")
-        st.caption("Kendall’s tau: 1 the same order, 0 unrelated, −1 reversed; with few methods nearly every order is "
+        st.caption("Kendall’s tau: 1: same order, 0: unrelated, −1: reversed. With few methods nearly every order is "
                    "within chance.")
 
 
 def _effects(source: Source) -> None:
-    """What the loss does and what the architecture does, where the run is a grid of both."""
+    """Effects of generator and objective, if the run is a grid of both."""
     found = tables.whole_run_tables([*source.methods, *source.merged], source.scores).get("effects")
     if found is None or not found.columns:
         return
@@ -168,7 +168,7 @@ def _effects(source: Source) -> None:
 
 def _published(source: Source) -> None:
     dataset = source.config.get("data.dataset", "")
-    with st.expander("Published values, measured by others under other protocols"):
+    with st.expander("Published values, measured under other protocols"):
         st.caption(plain(published.caution()))
         rows = [{"Method": title, "Dataset": table.title, **values, "Protocol": table.measured,
                  "Source": table.full_source} for table in published.tables_for(dataset)

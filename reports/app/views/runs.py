@@ -1,4 +1,4 @@
-"""The runs of this app side by side: how far each is, what differs in their configuration, their headline scores."""
+"""The runs of this app side by side: progress, differences in configuration, leading scores."""
 
 from dataclasses import replace
 
@@ -23,13 +23,13 @@ def show(source: Source) -> None:
         st.warning(plain(problem))
     st.dataframe(pd.DataFrame([_state(each) for each in opened]), hide_index=True, key="states", placeholder="–")
     if len(opened) < 2:
-        st.caption("Name several runs to compare them: `python -m reports.app --run runs/a runs/b`")
+        st.caption("To compare several runs: `python -m reports.app --run runs/a runs/b`")
     _configurations(opened)
     _scores(opened)
 
 
 def _state(source: Source) -> dict[str, object]:
-    """How far a run is; what cannot be read is said in its own row."""
+    """Progress of a run; if it cannot be read, its row gives the reason."""
     row: dict[str, object] = {"Run": source.name, "Folder": str(source.run.path)}
     try:
         row |= {"Dataset": source.config.get("data.dataset"), "Size": "×".join(map(str, source.size)),
@@ -51,9 +51,9 @@ def _configurations(opened: list[Source]) -> None:
             continue
     if len(configs) > 1:
         frame = differing(configs)
-        st.markdown("**What differs in their configuration**")
+        st.markdown("**Differences in configuration**")
         if frame.empty:
-            st.caption("Nothing: the configurations are equal.")
+            st.caption("None: the configurations are equal.")
         else:
             st.dataframe(frame, key="differing", width="stretch", placeholder="–")
     elif configs:
@@ -63,13 +63,13 @@ def _configurations(opened: list[Source]) -> None:
 
 
 def differing(configs: dict[str, dict[str, str]]) -> pd.DataFrame:
-    """Keys x runs, of the keys whose values are not the same in all; empty text where a run has no such key."""
+    """Keys x runs, for keys with different values; empty text for a run without the key."""
     frame = pd.DataFrame(configs).fillna("")
     return frame[frame.nunique(axis=1) > 1].rename_axis("key")
 
 
 def _scores(opened: list[Source]) -> None:
-    """The headline values of every method of every run, a row each."""
+    """The leading scores of every method of every run, one row each."""
     methods, scores = [], []
     for source in opened:
         try:
@@ -83,7 +83,7 @@ def _scores(opened: list[Source]) -> None:
     table = ranking(tables.main_table(methods, scores))
     if not table.columns:
         return
-    st.markdown("**Headline scores**")
+    st.markdown("**Leading scores**")
     rows = [{"Method": row.title, **{heading(c): cell.value / c.format.divisor if (cell := table.cell(row, c)) else None
                                      for c in table.columns}} for row in table.rows]
     formats = {heading(c): st.column_config.NumberColumn(format=f"%.{c.format.decimals}f") for c in table.columns}
@@ -94,6 +94,6 @@ def _scores(opened: list[Source]) -> None:
 
 
 def provenances(opened: list[Source]) -> set[str]:
-    """What makes segmentation scores comparable: judge, size and data, as text."""
+    """The provenance on which comparable segmentation scores agree: judge, size and data, as text."""
     return {str([s.provenance.get(key) for key in ("judge", "image size", "dataset")]) for source in opened
             for s in source.scores if s.metric == tables.JUDGED}

@@ -1,4 +1,4 @@
-"""The human study of the run: plan, progress, a session as participants see it, what people said layout by layout."""
+"""The human study of the run: plan, progress, a session as participants see it, votes by layout."""
 
 import csv
 from pathlib import Path
@@ -19,11 +19,11 @@ from reports.tables.commands import commands
 
 
 def show(source: Source) -> None:
-    """The page. Raises InputError for a study whose files are broken."""
+    """The page. Raises InputError for a study with damaged files."""
     st.subheader("Human study", anchor=False)
     studies = sorted(file.parents[1].name for file in list_folder(source.run.study, "*/secret/spec.json"))
     if not studies:
-        st.info("No study in this run yet. Plan one with python -m human_study plan, write it with "
+        st.info("No study in this run yet. Plan one with python -m human_study plan and write it with "
                 "python -m human_study hits.")
         return
     name = studies[0] if len(studies) == 1 else st.selectbox("Study", studies, key="study", bind="query-params",
@@ -53,17 +53,17 @@ def _plan(source: Source, batch: TaskBatch) -> None:
 
 
 def _kind(kind: str) -> str:
-    return {"none": "comparisons", "practice": "for practice"}.get(kind, f"sentinels ({kind})")
+    return {"none": "comparisons", "practice": "practice trials"}.get(kind, f"sentinels ({kind})")
 
 
 def _progress(batch: TaskBatch) -> None:
-    """Answers so far, of people and of simulated participants."""
+    """Answers so far, from people and from simulated participants."""
     for title, simulated in (("people", False), ("simulated participants", True)):
         try:
             frame = export_responses(batch, simulated)
         except InputError as error:
             if not simulated:
-                st.caption(plain(f"Answers of people: {error}"))
+                st.caption(plain(f"Answers from people: {error}"))
             continue
         sessions = frame.drop_duplicates("session_id")["submit_status"].value_counts()
         places = len(batch.hits) * batch.protocol.assignments
@@ -76,13 +76,13 @@ def _progress(batch: TaskBatch) -> None:
 def _hit(source: Source, batch: TaskBatch, name: str) -> None:
     tables = list_folder(batch.public, "*.csv")
     if not tables or not (batch.public / "template.html").exists():
-        st.info("This study has no HIT tables; its pages are made by the study server (python -m human_study serve).")
+        st.info("This study has no HIT tables; the study server (python -m human_study serve) serves its pages.")
         return
     with st.container(horizontal=True):
         table = st.selectbox("Table", [file.stem for file in tables], key="table", width=180)
         rows = _rows(batch.public / f"{table}.csv")
         row = st.number_input("Row", 1, max(1, rows), key="row", width=120)
-    st.caption("The page and pictures of the batch. Answers given here go nowhere.")
+    st.caption("The page and pictures of the batch. Answers given here are not saved.")
     base = st.get_option("server.baseUrlPath").strip("/")
     address = "/".join(["", *filter(None, [base]), "hits", str(source.number), quote(name, safe=""),
                         quote(table, safe=""), str(row - 1), "page"])
@@ -101,7 +101,7 @@ def _results(source: Source, batch: TaskBatch) -> None:
         return
     analysis = read_json(folder / "analysis.json")
     if analysis.get("identity", {}).get("simulated"):
-        st.warning("Simulated participants answered, no person did: these numbers say nothing about pictures.")
+        st.warning("All participants were simulated: these numbers are no evidence about the images.")
     if analysis.get("task") == "real_or_fake":
         _real_or_fake(source, analysis)
     else:
@@ -111,7 +111,7 @@ def _results(source: Source, batch: TaskBatch) -> None:
 
 
 def _preferences(source: Source, analysis: dict) -> None:
-    """Share that preferred the first method, by pair and exposure, with the clustered interval."""
+    """Share of judgments for the first method, by pair and exposure, with the clustered interval."""
     rows = []
     for entry in analysis.get("preferences", []):
         low, high = entry.get("clustered") or (None, None)
@@ -144,6 +144,6 @@ def _by_layout(source: Source, file: Path) -> None:
               "to": source.titles.get(p.other, p.other), "votes": p.count} for p in read_preferences(file)]
     frame = pd.DataFrame(votes).sort_values(["layout", "votes"], ascending=[True, False], kind="stable")
     event = st.dataframe(frame, hide_index=True, key="votes", on_select="rerun", selection_mode="single-row")
-    st.caption("A click opens the layout.")
+    st.caption("Click a row to open the layout.")
     if event.selection.rows:
         navigation.open_layout(frame["layout"].iloc[event.selection.rows[0]])

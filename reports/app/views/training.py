@@ -1,4 +1,4 @@
-"""How methods learned: loss curves and sample pictures over time, live while a training runs."""
+"""Loss curves and sample pictures over time, live while a training runs."""
 
 import time
 from pathlib import Path
@@ -13,19 +13,19 @@ from data.files import list_folder
 from reports.app.parts.sources import Source
 from reports.app.parts.text import plain
 
-RECENT = 120  # seconds since a log grew for its training to count as running
-EVERY = 5  # seconds between looks while one runs
+RECENT = 120  # a training counts as running for so many seconds after its log grew
+EVERY = 5  # seconds between updates while one runs
 AXES = ("step", "images", "seconds")
-POINTS = 1500  # of a curve on the page; longer logs are thinned
+POINTS = 1500  # per curve; longer logs are thinned
 PLOT, LEGEND_ROW = 340, 24  # pixels of height: of the curves with their axis, of each line below them
 
 
 def show(source: Source) -> None:
-    """The page. Raises InputError for a run whose record cannot be read."""
+    """The page. Raises InputError if the run's record cannot be read."""
     st.subheader("Training", anchor=False)
     _ = source.titles  # read here: an error in a fragment would not reach the page
-    goes_on = bool(_running(source, _logs(source))) or not source.finished
-    st.fragment(_body, run_every=EVERY if goes_on else None)(source)
+    live = bool(_running(source, _logs(source))) or not source.finished
+    st.fragment(_body, run_every=EVERY if live else None)(source)
 
 
 def _logs(source: Source) -> dict[str, Path]:
@@ -34,13 +34,13 @@ def _logs(source: Source) -> dict[str, Path]:
 
 
 def _running(source: Source, logs: dict[str, Path]) -> list[str]:
-    """Methods whose log grew lately and that have no images yet, which are made when a training has ended."""
+    """Methods whose log grew recently and that have no images yet, which follow the end of a training."""
     return [name for name, file in logs.items()
             if time.time() - file.stat().st_mtime < RECENT and not (source.run.method_folder(name) / "images").exists()]
 
 
-def _take_up(logs: dict[str, Path]) -> None:
-    """Methods whose training has begun since the last look join those that are chosen."""
+def _choose_new(logs: dict[str, Path]) -> None:
+    """Add methods whose training has begun since the last update to the chosen ones."""
     known = st.session_state.get("logs", [])
     if known and "trained" in st.session_state:
         st.session_state["trained"] = [*st.session_state["trained"], *(name for name in logs if name not in known)]
@@ -50,13 +50,13 @@ def _take_up(logs: dict[str, Path]) -> None:
 def _body(source: Source) -> None:
     logs = _logs(source)
     if not logs:
-        st.info("Nothing was trained in this run so far (no methods/*/log.csv).")
+        st.info("No training in this run yet (no methods/*/log.csv).")
         return
     running = _running(source, logs)
-    _take_up(logs)
+    _choose_new(logs)
     titles = {name: source.titles.get(name, name) for name in logs}
     if running:
-        st.caption(plain(f"Running: {', '.join(titles[name] for name in running)}; this page follows."))
+        st.caption(plain(f"Running: {', '.join(titles[name] for name in running)}; this page updates itself."))
     chosen = st.multiselect("Methods", list(logs), default=list(logs), key="trained", format_func=titles.get,
                             bind="query-params", persist_state="session")
     frames = {name: frame for name in chosen if not (frame := read_log(logs[name])).empty}
@@ -75,7 +75,7 @@ def _body(source: Source) -> None:
 
 
 def read_log(file: Path) -> pd.DataFrame:
-    """Numbers of log.csv; a last line that is being written is left out, a file of something else is empty."""
+    """Numbers of log.csv; an incomplete last line is left out, and any other file is empty."""
     try:
         frame = pd.read_csv(file, on_bad_lines="skip")
     except (OSError, ValueError):
@@ -85,7 +85,7 @@ def read_log(file: Path) -> pd.DataFrame:
 
 
 def _curves(frames: dict[str, pd.DataFrame], everyone: list[str], term: str, axis: str, logarithmic: bool) -> None:
-    """everyone: titles of all methods, also those not yet begun, so that each keeps its colour."""
+    """everyone: titles of all methods, including those not yet begun, so that each keeps its colour."""
     parts = [frame[[axis, term]].iloc[:: max(1, len(frame) // POINTS)].dropna().assign(method=title)
              for title, frame in frames.items()]
     data = pd.concat(parts).rename(columns={axis: "x", term: "y"})
@@ -99,17 +99,17 @@ def _curves(frames: dict[str, pd.DataFrame], everyone: list[str], term: str, axi
         tooltip=["method", "x", alt.Tooltip("y:Q", format=".4g")])
     height = PLOT + LEGEND_ROW * data["method"].nunique()  # of both: the legend takes its rows from the plot
     st.altair_chart(chart.properties(height=height), alt=f"{term} of each method over {axis}")
-    st.caption("A loss weighted by its calibration jumps where the calibration ends. Losses of different objectives "
-               "cannot be compared with each other, only with themselves over time.")
+    st.caption("A loss with calibrated weights jumps where the calibration ends. Losses of different objectives "
+               "are not comparable with each other, only over time.")
 
 
 def _samples(source: Source, titles: dict[str, str]) -> None:
-    """The newest sample picture up to a step, of every method that has some."""
+    """The newest sample picture up to the chosen step, for every method with samples."""
     files = {name: list_folder(source.run.method_folder(name) / "samples", "*.png") for name in titles}
     steps = sorted({step(file) for each in files.values() for file in each})
     if not steps:
         return
-    if st.session_state.get("at") == st.session_state.get("newest step"):  # nobody chose an older one: follow
+    if st.session_state.get("at") == st.session_state.get("newest step"):  # no older step was chosen: follow
         st.session_state["at"] = steps[-1]
     st.session_state["newest step"] = steps[-1]
     at = st.select_slider("Samples at step", steps, key="at") if len(steps) > 1 else steps[0]

@@ -1,4 +1,4 @@
-// Size and choice of methods in the galleries. Without scripts everything is shown at the first size.
+// Size and choice of methods in the galleries. Without JavaScript everything is shown at the initial size.
 const root = document.documentElement;
 
 document.querySelectorAll("input[name=zoom]").forEach((input) => input.addEventListener("change", () => {
@@ -12,7 +12,7 @@ document.querySelectorAll("input[data-method]").forEach((input) => input.addEven
   }
 }));
 
-// A printed report shows the tables of scores, whether they are open or not; what is long and for machines stays away.
+// A printed report contains the score tables, open or not, but no configuration and no full provenance.
 addEventListener("beforeprint", () => {
   document.querySelectorAll("details[data-print]").forEach((details) => { details.open = true; });
   document.querySelectorAll("img[loading=lazy]").forEach((image) => { image.loading = "eager"; });

@@ -103,7 +103,7 @@ def test_a_class_without_a_name_and_a_broken_layout_are_said(scored_run, app):
     layout = scored_run.layout("00000").copy()
     layout[0, 0] = 17
     Image.fromarray(layout).save(file)
-    assert "holds class 17" in app(scored_run).words
+    assert "contains class 17" in app(scored_run).words
     file.write_bytes(file.read_bytes()[:60])
     seen = app(scored_run)
     assert not seen.errors and seen.viewer["layout"] == "00000"
@@ -139,7 +139,7 @@ def test_a_note_that_another_window_saved_meanwhile_is_not_overwritten_in_silenc
     seen.test.text_area(key="note of 00001").set_value("mine")
     save = next(button for button in seen.test.button if button.label == "Save")
     save.click().run()
-    assert "another window saved this note meanwhile: theirs" in seen.words
+    assert "another window has changed this note: theirs" in seen.words
     assert "theirs" in (scored_run.path / "notes.json").read_text()
     next(button for button in seen.test.button if button.label == "Save").click().run()
     assert "mine" in (scored_run.path / "notes.json").read_text()

@@ -58,7 +58,7 @@ def test_find_by_class_and_share(read_only_run, source, app):
 def test_no_layout_left_is_said(read_only_run, app):
     for page in ("", "Find", "Grid", "Diversity"):
         seen = app(read_only_run, page=page, classes=["car"], share="50.0")
-        assert "No layout is left" in seen.words
+        assert "No layout matches" in seen.words
 
 
 def test_votes_of_people(scored_run, app):
@@ -89,8 +89,8 @@ def test_leaderboard_holds_numbers_with_intervals(read_only_run, app):
 def test_leaderboard_says_what_can_be_told_apart(scored_run, app):
     scored_run.write_score(score_of("differences", "pix2pix", [value_of("mIoU", -0.2, (-0.3, -0.1), against="crn")],
                                  details={"tests": {"mIoU minus crn": {"p (Holm)": 0.01}}}))
-    row = app(scored_run, page="Leaderboard").frame("told apart").iloc[0]
-    assert row["told apart"] == "yes" and row["resolution"] == pytest.approx(0.1)
+    row = app(scored_run, page="Leaderboard").frame("significant").iloc[0]
+    assert row["significant"] == "yes" and row["resolution"] == pytest.approx(0.1)
 
 
 def test_leaderboard_shows_the_spread_over_seeds(scored_run, app):
@@ -116,7 +116,7 @@ def test_leaderboard_shows_agreement_with_people_and_effects(scored_run, app):
     seen = app(scored_run, page="Leaderboard")
     agreement = next(f.value for f in seen.test.dataframe if "Score" in f.value and len(f.value.columns) == 3)
     assert agreement.iloc[0, 0] == "mIoU" and agreement.iloc[0, 1] == pytest.approx(1 / 3)
-    assert "agrees with" in seen.words and "better than chance would" in seen.words
+    assert "agrees with" in seen.words and "beyond chance" in seen.words
     assert seen.frame("Effect").iloc[0, 1] == pytest.approx(0.05)
     assert [box.label for box in seen.test.expander][:2] == ["Agreement with people",
                                                             "Effects of generator and objective"]
@@ -158,7 +158,7 @@ def test_training_before_the_first_log(scored_run, app):
     for log in logs:
         log.unlink()
     seen = app(scored_run, page="Training")
-    assert "Nothing was trained in this run so far" in seen.words
+    assert "No training in this run yet" in seen.words
     for log, text in logs.items():
         log.write_text(text)
     seen.test.run()

@@ -27,39 +27,39 @@ def scores(metric: str = "segmentation", name: str = "mIoU", features: str = "",
                                          features=features)]) for method, (number, half) in values.items()]
 
 
-def said(found: list[Score], methods=(A, B, C), **options) -> dict[str, verdict.Finding]:
+def findings_of(found: list[Score], methods=(A, B, C), **options) -> dict[str, verdict.Finding]:
     table = main_table(list(methods), found)
     return {f.axis: f for f in verdict.findings(table, found, methods, **options)}
 
 
 def test_a_clear_leader_is_named_with_its_lead():
-    finding = said(scores(a=(0.7, 0.01), b=(0.6, 0.01), c=(0.3, 0.01)))["Layout"]
+    finding = findings_of(scores(a=(0.7, 0.01), b=(0.6, 0.01), c=(0.3, 0.01)))["Layout"]
     assert finding.settled
     assert finding.text == ("Alpha leads: mIoU 0.700 [0.690, 0.710], 0.100 above Beta; the intervals do not overlap. "
                             "Gamma is last with 0.300.")
 
 
 def test_overlapping_intervals_are_no_lead():
-    finding = said(scores(a=(0.7, 0.06), b=(0.62, 0.06), c=(0.3, 0.01)))["Layout"]
+    finding = findings_of(scores(a=(0.7, 0.06), b=(0.62, 0.06), c=(0.3, 0.01)))["Layout"]
     assert not finding.settled
-    assert "not beyond doubt: its interval overlaps with that of Beta" in finding.text
-    every = said(scores(a=(0.7, 0.3), b=(0.62, 0.3), c=(0.3, 0.3)))["Layout"]
-    assert every.text.startswith("No method leads: mIoU runs from 0.700 (Alpha) to 0.300 (Gamma)")
-    same = said(scores(a=(0.7, 0.3), b=(0.7, 0.3)))["Layout"]
-    assert same.text == "Every method has mIoU 0.700: this score tells none from another."
+    assert "but its interval overlaps with that of Beta" in finding.text
+    every = findings_of(scores(a=(0.7, 0.3), b=(0.62, 0.3), c=(0.3, 0.3)))["Layout"]
+    assert every.text.startswith("No method leads: mIoU ranges from 0.700 (Alpha) to 0.300 (Gamma)")
+    same = findings_of(scores(a=(0.7, 0.3), b=(0.7, 0.3)))["Layout"]
+    assert same.text == "Every method has mIoU 0.700: this score does not separate them."
 
 
 def test_seeds_that_spread_like_methods_unsettle_a_lead():
     found = scores(a=(0.7, 0.01), b=(0.6, 0.01))
-    kept = said(found, resolutions={("segmentation", "mIoU"): 5.0})["Layout"]
-    lost = said(found, resolutions={("segmentation", "mIoU"): 1.1})["Layout"]
+    kept = findings_of(found, resolutions={("segmentation", "mIoU"): 5.0})["Layout"]
+    lost = findings_of(found, resolutions={("segmentation", "mIoU"): 1.1})["Layout"]
     assert kept.settled and "5.0 times as much as the training seeds" in kept.text
-    assert not lost.settled and "may be the seed’s" in lost.text
+    assert not lost.settled and "another seed may change this order" in lost.text
 
 
 def test_without_intervals_an_order_is_open():
-    finding = said(scores(a=(0.7, 0), b=(0.6, 0)))["Layout"]
-    assert not finding.settled and "without intervals the order is open" in finding.text
+    finding = findings_of(scores(a=(0.7, 0), b=(0.6, 0)))["Layout"]
+    assert not finding.settled and "without intervals the order is uncertain" in finding.text
 
 
 def test_a_distance_is_better_when_lower_and_another_score_may_disagree():
@@ -67,19 +67,19 @@ def test_a_distance_is_better_when_lower_and_another_score_may_disagree():
         score_of("distances", FLOOR, [fd(0.5)])]
     for one, precision in zip(found, (0.2, 0.9), strict=False):
         one.values.append(value_of("precision", precision, features="judge"))
-    text = said(found)["Likeness to photographs"].text
+    text = findings_of(found)["Likeness to photographs"].text
     assert text.startswith("Alpha leads: Fréchet distance (judge) 1.000 [0.900, 1.100], 2.000 below Beta")
-    assert "0.500 apart" in text and "But Precision (judge) puts Beta first." in text
+    assert "0.500 apart" in text and "However, Precision (judge) ranks Beta first." in text
 
 
 def test_diversity_is_told_beside_independent_draws():
     several = Method("a", "Alpha", images_per_layout=4)
     found = scores("diversity", "pairwise pixels", a=(0.3, 0.01)) + [score_of("modes", "a", [
         value_of("car colours covered", 0.2), value_of("car colours covered", 0.4, None, "exact", draws=4)])]
-    text = said(found, methods=(several, B))["Diversity"].text
-    assert "Alpha makes 4 images of a layout" in text
-    assert "car colours covered 20% (of 4 independent draws: 40%)" in text
-    assert "No method here makes more" in said(scores(a=(0.7, 0.1)))["Diversity"].text
+    text = findings_of(found, methods=(several, B))["Diversity"].text
+    assert "Alpha makes 4 images per layout" in text
+    assert "car colours covered 20% (4 independent draws: 40%)" in text
+    assert "No method in this run makes more" in findings_of(scores(a=(0.7, 0.1)))["Diversity"].text
 
 
 def test_images_from_elsewhere_are_no_demonstration():
@@ -90,9 +90,9 @@ def test_images_from_elsewhere_are_no_demonstration():
     assert verdict.title(record, [foreign], "CamVid") == "Theirs on CamVid"
     trained = Method("crn", "CRN", images_seen=1600)
     small = verdict.budget({"config": {"data": {"train": 1600}}}, [trained], 500, 0, 120.0)
-    assert "one pass over 1,600 training pairs" in small and "no replication" in small
+    assert "one pass over 1,600 training pairs" in small and "not a replication" in small
     assert "worth about 120 independent ones" in small
-    assert "no replication" not in verdict.budget({"config": {"data": {"train": 2975}}},
+    assert "not a replication" not in verdict.budget({"config": {"data": {"train": 2975}}},
                                                   [Method("crn", "CRN", images_seen=595_000)], 500, 3, None)
 
 
@@ -119,8 +119,8 @@ def test_classes_that_the_judge_cannot_see_and_methods_above_the_photographs():
     found = [Score("segmentation", name, [], {}, details={"IoU per class": values}) for name, values in classes.items()]
     tables = per_class_tables([A], found)
     assert doubts.unseen_classes(tables) == [
-        "The judge cannot see pole even on photographs (IoU below 0.1): on this class no method can score, and mIoU "
-        "averages over it"]
+        "The judge does not recognise pole even on photographs (IoU below 0.1): no method can score on this class, yet "
+        "it counts in mIoU"]
     assert "Above the photographs on 1 class: car (Alpha)" in doubts.classes_above_photographs(tables)[0]
 
 
@@ -138,7 +138,7 @@ def test_a_score_that_is_the_same_for_all_and_a_distance_below_the_floor():
         score_of("distances", FLOOR, [fd(0.5)])]
     table = main_table([A, B], found)
     assert doubts.constant_scores(table) == [
-        "The same for every method, so it tells none from another: Fréchet distance (judge) (0.100)"]
+        "The same for every method, so of no use to compare them: Fréchet distance (judge) (0.100)"]
     assert doubts.floor(table)[0].startswith("Alpha and Beta are nearer to the photographs")
 
 
@@ -156,8 +156,8 @@ def test_agreement_is_one_sentence():
                   details={"p (Holm)": {"mIoU": 0.2, "FD-judge": 0.01}, "human order": {"a": 1, "b": 2, "c": 3}},
                   subject="The paper’s order on NYU")
     assert people.agreement_sentences([found]) == [
-        "1 of 2 scores agree with the paper’s order on NYU (3 methods) better than chance would: Fréchet distance "
-        "(judge). Fréchet distance (judge) agrees most (tau +0.90), mIoU least (−0.80)."]
+        "1 of 2 scores agree with the paper’s order on NYU (3 methods) beyond chance: Fréchet distance (judge). "
+        "Highest tau: Fréchet distance (judge), +0.90; lowest: mIoU, −0.80."]
     found.details["p (Holm)"]["FD-judge"] = 1.0
     assert "None of 2 scores agrees" in people.agreement_sentences([found])[0]
 
@@ -209,4 +209,4 @@ def test_the_one_picture_is_the_median_layout(tiny_run):
              for name, shift in (("crn", 0), ("pix2pix", 0.3))]
     name, rule = chosen_layout(tiny_run, found)
     assert np.sort(each)[(len(each) - 1) // 2] == each[layouts.index(name)]
-    assert "of 12 layouts the one whose mIoU" in rule
+    assert "the layout with the median mIoU" in rule

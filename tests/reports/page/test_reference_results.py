@@ -1,4 +1,4 @@
-"""A run's report says how it stands to the reference results."""
+"""Comparison of a run with the reference results, in its report."""
 
 import pytest
 
@@ -28,7 +28,7 @@ def test_a_run_that_found_otherwise(scored_run, reference):
     scored_run.write_score(score)
     note = reference_results.reference_results(scored_run)
     assert note.sentence.startswith("1 of 15 values differ from the reference results made")
-    assert note.lines == ("CRN, mIoU: 0.200 here, 0.700 there, that is worse",)
+    assert note.lines == ("CRN, mIoU: 0.200 here, 0.700 in the reference (worse)",)
 
 
 def test_another_judge_is_said(scored_run, reference):

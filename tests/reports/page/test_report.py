@@ -123,7 +123,7 @@ def test_report_prints_the_numbers_and_protocols_of_the_files(read_only_run, rep
     for score in read_only_run.scores():
         for key, value in score.provenance.items():
             assert entry_title(key) in report.text and entry_text(value) in report.text
-    for expected in ("99.7 %", "GAN + semantic segmentation", "52.4", "104.7", "DRN-D-105", "no A/B batch",
+    for expected in ("99.7 %", "GAN + semantic segmentation", "52.4", "104.7", "DRN-D-105", "no task batch",
                      "CRN, diversity: 3 images per layout"):
         assert expected.lower() in report.text.lower()
 
@@ -136,7 +136,7 @@ def test_report_of_a_run_without_scores_variants_and_logs(tiny_run, no_figures):
     assert "Not scored: this run has no scores yet" in text
     assert "2 (00003_1.png" not in text and "1 (00003) of 12 layouts missing" in text
     assert "No training logs" in text
-    assert "No numbers yet" in text and "No findings yet: this run has no scores" in text
+    assert "Not scored yet" in text and "No findings yet: this run has no scores" in text
     assert text.count("no such image") == 6 * 3 + 1
 
 
@@ -190,8 +190,8 @@ def test_the_headline_stands_before_the_tables(scored_run, no_figures):
     text = page_of(write_report(scored_run)).text
     places = [text.index(part) for part in ("CRN and 3 other methods on street", "CRN is 1st of 4 by mIoU",
                                             "Chosen by a rule", "CRN leads: mIoU 0.700",
-                                            "demonstration at small scale", "rank 1",
-                                            "All of the provenance", "Appendix: the provenance")]
+                                            "small-scale demonstration", "rank 1",
+                                            "Full provenance", "Appendix: the provenance")]
     assert places == sorted(places)
 
 
@@ -210,7 +210,7 @@ def test_images_alone_have_findings_a_ranking_and_no_command_that_finishes_nothi
     assert "CRN is 2nd of 2 by PSNR" in text and "pix2pix leads: PSNR 24" in text
     assert "A judge (judge.source) would measure" in text and "An extractor (score.extractors)" in text
     assert "Not scored" not in text and "To finish the run" not in text and "rank 1" in text
-    assert "of 12 layouts the one whose PSNR" in text
+    assert "the layout with the median PSNR" in text
     assert "--all" not in finish(tiny_run) and "--stages score,study,report" in finish(tiny_run)
 
 
@@ -240,7 +240,7 @@ def test_study_batch_and_analysis_are_shown(tiny_run, no_figures):
     (folder / "public" / "hits-01.csv").write_text("image_A_url_1\n")
     (folder / "public" / "images" / "a1.png").write_bytes(b"")
     text = page_of(write_report(tiny_run)).text
-    assert "1 HIT table" in text and "hits-01.csv" in text and "1 images under opaque names" in text
+    assert "1 HIT table" in text and "hits-01.csv" in text and "1 images with opaque names" in text
     assert "No responses yet" in text and "human_study analyze" in text
     counts = [PairCounts("crn", "pix2pix", None, 97, 100), PairCounts("photos", "crn", 125.0, 515, 980)]
     write_analysis(analyse_counts(counts, "test study", "crn"), folder / "analysis")
@@ -262,7 +262,7 @@ def test_single_pictures_of_a_study_are_shown(tiny_run, no_figures):
             for chosen in ("fake" if i % 4 == 3 else "real",)]
     write_analysis(analyse(make_responses(rows), "crn"), folder / "analysis")
     sentence = people.sentence(people.studies(tiny_run, tiny_run.methods()))
-    assert "people were wrong with CRN in 25.0 % of 24 answers (half is chance)" in sentence
+    assert "people were wrong about CRN in 25.0 % of 24 answers (chance: 50 %)" in sentence
     assert sentence.endswith("CRN at 490 ms.")
     text = page_of(write_report(tiny_run)).text
     assert "CRN unlimited 25.0" in text and "CRN 490 [490, 490] 3" in text

@@ -1,4 +1,4 @@
-// Many layouts as small pictures, loaded when they come into sight; a click opens one.
+// Many layouts as small pictures, loaded when scrolled into view; a click opens one.
 
 function cell(pane, row, open) {
   const figure = document.createElement("figure"), button = document.createElement("button");
@@ -24,14 +24,14 @@ async function gap(button, url) {
     const answer = await fetch(url);
     text.textContent = `not shown: ${answer.ok ? "the picture cannot be decoded" : await answer.text()}`;
   } catch {
-    text.textContent = "not shown: the app does not answer";
+    text.textContent = "not shown: no answer from the app";
   }
 }
 
 export default function ({ data, parentElement }) {
   const grid = parentElement.querySelector('[data-part="grid"]');
   const state = JSON.stringify(data);
-  if (grid.dataset.state === state) return;  // the same pictures as before: they need not be loaded again
+  if (grid.dataset.state === state) return;  // same pictures as before: no need to load them again
   grid.dataset.state = state;
   const least = data.panes.length > 1 ? 120 : 200;
   grid.style.gridTemplateColumns = data.panes.length > 1

@@ -1,5 +1,5 @@
 // Go to the page Compare, which is the app's first, keeping the choices of this page in the address. One entry in the
-// browser's history: Back returns to this page as it was. Streamlit follows the address as it does for Back.
+// browser's history: Back returns to this page as it was. Streamlit follows the address as after Back.
 function openLayout(parts) {
   const address = new URL(location.href);
   address.pathname = address.pathname.replace(/[^/]*$/, "");

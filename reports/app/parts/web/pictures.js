@@ -7,11 +7,11 @@ class Pictures {
     this.kept = new Map();  // URL -> promise of {image} or {problem}
   }
 
-  // What the pane shows of the layout. A picture that the server refuses is a sentence, never an error.
+  // The pane's picture of the layout. If the server refuses it, the result is {problem: sentence}, never an error.
   get(pane, layout) {
     const url = pane.url.replace("{layout}", encodeURIComponent(layout));
     const known = this.kept.get(url);
-    if (known) this.kept.delete(url);  // to the end: the one used last goes last
+    if (known) this.kept.delete(url);  // move to the end: the most recently used is dropped last
     const promise = known ?? this.load(url, `${pane.title} of layout ${layout}`);
     this.kept.set(url, promise);
     return promise;
@@ -34,10 +34,10 @@ class Pictures {
     });
     image.src = url;
     if (await loaded) {
-      await image.decode().catch(() => {});  // ahead of drawing; a browser short of memory refuses, and still draws
+      await image.decode().catch(() => {});  // before drawing; a browser short of memory refuses, but still draws
       return { image };
     }
-    this.kept.delete(url);  // it may be there at the next look
+    this.kept.delete(url);  // it may exist at the next attempt
     return { problem: await reason(url) };
   }
 }
@@ -47,6 +47,6 @@ async function reason(url) {
     const answer = await fetch(url);
     return answer.ok ? "the picture cannot be decoded" : (await answer.text()).slice(0, 300);
   } catch {
-    return "the app does not answer";
+    return "no answer from the app";
   }
 }

@@ -1,6 +1,6 @@
-// The view as one PNG: what every frame shows, with its title, at the pictures' own pixels where they are seen whole.
+// The view as one PNG: every frame with its title, at the pictures' own resolution unless zoomed.
 
-const MARGIN = 24, TITLE = 34, MOST = 48e6;  // canvas pixels; the most that all browsers draw
+const MARGIN = 24, TITLE = 34, MOST = 48e6;  // canvas pixels; MOST: the limit of all browsers
 
 function sheet(heading, frames, stage, gain) {
   const whole = !stage.zoomed;
@@ -62,7 +62,7 @@ function drawFrame(paint, frame, [x, y, wide, high], stage, part, scale, gain) {
   paint.restore();
 }
 
-// Where a picture of another size stands within the layout's size: whole, centred, never stretched.
+// Position of a picture of another size within the layout's size: whole, centred, never stretched.
 function contained(image, [height, width]) {
   const scale = Math.min(width / image.naturalWidth, height / image.naturalHeight);
   const [w, h] = [image.naturalWidth * scale, image.naturalHeight * scale];

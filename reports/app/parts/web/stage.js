@@ -1,4 +1,4 @@
-// Where the pictures stand, at which scale, and which part of them is seen: one state for all panes.
+// Position, scale and visible part of the pictures: one state for all panes.
 
 const GAP = 12, CAPTION = 26, LEAST = 320;  // CSS pixels: between panes, below a pane, and the least width of a pane
 
@@ -26,7 +26,7 @@ class Stage {
     this.size = [1, 1];
     this.count = 1;
     this.zoom = null;  // CSS pixels per picture pixel; null: fit
-    this.centre = [0.5, 0.5];  // of the part that is seen, as shares of width and height
+    this.centre = [0.5, 0.5];  // of the visible part, as shares of width and height
     this.pointers = new Map();
     element.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     element.addEventListener("dblclick", (event) => this.toggle(event));
@@ -38,7 +38,7 @@ class Stage {
 
   get scale() { return Math.max(this.zoom ?? 0, this.fit); }
 
-  // Zoom and centre as they stand in the address, "2,0.25,0.5"; empty: fit.
+  // Zoom and centre as in the address, "2,0.25,0.5"; empty: fit.
   get text() {
     return this.zoomed ? [this.scale, ...this.centre].map((number) => Number(number.toFixed(4))).join(",") : "";
   }
@@ -50,7 +50,7 @@ class Stage {
   }
 
   arrange() {
-    const above = Math.min(340, Math.max(60, this.element.getBoundingClientRect().top));  // where it is not scrolled
+    const above = Math.min(340, Math.max(60, this.element.getBoundingClientRect().top));  // as if not scrolled
     const room = { width: this.element.clientWidth, height: Math.max(260, window.innerHeight - above - 16) };
     if (!room.width) return;
     const { columns, scale } = arrange(this.count, this.size, room);

@@ -1,4 +1,4 @@
-// The viewer: methods side by side, or two of them in one place. Stage and Pictures stand before this in one module.
+// The viewer: methods side by side, or two of them in one place. Stage and Pictures precede this in one module.
 
 const WRITING = "input:not([type=radio], [type=checkbox], [type=range], [type=button])";
 const MOVING = ":is([role=radiogroup], [role=slider], [role=tablist], [role=grid], [role=menubar])";
@@ -9,7 +9,7 @@ const RANGES = {
   overlay: { label: "Opacity of the layout", min: 0, max: 100, value: 50, unit: " %" },
 };
 
-// Each view: what it needs of the loaded pictures (by pane) -> frames of layers, the lowest first.
+// Each view: loaded pictures (by pane) -> frames of layers, the lowest first.
 function side(viewer, found) {
   return viewer.data.panes.map((pane) => ({ title: pane.title, layers: [found[pane.id]] }));
 }
@@ -60,16 +60,16 @@ class Viewer {
     document.removeEventListener("keydown", this.keys);
     this.stage.observer.disconnect();
     clearInterval(this.timer);
-    clearTimeout(this.telling);
+    clearTimeout(this.reporting);
     clearTimeout(this.writing);
   }
 
-  // New data from the script. It may be older than what the reader has asked for meanwhile.
+  // New data from the script. It may be older than the reader's latest step.
   update({ data, setTriggerValue }) {
     const zoomChanged = this.data?.zoom !== data.zoom;
     const old = this.pending && this.pending.n !== data.ack && Date.now() - this.pending.at < 3000;
     this.data = data;
-    this.tell = setTriggerValue;
+    this.report = setTriggerValue;
     if (!old) [this.layout, this.pending] = [data.layout, null];
     this.stage.size = data.size;
     if (zoomChanged) this.stage.restore(data.zoom);
@@ -82,7 +82,7 @@ class Viewer {
   get pair() { return this.data.pair.map((id) => this.data.panes.find((pane) => pane.id === id)); }
   get position() { return this.data.layouts.indexOf(this.layout); }
 
-  // Load all, then change heading and pictures together; an answer that comes too late is dropped.
+  // Load all, then change heading and pictures together; an answer that arrives too late is dropped.
   async show() {
     const layout = this.layout, turn = this.turn = (this.turn ?? 0) + 1;
     this.part("section").setAttribute("aria-busy", "true");
@@ -134,10 +134,10 @@ class Viewer {
       gap.textContent = `not shown: ${layer.problem}`;
       return gap;
     }
-    const image = layer.opacity === undefined ? layer.image : layer.image.cloneNode();  // one element, one place
+    const image = layer.opacity === undefined ? layer.image : layer.image.cloneNode();  // an element can only be in one place
     image.className = layer.difference ? "difference" : "";
     image.style.opacity = layer.opacity ?? "";
-    image.decoding = "sync";  // it is decoded, and no frame shall be drawn without it
+    image.decoding = "sync";  // already decoded; never draw a frame without it
     if (layer.clip === undefined) return image;
     const cut = document.createElement("div");
     cut.className = "cut";
@@ -151,8 +151,8 @@ class Viewer {
     this.layout = next;
     this.pending = { n: Math.random(), at: Date.now() };
     this.show();
-    clearTimeout(this.telling);  // many steps in one go are told once
-    this.telling = setTimeout(() => this.tell("go", { layout: this.layout, zoom: this.stage.text, n: this.pending?.n }),
+    clearTimeout(this.reporting);  // a burst of steps is reported once
+    this.reporting = setTimeout(() => this.report("go", { layout: this.layout, zoom: this.stage.text, n: this.pending?.n }),
       120);
   }
 
@@ -217,7 +217,7 @@ class Viewer {
     this.stage.element.style.setProperty("--gain", this.amount("difference"));
   }
 
-  // Not while somebody writes; arrow keys belong to what moves by them, if that has the focus.
+  // Not while typing; arrow keys belong to a focused control that uses them.
   key(event) {
     const from = event.composedPath()[0];
     if (event.ctrlKey || event.metaKey || event.altKey || !this.root.isConnected || !from.matches) return;
