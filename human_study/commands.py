@@ -99,8 +99,8 @@ def plan(args: Namespace) -> None:
     answer_seconds = None
     if args.pilot:
         from human_study.responses.table import read_responses
-        from human_study.simulation.pilot import learned
-        found = learned(read_responses(args.pilot), protocol, cast.baseline)
+        from human_study.simulation.pilot import pilot_spreads
+        found = pilot_spreads(read_responses(args.pilot), protocol, cast.baseline)
         answer_seconds = found.seconds
         if found.participant_sd is not None:
             args.participant_sd, args.image_sd = found.participant_sd, found.image_sd

@@ -111,7 +111,7 @@ class Protocol(Frozen):
         names = [question.name for question in self.questions]
         missing = [f"texts.{language}.{gap} is missing: the words of question '{question.name}'"
                    for language, texts in self.texts.items() for question in self.questions
-                   if (gap := question.without_words(texts))]
+                   if (gap := question.missing_words(texts))]
         unused = [name for name in NOT_FOR[self.task]
                   if getattr(self, name) != type(self).model_fields[name].default]
         too_small = self.min_viewport[0] < self.viewport(2)[0] or self.min_viewport[1] < (self.height or 0)

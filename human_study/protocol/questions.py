@@ -52,7 +52,7 @@ class Question(Frozen):
             return f"expected a text of at most {LONGEST} letters"
         return "" if self.kind == "text" or answer in self.values else f"expected one of {', '.join(self.values)}"
 
-    def without_words(self, texts: Texts) -> str:
+    def missing_words(self, texts: Texts) -> str:
         """Key of the words that a language lacks for this question; empty if it has all."""
         words = texts.words.get(self.name)
         if words is None:

@@ -50,7 +50,7 @@ class Spreads:
                 + (f"; {self.unknown}" if self.unknown else ""))
 
 
-def learned(frame: pd.DataFrame, protocol: Protocol, baseline: str) -> Spreads:
+def pilot_spreads(frame: pd.DataFrame, protocol: Protocol, baseline: str) -> Spreads:
     """Spreads and time of a protocol's pilot, or the time alone if there are no spreads.
 
     Raises InputError for answers to another task, and of staircases to a protocol without.

@@ -24,19 +24,19 @@ def browser():
 
 @pytest.fixture
 def study(tiny_run, tmp_path):
-    """study(settings) -> (store, site) of a running server."""
+    """study(settings, protocol, methods) -> (store, site) of a running server."""
     open_ones = []
 
     @contextmanager
-    def start(settings):
-        batch = write_batch(tiny_run, load_protocol("lab", last_of(settings)), ["pix2pix"], "crn")
+    def start(settings, protocol, methods):
+        batch = write_batch(tiny_run, load_protocol(protocol, last_of(settings)), list(methods), "crn")
         store = open_store(tiny_run, batch, tmp_path / "k" / "study.key")
         with running(lambda port: make_site(store, port)) as site:
             yield store, site
         store.close()
 
-    def enter(settings=SHORT):
-        manager = start(settings)
+    def enter(settings=SHORT, protocol="lab", methods=("pix2pix",)):
+        manager = start(settings, protocol, methods)
         open_ones.append(manager)
         return manager.__enter__()
 
@@ -47,10 +47,11 @@ def study(tiny_run, tmp_path):
 
 @pytest.fixture
 def visit(browser, study):
+    """visit(settings, options of the window) -> a participant's window. at: (store, site) of a study that runs."""
     visits = []
 
-    def make(settings=SHORT, **options):
-        store, site = study(settings)
+    def make(settings=SHORT, at=None, **options):
+        store, site = at or study(settings)
         visits.append(Visit(browser, site, store, **options))
         return visits[-1]
 

@@ -1,43 +1,12 @@
 """The pages of single pictures and of rankings in a real browser: mouse, keys, touch, a phone's width."""
 
-import pytest
-
-from human_study.batch.write import write_batch
-from human_study.protocol.protocols import load_protocol
 from human_study.server.export import export_responses
-from human_study.server.serve import make_site, open_store
-from human_study.simulation.simulate import running
-from tests.human_study.page.visits import Visit, expect, needs_browser
-from tests.human_study.server.participants import last_of
+from tests.human_study.page.visits import expect, needs_browser
 
 pytestmark = needs_browser
 FEW = ["test_trials=4", "sentinels=0", "practice=0", "hits=3"]
 PHONE = {"viewport": {"width": 390, "height": 844}, "screen": {"width": 390, "height": 844}, "has_touch": True,
          "is_mobile": True}
-
-
-@pytest.fixture
-def served(browser, tiny_run, tmp_path):
-    """served(protocol, methods, settings) -> a function that opens a participant's window."""
-    managers, visits = [], []
-
-    def start(protocol, methods, settings=()):
-        batch = write_batch(tiny_run, load_protocol(protocol, last_of([*FEW, *settings])), methods, "crn")
-        store = open_store(tiny_run, batch, tmp_path / "k" / "study.key")
-        managers.append(running(lambda port: make_site(store, port)))
-        site = managers[-1].__enter__()
-
-        def visit(**options):
-            visits.append(Visit(browser, site, store, **options))
-            return visits[-1].begin()
-
-        return visit
-
-    yield start
-    for one in visits:
-        one.context.close()
-    for manager in managers:
-        manager.__exit__(None, None, None)
 
 
 def brought(v, badges, trial=0):
@@ -46,9 +15,9 @@ def brought(v, badges, trial=0):
     v.shows(f'.trial[data-trial="{trial}"] .holder[aria-disabled="false"]', count=3)
 
 
-def test_pictures_are_brought_in_order(served):
-    visit = served("ranking", ["pix2pix", "image_space"], ["show_layout=true"])
-    v = visit()
+def test_pictures_are_brought_in_order(study, visit):
+    running = study([*FEW, "show_layout=true"], "ranking", ["pix2pix", "image_space"])
+    v = visit(at=running).begin()
     brought(v, ["", "", ""])
     v.shows(".layout img", count=1)
     v.shows("h1", "fits the outline best")
@@ -81,7 +50,7 @@ def test_pictures_are_brought_in_order(served):
     v.page.keyboard.press("Enter")
     assert v.saved(2)[1]["ranked"] == [2, 1, 0]
     assert v.problems == []
-    phone = visit(**PHONE)
+    phone = visit(at=running, **PHONE).begin()
     for i, badges in zip((1, 2, 0), (["", "", ""], ["", "1", ""], ["", "1", "2"]), strict=True):
         brought(phone, badges)
         phone.page.locator(".holder").nth(i).tap()
@@ -92,9 +61,9 @@ def test_pictures_are_brought_in_order(served):
     assert phone.page.evaluate("document.documentElement.scrollWidth") <= 390 and phone.problems == []
 
 
-def test_is_it_a_photograph(served):
-    visit = served("hype-infinity", ["crn"], ["practice=2", "feedback=true"])
-    v = visit()
+def test_is_it_a_photograph(study, visit):
+    running = study([*FEW, "practice=2", "feedback=true"], "hype-infinity", ["crn"])
+    v = visit(at=running).begin()
     v.ready(0)
     v.shows(".choice", ["Photograph", "Made by a program"])
     v.page.keyboard.press("ArrowLeft")
@@ -108,7 +77,7 @@ def test_is_it_a_photograph(served):
     v.shows(".progress", "Picture 1 of 4")
     v.page.keyboard.press("j")
     assert [answer["chosen"] for answer in v.saved(3)] == ["real", "fake", "fake"]
-    phone = visit(**PHONE)
+    phone = visit(at=running, **PHONE).begin()
     phone.ready(0)
     box = phone.page.locator(".box").bounding_box()
     assert (box["x"], box["width"]) == (12, 366) and phone.page.evaluate("document.documentElement.scrollWidth") <= 390

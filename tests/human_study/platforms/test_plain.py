@@ -36,17 +36,9 @@ def refusals(refused) -> dict[str, str]:
     return {one.source: one.reason for one in refused}
 
 
-@pytest.fixture
-def written(tmp_path):
-    def write(frame: pd.DataFrame, name: str = "answers.csv", **how):
-        frame.to_csv(tmp_path / name, index=False, **how)
-        return tmp_path / name
-    return write
-
-
-def test_five_columns_are_enough_for_the_whole_analysis(written, tmp_path, capsys):
+def test_five_columns_are_enough_for_the_whole_analysis(plain_table, tmp_path, capsys):
     table, out = answers(), tmp_path / "out"
-    main(["collect", "--plain", str(written(table)), "--out", str(out)])
+    main(["collect", "--plain", str(plain_table(table)), "--out", str(out)])
     assert "8 participants, 8 sessions, 96 answers, 96 used" in capsys.readouterr().out
     main(["analyze", "--responses", str(out / "responses.csv"), "--baseline", "ours", "--out", str(out)])
     found = json.loads((out / "analysis.json").read_text())
@@ -63,10 +55,10 @@ def test_five_columns_are_enough_for_the_whole_analysis(written, tmp_path, capsy
     assert pd.read_csv(out / "codebook.csv")["column"].tolist() == list(NAMES)
 
 
-def test_exposure_time_and_ties(written):
+def test_exposure_time_and_ties(plain_table):
     table = answers().assign(exposure="250", time="812.5", tie="")
     table.loc[0, "tie"], table.loc[1, ["chosen", "exposure"]] = "TRUE", ["tie", ""]
-    frame, refused = read_plain([written(table)], "mine")
+    frame, refused = read_plain([plain_table(table)], "mine")
     assert not refused and frame["chosen"].tolist()[:2] == ["tie", "tie"] and frame["outcome"][0] == 0.5
     assert frame["exposure_req_ms"][0] == 250 and pd.isna(frame["exposure_req_ms"][1]) and frame["rt_ms"][0] == 812.5
     analysis = analyse(frame, "ours")
@@ -75,20 +67,20 @@ def test_exposure_time_and_ties(written):
     assert identify(frame).spec_sha256 == () and not identify(frame).simulated
 
 
-def test_the_chosen_methods_name_is_an_answer_and_a_tab_separates(written):
+def test_the_chosen_methods_name_is_an_answer_and_a_tab_separates(plain_table):
     table = answers()
     named = table.assign(chosen=np.where(table["chosen"] == "left", table["left"], table["right"]))
-    by_side, _ = read_plain([written(table)], "mine")
-    by_name, _ = read_plain([written(named, "named.tsv", sep="\t")], "mine")
+    by_side, _ = read_plain([plain_table(table)], "mine")
+    by_name, _ = read_plain([plain_table(named, "named.tsv", sep="\t")], "mine")
     pd.testing.assert_frame_equal(by_side, by_name)
 
 
-def test_rows_that_are_no_answers_are_reported(written, tmp_path):
+def test_rows_that_are_no_answers_are_reported(plain_table, tmp_path):
     table = answers()
     table.loc[0, "chosen"], table.loc[1, "participant"], table.loc[2, "right"] = "both", "", table.loc[2, "left"]
     table = table.assign(time="500", mood="good")
     table.loc[3, "time"] = "slow"
-    file = written(table)
+    file = plain_table(table)
     file.write_text(file.read_text() + "ann0@lab.org,scene 1,ours,pi")
     frame, refused = read_plain([file], "mine")
     found = refusals(refused)
@@ -105,13 +97,13 @@ def test_rows_that_are_no_answers_are_reported(written, tmp_path):
     (lambda table: table.assign(platform="paper"), "platform 'paper'"),
     (lambda table: table.assign(session="1", trial_index="1"), "is in the table twice"),
     (lambda table: table[:0], "no whole row")])
-def test_tables_that_cannot_be_read(written, change, message):
+def test_tables_that_cannot_be_read(plain_table, change, message):
     with pytest.raises(InputError, match=message):
-        read_plain([written(change(answers()))], "mine")
+        read_plain([plain_table(change(answers()))], "mine")
 
 
-def test_semicolons_and_decimal_commas_are_read_and_other_files_refused(written, tmp_path, capsys):
-    frame, _ = read_plain([written(answers().assign(time="812,5"), sep=";")], "mine")
+def test_semicolons_and_decimal_commas_are_read_and_other_files_refused(plain_table, tmp_path, capsys):
+    frame, _ = read_plain([plain_table(answers().assign(time="812,5"), sep=";")], "mine")
     assert (frame["rt_ms"] == 812.5).all() and len(frame) == len(answers())
     with pytest.raises(InputError, match="expected a table of answers"):
         read_plain([tmp_path / "answers.xlsx"], "mine")
@@ -121,8 +113,8 @@ def test_semicolons_and_decimal_commas_are_read_and_other_files_refused(written,
         assert message in capsys.readouterr().err
 
 
-def test_a_studys_own_answers_are_never_overwritten(written, tmp_path, capsys):
-    frame, _ = read_plain([written(answers())], "mine")
+def test_a_studys_own_answers_are_never_overwritten(plain_table, tmp_path, capsys):
+    frame, _ = read_plain([plain_table(answers())], "mine")
     write_responses(frame.assign(spec_sha256="5" * 64), tmp_path / "responses.csv")
     with pytest.raises(SystemExit):
         main(["collect", "--plain", str(tmp_path / "answers.csv"), "--out", str(tmp_path)])
@@ -141,14 +133,14 @@ def jspsych(table: pd.DataFrame, participant: str) -> list[dict]:
     return trials
 
 
-def test_jspsychs_own_data(written, tmp_path):
+def test_jspsychs_own_data(plain_table, tmp_path):
     table = answers(participants=3)
     files = []
     for participant in table["participant"].unique():
         files.append(tmp_path / f"{participant}.json")
         files[-1].write_text(json.dumps(jspsych(table, participant)))
     frame, refused = read_plain(files, "mine")
-    plain, _ = read_plain([written(table)], "mine")
+    plain, _ = read_plain([plain_table(table)], "mine")
     last = frame["trial_index"].eq(12)
     assert (frame.loc[last, "chosen"] == "none").all() and frame.loc[last, "rt_ms"].isna().all()
     frame, plain, whole = frame[~last], plain[~last], frame
@@ -160,7 +152,7 @@ def test_jspsychs_own_data(written, tmp_path):
     (tmp_path / "all.json").write_text(json.dumps(together))
     pd.testing.assert_frame_equal(read_plain([tmp_path / "all.json"], "mine")[0], whole)
     table = pd.DataFrame(together).astype(object)
-    as_csv, _ = read_plain([written(table, "all.csv", na_rep="null", quoting=csv.QUOTE_ALL)], "mine")  # data.csv()
+    as_csv, _ = read_plain([plain_table(table, "all.csv", na_rep="null", quoting=csv.QUOTE_ALL)], "mine")  # data.csv()
     pd.testing.assert_frame_equal(as_csv, whole)
 
 
@@ -173,10 +165,10 @@ def test_a_third_button_is_not_guessed(tmp_path):
     assert "chosen is '2'" in refused[0].reason and refused[0].source == "p1.json:4"
 
 
-def test_the_tidy_table_goes_out_with_jspsychs_names_and_comes_back(written, tmp_path):
+def test_the_tidy_table_goes_out_with_jspsychs_names_and_comes_back(plain_table, tmp_path):
     table = answers().assign(exposure="125", time="700", sentinel="none", sentinel_answer="", q_age="31")
     table.loc[:4, ["sentinel", "sentinel_answer"]] = ["perceptual", "left"]
-    frame, _ = read_plain([written(table)], "mine")
+    frame, _ = read_plain([plain_table(table)], "mine")
     write_responses(frame, tmp_path / "tidy.json")
     trials = json.loads((tmp_path / "tidy.json").read_text())
     assert trials[0]["rt"] == 700 and trials[0]["response"] == frame["chosen"][0] and trials[0]["sentinel_ok"] in (

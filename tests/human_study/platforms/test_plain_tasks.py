@@ -40,14 +40,6 @@ def rankings(participants: int = 8, images: int = 12) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["participant", "image", "shown", "ranked"])
 
 
-@pytest.fixture
-def written(tmp_path):
-    def write(frame: pd.DataFrame, name: str = "answers.csv"):
-        frame.to_csv(tmp_path / name, index=False)
-        return tmp_path / name
-    return write
-
-
 def analysed(file, out) -> dict:
     main(["collect", "--plain", str(file), "--out", str(out)])
     main(["analyze", "--responses", str(out / "responses.csv"), "--baseline", "ours", "--out", str(out)])
@@ -56,9 +48,9 @@ def analysed(file, out) -> dict:
     return json.loads((out / "analysis.json").read_text())
 
 
-def test_single_pictures(written, tmp_path):
+def test_single_pictures(plain_table, tmp_path):
     table = singles()
-    found = analysed(written(table), tmp_path / "out")
+    found = analysed(plain_table(table), tmp_path / "out")
     rows = {row["method"]: row for row in found["realism"]}
     assert list(rows) == METHODS and found["task"] == "real_or_fake"
     assert found["participation"]["participants_used"] == 8
@@ -73,9 +65,9 @@ def test_single_pictures(written, tmp_path):
     assert "Zhou et al. 2019" in (tmp_path / "out" / "report.md").read_text()
 
 
-def test_rankings(written, tmp_path):
+def test_rankings(plain_table, tmp_path):
     table = rankings()
-    found = analysed(written(table), tmp_path / "out")
+    found = analysed(plain_table(table), tmp_path / "out")
     assert found["task"] == "ranking" and found["participation"]["used"] == 96
     for row in found["preferences"]:
         better = [r.index(row["a"]) < r.index(row["b"]) for r in table["ranked"].str.split(";")]
@@ -84,32 +76,32 @@ def test_rankings(written, tmp_path):
     assert strengths["ranking"]["methods"] == ["ours", "pix2pix", "spade"] and not strengths["ranking"]["problem"]
 
 
-def test_the_method_of_a_photograph_can_be_given(written):
+def test_the_method_of_a_photograph_can_be_given(plain_table):
     table = singles()
     photo = table["shown"] == "photos"
     said = table.assign(against=np.where(photo, "pix2pix", ""))
-    frame, refused = read_plain([written(said)], "mine")
+    frame, refused = read_plain([plain_table(said)], "mine")
     assert not refused and set(frame["condition"][photo]) == {"photos_vs_pix2pix"}
     notes = analyse(frame, "ours").notes
     assert any(note.startswith("ours: 0 answers to photographs and 48 to its pictures") for note in notes)
     assert any(note.startswith("pix2pix: 96 answers") for note in notes)
 
 
-def test_participants_who_judge_one_method_each_keep_their_photographs(written):
+def test_participants_who_judge_one_method_each_keep_their_photographs(plain_table):
     table = singles()
     first = table["participant"].isin([f"ann{i}@lab.org" for i in range(4)])
     table.loc[table["shown"] != "photos", "shown"] = np.where(first, *METHODS)[table["shown"] != "photos"]
-    frame, _ = read_plain([written(table)], "mine")
+    frame, _ = read_plain([plain_table(table)], "mine")
     for method, own in zip(METHODS, (first, ~first), strict=True):
         assert set(frame["condition"][own]) == {f"photos_vs_{method}"}
 
 
-def test_exposures_times_and_staircases(written):
+def test_exposures_times_and_staircases(plain_table):
     table = singles().assign(exposure=500, time=810.5, adaptive="true")
     with pytest.raises(InputError, match="in a staircase: give column against, one of ours, pix2pix"):
-        read_plain([written(table)], "mine")
+        read_plain([plain_table(table)], "mine")
     one = table[table["shown"] != "pix2pix"]
-    frame, refused = read_plain([written(one)], "mine")
+    frame, refused = read_plain([plain_table(one)], "mine")
     assert not refused and frame["adaptive"].all() and set(frame["layout"]) == {"single"}
     found = analyse(frame, "ours")
     assert found.realism == [] and found.thresholds[0].time_ms.value == 500
@@ -122,12 +114,12 @@ def test_exposures_times_and_staircases(written):
     (rankings, 3, {"ranked": "ours;spade"}, "ranked is 'ours;spade': expected every method of"),
     (rankings, 3, {"shown": "ours;ours;spade"}, "expected two or more different methods"),
     (rankings, 3, {"task": "real_or_fake", "chosen": "real"}, "expected one method, or photos")])
-def test_rows_that_are_no_answers_are_named(written, table, row, change, message):
+def test_rows_that_are_no_answers_are_named(plain_table, table, row, change, message):
     frame = table()
     for name, value in change.items():
         frame[name] = frame.get(name, "")
         frame.loc[row, name] = value
-    read, refused = read_plain([written(frame)], "mine")
+    read, refused = read_plain([plain_table(frame)], "mine")
     assert len(read) == len(frame) - 1 and len(refused) == 1
     assert message in refused[0].reason and refused[0].source == f"answers.csv:{row + 2}"
 
@@ -137,21 +129,21 @@ def test_rows_that_are_no_answers_are_named(written, table, row, change, message
     (rankings, lambda t: t.drop(columns="shown"), "no column 'shown'"),
     (singles, lambda t: t.assign(shown="photos"), "only photos in column shown"),
     (rankings, lambda t: t.assign(ranked="ours"), "no answer could be read.*ranked is 'ours'")])
-def test_tables_that_cannot_be_read(written, table, change, message):
+def test_tables_that_cannot_be_read(plain_table, table, change, message):
     with pytest.raises(InputError, match=message):
-        read_plain([written(change(table()))], "mine")
+        read_plain([plain_table(change(table()))], "mine")
 
 
-def test_an_empty_answer_is_none(written):
+def test_an_empty_answer_is_none(plain_table):
     for table, name in ((singles(), "chosen"), (rankings(), "ranked")):
         table.loc[0, name] = ""
-        frame, refused = read_plain([written(table)], "mine")
+        frame, refused = read_plain([plain_table(table)], "mine")
         assert not refused and frame["chosen"][0] == "none"
 
 
 @pytest.mark.parametrize("table", [singles, rankings])
-def test_the_tidy_table_and_jspsychs_data_come_back(table, written, tmp_path):
-    frame, _ = read_plain([written(table())], "mine")
+def test_the_tidy_table_and_jspsychs_data_come_back(table, plain_table, tmp_path):
+    frame, _ = read_plain([plain_table(table())], "mine")
     for name in ("tidy.csv", "tidy.json"):
         write_responses(frame, tmp_path / name)
         pd.testing.assert_frame_equal(read_responses(tmp_path / name), frame)
@@ -166,10 +158,10 @@ def test_the_tidy_table_and_jspsychs_data_come_back(table, written, tmp_path):
     pd.testing.assert_frame_equal(again, frame)
 
 
-def test_the_report_of_the_import_holds_every_line(written, tmp_path, capsys):
+def test_the_report_of_the_import_holds_every_line(plain_table, tmp_path, capsys):
     table = singles()
     table.loc[1, "chosen"] = "maybe"
-    main(["collect", "--plain", str(written(table.assign(mood="good"))), "--out", str(tmp_path / "out")])
+    main(["collect", "--plain", str(plain_table(table.assign(mood="good"))), "--out", str(tmp_path / "out")])
     assert "8 participants, 8 sessions, 191 answers" in capsys.readouterr().out
     with open(tmp_path / "out" / "import-report.csv", newline="") as stream:
         rows = list(csv.reader(stream))

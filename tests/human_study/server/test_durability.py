@@ -141,8 +141,8 @@ def test_two_servers_on_one_database(make):
     results = []
     threads = [threading.Thread(target=lambda p=p: results.append(p.all()["code"])) for p in (someone, other)]
     [thread.start() for thread in threads]
-    [thread.join() for thread in threads]
-    assert len(set(results)) == 2
+    [thread.join(60) for thread in threads]
+    assert len(results) == len(set(results)) == 2
     assert export_responses(first.app.state.site.store.batch)["hit_id"].nunique() == 2
 
 

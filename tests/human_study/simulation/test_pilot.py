@@ -11,7 +11,7 @@ from data.errors import InputError
 from human_study.__main__ import main
 from human_study.protocol.protocols import load_protocol
 from human_study.responses.table import make_responses, read_responses, write_responses
-from human_study.simulation.pilot import learned, seconds_per_trial, spreads
+from human_study.simulation.pilot import pilot_spreads, seconds_per_trial, spreads
 from human_study.simulation.power import Design, draw
 from human_study.trials.plan import PARTICIPANT_SD, latent
 
@@ -66,12 +66,12 @@ def ranked(seed, participant_sd, image_sd, participants=40, images=30) -> pd.Dat
 
 def test_errors_give_the_same_spreads_as_preferences():
     drawn = draw(Design(60, 40, 120, .3, .7, .8), np.random.default_rng(0), latent(.3, float(np.hypot(.7, .8))))
-    found = learned(single_pictures(*drawn), load_protocol("hype-infinity"), "crn")
+    found = pilot_spreads(single_pictures(*drawn), load_protocol("hype-infinity"), "crn")
     assert found == spreads(answered(*drawn), "crn")
 
 
 def test_spreads_of_rankings_are_recovered():
-    found = [learned(ranked(seed, .7, .8), load_protocol("ranking"), "crn") for seed in range(6)]
+    found = [pilot_spreads(ranked(seed, .7, .8), load_protocol("ranking"), "crn") for seed in range(6)]
     assert np.mean([one.participant_sd for one in found]) == pytest.approx(.7, abs=.15)
     assert np.mean([one.image_sd for one in found]) == pytest.approx(.8, abs=.15)
 
@@ -106,7 +106,8 @@ def test_plans_of_other_tasks_take_their_own_pilots(tmp_path, capsys):
 
 def test_a_simulated_pilot_is_marked():
     frame = pilot(.6, .7, .8, 0).assign(platform="sim")
-    assert learned(frame, load_protocol("lab"), "crn").line().startswith("pilot (SIMULATED, no person judged): 2400")
+    line = pilot_spreads(frame, load_protocol("lab"), "crn").line()
+    assert line.startswith("pilot (SIMULATED, no person judged): 2400")
 
 
 def test_no_spread_is_no_spread():
