@@ -70,7 +70,7 @@ class Visit:
             if condition():
                 return
             self.page.wait_for_timeout(25)
-        raise AssertionError("it never came")
+        raise AssertionError("the condition was never met")
 
     def answers(self):
         return [record for session, _, record in self.store.records() if session == self.session.session_id]
