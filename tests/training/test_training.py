@@ -7,6 +7,7 @@ import signal
 import struct
 import subprocess
 import sys
+import threading
 import time
 import zipfile
 from pathlib import Path
@@ -164,20 +165,26 @@ def test_a_lost_terminal_and_a_warning_of_the_time_limit_save_the_state(tmp_path
               "for _ in range(2):\n"
               "    try: t.suite(sys.argv[2], images_seen=10**6, checkpoint_seconds=1e9).train_method('image_space')\n"
               "    except t.Interrupted as stopped: print(stopped, flush=True)\n")
-    process = subprocess.Popen([sys.executable, "-c", script, str(Path(__file__).parent), str(tmp_path)], text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    file, last = tmp_path / "methods" / "image_space" / CHECKPOINT, 0
-    for number in (signal.SIGHUP, signal.SIGUSR1):
-        deadline = time.monotonic() + 60
-        while len(logged(tmp_path, "image_space")) < 10 + last // 2 and process.poll() is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        process.send_signal(number)
-        line = process.stdout.readline()
-        assert (saved := checkpoint.load(file)["step"]) > last, process.communicate()
-        assert line == f"Image-space loss: step {saved} of 500000 is saved in {file}\n"
-        last = saved
-    assert process.wait(10) == 0
+    process = subprocess.Popen(
+        [sys.executable, "-c", script, str(Path(__file__).parent), str(tmp_path)], text=True, stdout=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))  # also where nohup started the tests
+    limit = threading.Timer(120, process.kill)  # reading a line then ends, too
+    limit.start()
+    try:
+        file, last = tmp_path / "methods" / "image_space" / CHECKPOINT, 0
+        for number in (signal.SIGHUP, signal.SIGUSR1):
+            while len(logged(tmp_path, "image_space")) < 10 + last // 2 and process.poll() is None:
+                time.sleep(0.05)
+            process.send_signal(number)
+            line = process.stdout.readline()
+            assert (saved := checkpoint.load(file)["step"]) > last
+            assert line == f"Image-space loss: step {saved} of 500000 is saved in {file}\n"
+            last = saved
+        assert process.wait(60) == 0
+    finally:
+        limit.cancel()
+        process.kill()
+        process.wait()
 
 
 def test_a_full_disk_while_stopping_is_not_reported_as_saved(tmp_path, monkeypatch):
