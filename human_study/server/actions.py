@@ -51,7 +51,7 @@ class About(Plain):
 
 
 def state_of(site: Site, session: Session) -> dict:
-    """Everything the page needs to go on: the trials without any hint at their meaning."""
+    """The state of a session for the page, with its trials but without any hint at their meaning."""
     status = {"invited": "consent", "returned": "withdrawn"}.get(session.status, session.status)
     state = {"status": status, "tab": session.tab}
     if status == "finished":
@@ -75,7 +75,7 @@ def shown_trial(site: Site, session: Session, trial: PlannedTrial) -> dict:
 
 
 def next_at_kiosk(site: Site, session: Session) -> str:
-    """Where the kiosk's browser goes for the next participant; empty everywhere else."""
+    """Address of the kiosk's start screen for the next participant; empty for other sessions."""
     return f"/k/{site.token('kiosk')}" if session.assignment_id == KIOSK else ""
 
 
@@ -87,7 +87,7 @@ def ending(site: Site, session: Session) -> dict:
 
 
 def leaving(site: Site, session: Session, reason: str) -> str:
-    """Where a participant goes who withdrew or found the study full."""
+    """Address for a participant who withdrew or found the study full; empty without one."""
     return next_at_kiosk(site, session) or site.panel.return_url.replace("{reason}", reason)
 
 
@@ -112,15 +112,15 @@ def act_consent(site: Site, session: Session, body: Consent) -> dict:
 
 
 def act_shown(site: Site, session: Session, body: ShownTrial) -> dict:
-    """The reply holds the exposure where a staircase sets it: the right answers behind it stay on the server."""
+    """The reply holds the exposure if a staircase sets it; the right answers behind it stay on the server."""
     site.store.shown(session.session_id, body.tab, body.trial_index, body.client_id)
     level = exposure_now(site.store, session, body.trial_index)
     return {} if level is None else {"ms": level}
 
 
 def exposure_now(store: Store, session: Session, index: int) -> int | None:
-    """Exposure of trial `index`, ms, by the answers before it in the staircase of its method; None where the plan
-    fixed it."""
+    """Exposure of trial `index`, ms, by the earlier answers in the staircase of its method; None if the plan fixes
+    it."""
     trials = store.trials(session)
     if index >= len(trials) or not trials[index].adaptive:
         return None

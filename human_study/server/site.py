@@ -110,7 +110,7 @@ class Site:
         return self._names.get(name)
 
     def preview(self, language: str = "") -> Session | None:
-        """A session without a participant that is not stored: the first HIT, for everybody with the preview's link."""
+        """A session that is not stored and has no participant: the first HIT, for anybody with the preview's link."""
         if language not in self.store.batch.protocol.languages:
             return None
         nobody = Session(**dict.fromkeys(Session.__dataclass_fields__))
@@ -118,7 +118,7 @@ class Site:
                        language=language)
 
     def asset_of(self, name: str) -> str | None:
-        """The asset of a picture name that was given out; None for anything else."""
+        """The asset behind a picture name of this server; None for any other name."""
         session_id = name.partition("-")[0]
         kind, _, language = session_id.partition("_")
         session = self.preview(language) if kind == PREVIEW else self.store.session(session_id)
