@@ -19,7 +19,7 @@ GAP, TITLE, FONT = 6, 22, 13  # pixels
 
 
 def contact_sheet(run: RunDirectory, layouts: list[str], columns: int = 4) -> np.ndarray:
-    """uint8 [H, W, 3]: a row of pictures per layout, `columns` to a line; layout and photo first. Pixels are exact.
+    """uint8 [H, W, 3]: a row of pictures per layout, `columns` per line; layout and photo first. Pixels are exact.
 
     Raises InputError for a run without layouts.
     """
@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None) -> int:
     usage.add_argument("--run", required=True, metavar="DIR", help="run directory")
     usage.add_argument("--out", required=True, metavar="FILE.png")
     usage.add_argument("--layouts", default="4", metavar="N|A,B", help="how many, evenly spaced, or which; default: 4")
-    usage.add_argument("--columns", type=int, default=4, help="pictures to a line; default: 4")
+    usage.add_argument("--columns", type=int, default=4, help="pictures per line; default: 4")
     args = usage.parse_args(argv)
     with one_line_errors("reports.contact_sheet"):
         run = RunDirectory.open(args.run)

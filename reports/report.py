@@ -23,8 +23,8 @@ def write_report(directory: RunDirectory) -> Path:
     """Write report/ of a run: index.html, images/ (copies, byte for byte), figures/ (PDF, PNG, SVG), tables/ (CSV,
     LaTeX).
 
-    What is missing in the run (scores, variants, logs, study) and what is damaged is named in the report. Raises
-    InputError when the run has no layouts or no run.json that can be read.
+    The report names missing parts of the run (scores, variants, logs, study) and damaged files. Raises InputError if
+    the run has no layouts or no readable run.json.
     """
     run = ReadableRun(directory.path)
     folder = run.report
@@ -53,7 +53,7 @@ def _environment() -> jinja2.Environment:
 
 
 def _remove_others(folder: Path, keep: set[Path]) -> None:
-    """Drop what an earlier report left behind, so that the folder holds this report and nothing else."""
+    """Delete files of an earlier report."""
     if not folder.is_dir():
         return
     for path in reversed(list_folder(folder, "**/*")):

@@ -1,4 +1,4 @@
-"""Tables of text as Markdown and LaTeX. CSV holds numbers, not text: pandas' own `to_csv` writes it."""
+"""Tables of text as Markdown and LaTeX. CSV, which contains numbers, is written by pandas' `to_csv`."""
 
 from collections.abc import Sequence
 
@@ -26,9 +26,9 @@ def latex(header: Sequence[str], rows: Sequence[Sequence[str]], *, escape: bool 
           groups: Sequence[str] = (), rule_before: int | None = None, caption: str = "", label: str = "") -> str:
     r"""A booktabs tabular; with a caption or a label inside a table environment.
 
-    escape: cells, header and groups are plain text; else they are LaTeX already (caption and label are always escaped).
+    escape: whether cells, header and groups are plain text, not LaTeX (the caption is always escaped).
     align: of every column but the first, which is aligned left. groups: one heading per column, above the header;
-    equal neighbours share one. rule_before: a \midrule stands before this row.
+    equal neighbours share one. rule_before: a \midrule precedes this row.
     """
     clean = latex_escape if escape else str
     columns: pd.Index = pd.Index([clean(name) for name in header])

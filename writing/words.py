@@ -12,7 +12,7 @@ def counted(number: int, one: str, many: str = "") -> str:
 
 
 def listed(names: Iterable[str], most: int = 4) -> str:
-    """Names as a part of a sentence; of many the first, and how many more.
+    """Names joined for a sentence; of more than `most` only the first ones and a count.
 
     >>> listed(["A", "B", "C"]), listed("ABCDEFG")
     ('A, B and C', 'A, B, C and 4 more')
@@ -24,7 +24,7 @@ def listed(names: Iterable[str], most: int = 4) -> str:
 
 
 def capitalised(text: str) -> str:
-    """First letter large, unless the first word has its own spelling.
+    """First letter upper case, unless the first word has upper-case letters of its own.
 
     >>> capitalised("pixel accuracy"), capitalised("mIoU of the judge")
     ('Pixel accuracy', 'mIoU of the judge')

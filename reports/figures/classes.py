@@ -9,7 +9,7 @@ from reports.figures.style import STYLE, WIDTH, label
 
 
 def per_class(frame: pd.DataFrame, name: str) -> Figure | None:
-    """Heatmap of methods by classes, values 0..1 written into the cells; a class without a value stays empty."""
+    """Heatmap of methods by classes, values 0..1 written into the cells; empty for a class without a value."""
     if frame.empty:
         return None
     with matplotlib.rc_context(STYLE | {"axes.grid": False}):

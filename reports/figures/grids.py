@@ -1,4 +1,4 @@
-"""Grids of pictures for a paper: every method on a few layouts, and all images of a layout by a diversity model."""
+"""Grids of pictures for a paper: all methods on a few layouts, and all images of a layout by a diversity model."""
 
 import textwrap
 from collections.abc import Callable, Sequence
@@ -44,7 +44,7 @@ def _reader(file: Path) -> Picture:
 
 
 def _grid(run: RunDirectory, titles: Sequence[str], rows: Sequence[Sequence[Picture]], across: int) -> Figure | None:
-    """Blocks of `across` pictures, all rows of layouts in each block: what belongs to a layout stays in its line."""
+    """Blocks of `across` pictures with all layouts in each block, one line per layout."""
     if not rows:
         return None
     height, width = image_size(run)

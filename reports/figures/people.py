@@ -1,4 +1,4 @@
-"""Figures of people's order: how far each score agrees with it, and the leading scores against it."""
+"""Figures of the human ranking: agreement of each score with it, and the leading scores against it."""
 
 from collections.abc import Sequence
 
@@ -14,7 +14,7 @@ from writing.numbers import arrow
 
 
 def agreement(scores: Sequence[Score]) -> Figure | None:
-    """Kendall's tau of every score with each human order; grey: where 95 % of random orders fall."""
+    """Kendall's tau of every score with each human ranking; grey: the range of 95 % of random orders."""
     orders = [s for s in scores if s.metric == "agreement" and s.values]
     titles = {v.name: v.label for s in orders for v in s.values if v.variant != PER_IMAGE}
     names = list(titles)
@@ -39,14 +39,14 @@ def agreement(scores: Sequence[Score]) -> Figure | None:
         axis.set_yticks(range(len(names)), list(titles.values()))
         axis.set_ylim(len(names) - 0.5, -0.5)
         axis.grid(axis="y", visible=False)
-        axis.set_xlabel("Kendall’s tau with people’s order (−1 reversed, 0 unrelated)")
+        axis.set_xlabel("Kendall’s tau with the human ranking (−1: reversed, 0: unrelated)")
         handles = dict(zip(*reversed(axis.get_legend_handles_labels()), strict=True))
         figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3, fontsize=7)
     return figure
 
 
 def against_people(table: ScoreTable, scores: Sequence[Score]) -> Figure | None:
-    """Leading scores over people's order, a panel per score: the order of the run's own study, else the first."""
+    """Leading scores against the human ranking of the run's own study, else the first one; a panel per score."""
     orders = sorted((s for s in scores if s.metric == "agreement" and s.details.get("human order")),
                     key=lambda s: not s.method.startswith("human-study"))
     columns = [c for axis in AXES[:2] if (c := leading_column(table, axis))]

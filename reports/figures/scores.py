@@ -1,4 +1,4 @@
-"""Figures of scores. Each function gives a matplotlib Figure, or None where the run has nothing to show in it."""
+"""Figures of scores. Each function returns a matplotlib Figure, or None if the run has no data for it."""
 
 import math
 import textwrap
@@ -17,25 +17,25 @@ from reports.findings.axes import AXES, leading_column, leading_scores
 from reports.tables.scores import Column, Row, ScoreTable
 from writing.numbers import arrow
 
-NBSP = "\u00a0"  # an arrow stays in the line of its word
-LEAST_SHOWN = 0.1  # a ratio of 0 has no place on a logarithmic axis
+NBSP = "\u00a0"  # keeps an arrow on the line of its word
+LEAST_RATIO = 0.1  # a logarithmic axis cannot show a ratio of 0
 COSTS = ("parameters", "seconds per image", "training seconds")
 
 
 def leading(table: ScoreTable) -> Figure | None:
     """Bars with intervals: the leading score of every axis, one panel each."""
-    columns = [column for _, column in leading_scores(table) if _tells_apart(table, column)]
+    columns = [column for _, column in leading_scores(table) if _separates(table, column)]
     return _score_panels(table, columns, 3, bars=True)
 
 
 def every(table: ScoreTable) -> Figure | None:
-    """A panel per score that has an order and tells methods apart: every method with its interval."""
-    columns = [c for c in table.shown().columns if c.higher_is_better is not None and _tells_apart(table, c)]
+    """A panel per score that has an order and separates methods: every method with its interval."""
+    columns = [c for c in table.shown().columns if c.higher_is_better is not None and _separates(table, c)]
     return _score_panels(table, columns, 4, bars=False)
 
 
-def _tells_apart(table: ScoreTable, column: Column) -> bool:
-    """Whether two methods have it, with different values; one method alone has a value to read in the table."""
+def _separates(table: ScoreTable, column: Column) -> bool:
+    """Whether methods differ in this score, or there is only one method."""
     return len({value.value for value in table.values(column).values()}) > 1 or sum(
         not row.reference for row in table.rows) == 1
 
@@ -79,7 +79,7 @@ def _reference_legend(figure: Figure, table: ScoreTable, columns: Sequence[Colum
 
 
 def whiskers(value: Value) -> np.ndarray | None:
-    """Lengths below and above, [2, 1], as matplotlib wants them; an interval need not contain its value."""
+    """Lengths below and above, [2, 1], in matplotlib's form; not negative if an interval does not contain its value."""
     if value.interval is None:
         return None
     low, high = value.interval
@@ -118,7 +118,7 @@ def _side(column: Column, low: str, high: str) -> str:
 
 
 def _reference_lines(axis: Axes, row: Row, x: Value | None, y: Value | None) -> None:
-    """What photographs score: a line across the axis where they have a value."""
+    """The scores of photographs, as lines across the axes."""
     look = {"color": INK, "linestyle": LINES[row.name], "linewidth": 0.9}
     if y:
         axis.axhline(y.value, **look, label=SHORT[row.name])
@@ -127,7 +127,7 @@ def _reference_lines(axis: Axes, row: Row, x: Value | None, y: Value | None) -> 
 
 
 def cost_quality(table: ScoreTable) -> Figure | None:
-    """Leading scores over what a method costs, on a logarithmic axis; a row per score, a column per kind of cost."""
+    """Leading scores against costs on a logarithmic axis; a row per score, a column per kind of cost."""
     scores = [c for axis in AXES[:2] if (c := leading_column(table, axis))]
     costs = [c for name in COSTS for c in table.columns if c.metric == "cost" and c.name == name
              and len({v.value for v in table.values(c).values() if v.value > 0}) > 1]
@@ -155,7 +155,7 @@ def wrapped(text: str) -> str:
 
 
 def _logarithmic(axis: Axes, values: Sequence[float]) -> None:
-    """A logarithmic axis whose few labels are numbers one can read; a plain one for less than a decade."""
+    """A logarithmic axis with a few readable labels; a linear one for less than a decade."""
     decades = math.log10(max(values) / min(values))
     if decades < 1:
         axis.locator_params(axis="x", nbins=4)
@@ -174,8 +174,8 @@ def resolution(ratios: Sequence[tuple[Column, float]], clear: float) -> Figure |
         figure = Figure(figsize=(WIDTH * 0.8, 0.7 + 0.17 * len(ratios)), layout="constrained")
         axis = figure.subplots()
         for y, (_, ratio) in enumerate(ratios):
-            shown, colour = max(ratio, LEAST_SHOWN), COLOURS[0] if ratio >= clear else FAINT
-            axis.hlines(y, LEAST_SHOWN, shown, color=colour, linewidth=1.6, alpha=0.5)
+            shown, colour = max(ratio, LEAST_RATIO), COLOURS[0] if ratio >= clear else FAINT
+            axis.hlines(y, LEAST_RATIO, shown, color=colour, linewidth=1.6, alpha=0.5)
             axis.plot(shown, y, "o" if ratio >= clear else "s", color=colour, markersize=4)
         axis.set_xscale("log")
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
@@ -186,5 +186,3 @@ def resolution(ratios: Sequence[tuple[Column, float]], clear: float) -> Figure |
         axis.set_xlabel(f"spread of the methods / spread of the seeds  (dotted: 1, dashed: {clear:g})")
         axis.grid(axis="y", visible=False)
     return figure
-
-

@@ -1,4 +1,4 @@
-"""One style for all figures, on the page and on paper: colours, markers, sizes, and how a figure becomes a file."""
+"""One style for all figures, on the page and on paper: colours, markers, sizes, and saving to files."""
 
 import io
 import re
@@ -14,12 +14,12 @@ from matplotlib.figure import Figure
 from data.files import write_bytes, write_text
 from evaluation.run_directory import FLOOR, PHOTOS
 
-# Hues of Okabe & Ito and of Tol for readers with any colour vision, darkened where they are faint on white; of each
-# also a bright one for dark pages. Markers differ too, so that no figure depends on colour alone.
+# Hues of Okabe & Ito and of Tol for readers with any colour vision, darkened if faint on white; each
+# has a bright version for dark pages. Markers differ too, so that no figure depends on colour alone.
 COLOURS = ("#0072B2", "#C95500", "#00855E", "#B4558F", "#A36A00", "#2A86BF", "#882255", "#767618", "#23877D", "#4B3BA8")
 BRIGHT = ("#4DA6DF", "#FF8A3D", "#2FC795", "#E79AC8", "#F0B429", "#8CD0F5", "#E0729F", "#C7C75A", "#6FD3C6", "#A99BF2")
 MARKERS = "osD^vP*Xhp"
-INK, FAINT, GRID, WASH = "#20242b", "#69707b", "#d9dde3", "#eceff3"  # text, axes, grid, areas: the page maps them
+INK, FAINT, GRID, WASH = "#20242b", "#69707b", "#d9dde3", "#eceff3"  # text, axes, grid, areas; mapped to the page’s own
 STYLE = {
     "font.family": ["DejaVu Sans"], "font.size": 7.5, "axes.titlesize": 7.5, "axes.titleweight": "bold",
     "axes.titlelocation": "left", "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": FAINT,
@@ -30,7 +30,7 @@ STYLE = {
 }
 WIDTH = 7.1  # inches: the text width of a two-column paper; the page scales it up
 DPI = 300
-WRAPPED = 24  # characters of a label before it goes on in a second line
+WRAPPED = 24  # characters in a line of a label
 SHORT = {PHOTOS: "photographs", FLOOR: "photographs against photographs"}
 LINES = {PHOTOS: "--", FLOOR: ":"}
 
@@ -48,7 +48,7 @@ def looks(names: Sequence[str]) -> dict[str, Look]:
 
 
 def label(title: str, most: int = 34) -> str:
-    """A title beside an axis: a long one would leave no room for the figure."""
+    """A title beside an axis, shortened to leave room for the figure."""
     return textwrap.shorten(title, most, placeholder=" …")
 
 
@@ -84,7 +84,11 @@ def palette() -> list[tuple[str, str, str]]:
 
 def save(figure: Figure, stem: Path, vector: bool = True) -> list[Path]:
     """Write stem.pdf and stem.png (300 dpi, on white), and stem.svg unless it is a figure of pictures."""
-    _settle(figure)
+    if (engine := figure.get_layout_engine()) is not None:  # laid out once, not again for every file
+        figure.dpi = DPI  # letters are hinted narrower at the screen's resolution, and labels would be cut
+        with matplotlib.rc_context(STYLE):
+            engine.execute(figure)
+        figure.set_layout_engine("none")
     write_bytes(stem.with_suffix(".pdf"), _saved(figure, "pdf", {"CreationDate": None, "Producer": None}))
     write_bytes(stem.with_suffix(".png"), _saved(figure, "png", {"Software": None}))
     files = [stem.with_suffix(".pdf"), stem.with_suffix(".png")]
@@ -92,15 +96,6 @@ def save(figure: Figure, stem: Path, vector: bool = True) -> list[Path]:
         write_text(stem.with_suffix(".svg"), svg(figure))
         files.append(stem.with_suffix(".svg"))
     return files
-
-
-def _settle(figure: Figure) -> None:
-    """Lay out once: matplotlib would do it again for every file."""
-    if (engine := figure.get_layout_engine()) is not None:
-        figure.dpi = DPI  # letters are hinted narrower at the screen's, and labels would be cut
-        with matplotlib.rc_context(STYLE):
-            engine.execute(figure)
-        figure.set_layout_engine("none")
 
 
 def _saved(figure: Figure, kind: str, metadata: dict) -> bytes:

@@ -1,4 +1,4 @@
-"""Training curves, and the sample pictures that a training left on its way."""
+"""Training curves and sample pictures from training."""
 
 import matplotlib
 import numpy as np
@@ -30,7 +30,7 @@ def curves(run: RunDirectory) -> Figure | None:
 
 
 def over_time(run: RunDirectory) -> Figure | None:
-    """A row per method: its curves, and pictures of one layout at steps on the way. None without sample pictures."""
+    """A row per method: its curves, and pictures of one layout at several steps. None without sample pictures."""
     rows = [(m, log, files) for m in run.methods()
             if (log := read_log(run, m.name)) is not None and (files := sample_files(run, m.name, STEPS))]
     if not rows:
@@ -53,14 +53,14 @@ def _picture(axis: Axes, file, step: int, width: int, height: int) -> None:
     try:
         strip = read_image(file)
     except InputError:
-        axis.text(0.5, 0.5, "not readable", ha="center", fontsize=6, transform=axis.transAxes)
+        axis.text(0.5, 0.5, "unreadable", ha="center", fontsize=6, transform=axis.transAxes)
         return
     axis.imshow(strip[:height, :width], interpolation="nearest")
     axis.set_title(f"step {step:,}", fontsize=6.5, fontweight="normal")
 
 
 def read_log(run: RunDirectory, method: str) -> pd.DataFrame | None:
-    """log.csv of a method: columns images and its loss terms; None where there is no log or nothing in it."""
+    """log.csv of a method: columns images and its loss terms; None without a log or without numbers in it."""
     file = run.method_folder(method) / "log.csv"
     try:
         log = pd.read_csv(file)
@@ -72,7 +72,7 @@ def read_log(run: RunDirectory, method: str) -> pd.DataFrame | None:
 
 
 def _distinct_terms(log: pd.DataFrame) -> list[str]:
-    """Loss terms to draw, the total first (a pale line below the others) unless it is the one term there is."""
+    """Loss terms to draw, the total first (a pale line below the others) unless it equals the only term."""
     terms = [c for c in log.columns if c not in ("images", TOTAL)]
     if TOTAL in log and not (len(terms) == 1 and np.allclose(log[TOTAL], log[terms[0]], rtol=1e-3, equal_nan=True)):
         return [TOTAL, *terms]
@@ -80,7 +80,7 @@ def _distinct_terms(log: pd.DataFrame) -> list[str]:
 
 
 def _curve_panel(axis: Axes, method: Method, log: pd.DataFrame) -> None:
-    """The terms, medians not taken across the calibration: before and after it they have different weights."""
+    """Running medians of the terms, not across the calibration, which changes their weights."""
     terms = _distinct_terms(log)
     calibrated = method.calibrated_at
     parts = [log] if calibrated is None else [log[log["images"] <= calibrated], log[log["images"] > calibrated]]
@@ -102,4 +102,4 @@ def _curve_panel(axis: Axes, method: Method, log: pd.DataFrame) -> None:
     axis.set_xlabel("images seen", fontsize=6.5)
     axis.locator_params(axis="x", nbins=5)
     axis.legend(fontsize=5.5, ncols=3, loc="upper center", bbox_to_anchor=(0.5, 0), borderaxespad=5, columnspacing=0.8,
-                handlelength=1.2, handletextpad=0.4)  # so many font sizes below the axis, however high it is
+                handlelength=1.2, handletextpad=0.4)  # in font sizes below the axis, whatever its height

@@ -7,13 +7,13 @@ import pandas as pd
 from evaluation.run_directory import Method, Score
 from reports.tables.scores import Row, table_rows
 
-PER_CLASS = "per class"  # a detail whose name ends so is {class name: value or null}
+PER_CLASS = "per class"  # a detail whose name ends like this is {class name: value or null}
 
 
 @dataclass(frozen=True)
 class ClassTable:
-    """Both frames: a line per row (index: its name), columns classes; values NaN where a class has none, intervals
-    text or ""."""
+    """Both frames: a line per row (index: its name), columns classes; values are NaN for a class without one, intervals
+    are text or ""."""
 
     rows: list[Row]
     values: pd.DataFrame

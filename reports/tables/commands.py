@@ -1,4 +1,4 @@
-"""Command lines that go on with a run, for the folder where it lies now, and whether it is going on by itself."""
+"""Command lines that continue a run in its present folder, and whether it is running."""
 
 import shlex
 import time
@@ -7,7 +7,7 @@ from pathlib import Path
 from data.files import list_folder
 from evaluation.run_directory import RunDirectory
 
-STILL_WARM = 180  # seconds since the newest file of a training: one that runs writes more often
+RECENT = 180  # seconds since the newest file of a training; a running one writes more often
 
 
 def commands(run: RunDirectory) -> dict[str, str]:
@@ -19,8 +19,8 @@ def commands(run: RunDirectory) -> dict[str, str]:
 def finish(run: RunDirectory) -> str:
     """The command that made the run, for all stages and, if some have no images yet, all methods of the run.
 
-    It names the folder of the run as it is now, which may be a copy. Finished work is not repeated by it. A run that
-    trains nothing has no stages before the scores. Empty if run.json does not hold the command.
+    It names the present folder of the run, which may be a copy, and does not repeat finished work. A run without
+    training starts with the scores. Empty if run.json does not contain the command.
     """
     record = run.config()
     words, methods = _without(shlex.split(record.get("command", "")), "--out"), record["config"]["methods"]
@@ -36,7 +36,7 @@ def finish(run: RunDirectory) -> str:
 
 
 def _without(words: list[str], option: str) -> list[str]:
-    """Words of a command line but for an option and its value."""
+    """The words of a command line without an option and its value."""
     kept, skip = [], False
     for word in words:
         if not skip and word != option and not word.startswith(f"{option}="):
@@ -46,15 +46,15 @@ def _without(words: list[str], option: str) -> list[str]:
 
 
 def without_images(run: RunDirectory) -> list[str]:
-    """Methods that are configured and have not been synthesized."""
+    """Configured methods that have not been synthesized."""
     present = set(run.method_names())
     return [name for name in run.config()["config"]["methods"] if name not in present]
 
 
 def is_running(run: RunDirectory) -> bool:
-    """Whether a training or synthesis of an unfinished run wrote something in the last minutes."""
+    """Whether a training or synthesis of an unfinished run wrote a file in the last minutes."""
     if not without_images(run):
         return False
     files = [file for pattern in ("methods/*/log.csv", "methods/*/checkpoint.pt", "methods/*/images", "judges/*/*")
              for file in list_folder(run.path, pattern)]
-    return any(time.time() - file.stat().st_mtime < STILL_WARM for file in files)
+    return any(time.time() - file.stat().st_mtime < RECENT for file in files)

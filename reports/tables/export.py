@@ -9,17 +9,17 @@ from evaluation.run_directory import RunDirectory
 from reports.tables import scores as tables
 from reports.tables.classes import per_class_tables
 from reports.tables.scores import Column, Row, ScoreTable
-from reports.tables.seeds import seeds_table
+from reports.tables.seeds import read_seeds
 from writing.numbers import MISSING, arrow
 from writing.tables import latex, latex_escape
 
 
 def export(run: RunDirectory, folder: Path) -> list[Path]:
-    """Write every table of the run into `folder`; gives the files written. Nothing for a run without scores."""
+    """Write every table of the run into `folder`; returns the files. None for a run without scores."""
     methods, scores = [*run.methods(), *run.merged_methods()], run.scores()
     score_tables = {"scores": tables.main_table(methods, scores),
                     "differences": tables.differences_table(methods, scores),
-                    "seeds": seeds_table(run), **tables.whole_run_tables(methods, scores)}
+                    "seeds": read_seeds(run).table, **tables.whole_run_tables(methods, scores)}
     files: dict[str, str] = {}
     for name, table in score_tables.items():
         if table.columns:
@@ -33,7 +33,7 @@ def export(run: RunDirectory, folder: Path) -> list[Path]:
 
 
 def file_stem(name: str) -> str:
-    """A name that any file system takes: letters, digits and hyphens."""
+    """The name in letters, digits and hyphens, valid on any file system."""
     return "-".join("".join(c if c.isalnum() else " " for c in name.lower()).split())
 
 

@@ -1,4 +1,4 @@
-"""What was run and what of it is missing, in words."""
+"""Facts about a run and what is missing from it, in words."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -35,7 +35,7 @@ def facts(run: RunDirectory, record: Mapping, methods: Sequence[Method],
 
 
 def problems(run: RunDirectory, rows: Sequence[Method], scores: Sequence[Score], table: ScoreTable) -> list[str]:
-    """What a reader expects and this run has not, one line each."""
+    """What is missing from this run, one line each."""
     methods = run.methods()
     lines = [f"no images: {name} is configured but has not been synthesized" for name in without_images(run)]
     lines += [line for method in methods for line in _incomplete(run, method)]
@@ -47,8 +47,8 @@ def problems(run: RunDirectory, rows: Sequence[Method], scores: Sequence[Score],
 
 
 def _unscored(run: RunDirectory, scores: Sequence[Score]) -> list[str]:
-    """Metrics that the last scoring was to make for each method and that have no file. Two methods have no order that
-    could agree with people's."""
+    """Metrics that the last scoring should have computed and that have no file. Agreement is not
+    expected of fewer than three methods."""
     there = {score.metric for score in scores} | ({"agreement"} if len(run.methods()) < 3 else set())
     return [f"not scored: {title} ({name} in score.metrics)" for name, title in run.expected_metrics().items()
             if name not in there]
@@ -63,7 +63,7 @@ def _incomplete(run: RunDirectory, method: Method) -> list[str]:
 
 
 def interval_notes(scores: Sequence[Score]) -> dict[str, list[str]]:
-    """Metric -> lines on intervals that are missing, and on those that need a word: which values, and why."""
+    """Metric -> lines on missing intervals and on those with a note: which values, and why."""
     found: dict[str, dict[tuple[bool, str], list[str]]] = {}
     for score in scores:
         for value in score.values:
@@ -76,13 +76,13 @@ def interval_notes(scores: Sequence[Score]) -> dict[str, list[str]]:
 
 
 def independent_layouts(scores: Sequence[Score]) -> float | None:
-    """How many independent layouts the run's layouts are worth, for the number that suffers most."""
+    """The number of independent layouts that the run's layouts are worth, the lowest of all values."""
     return min((value.independent_layouts for score in scores for value in score.values
                 if value.independent_layouts is not None), default=None)
 
 
 def expectations(scores: Sequence[Score]) -> list[str]:
-    """What so many independent draws would score, per score: a mark to read the methods by."""
+    """Scores of independent draws, for comparison with the methods, one line per score."""
     found: dict[str, dict[int, str]] = {}
     for score in scores:
         for value in score.values:
@@ -93,7 +93,7 @@ def expectations(scores: Sequence[Score]) -> list[str]:
 
 
 def oracle_notes(scores: Sequence[Score]) -> dict[str, str]:
-    """What the row of the photographs is, in metrics in which it is not the photographs themselves."""
+    """Metric -> description of the photographs' row, if it is not the photographs themselves."""
     return {s.metric: f"The row of the photographs is {s.provenance['photographs']}, scored like a method’s images"
             for s in scores if s.method == PHOTOS and "photographs" in s.provenance}
 

@@ -1,4 +1,4 @@
-"""Names for readers: what entries of provenances and of configuration are called in text."""
+"""Readable names for entries of provenances and of the configuration."""
 
 import re
 from collections.abc import Mapping
@@ -9,8 +9,6 @@ from writing.words import capitalised
 _HASH = re.compile(r"^[0-9a-f]{40,64}$")
 _WORDS = {"sha256": "SHA-256", "dtype": "data type", "kind": "kind"}
 DATASETS = {"street": "street", "camvid": "CamVid", "cityscapes": "Cityscapes", "nyu": "NYU", "gta5": "GTA5"}
-
-
 
 
 def entry_title(key: str) -> str:
@@ -45,7 +43,7 @@ def _inner(value: Any) -> str:
 
 
 def shortened(value: Any) -> Any:
-    """The same with hashes cut to the letters that tell them apart."""
+    """The same with hashes shortened."""
     if isinstance(value, Mapping):
         return {key: shortened(entry) for key, entry in value.items()}
     if isinstance(value, list | tuple):

@@ -15,7 +15,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 
 
 def evenly_spaced(names: list[str], count: int) -> list[str]:
-    """`count` of the names at equal distances, first and last included; all of them where there are fewer."""
+    """`count` of the names at equal distances, first and last included; all of them if there are fewer."""
     if len(names) <= count:
         return list(names)
     return [names[i] for i in np.linspace(0, len(names) - 1, count).round().astype(int)]
@@ -54,7 +54,7 @@ def display_scale(width: int) -> float:
 
 
 def image_size(run: RunDirectory) -> tuple[int, int]:
-    """(height, width) of the run's layouts. Raises InputError where it has none."""
+    """(height, width) of the run's layouts. Raises InputError without any."""
     names = run.layouts()
     if not names:
         raise InputError(f"{run.dataset / 'layouts'}: no layouts; the run's first stage has not finished")
@@ -62,7 +62,7 @@ def image_size(run: RunDirectory) -> tuple[int, int]:
 
 
 def sample_files(run: RunDirectory, method: str, most: int) -> list[tuple[int, Path]]:
-    """(step, file) of sample pictures that the training of a method left, at equal distances, the last included."""
+    """(step, file) of sample pictures from the training of a method, evenly spaced, the last included."""
     files = list_folder(run.method_folder(method) / "samples", "step_*.png")
     found = {file.name: file for file in files if file.stem.removeprefix("step_").isdecimal()}
     return [(int(found[name].stem.removeprefix("step_")), found[name]) for name in evenly_spaced(list(found), most)]

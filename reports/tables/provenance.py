@@ -1,4 +1,4 @@
-"""What made every number: one readable line per metric, and all of its provenance behind."""
+"""Provenance of every number: one readable line per metric, and all entries."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -12,8 +12,8 @@ SENTENCE = ("test", "human order", "compared with", "void", "warning")  # entrie
 
 
 def provenances(methods: Sequence[Method], scores: Sequence[Score]) -> list[dict[str, Any]]:
-    """Per metric: the readable line, what all its scores share, and what differs, by method. Complete: every key of
-    every provenance."""
+    """For each metric: the readable line, the entries that all its scores share, and those that differ, by method.
+    Every key of every provenance is included."""
     titles = {row.name: row.title for row in table_rows(methods)}
     order = [*titles, *(score.method for score in scores)]
     return [_provenance(metric, sorted((s for s in scores if s.metric == metric), key=lambda s: order.index(s.method)),
@@ -32,7 +32,7 @@ def _provenance(metric: str, group: list[Score], titles: Mapping[str, str], titl
 
 
 def line(group: Sequence[Score]) -> str:
-    """What moves such a number most, as a sentence: who looked, at what, how many, against what, which interval."""
+    """What affects the numbers most, as a sentence: judge or features, number and size of layouts, test, interval."""
     provenance = next((s.provenance for s in group if s.method not in (PHOTOS, FLOOR)), group[0].provenance)
     parts = [_looked(provenance), _number(provenance)]
     parts += [f"{key}: {entry_text(provenance[key])}" for key in SENTENCE if isinstance(provenance.get(key), str)]

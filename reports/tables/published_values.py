@@ -1,4 +1,4 @@
-"""This run's rows above published ones, in the unit of the publications."""
+"""Published values with this run's values above them, in the unit of the publications."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -18,10 +18,10 @@ COLUMNS = {"mIoU": "segmentation", "pixel accuracy": "segmentation", "FID": "dis
 
 def published_table(dataset: str, methods: Sequence[Method], scores: Sequence[Score],
                     named: dict[str, Any] | None = None) -> dict[str, Any]:
-    """Rows in groups of one dataset, protocol and source. Above every table on the run's dataset stand this run's rows,
-    in each column the score that is measured like the table's; without such a table they stand once, at the top. The
-    table of the protocol that the run asked for (`named`, see named_protocol) comes first. A score of another name
-    stays out: a Fréchet distance on other features is no FID."""
+    """Rows in groups of one dataset, protocol and source. This run's rows precede every table on its dataset, with the
+    score in each column that is measured like the table's; without such a table they come once, at the top. The table
+    of the run's published protocol (`named`, see named_protocol) is first. Scores with other names are left out: a
+    Fréchet distance on other features is not an FID."""
     asked = named["table"] if named else ""
     same_dataset = any(table.dataset == dataset for table in published.tables())
     groups = [] if same_dataset else _own(dataset, methods, scores, dict(zip(COLUMNS, COLUMNS, strict=True)))
@@ -38,7 +38,7 @@ def published_table(dataset: str, methods: Sequence[Method], scores: Sequence[Sc
 
 def _own(dataset: str, methods: Sequence[Method], scores: Sequence[Score],
          columns: Mapping[str, str]) -> list[dict[str, Any]]:
-    """This run's group, of column -> score; empty where it has none of the scores."""
+    """This run's group, from column -> score; empty without these scores."""
     rows = [{"title": row.title, "values": [_in_percent(row.name, column, columns.get(column), scores)
                                             for column in COLUMNS]} for row in table_rows(methods)]
     rows = [row for row in rows if set(row["values"]) != {MISSING}]
@@ -48,8 +48,8 @@ def _own(dataset: str, methods: Sequence[Method], scores: Sequence[Score],
 
 
 def named_protocol(run: RunDirectory) -> dict[str, Any] | None:
-    """What scores/protocol.json says of the published protocol that the run asked for (score.protocol), as sentences;
-    None where it asked for none. `kept`: columns of the table whose values may bear its name."""
+    """The content of scores/protocol.json on the run's published protocol (score.protocol), as sentences; None without
+    one. kept: columns of the table whose values may bear its name."""
     if not (file := run.path / "scores" / "protocol.json").exists():
         return None
     found = read_mapping(file)
@@ -58,7 +58,7 @@ def named_protocol(run: RunDirectory) -> dict[str, Any] | None:
         refused = [f"{column}: {'; '.join(why)}" for column, why in found["differs"].items() if why]
         needs, left_open = found["needs"], found["left open by the paper"]
     except (KeyError, AttributeError, TypeError) as error:
-        raise InputError(f"{file}: not a record of a published protocol ({error!r}); delete it, and score again"
+        raise InputError(f"{file}: not a record of a published protocol ({error!r}); delete it and score again"
                          ) from None
     verdict = (f"This run’s {listed(kept)} {'is' if len(kept) == 1 else 'are'} measured as in {table} (protocol {name})"
                if kept else f"No value of this run bears the name of the protocol {name} ({table})")
@@ -76,7 +76,7 @@ def _in_percent(method: str, column: str, name: str | None, scores: Sequence[Sco
 
 
 def _own_protocol(scores: Sequence[Score]) -> str:
-    """Of the metrics whose scores stand in the columns: judge, void rule, size and number."""
+    """Provenance of the metrics in the columns: judge, void rule, size and number."""
     lines = []
     for metric in dict.fromkeys(COLUMNS.values()):
         group = [s for s in scores if s.metric == metric and any(s.value(name) for name in COLUMNS)]

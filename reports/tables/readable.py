@@ -1,4 +1,4 @@
-"""A run as report and app read it: a file that is damaged is left out and named, and the rest is shown."""
+"""Reading a run for the report and the app: damaged files are left out and named."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ Item, Found = TypeVar("Item"), TypeVar("Found")
 
 
 def readable(read: Callable[[Item], Found], items: Iterable[Item]) -> tuple[list[Found], list[str]]:
-    """What `read` gives for each item, and a line for each that raises InputError."""
+    """The results of `read`, and a line for each item for which it raises InputError."""
     found, problems = [], []
     for item in items:
         try:
@@ -38,13 +38,13 @@ def readable_scores(run: RunDirectory) -> tuple[list[Score], list[str]]:
     found, problems = readable(read, run.score_files())
     if outdated:
         problems.append(f"left out: {counted(len(outdated), 'score file')} written by an older version (such as "
-                        f"{outdated[0].relative_to(run.path)}); the stage score makes them again")
+                        f"{outdated[0].relative_to(run.path)}); the stage score computes them again")
     return [score for score in found if score is not None], problems
 
 
 @dataclass(frozen=True)
 class ReadableRun(RunDirectory):
-    """Methods and scores are read once; `problems` names what is left out, one line each."""
+    """Methods and scores are read once; `problems` names the files left out, one line each."""
 
     def methods(self) -> list[Method]:
         return self._methods[0]

@@ -1,4 +1,4 @@
-"""Score tables of a run, of whatever metrics it has: titles, units, directions and intervals come from the files."""
+"""Score tables of a run, for any metrics: titles, units, directions and intervals come from the files."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from evaluation.run_directory import FLOOR, PHOTOS, Method, Score, Value
-from writing.numbers import MISSING, NumberFormat, number_format
+from writing.numbers import NumberFormat, number_format, p_value
 from writing.words import capitalised
 
 REFERENCE_ROWS = {PHOTOS: "Photographs (oracle)", FLOOR: "Photographs against photographs (floor)"}
@@ -18,8 +18,8 @@ SIGNIFICANT = 0.05
 
 @dataclass(frozen=True)
 class Column:
-    """One quantity of one metric, with the format of all its numbers. about: one of its values. title: for readers,
-    where it is not the value's own label."""
+    """One quantity of one metric, with the format of all its numbers. about: one of its values. title: replaces the
+    value's own label."""
 
     metric: str
     about: Value
@@ -59,7 +59,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """`reference` rows are the photographs (oracle) and real against real (floor): no method, never marked."""
+    """`reference` rows are the photographs (oracle) and photographs against photographs (floor): never marked."""
 
     name: str
     title: str
@@ -72,7 +72,7 @@ Position = tuple[str, str]  # row name, column key
 @dataclass(frozen=True)
 class ScoreTable:
     """marked: cells to highlight. extras: further numbers of cells by kind, a key of EXTRAS. signed: values are
-    differences, and a marked one is better or worse than the method it is taken from."""
+    differences to a method, and a marked one is better or worse than it."""
 
     rows: list[Row]
     columns: list[Column]
@@ -88,7 +88,7 @@ class ScoreTable:
         return (row.name, column.key) in self.marked
 
     def sense(self, row: Row, column: Column) -> str:
-        """Of a marked cell: "better" or "worse" for differences, else "best"."""
+        """"better" or "worse" for a marked difference, "best" for another marked cell, else ""."""
         if not self.is_marked(row, column):
             return ""
         if not self.signed:
@@ -111,11 +111,11 @@ class ScoreTable:
         return [(title, [c for c in self.columns if c.metric == metric]) for metric, title in metrics.items()]
 
     def shown(self) -> "ScoreTable":
-        """Without what independent draws would score: numbers beside a method that are not the method's."""
+        """Without the columns for independent draws, which are not about the methods' own images."""
         return replace(self, columns=[column for column in self.columns if not column.about.draws])
 
     def constant(self) -> list[Column]:
-        """Columns in which several methods have one and the same value: they tell no method from another."""
+        """Columns in which several methods all have the same value."""
         found = [(column, [value.value for value in self.values(column).values()]) for column in self.columns]
         return [column for column, values in found if len(values) > 1 and len(set(values)) == 1]
 
@@ -124,7 +124,7 @@ class ScoreTable:
         return replace(self, columns=[column for column in self.columns if column.key not in left_out])
 
     def of_metric(self, metric: str) -> "ScoreTable":
-        """Without reference rows that have no value of it."""
+        """Columns of one metric, without reference rows that have no value of it."""
         columns = [column for column in self.columns if column.metric == metric]
         return replace(self, columns=columns, rows=[row for row in self.rows if not row.reference or any(
             self.cell(row, column) for column in columns)])
@@ -142,7 +142,7 @@ class ScoreTable:
         return pd.DataFrame(records)
 
     def above_oracle(self) -> list[tuple[Column, Value, list[str]]]:
-        """Judged values, higher better, in which methods reach the photographs: column, oracle, titles of methods."""
+        """Values by the judge in which methods reach the photographs: column, oracle, titles of methods."""
         found = []
         for column in self.columns:
             oracle = self.cells.get((PHOTOS, column.key))
@@ -151,13 +151,6 @@ class ScoreTable:
                            and (value := self.cell(row, column)) and value.value >= oracle.value]
                 found += [(column, oracle, reached)] if reached else []
         return found
-
-
-def cell_text(value: Value | None, column: Column) -> str:
-    """Value and interval in the column's format, for tables of plain text."""
-    if value is None:
-        return MISSING
-    return f"{column.format(value.value)} {column.format.interval(value.interval)}".strip()
 
 
 def _numbers(key: str, value: Value | None) -> dict[str, float | None]:
@@ -176,7 +169,7 @@ def table_rows(methods: Iterable[Method]) -> list[Row]:
 def main_table(methods: list[Method], scores: list[Score]) -> ScoreTable:
     """One row per method, then the oracle and the floor where they were scored; the best of every column marked.
 
-    Values that only reference rows have stay out (see reference_values).
+    Without values that only reference rows have (see reference_values).
     """
     return _table(methods, [s for s in scores if not s.comparison])
 
@@ -195,12 +188,8 @@ def differences_table(methods: list[Method], scores: list[Score]) -> ScoreTable:
                    extras={"p": p}, signed=True)
 
 
-def p_text(p: float) -> str:
-    return "p < 0.001" if p < 0.001 else f"p = {p:.3f}"
-
-
 EXTRAS: dict[str, Callable[[Any, Column], str]] = {
-    "p": lambda p, column: p_text(p),
+    "p": lambda p, column: f"p {'' if p < 0.001 else '= '}{p_value(p, 3)}",
     "random": lambda tau, column: f"random ±{column.format(tau)}",
     "spread": lambda spread, column: f"spread {column.format(spread)}",
     "rank": lambda places, column: f"rank {places[0]}" + (f"–{places[1]}" if places[1] > places[0] else ""),
@@ -219,7 +208,7 @@ def _table(methods: list[Method], scores: list[Score]) -> ScoreTable:
 
 
 def _best(column: Column, rows: list[Row], cells: Mapping[Position, Value]) -> list[str]:
-    """The methods with the best value, where there is an order and not all are equal."""
+    """The methods with the best value; none without an order or if all are equal."""
     found = {row.name: cells[row.name, column.key].value for row in rows
              if not row.reference and (row.name, column.key) in cells}
     if column.higher_is_better is None or len(set(found.values())) < 2:
@@ -265,7 +254,7 @@ def _of_methods(methods: list[Method], scores: list[Score]) -> list[Score]:
 def whole_run_tables(methods: list[Method], scores: list[Score]) -> dict[str, ScoreTable]:
     """Metric -> table, for scores of the run as a whole, like the agreement of the scores' orders with people's.
 
-    Their files are named by something other than a method, a column here; a row per value.
+    Their files are not named by a method; each is a column here, with a row per value.
     """
     whole = _whole_run(methods, scores)
     return {metric: _transposed([s for s in whole if s.metric == metric])
@@ -289,15 +278,15 @@ def _transposed(scores: list[Score]) -> ScoreTable:
 
 
 def _details(scores: list[Score], name: str) -> dict[Position, Any]:
-    """A detail that holds something for each value of a score, by the cell of that value."""
+    """A detail with an entry for each value of a score, by the cell of that value."""
     return {(value, f"{s.metric}/{s.method}"): found for s in scores
             for value, found in s.details.get(name, {}).items() if found is not None}
 
 
 def missing(methods: list[Method], scores: list[Score]) -> list[str]:
-    """One line per method and metric that other methods have a score file of and it has not.
+    """One line per method without a score file of a metric that other methods have.
 
-    A file without values is an answer too: images made elsewhere have no cost.
+    A file without values counts: images made elsewhere have no cost.
     """
     there = {(s.metric, s.method) for s in scores}
     titles = metric_titles(s for s in scores if not s.comparison)
@@ -307,15 +296,10 @@ def missing(methods: list[Method], scores: list[Score]) -> list[str]:
 
 
 def stale_scores(methods: list[Method], scores: list[Score]) -> list[str]:
-    """One line per score of a method that this run has no images of."""
+    """One line per score of a method without images in this run."""
     shown = {id(score) for score in [*_of_methods(methods, scores), *_whole_run(methods, scores)]}
     return [f"left out: scores/{s.metric}/{s.method}.json is about a method without images in this run"
             for s in scores if id(s) not in shown]
-
-
-def metric_order(scores: Iterable[Score]) -> list[str]:
-    """Names of the metrics, in the order of tables."""
-    return list(metric_titles(scores))
 
 
 def metric_titles(scores: Iterable[Score]) -> dict[str, str]:
@@ -325,5 +309,5 @@ def metric_titles(scores: Iterable[Score]) -> dict[str, str]:
 
 
 def _by_metric_order(scores: list[Score]) -> list[Score]:
-    order = metric_order(scores)
+    order = list(metric_titles(scores))
     return sorted(scores, key=lambda score: order.index(score.metric))

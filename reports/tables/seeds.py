@@ -13,14 +13,14 @@ from reports.tables.scores import Column, ScoreTable, main_table
 class Seeds:
     """table: mean over the seeds with its interval, standard deviation below. resolution: (metric, score) -> how far
     methods lie apart in units of what another training changes (evaluation.statistics.intervals.Resolution). n: the
-    number of seeds, 0 where nothing was summarised."""
+    number of seeds, 0 without a summary."""
 
     table: ScoreTable
     resolution: dict[tuple[str, str], float]
     n: int
 
     def of_methods(self) -> ScoreTable:
-        """The table without cost, which is no matter of the seed, and without photographs."""
+        """The table without cost, which does not depend on the seed, and without photographs."""
         return replace(self.table, columns=[column for column in self.table.columns if column.metric != "cost"],
                        rows=[row for row in self.table.rows if not row.reference])
 
@@ -32,15 +32,15 @@ class Seeds:
 
 
 def read_seeds(run: RunDirectory, methods: list[Method] | None = None) -> Seeds:
-    """methods: those of the run that can be read; None: all. Methods that this run does not have are rows too. Raises
-    InputError for a file of something else."""
+    """methods: those of the run that can be read; None: all. Methods that are only in the file are rows too. Raises
+    InputError for a file with other content."""
     file = run.path / "scores" / "seeds.json"
     known = [*run.methods(), *run.merged_methods()] if methods is None else methods
     return seeds_of(read_json(file) if file.exists() else [], known, file)
 
 
 def seeds_of(entries: list[dict], methods: list[Method], file: Path) -> Seeds:
-    """file: of the entries, for messages."""
+    """Seeds from the entries of scores/seeds.json; `file` is for messages."""
     try:
         entries = [entry for entry in entries if not entry["value"].get("draws")]
         scores = [_score(entry) for entry in entries]
@@ -50,10 +50,6 @@ def seeds_of(entries: list[dict], methods: list[Method], file: Path) -> Seeds:
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"{file}: not made by python -m evaluation.merge seeds ({error!r})") from None
     return Seeds(replace(main_table(_methods(methods, scores), scores), extras=extras), ratios, number)
-
-
-def seeds_table(run: RunDirectory) -> ScoreTable:
-    return read_seeds(run).table
 
 
 def _score(entry: dict) -> Score:

@@ -16,7 +16,7 @@ from evaluation.run_directory import FLOOR, PHOTOS, Method, RunDirectory, Score,
 from reports.tables import export
 from reports.tables import scores as tables
 from reports.tables.classes import per_class_tables
-from reports.tables.seeds import read_seeds, seeds_table
+from reports.tables.seeds import read_seeds
 from tests.scores import fd, score_of, tau, value_of
 
 
@@ -78,8 +78,8 @@ def test_decimals_follow_the_intervals_too(scored_run):
         scored_run.write_score(Score("new_metric", name, [Value("share", 1.0, (0.25, 1.0))], {}))
     methods, scores = scored_run.methods(), scored_run.scores()
     whole, main = tables.whole_run_tables(methods, scores)["agreement"], tables.main_table(methods, scores)
-    assert tables.cell_text(whole.cell(whole.rows[0], whole.columns[0]), whole.columns[0]) == "1.000 [0.333, 1.000]"
-    assert tables.cell_text(main.cell(main.rows[0], main.columns[-1]), main.columns[-1]) == "1.000 [0.250, 1.000]"
+    assert whole.columns[0].format.interval(whole.cell(whole.rows[0], whole.columns[0]).interval) == "[0.333, 1.000]"
+    assert main.columns[-1].format.interval(main.cell(main.rows[0], main.columns[-1]).interval) == "[0.250, 1.000]"
 
 
 def test_spread_over_seeds_is_a_table(scored_run):
@@ -87,9 +87,9 @@ def test_spread_over_seeds_is_a_table(scored_run):
     other = json.loads(json.dumps(table).replace('"pix2pix"', '"oasis"'))
     for content in other["scores"]:
         content["values"][0]["value"] += 0.2
-    assert not seeds_table(scored_run).columns
+    assert not read_seeds(scored_run).table.columns
     write_json(scored_run.path / "scores" / "seeds.json", merge.summarise_seeds([table, other]))
-    found = seeds_table(scored_run)
+    found = read_seeds(scored_run).table
     assert [row.name for row in found.rows] == ["crn", "crn_diversity", "image_space", PHOTOS]
     assert found.note(found.rows[0], found.columns[0]) == "spread 0.141"
     assert found.columns[0].higher_is_better
@@ -97,7 +97,7 @@ def test_spread_over_seeds_is_a_table(scored_run):
     assert "segmentation/mIoU spread" in pd.read_csv(files["seeds.csv"]).columns
     write_json(scored_run.path / "scores" / "seeds.json", [{"mean": 1}])
     with pytest.raises(InputError, match="seeds.json: not made by"):
-        seeds_table(scored_run)
+        read_seeds(scored_run)
 
 
 def test_values_of_the_floor_alone_make_no_column(scored_run):
