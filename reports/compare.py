@@ -88,7 +88,10 @@ def compare(run: RunDirectory, reference: Reference) -> Comparison:
         others = _other_extractors(own[key], known[key])
         if others:
             left_out.append(f"{key[0]} of {title}: other features ({', '.join(others)})")
-        rows += [row for row in _rows(own[key], known[key], title, reference) if row.own.features not in others]
+        for value in own[key].values:
+            if value.features not in others and (there := known[key].value(value.name)):
+                low, high = _interval(there, known[key], reference)
+                rows.append(ComparedValue(*key, title, value, there.value, low, high))
     if not rows:
         raise InputError(f"{run.path}: nothing can be compared with the reference {reference.name}: "
                          + "; ".join(left_out[:3]))
@@ -130,15 +133,6 @@ def _missing(own: dict, known: dict, titles: dict[str, str]) -> list[str]:
     ours, theirs = ({method for _, method in scores} for scores in (own, known))
     lines = [f"{titles.get(name, name)}: not in the reference" for name in sorted(ours - theirs)]
     return lines + [f"{titles.get(name, name)}: not in this run" for name in sorted(theirs - ours)]
-
-
-def _rows(own: Score, known: Score, title: str, reference: Reference) -> list[ComparedValue]:
-    found = []
-    for value in own.values:
-        if there := known.value(value.name):
-            low, high = _interval(there, known, reference)
-            found.append(ComparedValue(own.metric, own.method, title, value, there.value, low, high))
-    return found
 
 
 def _interval(value: Value, score: Score, reference: Reference) -> tuple[float | None, float | None]:

@@ -37,19 +37,15 @@ def write_report(directory: RunDirectory) -> Path:
         "diversity": gallery.diversity(), "samples": gallery.samples(), "gallery_rule": gallery.rule,
         "scale": gallery.scale, "size": gallery.size, "palette": palette(),
         "figures": drawn, "exported": [file.relative_to(folder).as_posix() for file in exported]}
+    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True,
+                                     undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.globals["arrow"] = arrow
     index = folder / "index.html"
-    write_text(index, _environment().get_template("report.html").render(page))
+    write_text(index, environment.get_template("report.html").render(page))
     _remove_others(folder / "images", gallery.written)
     _remove_others(folder / "tables", set(exported))
     _remove_others(folder / "figures", {folder / file for figure in drawn.values() for file in figure.files})
     return index
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(loader=jinja2.FileSystemLoader(TEMPLATES), autoescape=True,
-                                     undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.globals["arrow"] = arrow
-    return environment
 
 
 def _remove_others(folder: Path, keep: set[Path]) -> None:

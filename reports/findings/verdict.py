@@ -48,7 +48,7 @@ def answer(table: ScoreTable, baseline: str, scores: Sequence[Score], methods: S
         return ""
     sentence = f"{titles[baseline]} is {listed(places[:3])}"
     seen = max((method.images_seen for method in methods if method.images_seen), default=0)
-    at = f" at {seen:,} images ({_share_of_paper(seen)} of the paper’s)" if 0 < seen < PAPER_IMAGES / 2 else ""
+    at = f" at {seen:,} images (1/{round(PAPER_IMAGES / seen):,} of the paper’s)" if 0 < seen < PAPER_IMAGES / 2 else ""
     paper = [score for score in scores if score.metric == "agreement" and not score.method.startswith("human-study")]
     if not paper:
         return f"{sentence}{at}."
@@ -62,10 +62,6 @@ def answer(table: ScoreTable, baseline: str, scores: Sequence[Score], methods: S
 def _ordinal(number: int) -> str:
     ending = "th" if 10 <= number % 100 <= 20 else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
     return f"{number}{ending}"
-
-
-def _share_of_paper(images: int) -> str:
-    return f"1/{round(PAPER_IMAGES / images):,}"
 
 
 def _not_measured(table: ScoreTable) -> Finding | None:
@@ -85,8 +81,9 @@ def _leads(table: ScoreTable, question: str, column: Column, titles: Mapping[str
     first, settled = _order(table, column, found, titles)
     sentences = [first, _photographs(table, column), _other_scores(table, column, found[0][0], titles)]
     if (ratio := resolutions.get((column.metric, column.name))) is not None:
-        sentences.append(_resolution(ratio))
         settled = settled and ratio >= CLEAR
+        only, doubt = ("", ".") if ratio >= CLEAR else ("only ", ": another seed may change this order.")
+        sentences.append(f"The methods vary {only}{ratio:.1f} times as much as the training seeds{doubt}")
     return Finding(question, " ".join(filter(None, sentences)), settled)
 
 
@@ -141,12 +138,6 @@ def _other_scores(table: ScoreTable, column: Column, best: str, titles: Mapping[
     others = [f"{listed(labels, 3)} {'ranks' if len(labels) == 1 else 'rank'} {titles[name]} first"
               for name, labels in firsts.items()]
     return f"However, {'; '.join(others[:2])}." if others else ""
-
-
-def _resolution(ratio: float) -> str:
-    if ratio >= CLEAR:
-        return f"The methods vary {ratio:.1f} times as much as the training seeds."
-    return f"The methods vary only {ratio:.1f} times as much as the training seeds: another seed may change this order."
 
 
 def _diversity(table: ScoreTable, scores: Sequence[Score], methods: Sequence[Method],
@@ -221,7 +212,9 @@ def _training(data: Mapping, trained: Sequence[Method], seeds: int) -> str:
     each = f"Each method saw {seen[0]:,} images" if len(seen) == 1 else (
         f"The methods saw {seen[0]:,} to {seen[-1]:,} images")
     pairs = data.get("train")
-    passes = f", {_times(seen[-1] / pairs)} over {pairs:,} training pairs" if pairs else ""
+    times = seen[-1] / pairs if pairs else 0.0
+    passes = "one pass" if 0.95 < times < 1.05 else f"{times:.1f} passes"
+    passes = f", {passes} over {pairs:,} training pairs" if pairs else ""
     seed = f"{seeds} training seeds are compared below" if seeds > 1 else (
         "there is one training seed, and another may change the order of close methods")
     if seen[-1] >= PAPER_IMAGES / 10:
@@ -229,10 +222,6 @@ def _training(data: Mapping, trained: Sequence[Method], seeds: int) -> str:
     share = PAPER_IMAGES / seen[-1]
     return (f"{each}{passes}; {seed}. The paper’s methods saw about {PAPER_IMAGES:,}, {share:,.0f} times as many, at "
             "256×512 and more: this is a small-scale demonstration, not a replication.")
-
-
-def _times(passes: float) -> str:
-    return "one pass" if 0.95 < passes < 1.05 else f"{passes:.1f} passes"
 
 
 def baseline(record: Mapping, methods: Sequence[Method]) -> str:

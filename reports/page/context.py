@@ -36,6 +36,7 @@ def context(run: ReadableRun) -> dict[str, Any]:
     rows = [*methods, *run.merged_methods()]
     table, classes, seeds = main_table(rows, scores), per_class_tables(rows, scores), read_seeds(run)
     differences, whole_run = differences_table(methods, scores), whole_run_tables(rows, scores)
+    baselines, titles = {column.about.against for column in differences.columns}, {row.name: row.title for row in rows}
     dataset = record["config"]["data"]["dataset"]
     studies, named = people.studies(run, methods), named_protocol(run)
     return _headline(run, record, rows, scores, table, seeds) | {
@@ -51,7 +52,7 @@ def context(run: ReadableRun) -> dict[str, Any]:
         "ranking": ranking(table),
         "metrics": _metrics(rows, scores, table, classes),
         "trust": trust.sentences(scores),
-        "differences": differences, "baseline": _baseline_title(differences, rows),
+        "differences": differences, "baseline": ", ".join(titles.get(name, name) for name in sorted(baselines)),
         "seeds": seeds, "clear": verdict.CLEAR,
         "per_class": classes, "class_doubts": doubts.classes_above_photographs(classes),
         "agreement": whole_run.pop("agreement", None),
@@ -100,10 +101,3 @@ def _metrics(rows: Sequence[Method], scores: Sequence[Score], table: ScoreTable,
         found.append({"heading": heading, "metric": metric, "table": own, "doubts": concerns, "hints": hints,
                       "line": lines.get(metric, ""), "open": metric in OPEN})
     return found
-
-
-def _baseline_title(differences: ScoreTable, rows: Sequence[Method]) -> str:
-    """Title of the method that differences are taken from."""
-    names = {column.about.against for column in differences.columns}
-    titles = {row.name: row.title for row in rows}
-    return ", ".join(titles.get(name, name) for name in sorted(names))

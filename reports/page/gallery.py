@@ -45,7 +45,9 @@ class Gallery:
     def diversity(self) -> list[dict]:
         """For each method with several images per layout: scenes with all its images."""
         return [{"title": method.title, "k": method.images_per_layout,
-                 "scenes": [self.scene(name) | {"images": self._variants(method, name)}
+                 "scenes": [self.scene(name) | {"images": [
+                     self._copy(method.name, f"image {u}", name, self.run.variant_file(method.name, name, u))
+                     for u in range(1, method.images_per_layout + 1)]}
                             for name in pictures.evenly_spaced(self.layouts, DIVERSITY_SCENES)]}
                 for method in self.methods if method.images_per_layout > 1]
 
@@ -63,10 +65,6 @@ class Gallery:
             return self._missing(method.name, title, f"Samples of {method.title}, {title}", error)
         return self._item(method.name, title, f"Samples of {method.title}, {title}", content,
                           f"samples/{method.name}/{file.name}")
-
-    def _variants(self, method: Method, name: str) -> list[dict]:
-        return [self._copy(method.name, f"image {u}", name, self.run.variant_file(method.name, name, u))
-                for u in range(1, method.images_per_layout + 1)]
 
     def _layout(self, name: str) -> dict:
         alt = f"Layout of scene {name}"

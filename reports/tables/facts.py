@@ -38,7 +38,11 @@ def problems(run: RunDirectory, rows: Sequence[Method], scores: Sequence[Score],
     """What is missing from this run, one line each."""
     methods = run.methods()
     lines = [f"no images: {name} is configured but has not been synthesized" for name in without_images(run)]
-    lines += [line for method in methods for line in _incomplete(run, method)]
+    for method in methods:
+        try:
+            check_complete(run, method)
+        except InputError as error:
+            lines.append(f"images of {method.title} do not fit the layouts: {error}")
     if not table.columns:
         lines.append("not scored: this run has no scores yet")
     elif PHOTOS not in {score.method for score in scores} and JUDGED in {score.metric for score in scores}:
@@ -52,14 +56,6 @@ def _unscored(run: RunDirectory, scores: Sequence[Score]) -> list[str]:
     there = {score.metric for score in scores} | ({"agreement"} if len(run.methods()) < 3 else set())
     return [f"not scored: {title} ({name} in score.metrics)" for name, title in run.expected_metrics().items()
             if name not in there]
-
-
-def _incomplete(run: RunDirectory, method: Method) -> list[str]:
-    try:
-        check_complete(run, method)
-    except InputError as error:
-        return [f"images of {method.title} do not fit the layouts: {error}"]
-    return []
 
 
 def interval_notes(scores: Sequence[Score]) -> dict[str, list[str]]:

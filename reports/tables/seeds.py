@@ -43,18 +43,14 @@ def seeds_of(entries: list[dict], methods: list[Method], file: Path) -> Seeds:
     """Seeds from the entries of scores/seeds.json; `file` is for messages."""
     try:
         entries = [entry for entry in entries if not entry["value"].get("draws")]
-        scores = [_score(entry) for entry in entries]
+        scores = [Score(entry["metric"], entry["method"], [Value.from_json(entry["value"])], {}, title=entry["title"],
+                        place=entry["place"]) for entry in entries]
         extras = {"spread": {(e["method"], f"{e['metric']}/{e['value']['name']}"): e["spread"] for e in entries}}
         ratios = {(e["metric"], e["value"]["name"]): found["ratio"] for e in entries if (found := e.get("resolution"))}
         number = min((entry["n"] for entry in entries), default=0)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise InputError(f"{file}: not made by python -m evaluation.merge seeds ({error!r})") from None
     return Seeds(replace(main_table(_methods(methods, scores), scores), extras=extras), ratios, number)
-
-
-def _score(entry: dict) -> Score:
-    return Score(entry["metric"], entry["method"], [Value.from_json(entry["value"])], {}, title=entry["title"],
-                 place=entry["place"])
 
 
 def _methods(methods: list[Method], scores: list[Score]) -> list[Method]:

@@ -92,7 +92,7 @@ def hit_page(public: Path, table: str, row: int) -> str:
 def _answer(run: RunDirectory, parts: list[str], request: Request) -> Response:
     try:
         file = picture_file(run, parts)
-        width = _width(request.query_params.get("width"))
+        width = next((width for width in PREVIEW_WIDTHS if request.query_params.get("width") == str(width)), None)
         tag = _tag(file, width)
         headers = {"ETag": tag, "Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff"}
         if request.headers.get("if-none-match") == tag:
@@ -127,10 +127,6 @@ def picture_file(run: RunDirectory, parts: list[str]) -> Path:
 def _check(parts: list[str]) -> None:
     if any(part in ("", ".", "..") or "\\" in part or "\0" in part for part in parts):
         raise InputError("no such picture")
-
-
-def _width(text: str | None) -> int | None:
-    return next((width for width in PREVIEW_WIDTHS if text == str(width)), None)
 
 
 def _tag(file: Path, width: int | None) -> str:

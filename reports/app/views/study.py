@@ -42,18 +42,16 @@ def show(source: Source) -> None:
 def _plan(source: Source, batch: TaskBatch) -> None:
     trials = [trial for hit in batch.hits.values() for trial in hit]
     kinds = pd.Series([trial.sentinel if trial.block == "test" else trial.block for trial in trials]).value_counts()
+    names = {"none": "comparisons", "practice": "practice trials"}
     protocol = batch.protocol
     rows = {"Question": protocol.text().question, "Protocol": protocol.name, "Design": protocol.design,
             "Participants": f"{len(batch.hits) * protocol.assignments}: {len(batch.hits)} lists of trials, each for "
                             f"{protocol.assignments}",
-            "Trials": f"{len(trials)}: " + ", ".join(f"{count} {_kind(kind)}" for kind, count in kinds.items()),
+            "Trials": f"{len(trials)}: " + ", ".join(f"{count} {names.get(kind, f'sentinels ({kind})')}"
+                                                     for kind, count in kinds.items()),
             "Exposure": ", ".join(f"{ms} ms" for ms in protocol.exposures_ms) or "unlimited",
             "Specification": f"{batch.spec_sha256[:16]} …"}
     st.table(pd.Series({name: plain(str(value)) for name, value in rows.items()}, name="planned").rename_axis("item"))
-
-
-def _kind(kind: str) -> str:
-    return {"none": "comparisons", "practice": "practice trials"}.get(kind, f"sentinels ({kind})")
 
 
 def _progress(batch: TaskBatch) -> None:
@@ -80,18 +78,14 @@ def _hit(source: Source, batch: TaskBatch, name: str) -> None:
         return
     with st.container(horizontal=True):
         table = st.selectbox("Table", [file.stem for file in tables], key="table", width=180)
-        rows = _rows(batch.public / f"{table}.csv")
+        with open(batch.public / f"{table}.csv", newline="", encoding="utf-8") as file:
+            rows = sum(1 for _ in csv.DictReader(file))
         row = st.number_input("Row", 1, max(1, rows), key="row", width=120)
     st.caption("The page and pictures of the batch. Answers given here are not saved.")
     base = st.get_option("server.baseUrlPath").strip("/")
     address = "/".join(["", *filter(None, [base]), "hits", str(source.number), quote(name, safe=""),
                         quote(table, safe=""), str(row - 1), "page"])
     st.iframe(address, height=760, alt="The session as a participant sees it")
-
-
-def _rows(file: Path) -> int:
-    with open(file, newline="", encoding="utf-8") as table:
-        return sum(1 for _ in csv.DictReader(table))
 
 
 def _results(source: Source, batch: TaskBatch) -> None:

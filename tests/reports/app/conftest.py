@@ -28,7 +28,7 @@ class Seen:
 
     @property
     def viewer(self) -> dict:
-        """What the page tells its component."""
+        """The data that the page sends to its component."""
         return json.loads(self.test.get("bidi_component")[0].proto.json)
 
     @property

@@ -71,7 +71,8 @@ def test_damage_is_one_line_on_every_page(scored_run, app, page):
 def test_commands_are_those_of_the_run(tiny_run, app):
     record = tiny_run.config() | {"command": "python -m evaluation.run --all --set seed=1"}
     write_json(tiny_run.path / "run.json", record)
-    assert "evaluation.run --all --set seed=1" in app(tiny_run).words
+    seen = app(tiny_run)
+    assert not seen.errors and "Not scored yet" in seen.words and "evaluation.run --all --set seed=1" in seen.words
     shutil.rmtree(tiny_run.path / "methods")
     assert "--all --set seed=1 --methods crn," in app(tiny_run).errors[0]
 

@@ -55,7 +55,7 @@ def test_find_by_class_and_share(read_only_run, source, app):
     assert list(seen.frame("layout")["layout"]) == list(wanted)
 
 
-def test_no_layout_left_is_said(read_only_run, app):
+def test_no_matching_layout_is_reported(read_only_run, app):
     for page in ("", "Find", "Grid", "Diversity"):
         seen = app(read_only_run, page=page, classes=["car"], share="50.0")
         assert "No layout matches" in seen.words
@@ -71,11 +71,11 @@ def test_votes_of_people(scored_run, app):
 
 
 def test_grid_shows_a_page_of_layouts(read_only_run, app):
-    told = app(read_only_run, page="Grid", panes=["Photograph", "CRN"], order="Score of one method", a="CRN").viewer
+    sent = app(read_only_run, page="Grid", panes=["Photograph", "CRN"], order="Score of one method", a="CRN").viewer
     best = pd.Series(column(read_only_run, "crn"), read_only_run.layouts()).sort_values(ascending=False)
-    assert [row["layout"] for row in told["rows"]] == list(best.index)
-    assert told["rows"][0]["title"] == f"{best.index[0]} · {best.iloc[0]:.3f}"
-    assert [pane["id"] for pane in told["panes"]] == ["photos", "crn"]
+    assert [row["layout"] for row in sent["rows"]] == list(best.index)
+    assert sent["rows"][0]["title"] == f"{best.index[0]} · {best.iloc[0]:.3f}"
+    assert [pane["id"] for pane in sent["panes"]] == ["photos", "crn"]
 
 
 def test_leaderboard_holds_numbers_with_intervals(read_only_run, app):
@@ -86,7 +86,7 @@ def test_leaderboard_holds_numbers_with_intervals(read_only_run, app):
     assert "SPADE" in set(seen.frame("Protocol")["Method"])
 
 
-def test_leaderboard_says_what_can_be_told_apart(scored_run, app):
+def test_leaderboard_marks_significant_differences(scored_run, app):
     scored_run.write_score(score_of("differences", "pix2pix", [value_of("mIoU", -0.2, (-0.3, -0.1), against="crn")],
                                  details={"tests": {"mIoU minus crn": {"p (Holm)": 0.01}}}))
     row = app(scored_run, page="Leaderboard").frame("significant").iloc[0]
@@ -123,9 +123,9 @@ def test_leaderboard_shows_agreement_with_people_and_effects(scored_run, app):
 
 
 def test_diversity_shows_all_images_of_a_layout(read_only_run, app):
-    told = app(read_only_run, page="Diversity", layout="00002").viewer
-    assert [pane["title"] for pane in told["panes"]] == ["Layout", "Photograph", "image 1", "image 2", "image 3"]
-    assert told["panes"][4]["url"] == "pictures/0/variants/crn_diversity/{layout}/3" and told["layout"] == "00002"
+    sent = app(read_only_run, page="Diversity", layout="00002").viewer
+    assert [pane["title"] for pane in sent["panes"]] == ["Layout", "Photograph", "image 1", "image 2", "image 3"]
+    assert sent["panes"][4]["url"] == "pictures/0/variants/crn_diversity/{layout}/3" and sent["layout"] == "00002"
 
 
 def test_training_shows_curves_and_the_samples_up_to_a_step(scored_run, app):
@@ -186,13 +186,14 @@ def test_runs_that_differ(read_only_run, scored_run, app):
 
 def test_one_of_several_runs_is_chosen_in_the_address(read_only_run, scored_run, tmp_path, app):
     second = sources.names([read_only_run.path, scored_run.path])[1]
-    told = app(read_only_run, scored_run, run=second).viewer
-    assert told["run"] == second and told["panes"][0]["url"].startswith("pictures/1/")
+    sent = app(read_only_run, scored_run, run=second).viewer
+    assert sent["run"] == second and sent["panes"][0]["url"].startswith("pictures/1/")
     seen = app(read_only_run, tmp_path / "gone", page="Runs")
     assert "no such run directory" in seen.words
 
 
 def test_a_study_is_planned_shown_and_read(scored_run, app):
+    assert "python -m human_study hits" in app(scored_run, page="Human study").words
     write_batch(scored_run, "crn2017-unlimited", None, "crn")
     seen = app(scored_run, page="Human study")
     assert not seen.errors
@@ -202,10 +203,6 @@ def test_a_study_is_planned_shown_and_read(scored_run, app):
     folder = next(scored_run.study.glob("*"))
     page = serving.hit_page(folder / "public", "hits-01", 0)
     assert "images/" in page and "${" not in page.split("<script")[0]
-
-
-def test_study_without_a_batch_says_how_to_make_one(read_only_run, app):
-    assert "python -m human_study hits" in app(read_only_run, page="Human study").words
 
 
 @pytest.fixture
