@@ -145,7 +145,7 @@ class TimedStep:
             optimisers[0].zero_grad = lambda: nn.Module.zero_grad(built.generator, set_to_none=False)
         fabric = solo_fabric(device, "bf16" if variant.bf16 else "float32")
         self.step = TrainingStep(built.generator, built.objective, *optimisers, config, fabric)
-        self.method, self.lr = built, config.lr
+        self.method = built
         height, width = preset.data.size
         labels = torch.randint(0, CLASSES, (batch, height, width), dtype=torch.uint8, device=device)
         photo = (torch.rand(batch, 3, height, width) * 2 - 1).to(device, memory_format=layout)
@@ -164,7 +164,7 @@ class TimedStep:
             for applies, module, name, value in absent:
                 if applies:
                     stack.enter_context(mock.patch.object(module, name, value))
-            return float(self.step(self.parts, self.lr)["total"])
+            return float(self.step(self.parts)["total"])
 
     def time(self, clock: Callable[[], float]) -> None:
         start = clock()

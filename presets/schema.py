@@ -86,6 +86,7 @@ class TrainingConfig(Section):
     images_seen: Images = 3000
     batch: Parts = 4
     lr: float = Field(1e-3, gt=0)
+    adversary_lr: float | None = Field(None, gt=0)  # None: lr
     betas: list[Beta] = Field([0.9, 0.999], min_length=2, max_length=2)
     lr_decay: float = Field(0.0, ge=0, le=1)  # last fraction of the budget over which lr falls linearly to 0
     average: float = Field(0.0, ge=0, lt=1)  # decay of the moving average of weights that images are made with; 0: none
@@ -114,6 +115,7 @@ class TrainingConfig(Section):
 
 class OptimiserOverride(Section):
     lr: float | None = Field(None, gt=0)
+    adversary_lr: float | None = Field(None, gt=0)
     betas: list[Beta] | None = Field(None, min_length=2, max_length=2)
     lr_decay: float | None = Field(None, ge=0, le=1)
     average: float | None = Field(None, ge=0, lt=1)

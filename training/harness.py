@@ -174,7 +174,7 @@ def _train(task: TrainingTask, method: Trainable, dataset: PairDataset, fabric: 
             for pairs in loader(dataset, batches, config.workers, fabric.device.type == "cuda"):
                 started = time.monotonic()
                 parts = to_device(*pairs, len(dataset.labels), fabric.device).parts(config.accumulate)
-                terms = step(parts, _learning_rate(config, state.step))
+                terms = step(parts, learning_rate_share(config, state.step))
                 state.step += 1
                 if state.average:
                     state.average.update_parameters(method.generator)
@@ -258,11 +258,11 @@ def _refuse_other_precision(task: TrainingTask, saved: dict[str, Any], fabric: F
                          f"there (--device {was['device']}), or delete {task.folder} to train it again")
 
 
-def _learning_rate(config: TrainingConfig, step: int) -> float:
-    """Constant, then falling linearly to 0 over the last `lr_decay` of the budget."""
+def learning_rate_share(config: TrainingConfig, step: int) -> float:
+    """Of the learning rates at a step: 1, then falling linearly to 0 over the last `lr_decay` of the budget."""
     steps = steps_of(config)
     decay = config.lr_decay * steps
-    return config.lr * (min(1.0, (steps - step) / decay) if decay else 1.0)
+    return min(1.0, (steps - step) / decay) if decay else 1.0
 
 
 def _record(task: TrainingTask, state: State, terms: dict[str, Tensor], log: TrainingLog | None,

@@ -38,9 +38,14 @@ class TrainingStep:
     def mean_over_ranks(self, value: Tensor) -> Tensor:
         return self.fabric.all_reduce(value, reduce_op="mean")
 
-    def __call__(self, parts: list[Batch], lr: float) -> Terms:
-        """Loss terms as detached scalars: "total", the generator's, and "adversary ..."."""
-        self._set_learning_rate(lr)
+    def __call__(self, parts: list[Batch], lr_share: float = 1.0) -> Terms:
+        """Loss terms as detached scalars: "total", the generator's, and "adversary ...".
+
+        lr_share: of both learning rates, see harness.learning_rate_share.
+        """
+        _set_learning_rate(self.optimiser, self.config.lr * lr_share)
+        if self.adversary is not None:
+            _set_learning_rate(self.adversary_optimiser, (self.config.adversary_lr or self.config.lr) * lr_share)
         images = self._synthesize(parts[0]) if len(parts) == 1 else None
         adversary_terms = {}
         if self.adversary is not None:
@@ -94,10 +99,10 @@ class TrainingStep:
         if self.adversary is not None:
             self.adversary.requires_grad_(True)
 
-    def _set_learning_rate(self, lr: float) -> None:
-        optimisers = [self.optimiser] if self.adversary is None else [self.optimiser, self.adversary_optimiser]
-        for group in (group for optimiser in optimisers for group in optimiser.param_groups):
-            group["lr"] = lr
+
+def _set_learning_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = lr
 
 
 class _Mean:

@@ -1,7 +1,6 @@
 """The networks of a run: those that ship with its dataset or come from files, and those that it trains into its
 directory, each as one task of the harness."""
 
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, replace
 from functools import cached_property
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from baselines.methods import MethodSpec, build_generator, build_method, method_spec, needed_networks
 from data import FIXED_NETWORKS, open_dataset, rendered
 from data.errors import InputError
-from data.files import fingerprint, read_mapping, write_json
+from data.files import fingerprint
 from data.pairs import PairDataset, pairs_key
 from data.views import Cached
 from models.auxiliary import CrossEntropy, LabelsAndColours, PerceptualWithHeads
@@ -34,7 +33,6 @@ from training.harness import CHECKPOINT, TrainingTask, fit, is_finished, steps_o
 from training.progress import Watcher
 from training.start import freeze_all_but_last, read_source, source_file, source_key, take_over
 
-FAULT = "fault.json"  # in a method's folder: why it is trained in float32 instead of bf16
 ROLES = ("perceptual", "segmenter", "judge")
 MADE_BY_RUN = ("auto", "trained")  # sources of a network that neither ships with the dataset nor is read from a file
 SAMPLES = 4  # validation layouts of which pictures are written during training
@@ -55,35 +53,19 @@ class Suite:
         self.preset, self.folder, self.watch = preset, Path(folder), watch
         self.device = resolve_device(preset.device)
         self.size: tuple[int, int] = tuple(preset.data.size)
-        self._fabrics: dict[str, Fabric] = {}  # by precision
 
-    def precision(self, name: str) -> tuple[str, str]:
-        """What a method is trained in, "float32" or "bf16", and why."""
-        if fault := self._fault(name):
-            return "float32", fault
-        return choose_precision(self.preset.training.precision, self.device)
-
-    def _fault(self, name: str) -> str | None:
-        file = self.method_folder(name) / FAULT
-        return read_mapping(file).get("reason", "unknown reason") if file.exists() else None
-
-    def give_up_bf16(self, name: str, reason: str) -> None:
-        """From now on a method is trained in float32, from its beginning: half of each would be neither's result."""
-        shutil.rmtree(self.method_folder(name), ignore_errors=True)
-        write_json(self.method_folder(name) / FAULT, {"reason": reason})
-
-    def fabric(self, precision: str) -> Fabric:
-        if precision not in self._fabrics:
-            self._fabrics[precision] = make_fabric(self.device, precision, self.preset.training.group_timeout)
-        return self._fabrics[precision]
+    @cached_property
+    def fabric(self) -> Fabric:
+        training = self.preset.training
+        precision, _ = choose_precision(training.precision, self.device)
+        return make_fabric(self.device, precision, training.group_timeout)
 
     @cached_property
     def group(self) -> Group:
         """The processes that torchrun started for this run, or this one alone."""
         if group_size() == 1:
             return Group()
-        precision, _ = choose_precision(self.preset.training.precision, self.device)
-        return Group(self.fabric(precision), self.preset.training.group_timeout)
+        return Group(self.fabric, self.preset.training.group_timeout)
 
     def leave_group(self) -> bool:
         """End of the work that the processes share. The first one, for which this is true, continues alone."""
@@ -230,7 +212,7 @@ class Suite:
         self.group.barrier()  # it must not be finished before every process has looked
         if not finished:
             self._begin(spec, method, task.config)
-            fit(task, method, self.train, self.fabric(self.precision(name)[0]), self.group, self.watch)
+            fit(task, method, self.train, self.fabric, self.group, self.watch)
         saved = checkpoint.load(task.folder / CHECKPOINT, mapped=True)
         networks = method.objective.networks()
         return {
@@ -242,7 +224,7 @@ class Suite:
             "loss_networks": {role: weights_sha256(network.state_dict()) for role, network in networks.items()},
             "loss_tensors": {role: sorted(tensor_hashes(network)) for role, network in networks.items()},
             "precision": saved["place"]["precision"],
-            "notes": _notes(networks) + ([f"trained in float32: {fault}"] if (fault := self._fault(name)) else []),
+            "notes": _notes(networks),
         }
 
     def loss_networks(self, name: str) -> dict[str, nn.Module]:
@@ -256,13 +238,12 @@ class Suite:
     def _method_task(self, spec: MethodSpec, method: Trainable) -> TrainingTask:
         networks = {role: weights_sha256(n.state_dict()) for role, n in method.objective.networks().items()}
         config = self.training_config(spec, method.objective.optimiser)
-        if self._fault(spec.name):
-            config = config.model_copy(update={"precision": "float32"})
         seed = derived_seed(self.preset.seed, f"training {spec.name}")
         described = {"spec": asdict(spec), "classes": self.classes, "size": list(self.size),
                      "images": method.objective.images, "labels": self.val.labels.to_json()}
         shaping = config.model_dump(include={"images_seen", "batch", "lr", "betas", "lr_decay", "precision"})
-        shaping |= config.model_dump(include={"trainable", "accumulate", "average"}, exclude_defaults=True)
+        shaping |= config.model_dump(include={"adversary_lr", "trainable", "accumulate", "average"},
+                                     exclude_defaults=True)
         if source := self._source(spec, config):
             shaping["start"] = source_key(read_source(source))
         key = fingerprint(asdict(replace(spec, title="")), shaping, seed, self._data_key(), networks)

@@ -9,12 +9,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import torch
-
 from data.errors import InputError, nearest
 from data.processes import available_cores
 from evaluation.pipeline.processes import ProcessExecutor
-from evaluation.pipeline.tasks import Task, TaskExecutor, precision_of
+from evaluation.pipeline.tasks import Task, TaskExecutor
 from presets.schema import Preset
 from training.group import group_size
 from training.harness import Interrupted
@@ -24,33 +22,17 @@ ATTEMPTS = 4  # of a task whose worker is lost
 
 
 class LocalExecutor(TaskExecutor):
-    """One after another in this process, except trainings in bf16 on a CPU: faulty kernels would end the command, so
-    these run in a process of their own."""
-
-    def __init__(self, suite: Suite):
-        super().__init__(suite)
-        self.apart = ProcessExecutor(suite, jobs=1, threads=torch.get_num_threads())
-        self.stopped = self.apart.stopped
+    """One after another in this process."""
 
     def map(self, task: Task, names: list[str]) -> Iterator[tuple[str, Any]]:
         """(name, result) as they are done. Raises what the task raises."""
         for name in names:
-            if self._may_end_the_process(task, name):
-                yield from self.apart.map(task, [name])
-                continue
             try:
                 result = task(self.suite, name)
             except Interrupted as saved:
                 self.stopped[name] = saved
                 raise
             yield name, result
-
-    def _may_end_the_process(self, task: Task, name: str) -> bool:
-        on_cpu = self.suite.device == "cpu" and group_size() == 1
-        return on_cpu and precision_of(self.suite, task, name) == "bf16"
-
-    def close(self) -> None:
-        self.apart.close()
 
 
 class RayExecutor(TaskExecutor):
@@ -101,12 +83,7 @@ class RayExecutor(TaskExecutor):
 
 
 def _run_task(task: Task, preset: dict[str, Any], folder: str, name: str) -> Any:
-    executor = LocalExecutor(Suite(Preset.model_validate(preset), Path(folder)))
-    try:
-        ((_, result),) = executor.map(task, [name])
-    finally:
-        executor.close()
-    return result
+    return task(Suite(Preset.model_validate(preset), Path(folder)), name)
 
 
 EXECUTORS: dict[str, Callable[[Suite], TaskExecutor]] = {

@@ -21,7 +21,7 @@ import torch
 from data.errors import InputError
 from data.processes import SPAWN, available_cores, end_with_parent, inherited
 from data.views import Cached
-from evaluation.pipeline.tasks import Task, TaskExecutor, is_done, precision_of
+from evaluation.pipeline.tasks import Task, TaskExecutor, is_done
 from presets.schema import Preset
 from training.harness import Interrupted
 from training.progress import Position
@@ -86,10 +86,7 @@ class Worker:
 
 
 class ProcessExecutor(TaskExecutor):
-    """jobs: number of processes; None: one per available core, at most JOBS. threads: of each.
-
-    A method whose process is ended in bf16 by a fault of this CPU's kernels is trained again in float32.
-    """
+    """jobs: number of processes; None: one per available core, at most JOBS. threads: of each."""
 
     def __init__(self, suite: Suite, jobs: int | None = None, threads: int = 1):
         super().__init__(suite)
@@ -115,7 +112,7 @@ class ProcessExecutor(TaskExecutor):
                         if self.suite.watch:
                             self.suite.watch(message)
                     elif message is None:
-                        waiting.append(self._in_float32(worker, task))
+                        raise InputError(f"{worker.name}: its process {_how_it_ended(worker.process.exitcode)}")
                     else:
                         name, worker.name = worker.name, None
                         error, result = message
@@ -137,18 +134,6 @@ class ProcessExecutor(TaskExecutor):
                 self.workers.append(idle[-1])
         for worker in idle[: len(waiting)]:
             worker.begin(task, waiting.popleft())
-
-    def _in_float32(self, worker: Worker, task: Task) -> str:
-        """The name whose process was lost, to be trained again in float32. Raises InputError if that does not help."""
-        name, code = worker.name, worker.process.exitcode
-        self.workers.remove(worker)
-        if code is None or precision_of(self.suite, task, name) != "bf16" or -code not in FAULTS:
-            worker.end()
-            raise InputError(f"{name}: its process {_how_it_ended(code)}")
-        reason = f"this CPU's bf16 kernels ended the process ({signal.Signals(-code).name})"
-        self.suite.give_up_bf16(name, reason)
-        print(f"  {name}: {reason}; trains again in float32", flush=True)
-        return name
 
     def close(self) -> None:
         """Stop the workers; those in training save their state first and are listed in `stopped`."""
@@ -175,7 +160,8 @@ def _how_it_ended(code: int | None) -> str:
         return (f"was killed (SIGKILL), perhaps for want of memory; {kept}: the same command goes on, with --jobs 1 in "
                 "less memory")
     if code < 0:
-        fault = ", a fault of this machine or of torch's kernels" if -code in FAULTS else ""
+        fault = (", a fault of this machine or of torch's kernels (in bf16: try training.precision=float32)"
+                 if -code in FAULTS else "")
         return f"was ended by {signal.Signals(-code).name}{fault}; {kept}: start the same command again to go on"
     return f"ended with exit code {code}, its output is above; {kept}: start the same command again to go on"
 

@@ -47,11 +47,6 @@ def is_done(suite: Suite, task: Task, name: str) -> bool:
     return is_complete(suite.method_folder(name) if task is train_method else suite.network_folder(name))
 
 
-def precision_of(suite: Suite, task: Task, name: str) -> str:
-    """What a task computes in: bf16 is for the training of methods alone."""
-    return "float32" if task in (train_network, synthesize_method) else suite.precision(name)[0]
-
-
 class TaskExecutor:
     """Runs tasks for many names. `map` is the subclass's.
 

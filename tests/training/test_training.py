@@ -268,11 +268,14 @@ def test_a_broken_gradient_keeps_the_last_good_checkpoint(tmp_path, monkeypatch,
     assert all(value.isfinite().all() for value in saved["generator"].values())
 
 
-def test_too_little_memory_before_the_first_step_has_the_same_advice(tmp_path, monkeypatch):
+@pytest.mark.parametrize(("error", "advice"), [
+    (torch.OutOfMemoryError("CUDA out of memory."), "too small for a batch of 2 .*activation_checkpointing=true"),
+    (MemoryError(), "the machine's memory is too small; .*--jobs")])
+def test_too_little_memory_is_one_line_with_advice(tmp_path, monkeypatch, error, advice):
     def full(*_, **__):
-        raise torch.OutOfMemoryError("CUDA out of memory.")
+        raise error
     monkeypatch.setattr(torch.optim, "Adam", full)
-    with pytest.raises(InputError, match="too small for a batch of 2 .*activation_checkpointing=true"):
+    with pytest.raises(InputError, match=advice):
         suite(tmp_path).train_method("image_space")
 
 
@@ -488,6 +491,20 @@ def test_settings_come_from_the_preset_the_objective_then_the_overrides(tmp_path
     assert (lr_of("gan_segmentation").lr, lr_of("gan_segmentation").betas) == (2e-4, [0.5, 0.999])
     assert (lr_of("pix2pix").lr, lr_of("pix2pix").betas) == (0.2, [0.5, 0.999])
     assert lr_of("crn+gan").lr == 0.1
+
+
+@pytest.mark.parametrize(("own", "rate"), [({}, 1e-3), ({"adversary_lr": 1e-4}, 1e-4)])
+def test_an_adversary_has_its_own_learning_rate_or_the_generator_s(tmp_path, own, rate):
+    made = suite(tmp_path, images_seen=2)  # one step
+    made.preset = Preset.model_validate({**made.preset.model_dump(), "overrides": {"gan": {"lr": 1e-3, **own}}})
+    before = made.build(method_spec("pix2pix", made.preset)).objective.state_dict()
+    before = {key: value.clone() for key, value in before.items()}
+    made.train_method("pix2pix")
+    after = weights(tmp_path, "pix2pix")
+    moved = max(float((after[f"objective.{key}"] - value).abs().max()) for key, value in before.items())
+    assert moved == pytest.approx(rate, rel=1e-2)  # Adam's first step
+    optimiser = checkpoint.load(tmp_path / "methods" / "pix2pix" / CHECKPOINT)["optimiser"]
+    assert optimiser["param_groups"][0]["lr"] == 1e-3
 
 
 def test_batches_are_loaded_in_this_process_without_shared_memory_and_by_no_more_than_the_cores(monkeypatch):

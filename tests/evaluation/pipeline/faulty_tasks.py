@@ -6,35 +6,7 @@ import os
 import signal
 import time
 
-import torch
-
 from training.harness import Interrupted, stop_signal
-
-ENDS = {"image_space": signal.SIGSEGV, "unet+image_space": signal.SIGILL, "full_resolution+image_space": signal.SIGBUS,
-        "recombinator+image_space": signal.SIGFPE}
-
-
-def train_on_bad_kernels(suite, name):
-    """Every generator ends its own process in bf16, by the signal of its name or SIGNAL; in float32 it works."""
-    build = suite.build
-
-    number = int(os.environ.get("SIGNAL", ENDS[name]))
-
-    def fault(module, layout):
-        if torch.is_autocast_enabled("cpu"):
-            os.kill(os.getpid(), number)
-
-    def build_faulty(spec):
-        method = build(spec)
-        method.generator.register_forward_pre_hook(fault)
-        return method
-
-    suite.build = build_faulty
-    try:
-        return suite.train_method(name)
-    finally:
-        suite.build = build
-
 
 ENDINGS = ["saves", "finds_the_disk_full", "finishes", "goes_on"]
 
@@ -56,20 +28,12 @@ def fail_when_the_others_train(suite, name):
     return "a result"
 
 
-def end_by_a_fault(suite, name):
-    os.kill(os.getpid(), signal.SIGSEGV)
+def end_by_signal(suite, name):
+    os.kill(os.getpid(), signal.Signals[name])
 
 
 def leave(suite, name):
     raise SystemExit("no more of this")
-
-
-def end_in_bf16(suite, name):
-    """No training: a process that is ended in bf16 by the signal of its name, and says its precision otherwise."""
-    precision, _ = suite.precision(name)
-    if precision == "bf16":
-        os.kill(os.getpid(), ENDS[name])
-    return precision
 
 
 def forked():

@@ -17,7 +17,7 @@ from data.errors import InputError
 from evaluation.pipeline import processes
 from evaluation.pipeline.dataset import write_dataset
 from evaluation.pipeline.executor import LocalExecutor, RayExecutor, make_executor
-from evaluation.pipeline.processes import FAULTS, ProcessExecutor, _do_next_task, _how_it_ended
+from evaluation.pipeline.processes import ProcessExecutor, _do_next_task, _how_it_ended
 from evaluation.pipeline.tasks import is_done, synthesize_method
 from evaluation.run_directory import RunDirectory
 from presets.schema import Preset
@@ -29,13 +29,10 @@ sys.path.append(str(Path(__file__).parent))  # also of the processes that are st
 
 from faulty_tasks import (  # noqa: E402
     ENDINGS,
-    ENDS,
-    end_by_a_fault,
-    end_in_bf16,
+    end_by_signal,
     fail_when_the_others_train,
     forked,
     leave,
-    train_on_bad_kernels,
 )
 
 METHODS = ["crn", "image_space"]
@@ -151,66 +148,22 @@ def test_a_process_takes_the_scenes_that_it_is_sent():
     assert heard == [(None, sent), (None, sent)]
 
 
-def on_a_cpu_with_bad_kernels(folder, precision="bf16") -> Suite:
-    values = preset().model_dump()
-    values["methods"] = list(ENDS)
-    values["generators"] = {"crn": {"widths": [8, 6, 4, 4]}, "unet": {"width": 4, "max_width": 8},
-                            "recombinator": {"width": 4, "max_width": 8}, "full_resolution": {"layers": 3, "width": 4}}
-    values["training"] |= {"precision": precision, "images_seen": 4}
-    return Suite(Preset.model_validate(values), folder)
-
-
-def check_trained_in_float32(done, names, suite):
-    assert set(done) == set(names)
-    for name in names:
-        note = f"trained in float32: this CPU's bf16 kernels ended the process ({ENDS[name].name})"
-        assert done[name]["precision"] == "float32" and done[name]["notes"] == [note]
-        saved = checkpoint.load(suite.method_folder(name) / CHECKPOINT)
-        assert saved["place"]["precision"] == "float32" and saved["step"] == 2
-
-
-def test_what_bf16_kernels_end_is_trained_in_float32(tmp_path, capsys):
-    suite, names = on_a_cpu_with_bad_kernels(tmp_path), ["full_resolution+image_space"]
-    executor = make_executor("local", suite)
-    done = dict(executor.map(train_on_bad_kernels, names))
-    executor.close()
-    check_trained_in_float32(done, names, suite)
-    assert capsys.readouterr().out.splitlines() == [_said(names[0])]
-    assert suite.train_method(names[0]) == done[names[0]]  # a later call has the training done, and says the same of it
-
-
-def _said(name):
-    return f"  {name}: this CPU's bf16 kernels ended the process ({ENDS[name].name}); trains again in float32"
-
-
-def test_every_fault_leads_to_float32(tmp_path, capfd):
-    """Each signal of FAULTS, by tasks that train nothing."""
-    assert set(ENDS.values()) == set(FAULTS)
-    suite = on_a_cpu_with_bad_kernels(tmp_path)
-    executor = make_executor("local", suite)
-    executor.apart.context = forked()
-    try:
-        assert dict(executor.map(end_in_bf16, list(ENDS))) == dict.fromkeys(ENDS, "float32")
-    finally:
-        executor.close()
-    for name, number in ENDS.items():
-        assert number.name in suite.precision(name)[1]
-    assert sorted(capfd.readouterr().out.splitlines()) == sorted(map(_said, ENDS))
-
-
 @pytest.mark.parametrize(("code", "text"), [(3, "ended with exit code 3, its output is above; the last"), (
     -signal.SIGABRT, "was ended by SIGABRT; the last"), (
-    -signal.SIGSEGV, "was ended by SIGSEGV, a fault of this machine or of torch's kernels; the last")])
+    -signal.SIGSEGV, "was ended by SIGSEGV, a fault of this machine or of torch's kernels (in bf16: try")])
 def test_how_a_process_ended_is_told_as_what_it_is(code, text):
     assert _how_it_ended(code).startswith(text) and "memory" not in _how_it_ended(code)
 
 
-def test_a_killed_process_is_not_tried_again(tmp_path, monkeypatch):
-    monkeypatch.setenv("SIGNAL", str(int(signal.SIGKILL)))
-    executor = ProcessExecutor(on_a_cpu_with_bad_kernels(tmp_path), 1)
-    with pytest.raises(InputError, match=r"image_space: its process was killed \(SIGKILL\), perhaps .* --jobs 1"):
-        dict(executor.map(train_on_bad_kernels, ["image_space"]))
-    assert executor.workers == []
+@pytest.mark.parametrize(("name", "message"), [
+    ("SIGKILL", r"SIGKILL: its process was killed \(SIGKILL\), perhaps .* --jobs 1"),
+    ("SIGSEGV", "was ended by SIGSEGV, a fault of this machine or of torch's kernels .*; the last")])
+def test_a_lost_process_ends_the_work_with_its_reason(tmp_path, name, message):
+    executor = ProcessExecutor(Suite(preset(), tmp_path), 1)
+    executor.context = forked()
+    with pytest.raises(InputError, match=message):
+        dict(executor.map(end_by_signal, [name]))
+    assert executor.workers == [] and executor.stopped == {}
 
 
 def test_why_a_process_ended_arrives_whatever_the_main_module_is(tmp_path, monkeypatch):
@@ -218,31 +171,14 @@ def test_why_a_process_ended_arrives_whatever_the_main_module_is(tmp_path, monke
     script.__file__ = str(tmp_path / "script.py")
     Path(script.__file__).write_text("raise SystemExit('the main module ran')")
     monkeypatch.setitem(sys.modules, "__main__", script)
-    executor = ProcessExecutor(on_a_cpu_with_bad_kernels(tmp_path), 1)
+    executor = ProcessExecutor(Suite(preset(), tmp_path), 1)
     with pytest.raises(RuntimeError, match="(?s)image_space: Traceback.*SystemExit: no more of this"):
         dict(executor.map(leave, ["image_space"]))
     assert sys.modules["__main__"] is script
 
 
-def test_a_fault_in_float32_has_no_other_precision_to_go_to(tmp_path):
-    executor = ProcessExecutor(on_a_cpu_with_bad_kernels(tmp_path, "auto"), 1)
-    with pytest.raises(InputError, match="was ended by SIGSEGV, a fault of this machine or of torch's kernels; the"):
-        dict(executor.map(end_by_a_fault, ["image_space"]))
-
-
-def test_too_little_memory_is_said(tmp_path, monkeypatch):
-    suite = on_a_cpu_with_bad_kernels(tmp_path, "float32")
-
-    def full(*_, **__):
-        raise MemoryError
-
-    monkeypatch.setattr(torch.optim, "Adam", full)
-    with pytest.raises(InputError, match="the machine's memory is too small; .*--jobs"):
-        suite.train_method("image_space")
-
-
 def test_one_job_is_a_process_also_where_there_is_one_core(tmp_path, monkeypatch):
     monkeypatch.setattr(cores, "_limit", 1)  # of one core
-    suite = on_a_cpu_with_bad_kernels(tmp_path)
+    suite = Suite(preset(), tmp_path)
     assert isinstance(make_executor("auto", suite), LocalExecutor)
     assert isinstance(make_executor("auto", suite, 1), ProcessExecutor)
