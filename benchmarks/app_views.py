@@ -6,8 +6,7 @@
 A run is fabricated in a temporary folder: a few pictures with the grain of photographs, hard-linked under every name,
 so that it takes little disk and every address is a file of its own. A browser (Chromium, through Playwright) opens the
 app and, on the same machine, a bare page with the same pictures from Python's http.server. Times end when the last pane
-is decoded and painted. Ratios: a step in the app to the bare page's, the first view to that of a Streamlit page with
-one word on it, which is the time of Streamlit itself. Needs the test extra.
+is decoded and painted. Needs the test extra.
 """
 
 import argparse
@@ -32,9 +31,7 @@ from data.files import write_json, write_png
 from evaluation.run_directory import PHOTOS, Method, RunDirectory, Score, Value
 
 ROOT = Path(__file__).resolve().parents[1]
-WORD = "alone"
 WINDOW = {"width": 1440, "height": 900}
-CLICKS = 100
 DIFFERENT = 6  # pictures that are really there
 CLASSES = {"road": [128, 64, 128], "building": [70, 70, 70], "car": [0, 0, 142], "void": [0, 0, 0]}
 VIEWER = """() => [...document.querySelectorAll('*')].map((e) => e.shadowRoot?.querySelector('[data-part=section]'))
@@ -103,8 +100,8 @@ def _link(source: Path, target: Path) -> None:
 
 
 @contextmanager
-def serving(command: list[str], health: str) -> Iterator[subprocess.Popen]:
-    """The process while it answers at `health`. Raises InputError if it does not within a minute."""
+def serving(command: list[str], health: str) -> Iterator[None]:
+    """A process that answers at `health`. Raises InputError if it does not within a minute."""
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(600):
@@ -115,7 +112,7 @@ def serving(command: list[str], health: str) -> Iterator[subprocess.Popen]:
                 time.sleep(0.1)
         else:
             raise InputError(f"nothing answers at {health}: {' '.join(command)}")
-        yield process
+        yield
     finally:
         process.terminate()
         process.wait(20)
@@ -127,11 +124,6 @@ def free_port() -> int:
         return probe.getsockname()[1]
 
 
-def resident_mb(process: subprocess.Popen) -> float:
-    lines = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8").splitlines()
-    return next(int(line.split()[1]) for line in lines if line.startswith("VmRSS")) / 1024
-
-
 def bare(page, address: str, run: RunDirectory, methods: list[str], steps: int) -> float:
     """Milliseconds of a set of pictures on a page without any app."""
     page.goto(address)
@@ -141,16 +133,6 @@ def bare(page, address: str, run: RunDirectory, methods: list[str], steps: int) 
         files = [run.dataset / "layouts" / f"{name}.png", *(run.image_file(m, name) for m in [PHOTOS, *methods])]
         times.append(page.evaluate(BARE, [f"{address}/{file.relative_to(run.path)}" for file in files]))
     return median(times)
-
-
-def word(browser, address: str) -> float:
-    """Milliseconds until a Streamlit page with one word stands there."""
-    page = browser.new_page(viewport=WINDOW)
-    start = time.perf_counter()
-    page.goto(address)
-    page.get_by_text(WORD).wait_for()
-    page.close()
-    return 1e3 * (time.perf_counter() - start)
 
 
 def app(browser, address: str, run: RunDirectory, methods: list[str], steps: int, pause: float) -> dict[str, float]:
@@ -173,13 +155,13 @@ def app(browser, address: str, run: RunDirectory, methods: list[str], steps: int
     bytes_each = (sum(received) - sent) / steps
     hurried = [page.evaluate(STEP, "ArrowRight") for _ in range(steps)]
     page.close()
-    return {"first": first, "after a pause": median(rested), "at once": median(hurried), "kB": bytes_each / 1e3}
+    return {"first view": first, "next, after a pause": median(rested), "next, at once": median(hurried),
+            "kB": bytes_each / 1e3}
 
 
 def measure(args: argparse.Namespace) -> Iterator[Result]:
-    if args.layouts <= max(CLICKS, 2 * args.steps):
-        raise InputError(f"--layouts {args.layouts}: more than {max(CLICKS, 2 * args.steps)} are needed, because each "
-                         "step goes to the next one")
+    if args.layouts <= 2 * args.steps:
+        raise InputError(f"--layouts {args.layouts}: more than {2 * args.steps} are needed, each step goes to the next")
     with tempfile.TemporaryDirectory() as folder:
         run_directory = fabricate(Path(folder) / "run", args.layouts, args.methods, tuple(args.size))
         yield from measure_run(run_directory, args.steps, args.pause)
@@ -191,39 +173,25 @@ def measure_run(run: RunDirectory, steps: int, pause: float) -> Iterator[Result]
     chromium = shutil.which("chromium")
     if chromium is None:
         raise InputError("needs the browser chromium")
-    ports = [free_port() for _ in range(3)]
-    own, plain, empty = (f"http://localhost:{port}" for port in ports)
-    start = [sys.executable, "-m", "reports.app", "--port", str(ports[0]), "--run", str(run.path)]
-    alone = [sys.executable, "-m", "streamlit", "run", "--server.headless", "true", "--server.address", "127.0.0.1",
-             "--server.port", str(ports[2]), str(run.path / "word.py")]
-    (run.path / "word.py").write_text(f"import streamlit\nstreamlit.write('{WORD}')\n", encoding="utf-8")
+    ports = [free_port() for _ in range(2)]
+    own, plain = (f"http://localhost:{port}" for port in ports)
+    start_app = [sys.executable, "-m", "reports.app", "--port", str(ports[0]), "--run", str(run.path)]
+    start_files = [sys.executable, "-m", "http.server", str(ports[1]), "--bind", "127.0.0.1",
+                   "--directory", str(run.path)]
     names = run.method_names()
-    with (serving(start, f"{own}/_stcore/health") as process, serving(alone, f"{empty}/_stcore/health"),
-          serving([sys.executable, "-m", "http.server", str(ports[1]), "--bind", "127.0.0.1", "--directory",
-                   str(run.path)], f"{plain}/run.json"), sync_playwright() as playwright):
+    with (serving(start_app, f"{own}/_stcore/health"), serving(start_files, f"{plain}/run.json"),
+          sync_playwright() as playwright):
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
         app(browser, own, run, names[:1], 1, 0.5)  # what is read once is read
-        word(browser, empty)
         for count in sorted({min(3, len(names)), len(names)}):
             page = browser.new_page(viewport=WINDOW)
             pictures = bare(page, plain, run, names[:count], steps)
             page.close()
-            alone = median(word(browser, empty) for _ in range(3))
             found = app(browser, own, run, names[:count], steps, pause)
-            for what, ms, plain_ms in (("first view", found["first"], alone),
-                                       ("next, after a pause", found["after a pause"], pictures),
-                                       ("next, at once", found["at once"], pictures)):
-                yield {"view": what, "methods": count, "app ms": ms, "plain ms": plain_ms, "ratio": ms / plain_ms,
-                       "websocket kB per step": found["kB"]}
-        before = resident_mb(process)
-        page = browser.new_page(viewport=WINDOW)
-        page.goto(own)
-        page.locator("section[data-layout]").wait_for()
-        for _ in range(CLICKS):
-            page.evaluate(STEP, "ArrowRight")
-            page.wait_for_timeout(150)  # long enough that the page follows every step
+            for view in ("first view", "next, after a pause", "next, at once"):
+                yield {"view": view, "methods": count, "app ms": found[view], "plain ms": pictures,
+                       "ratio": found[view] / pictures, "websocket kB per step": found["kB"]}
         browser.close()
-        yield {"server, MB before": before, f"after {CLICKS} steps": resident_mb(process)}
 
 
 def options(usage: argparse.ArgumentParser) -> None:

@@ -1,16 +1,14 @@
 """One training step of a method: milliseconds, images per second, TFLOP/s, fraction of the matrix rate, memory.
 
-    python -m benchmarks.train_step --preset street                            CRN, from a naive port to the harness
+    python -m benchmarks.train_step --preset street                            CRN, a naive port and the harness
     python -m benchmarks.train_step --preset cityscapes-256p --out FILE.json   the paper's size (wants a GPU)
     python -m benchmarks.train_step --preset street --methods crn,encoder_decoder,full_resolution
 
-Rows of CRN: a direct port of 2017 code (float32, contiguous memory, norm and activation out of plain operations, Adam
-parameter by parameter, gradients set to zero), each optimisation added to it on its own, and the harness's step with
-all of them. The preset's `trainable`, `accumulate` and `activation_checkpointing` hold for every row. Losses and
-gradients of the port and of the harness are compared first, and each row's memory is measured while no other row
-exists. Then rows take turns, and each keeps its fastest step, so that a machine shared with others measures all of them
-alike. A row is credited with the work that it does: cached photo features are none, and neither are activations
-computed again.
+The naive port is that of 2017 code: float32, contiguous memory, norm and activation out of plain operations, Adam
+parameter by parameter, gradients set to zero. Losses and gradients of CRN's port and of the harness are compared first,
+and each row's memory is measured while no other row exists. Then rows take turns, and each keeps its fastest step, so
+that a machine shared with others measures all of them alike. A row is credited with the work that it does: cached photo
+features are none, and neither are activations computed again.
 """
 
 import argparse
@@ -75,39 +73,30 @@ def naive_upsample(features: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Variant:
-    """Which optimisations a row has; all off is the naive port."""
+    """A row: the naive port, or the harness with these options."""
 
     name: str
-    fused_norm: bool = False
-    channels_last: bool = False
-    fused_adam: bool = False
-    packed_gradients: bool = False
+    naive: bool = False
     bf16: bool = False
     cached_photo: bool = False
     compile: str | None = None
-    triton_norm: bool = False
-    aligned: bool = False
+    triton_norm: bool = True
+    aligned: bool = True
 
 
-NAIVE = Variant("naive float32 port")
+NAIVE = Variant("naive float32 port", naive=True, triton_norm=False, aligned=False)
 
 
 def variants(device: str, compile_modes: Sequence[str] = ()) -> list[Variant]:
     """Rows of the table. The harness has no cached features by default, and the precision that auto chooses."""
     native, bf16 = native_bf16(device), choose_precision("auto", device)[0] == "bf16"
-    cuda = device == "cuda"
-    harness = Variant("harness: all of them", True, True, True, True, bf16, aligned=cuda,
-                      triton_norm=cuda and models.layers.FUSED_NORM)
-    rows = [NAIVE, replace(NAIVE, name="+ fused layer norm, leaky ReLU in place", fused_norm=True),
-            replace(NAIVE, name="+ channels_last", channels_last=True),
-            replace(NAIVE, name="+ fused Adam, gradients dropped", fused_adam=True),
-            replace(NAIVE, name="+ packed gradients of upsampling", packed_gradients=True)]
-    rows += [replace(NAIVE, name="+ bf16 autocast", bf16=True)] if native else []
-    rows += [harness, replace(harness, name="harness, photo features cached", cached_photo=True)]
-    rows += [replace(harness, name="training.precision=bf16", bf16=True)] if native and not bf16 else []
-    if harness.triton_norm:
-        rows += [replace(harness, name="all but the norm in Triton", triton_norm=False),
-                 replace(harness, name="all but the aligned channels", aligned=False)]
+    harness = Variant("harness as it is", bf16=bf16)
+    rows = [NAIVE, harness, replace(harness, name="harness, photo features cached", cached_photo=True)]
+    rows += [replace(NAIVE, name="naive port, bf16 autocast", bf16=True)] if native else []
+    rows += [replace(harness, name="harness, training.precision=bf16", bf16=True)] if native and not bf16 else []
+    if device == "cuda":
+        rows += [replace(harness, name="harness without Triton's norm", triton_norm=False),
+                 replace(harness, name="harness without aligned channels", aligned=False)]
     return rows + [replace(harness, name=f"harness, torch.compile {mode}", compile=mode) for mode in compile_modes]
 
 
@@ -121,12 +110,12 @@ def build(preset: Preset, name: str) -> Trainable:
 class TimedStep:
     """One variant of one method's step, built and ready."""
 
-    def __init__(self, variant: Variant, preset: Preset, method: str, batch: int, device: str):
+    def __init__(self, variant: Variant, preset: Preset, method: str, device: str):
         self.variant, self.milliseconds, self.device, config = variant, float("inf"), device, preset.training
         with torch.device(device):
             built = build(preset, method)
-        layout = torch.channels_last if variant.channels_last else torch.contiguous_format
-        if not variant.fused_norm:
+        layout = torch.contiguous_format if variant.naive else torch.channels_last
+        if variant.naive:
             for block in built.generator.modules():
                 if isinstance(block, ConvNormAct):
                     block[1], block[2] = NaiveLayerNorm(block[1]), NaiveLeakyReLU()
@@ -137,16 +126,16 @@ class TimedStep:
             recompute_activations(built.generator)
         if variant.compile:
             built.generator.compile(mode=variant.compile)
-        settings = {"lr": config.lr, "betas": tuple(config.betas),
-                    **({"fused": True} if variant.fused_adam else {"foreach": False})}
-        optimisers = [torch.optim.Adam([p for p in net.parameters() if p.requires_grad], **settings)
+        how = {"foreach": False} if variant.naive else {"fused": True}
+        optimisers = [torch.optim.Adam([p for p in net.parameters() if p.requires_grad], **how)
                       if net is not None else None for net in (built.generator, built.objective.adversary)]
-        if not variant.fused_adam:
+        if variant.naive:
             optimisers[0].zero_grad = lambda: nn.Module.zero_grad(built.generator, set_to_none=False)
         fabric = solo_fabric(device, "bf16" if variant.bf16 else "float32")
         self.step = TrainingStep(built.generator, built.objective, *optimisers, config, fabric)
         self.method = built
         height, width = preset.data.size
+        batch = config.batch
         labels = torch.randint(0, CLASSES, (batch, height, width), dtype=torch.uint8, device=device)
         photo = (torch.rand(batch, 3, height, width) * 2 - 1).to(device, memory_format=layout)
         whole = Batch(one_hot(labels, CLASSES).contiguous(memory_format=layout), photo, labels.long(),
@@ -156,8 +145,8 @@ class TimedStep:
             built.objective.photo_cache = PhotoFeatureCache(gigabytes=1000)
 
     def __call__(self) -> float:
-        """One step, without the optimisations of the models that the variant lacks; the loss."""
-        absent = [(not self.variant.packed_gradients, models.crn, "upsample", naive_upsample),
+        """The loss of one step."""
+        absent = [(self.variant.naive, models.crn, "upsample", naive_upsample),
                   (not self.variant.triton_norm, models.layers, "FUSED_NORM", False),
                   (not self.variant.aligned, models.layers, "ALIGNED", 1)]
         with contextlib.ExitStack() as stack:
@@ -207,18 +196,18 @@ def _content_loss(method: Trainable, batch: Batch, photo: dict[str, Tensor]) -> 
     return sum((photo[key].repeat_interleave(images.shape[1], 0) - shown[key]).abs().mean() for key in photo)
 
 
-def _shapes(preset: Preset, batch: int) -> Batch:
-    height, width = preset.data.size
+def _shapes(preset: Preset) -> Batch:
+    batch, (height, width) = preset.training.batch, preset.data.size
     return Batch(torch.empty(batch, CLASSES, height, width), torch.empty(batch, 3, height, width), None)
 
 
-def counted_work(preset: Preset, method: str, batch: int, cached_photo: bool = False) -> float:
+def counted_work(preset: Preset, method: str, cached_photo: bool = False) -> float:
     """TFLOP of one training step with the content loss, counted on shapes alone; a multiply-add is two.
 
     cached_photo: the features of the photographs are there already.
     """
     with torch.device("meta"):
-        built, pairs = build(preset, method), _shapes(preset, batch)
+        built, pairs = build(preset, method), _shapes(preset)
         freeze_all_but_last(built.generator, preset.training.trainable, method)
         with FlopCounterMode(display=False) as of_photos:
             photo = built.objective.photo_features(pairs)
@@ -227,13 +216,13 @@ def counted_work(preset: Preset, method: str, batch: int, cached_photo: bool = F
     return (counter.get_total_flops() + (0 if cached_photo else of_photos.get_total_flops())) / 1e12
 
 
-def counted_memory(preset: Preset, method: str, batch: int, again: bool) -> dict[str, float]:
+def counted_memory(preset: Preset, method: str, again: bool) -> dict[str, float]:
     """Float32 megabytes on shapes alone: activations kept, and weights with gradients and Adam's two moments.
 
     again: activations are computed again in the backward pass.
     """
     with torch.device("meta"):
-        built, pairs = build(preset, method), _shapes(preset, batch)
+        built, pairs = build(preset, method), _shapes(preset)
         freeze_all_but_last(built.generator, preset.training.trainable, method)
         if again:
             recompute_activations(built.generator)
@@ -291,7 +280,7 @@ def memory_alone(*built: Any) -> dict[str, float]:
     return found
 
 
-def measure_method(preset: Preset, method: str, batch: int, device: str, rate: float,
+def measure_method(preset: Preset, method: str, device: str, rate: float,
                    args: argparse.Namespace) -> Iterator[Result]:
     known = variants(device, args.compile)
     chosen = [v for v in known if not args.rows or any(part in v.name for part in args.rows)]
@@ -299,58 +288,53 @@ def measure_method(preset: Preset, method: str, batch: int, device: str, rate: f
         raise InputError(f"--rows {' '.join(args.rows)}: no such row; known: {'; '.join(v.name for v in known)}")
     content = "perceptual" in build(preset, method).objective.networks()
     if content:
-        again = counted_memory(preset, method, batch, True)["activations MB"]
-        yield {"method": method, "counted in": "float32", **counted_memory(preset, method, batch, False),
+        again = counted_memory(preset, method, True)["activations MB"]
+        yield {"method": method, "counted in": "float32", **counted_memory(preset, method, False),
                "computed again": again}
     if method != "crn":
-        chosen = [v for v in chosen if v.channels_last and v.fused_norm and not v.cached_photo]
-    memory = [memory_alone(variant, preset, method, batch, device) for variant in chosen]
-    steps = [TimedStep(variant, preset, method, batch, device) for variant in chosen]
-    harness = next((step for step in steps if step.variant.name.startswith("harness")), None)
+        chosen = [v for v in chosen if not v.naive and not v.cached_photo]
+    memory = [memory_alone(variant, preset, method, device) for variant in chosen]
+    steps = [TimedStep(variant, preset, method, device) for variant in chosen]
+    harness = next((step for step in steps if not step.variant.naive), None)
     naive = steps[0] if steps[0].variant == NAIVE else None
     if naive and harness:
         yield {"method": method, "row": "naive port and harness", **compare(naive, harness)}
     take_turns(steps, args.seconds, CLOCKS[args.clock])
     for step, kept in zip(steps, memory, strict=True):
         seconds = step.milliseconds / 1e3
-        work = counted_work(preset, method, batch, step.variant.cached_photo) if content else None
-        yield {"method": method, "row": step.variant.name, "ms": step.milliseconds, "images/s": batch / seconds,
-               "TFLOP": work, "TFLOP/s": work and work / seconds, "of the rate": work and work / seconds / rate,
+        work = counted_work(preset, method, step.variant.cached_photo) if content else None
+        yield {"method": method, "row": step.variant.name, "ms": step.milliseconds,
+               "images/s": preset.training.batch / seconds, "TFLOP": work,
+               "TFLOP/s": work and work / seconds, "of the rate": work and work / seconds / rate,
                "x naive": naive and naive.milliseconds / step.milliseconds, **kept}
 
 
 def measure(args: argparse.Namespace) -> Iterator[Result]:
-    size = [f"data.size={list(args.size)}"] if args.size else []
-    preset = load_preset(args.preset, [*size, *args.settings])
-    batch = args.batch or preset.training.batch
-    if batch < 1 or batch % preset.training.accumulate:
-        raise InputError(f"--batch {batch}: at least 1, and a multiple of training.accumulate="
-                         f"{preset.training.accumulate}")
+    preset = load_preset(args.preset, args.settings)
+    batch, parts = preset.training.batch, preset.training.accumulate
+    if batch % parts:
+        raise InputError(f"training.batch={batch}: not a multiple of training.accumulate={parts}")
     device = resolve_device(args.device)
-    torch.set_num_threads(args.threads or torch.get_num_threads())
     bf16 = choose_precision("auto", device)[0] == "bf16"
     rate = matrix_rate(device, bf16, CLOCKS[args.clock])
     yield {"preset": args.preset, "size": "x".join(map(str, preset.data.size)), "batch": batch,
            "matrix product": "bf16" if bf16 else "float32", "TFLOP/s": rate}
     for method in args.methods.split(","):
-        yield from measure_method(preset, method, batch, device, rate, args)
+        yield from measure_method(preset, method, device, rate, args)
 
 
 def options(usage: argparse.ArgumentParser) -> None:
     usage.add_argument("--preset", default="street", help="widths of the networks, size, batch; default: street")
-    usage.add_argument("--size", type=int, nargs=2, metavar=("H", "W"), help="instead of the preset's")
-    usage.add_argument("--batch", type=int, help="instead of the preset's")
     usage.add_argument("--methods", default="crn", metavar="A,B,...", help="default: crn")
     usage.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto")
-    usage.add_argument("--threads", type=int, help="CPU threads; default: torch's")
     usage.add_argument("--seconds", type=float, default=20.0, help="for each method; default: 20")
     usage.add_argument("--clock", choices=CLOCKS, default="wall",
-                       help="processor: time on the CPU alone, for --threads 1 on a machine shared with others")
+                       help="processor: time on the CPU alone, with OMP_NUM_THREADS=1, if others use the machine")
     usage.add_argument("--compile", choices=["default", "reduce-overhead", "max-autotune"], nargs="+", default=[],
                        help="one more row each with torch.compile (reduce-overhead: CUDA graphs)")
     usage.add_argument("--rows", nargs="+", default=[], metavar="TEXT", help="only rows with one of these in the name")
     usage.add_argument("--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE", dest="settings",
-                       help="any keys of the preset, for example training.activation_checkpointing=true")
+                       help="any keys of the preset, for example training.batch=1")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
