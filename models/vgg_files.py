@@ -33,17 +33,15 @@ _NO_WEIGHTS = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, TypeE
 
 
 @dataclass(frozen=True)
-class _Wanted:
-    """Requirements of load_perceptual on a file."""
+class WeightsFile:
+    """Weights with torchvision's keys, the input that they expect (None: the user's), facts for the provenance, and
+    whether a missing layer is an error."""
 
-    network: str
-    convention: str
-    taps: tuple[str, ...]
-    label: str | None
-
-    @property
-    def topology(self) -> Topology:
-        return topology_named(self.network)
+    file: Path
+    tensors: Mapping[str, Tensor]
+    convention: Convention | None
+    origin: Mapping[str, str]
+    complete: bool
 
 
 def load_perceptual(source: str, path: Path | str | None = None, convention: str = "caffe",
@@ -58,9 +56,21 @@ def load_perceptual(source: str, path: Path | str | None = None, convention: str
     """
     if source not in SOURCES:
         raise InputError(f"unknown source '{source}' of perceptual weights: {nearest(source, SOURCES)}")
-    topology_named(network)  # an unknown name is reported before any file is read
-    wanted = _Wanted(network, convention, tuple(taps), label)
-    return SOURCES[source](path, wanted)
+    topology = topology_named(network)  # an unknown name is reported before any file is read
+    found = SOURCES[source](path, network)
+    needed, keys = topology.needed, {name: f"features.{topology.index[name]}" for name in topology.needed}
+    missing = [name for name in needed if f"{keys[name]}.weight" not in found.tensors]
+    if missing and (found.complete or not reachable_taps(taps, needed.index(missing[0]), topology)):
+        raise InputError(f"{found.file}: layers of {topology.title} are missing: {', '.join(missing)}")
+    usable = needed[:needed.index(missing[0])] if missing else needed
+    _check_shapes(found.tensors, {name: keys[name] for name in usable}, found.file)
+    origin = {**found.origin, "file": found.file.name, "file_sha256": sha256(found.file),
+              "layers_present": [name for name in needed if name not in missing], "layers_missing": missing}
+    origin |= {"label": label} if label else {}
+    net = PerceptualNet([len(found.tensors[f"{keys[name]}.bias"]) for name in usable],
+                        found.convention or convention_named(convention), taps, origin, network)
+    net.load_state_dict({key: found.tensors[key].float() for key in net.state_dict()})
+    return net.freeze()
 
 
 def convention_of(source: str, convention: str) -> Convention:
@@ -68,106 +78,75 @@ def convention_of(source: str, convention: str) -> Convention:
     return convention_named({"matconvnet": "caffe", "safetensors": convention}.get(source, "torchvision"))
 
 
-def _from_torchvision(path: Path | str | None, wanted: _Wanted) -> PerceptualNet:
-    name, size = TORCHVISION_FILES[wanted.network]
-    file = Path(path) if path else Path(torch.hub.get_dir()) / "checkpoints" / name
-    file = _existing(file, f"{wanted.topology.title} of torchvision ({size}); to get it: python -c "
-                           "\"import torchvision; "
-                           f"torchvision.models.{wanted.network}(weights='IMAGENET1K_V1')\"")
+def _from_torchvision(path: Path | str | None, network: str) -> WeightsFile:
+    name, size = TORCHVISION_FILES[network]
+    file = _existing(path or Path(torch.hub.get_dir()) / "checkpoints" / name,
+                     f"{TOPOLOGIES[network].title} of torchvision ({size}); to get it: python -c \"import torchvision; "
+                     f"torchvision.models.{network}(weights='IMAGENET1K_V1')\"")
     try:
         state = torch.load(file, map_location="cpu", weights_only=True)
     except _NO_WEIGHTS as error:
         raise InputError(f"{file}: not a readable PyTorch weights file ({_line(error)})") from None
     if not isinstance(state, Mapping):
         raise InputError(f"{file}: expected a dictionary of tensors with torchvision's keys")
-    origin = {"source": "torchvision"}
-    return _build(_features(state), file, CONVENTIONS["torchvision"], wanted, origin, complete=True,
-                  widths=wanted.topology.channels)
+    return WeightsFile(file, state, CONVENTIONS["torchvision"], {"source": "torchvision"}, complete=True)
 
 
-def _from_safetensors(path: Path | str | None, wanted: _Wanted) -> PerceptualNet:
-    file = _existing(path, f"a safetensors file with torchvision's {wanted.topology.title} keys")
-    tensors = _read_safetensors(file, wanted.topology)
-    return _build(tensors, file, convention_named(wanted.convention), wanted, {"source": "safetensors"})
+def _from_safetensors(path: Path | str | None, network: str) -> WeightsFile:
+    topology = TOPOLOGIES[network]
+    file = _existing(path, f"a safetensors file with torchvision's {topology.title} keys")
+    try:
+        with safe_open(file, framework="pt") as content:
+            keys = [key for key in content.keys() if key.startswith("features.")]  # noqa: SIM118, no mapping
+            _check_keys(keys, file, topology)
+            tensors = {key: content.get_tensor(key) for key in keys}
+    except (SafetensorError, OSError) as error:
+        raise InputError(f"{file}: not a readable safetensors file ({_line(error)})") from None
+    return WeightsFile(file, tensors, None, {"source": "safetensors"}, complete=False)
 
 
-def _from_matconvnet(path: Path | str | None, wanted: _Wanted) -> PerceptualNet:
-    depth = wanted.network.removeprefix("vgg")
-    file = _existing(path, f"imagenet-vgg-verydeep-{depth}.mat of MatConvNet (vlfeat.org/matconvnet/pretrained)")
+def _from_matconvnet(path: Path | str | None, network: str) -> WeightsFile:
+    topology = TOPOLOGIES[network]
+    file = _existing(path, f"imagenet-vgg-verydeep-{network.removeprefix('vgg')}.mat of MatConvNet "
+                           "(vlfeat.org/matconvnet/pretrained)")
     content = read_mat(file, ["layers", "meta", "normalization"])
     if "layers" not in content:
         raise InputError(f"{file}: no cell array 'layers'; expected a network of MatConvNet")
-    tensors, index = {}, wanted.topology.index
+    tensors = {}
     for layer in content["layers"].ravel():
         name = _text(layer["name"]) if "name" in (layer.dtype.names or ()) else ""
-        if name in index:
-            weight, bias = _filters(layer, name, file)
-            tensors[f"features.{index[name]}.weight"] = weight
-            tensors[f"features.{index[name]}.bias"] = bias
+        if name in topology.index:
+            key = f"features.{topology.index[name]}"
+            tensors[f"{key}.weight"], tensors[f"{key}.bias"] = _filters(layer, name, file)
         elif name.startswith("conv"):
-            raise InputError(f"{file}: '{name}' is no layer of {wanted.topology.title}; set perceptual.network to what "
-                             "the file holds")
+            raise InputError(f"{file}: '{name}' is no layer of {topology.title}; set perceptual.network to what the "
+                             "file holds")
     mean, mean_source = _average_colour(content, file)
     origin = {"source": "matconvnet", "input_mean": mean_source}
-    return _build(tensors, file, Convention("caffe", 255.0, mean), wanted, origin, complete=True)
+    return WeightsFile(file, tensors, Convention("caffe", 255.0, mean), origin, complete=True)
 
 
-SOURCES: dict[str, Callable[[Path | str | None, _Wanted], PerceptualNet]] = {
+SOURCES: dict[str, Callable[[Path | str | None, str], WeightsFile]] = {
     "torchvision": _from_torchvision, "matconvnet": _from_matconvnet, "safetensors": _from_safetensors}
 
 
-def _build(tensors: Mapping[str, Tensor], file: Path, convention: Convention, wanted: _Wanted,
-           origin: Mapping[str, Any], complete: bool = False, widths: Mapping[str, int] | None = None) -> PerceptualNet:
-    """complete: a missing layer is an error. widths: required output channels of the layers, if known."""
-    topology = wanted.topology
-    needed, index = topology.needed, topology.index
-    present = [name for name in needed if f"features.{index[name]}.weight" in tensors]
-    missing = [name for name in needed if name not in present]
-    if missing and (complete or not reachable_taps(wanted.taps, needed.index(missing[0]), topology)):
-        raise InputError(f"{file}: layers of {topology.title} are missing: {', '.join(missing)}")
-    usable = needed[:needed.index(missing[0])] if missing else needed
-    _check_shapes(tensors, {name: f"features.{index[name]}" for name in usable}, file, widths)
-    described = {"file": file.name, "file_sha256": sha256(file), "layers_present": present, "layers_missing": missing}
-    described |= {"label": wanted.label} if wanted.label else {}
-    net = PerceptualNet([len(tensors[f"features.{index[name]}.bias"]) for name in usable], convention, wanted.taps,
-                        dict(origin) | described, wanted.network)
-    net.load_state_dict({key: tensors[key].float() for key in net.state_dict()})
-    return net.freeze()
-
-
-def _check_shapes(tensors: Mapping[str, Tensor], layers: Mapping[str, str], file: Path,
-                  widths: Mapping[str, int] | None) -> None:
+def _check_shapes(tensors: Mapping[str, Tensor], layers: Mapping[str, str], file: Path) -> None:
     """layers: name -> beginning of its keys."""
     inputs, before = 3, "the image"
     for name, key in layers.items():
         weight, bias = f"{key}.weight", f"{key}.bias"
         if bias not in tensors:
             raise InputError(f"{file}: layer {name} has no bias ('{bias}')")
-        shape = list(tensors[weight].shape)
-        outputs = widths[name] if widths else (shape[0] if shape else 0)
-        if shape != [outputs, inputs, 3, 3] or outputs < 1:
-            raise InputError(f"{file}: layer {name} ('{weight}') has shape {shape}, expected "
-                             f"[{outputs if widths else 'any'}, {inputs}, 3, 3] after {before}")
+        outputs, *others = tensors[weight].shape or [0]
+        if others != [inputs, 3, 3] or not outputs:
+            raise InputError(f"{file}: layer {name} ('{weight}') has shape {list(tensors[weight].shape)}, expected "
+                             f"[any, {inputs}, 3, 3] after {before}")
         if list(tensors[bias].shape) != [outputs]:
             raise InputError(f"{file}: bias of layer {name} ('{bias}') has shape {list(tensors[bias].shape)}, "
                              f"expected [{outputs}]")
         if not (tensors[weight].isfinite().all() and tensors[bias].isfinite().all()):
             raise InputError(f"{file}: layer {name} has weights that are not finite; the file is damaged")
         inputs, before = outputs, name
-
-
-def _features(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    return {key: value for key, value in tensors.items() if key.startswith("features.")}
-
-
-def _read_safetensors(file: Path, topology: Topology) -> dict[str, Tensor]:
-    try:
-        with safe_open(file, framework="pt") as content:
-            keys = [key for key in content.keys() if key.startswith("features.")]  # noqa: SIM118, no mapping
-            _check_keys(keys, file, topology)
-            return {key: content.get_tensor(key) for key in keys}
-    except (SafetensorError, OSError) as error:
-        raise InputError(f"{file}: not a readable safetensors file ({_line(error)})") from None
 
 
 def _check_keys(keys: Iterable[str], file: Path, topology: Topology) -> None:
