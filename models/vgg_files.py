@@ -33,7 +33,7 @@ _NO_WEIGHTS = (RuntimeError, pickle.UnpicklingError, EOFError, ValueError, TypeE
 
 
 @dataclass(frozen=True)
-class WeightsFile:
+class VGGWeights:
     """Weights with torchvision's keys, the input that they expect (None: the user's), facts for the provenance, and
     whether a missing layer is an error."""
 
@@ -78,7 +78,7 @@ def convention_of(source: str, convention: str) -> Convention:
     return convention_named({"matconvnet": "caffe", "safetensors": convention}.get(source, "torchvision"))
 
 
-def _from_torchvision(path: Path | str | None, network: str) -> WeightsFile:
+def _from_torchvision(path: Path | str | None, network: str) -> VGGWeights:
     name, size = TORCHVISION_FILES[network]
     file = _existing(path or Path(torch.hub.get_dir()) / "checkpoints" / name,
                      f"{TOPOLOGIES[network].title} of torchvision ({size}); to get it: python -c \"import torchvision; "
@@ -89,10 +89,10 @@ def _from_torchvision(path: Path | str | None, network: str) -> WeightsFile:
         raise InputError(f"{file}: not a readable PyTorch weights file ({_line(error)})") from None
     if not isinstance(state, Mapping):
         raise InputError(f"{file}: expected a dictionary of tensors with torchvision's keys")
-    return WeightsFile(file, state, CONVENTIONS["torchvision"], {"source": "torchvision"}, complete=True)
+    return VGGWeights(file, state, CONVENTIONS["torchvision"], {"source": "torchvision"}, complete=True)
 
 
-def _from_safetensors(path: Path | str | None, network: str) -> WeightsFile:
+def _from_safetensors(path: Path | str | None, network: str) -> VGGWeights:
     topology = TOPOLOGIES[network]
     file = _existing(path, f"a safetensors file with torchvision's {topology.title} keys")
     try:
@@ -102,10 +102,10 @@ def _from_safetensors(path: Path | str | None, network: str) -> WeightsFile:
             tensors = {key: content.get_tensor(key) for key in keys}
     except (SafetensorError, OSError) as error:
         raise InputError(f"{file}: not a readable safetensors file ({_line(error)})") from None
-    return WeightsFile(file, tensors, None, {"source": "safetensors"}, complete=False)
+    return VGGWeights(file, tensors, None, {"source": "safetensors"}, complete=False)
 
 
-def _from_matconvnet(path: Path | str | None, network: str) -> WeightsFile:
+def _from_matconvnet(path: Path | str | None, network: str) -> VGGWeights:
     topology = TOPOLOGIES[network]
     file = _existing(path, f"imagenet-vgg-verydeep-{network.removeprefix('vgg')}.mat of MatConvNet "
                            "(vlfeat.org/matconvnet/pretrained)")
@@ -123,10 +123,10 @@ def _from_matconvnet(path: Path | str | None, network: str) -> WeightsFile:
                              "file holds")
     mean, mean_source = _average_colour(content, file)
     origin = {"source": "matconvnet", "input_mean": mean_source}
-    return WeightsFile(file, tensors, Convention("caffe", 255.0, mean), origin, complete=True)
+    return VGGWeights(file, tensors, Convention("caffe", 255.0, mean), origin, complete=True)
 
 
-SOURCES: dict[str, Callable[[Path | str | None, str], WeightsFile]] = {
+SOURCES: dict[str, Callable[[Path | str | None, str], VGGWeights]] = {
     "torchvision": _from_torchvision, "matconvnet": _from_matconvnet, "safetensors": _from_safetensors}
 
 
