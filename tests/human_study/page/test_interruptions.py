@@ -4,11 +4,11 @@ from collections import Counter
 
 import pytest
 
-from tests.human_study.page.visits import SHORT, needs_browser
+from tests.human_study.page.visits import HASTE, SHORT, needs_browser
 
 pytestmark = needs_browser
 FAILURES = 3  # of a picture, after which the page gives it up, as in images.js
-FIVE = [*SHORT, "test_trials=8"]
+FIVE = [*SHORT, "test_trials=4"]  # pictures are fetched four trials ahead
 
 
 @pytest.mark.parametrize("outage", ["offline", "busy"])
@@ -20,6 +20,7 @@ def test_an_outage_of_the_pictures_costs_no_trial(visit, outage):
         away[route.request.url.partition("?")[0]] += 1
         return route.abort() if outage == "offline" else route.fulfill(status=503)
 
+    v.page.add_init_script(HASTE)
     v.begin()
     v.ready(0)
     v.until(lambda: len({url for url in v.loaded if "/a/" in url}) == 8)  # those of four pairs
@@ -31,12 +32,11 @@ def test_an_outage_of_the_pictures_costs_no_trial(visit, outage):
     v.until(lambda: max(away.values()) > 2 * FAILURES)  # an attempt asks twice: picture, then any reply
     assert len(v.answers()) == 4
     v.page.unroute("**/a/*")
-    for i in range(4, 9):
-        v.ready(i)
-        v.hides(".notice")
-        v.page.keyboard.press("ArrowLeft")
+    v.ready(4)
+    v.hides(".notice")
+    v.page.keyboard.press("ArrowLeft")
     v.page.wait_for_selector(".code")
-    assert [a["chosen"] for a in v.answers()] == ["left"] * 9 and not any(a["asset_error"] for a in v.answers())
+    assert [a["chosen"] for a in v.answers()] == ["left"] * 5 and not any(a["asset_error"] for a in v.answers())
 
 
 def test_what_was_missing_ahead_is_asked_for_again_in_its_turn(visit):
@@ -51,6 +51,7 @@ def test_what_was_missing_ahead_is_asked_for_again_in_its_turn(visit):
         first.add(url)
         return route.continue_()
 
+    v.page.add_init_script(HASTE)
     v.page.route("**/a/*", serve)
     v.begin()
     v.ready(0)

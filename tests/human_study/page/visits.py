@@ -12,6 +12,7 @@ except ImportError:  # the tests are skipped then
 needs_browser = pytest.mark.skipif(not shutil.which("chromium"), reason="needs chromium")
 SHORT = ["test_trials=2", "sentinels=1", "instruction_checks=0", "practice=0", "hits=3"]
 TIMED = ["test_trials=4", "sentinels=1", "instruction_checks=0", "practice=0", "hits=3", "exposures_ms=[125, 250]"]
+HASTE = "const slow = setTimeout; window.setTimeout = (call, ms) => slow(call, ms / 5);"  # retries need no patience
 WINDOW = {"width": 1000, "height": 620}
 
 
