@@ -64,7 +64,7 @@ class Objective(nn.Module):
         """Weighted scalars; their sum is minimised by the adversary. images: detached."""
         raise NotImplementedError
 
-    def after_step(self, step: int, mean_over_ranks: Callable[[Tensor], Tensor]) -> None:
+    def after_step(self, step: int) -> None:
         """Called after optimiser step number `step` (from 1)."""
 
 
@@ -109,24 +109,21 @@ class LayerWeights(nn.Module):
 
     def weigh(self, terms: dict[str, Tensor], magnitudes: Tensor) -> dict[str, Tensor]:
         """terms times their lambdas. magnitudes: [L] detached mean of each term, for the calibration."""
-        if not self.frozen and self.seen >= self.calibrate_at - self._window():
+        window = max(1, min(self.calibrate_at, max(20, self.calibrate_at // 10)))  # the terms as they are then
+        if not self.frozen and self.seen >= self.calibrate_at - window:
             self.sums += magnitudes
             self.counted += 1
             if self.calibrate_at == 0:
-                self._freeze(self.mean_over_ranks)
+                self._freeze()
         return {layer: weight * terms[layer] for layer, weight in zip(self.layers, self.lambdas.unbind(), strict=True)}
 
-    def after_step(self, step: int, mean_over_ranks: Callable[[Tensor], Tensor]) -> None:
+    def after_step(self, step: int) -> None:
         self.seen = step
         if not self.frozen and step == self.calibrate_at:
-            self._freeze(mean_over_ranks)
+            self._freeze()
 
-    def _window(self) -> int:
-        """Steps whose terms are averaged: the terms as they are then, not as they were at the start."""
-        return max(1, min(self.calibrate_at, max(20, self.calibrate_at // 10)))
-
-    def _freeze(self, mean_over_ranks: Callable[[Tensor], Tensor]) -> None:
-        self.sums.copy_(mean_over_ranks(self.sums))
+    def _freeze(self) -> None:
+        self.sums.copy_(self.mean_over_ranks(self.sums))
         means = self.sums / self.counted
         self.lambdas.copy_(losses.equalising_lambdas(means, self.lambdas, self.total))
         self.frozen = True
@@ -161,13 +158,11 @@ class PerceptualObjective(Objective):
     def __init__(self, perceptual: nn.Module, lambdas: Lambdas, calibrate_at: StepOrFraction,
                  total: float | None = None):
         super().__init__()
-        if lambdas != "calibrated" and perceptual.convention.name != "caffe":
-            raise InputError(f"lambdas={lambdas}: the authors' constants belong to the Caffe convention (input in "
-                             f"0..255), the perceptual network has '{perceptual.convention.name}'; set "
+        network, convention = perceptual.topology.title, perceptual.convention.name
+        if lambdas != "calibrated" and (network, convention) != ("VGG-19", "caffe"):
+            raise InputError(f"lambdas={lambdas}: the authors' constants belong to VGG-19 with the Caffe convention "
+                             f"(input in 0..255), the perceptual network is {network} with '{convention}'; set "
                              "lambdas=calibrated or perceptual.source=matconvnet")
-        if lambdas != "calibrated" and perceptual.topology.title != "VGG-19":
-            raise InputError(f"lambdas={lambdas}: the authors' constants belong to VGG-19, the perceptual network is "
-                             f"{perceptual.topology.title}; set lambdas=calibrated")
         self._perceptual = [perceptual]  # in a list: frozen and shared, so neither saved nor moved with this module
         self.weights = LayerWeights([IMAGE, *perceptual.taps], lambdas, calibrate_at, total)
         self.photo_cache: Callable[..., Features] | None = None  # see training.feature_cache
@@ -186,8 +181,8 @@ class PerceptualObjective(Objective):
             kept = self.photo_cache(self._perceptual[0], batch.photo, batch.items)
             return {IMAGE: (batch.photo + 1) * 127.5, **kept}
 
-    def after_step(self, step: int, mean_over_ranks: Callable[[Tensor], Tensor]) -> None:
-        self.weights.after_step(step, mean_over_ranks)
+    def after_step(self, step: int) -> None:
+        self.weights.after_step(step)
 
 
 class Content(PerceptualObjective):

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from data.errors import InputError, nearest
+from data.errors import InputError
 
 TAPS = ("conv1_2", "conv2_2", "conv3_2", "conv4_2", "conv5_2")
 
@@ -40,13 +40,6 @@ TOPOLOGIES = {"vgg19": Topology("VGG-19", (2, 2, 4, 4, 4)), "vgg16": Topology("V
               "vgg13": Topology("VGG-13", (2, 2, 2, 2, 2))}
 
 
-def topology_named(name: str) -> Topology:
-    if name not in TOPOLOGIES:
-        raise InputError(f"unknown perceptual network '{name}': {nearest(name, TOPOLOGIES)}")
-    return TOPOLOGIES[name]
-
-
-
 @dataclass(frozen=True)
 class Convention:
     """The input that weights were trained on: (scale * rgb - mean) / std, with rgb in 0..1."""
@@ -63,12 +56,6 @@ CONVENTIONS = {
 }
 
 
-def convention_named(name: str) -> Convention:
-    if name not in CONVENTIONS:
-        raise InputError(f"unknown input convention '{name}': {nearest(name, CONVENTIONS)}")
-    return CONVENTIONS[name]
-
-
 class PerceptualNet(nn.Module):
     """Images [B, 3, H, W] in [-1, 1] (values outside pass through unclamped) -> features by tap name.
 
@@ -78,38 +65,40 @@ class PerceptualNet(nn.Module):
     """
 
     def __init__(self, widths: Sequence[int], convention: Convention = CONVENTIONS["torchvision"],
-                 taps: Sequence[str] = TAPS, origin: Mapping[str, Any] | None = None, network: str = "vgg19"):
+                 origin: Mapping[str, Any] | None = None, network: str = "vgg19"):
         """widths: output channels of the layers from conv1_1 on; taps of layers beyond them are absent.
 
         origin: where the weights are from (source, label, file, file_sha256, layers_missing ...), for the provenance.
         network: a key of TOPOLOGIES.
-        Raises InputError for an unknown tap and when no tap can be reached.
+        Raises InputError when no tap can be reached.
         """
         super().__init__()
-        self.topology = topology_named(network)
-        self.taps = reachable_taps(taps, len(widths), self.topology)
+        self.topology = TOPOLOGIES[network]
+        layers = self.topology.layers[:len(widths)]
+        self.taps = tuple(tap for tap in TAPS if tap in layers)
         if not self.taps:
-            raise InputError(f"the perceptual network has {len(widths)} layers, so none of {', '.join(taps)} can be "
+            raise InputError(f"the perceptual network has {len(widths)} layers, so none of {', '.join(TAPS)} can be "
                              "computed")
-        layers = self.topology.layers
-        self.layers = layers[:max(layers.index(tap) for tap in self.taps) + 1]
+        self.layers = layers[:layers.index(self.taps[-1]) + 1]
         self.widths = tuple(widths[:len(self.layers)])
         self.convention = convention
         self.origin = dict(origin or {"source": "random"})
         self.features = nn.ModuleDict()
         for name, inputs, outputs in zip(self.layers, (3, *self.widths), self.widths, strict=False):
-            self.features[str(self.topology.index[name])] = _convolution(inputs, outputs)
+            layer = self.features[str(self.topology.index[name])] = nn.Conv2d(inputs, outputs, 3, padding=1)
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+            nn.init.zeros_(layer.bias)
         std, mean = (torch.tensor(v).view(1, 3, 1, 1) for v in (convention.std, convention.mean))
         self.register_buffer("gain", convention.scale / 2 / std, persistent=False)
         self.register_buffer("offset", (convention.scale / 2 - mean) / std, persistent=False)
 
     @classmethod
     def at_width(cls, fraction: float, convention: Convention = CONVENTIONS["torchvision"],
-                 taps: Sequence[str] = TAPS, network: str = "vgg19") -> Self:
+                 network: str = "vgg19") -> Self:
         """A random network with this fraction of VGG's channels (at least one per layer)."""
-        topology = topology_named(network)
+        topology = TOPOLOGIES[network]
         widths = [max(1, round(fraction * topology.channels[name])) for name in topology.needed]
-        return cls(widths, convention, taps, network=network)
+        return cls(widths, convention, network=network)
 
     @property
     def title(self) -> str:
@@ -149,22 +138,6 @@ class PerceptualNet(nn.Module):
             "taps": list(self.taps),
             "taps_missing": [tap for tap in TAPS if tap not in self.taps],
         }
-
-
-def reachable_taps(taps: Iterable[str], layers: int, topology: Topology) -> tuple[str, ...]:
-    """Those of `taps` that the first `layers` layers give, in their order. Raises InputError for an unknown name."""
-    taps = tuple(taps)
-    for tap in taps:
-        if tap not in topology.needed:
-            raise InputError(f"unknown layer '{tap}' of the perceptual network: {nearest(tap, topology.needed)}")
-    return tuple(tap for tap in topology.layers[:layers] if tap in taps)
-
-
-def _convolution(inputs: int, outputs: int) -> nn.Conv2d:
-    layer = nn.Conv2d(inputs, outputs, 3, padding=1)
-    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
-    nn.init.zeros_(layer.bias)
-    return layer
 
 
 def weights_sha256(state: Mapping[str, Tensor]) -> str:

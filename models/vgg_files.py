@@ -1,7 +1,7 @@
 """Files that hold VGG-19 or VGG-16 weights, read into a frozen PerceptualNet. Nothing is ever downloaded here."""
 
 import pickle
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,20 +11,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from data.errors import InputError, nearest
+from data.errors import InputError
 from data.files import sha256
 from data.matlab import read_mat
-from models.perceptual import (
-    CONVENTIONS,
-    TAPS,
-    TOPOLOGIES,
-    Convention,
-    PerceptualNet,
-    Topology,
-    convention_named,
-    reachable_taps,
-    topology_named,
-)
+from models.perceptual import CONVENTIONS, TAPS, TOPOLOGIES, Convention, PerceptualNet, Topology
 
 TORCHVISION_FILES = {"vgg19": ("vgg19-dcbb9e9d.pth", "548 MB"), "vgg16": ("vgg16-397923af.pth", "528 MB")}
 # raised by torch.load on other files, depending on how far it gets
@@ -44,8 +34,8 @@ class VGGWeights:
     complete: bool
 
 
-def load_perceptual(source: str, path: Path | str | None = None, convention: str = "caffe",
-                    taps: Sequence[str] = TAPS, network: str = "vgg19", label: str | None = None) -> PerceptualNet:
+def load_perceptual(source: str, path: Path | str | None = None, convention: str = "caffe", network: str = "vgg19",
+                    label: str | None = None) -> PerceptualNet:
     """A frozen PerceptualNet (float32, CPU) with the weights of a file, which may hold them in float16.
 
     source: "torchvision" (path None: the copy in torch.hub's cache), "matconvnet" (imagenet-vgg-verydeep-19.mat or
@@ -54,28 +44,25 @@ def load_perceptual(source: str, path: Path | str | None = None, convention: str
     key of models.perceptual.TOPOLOGIES. label: name of weights that are not ImageNet's, e.g. VGG-16 (HED).
     Raises InputError for a missing or unreadable file, and for missing or misshapen layers, naming them.
     """
-    if source not in SOURCES:
-        raise InputError(f"unknown source '{source}' of perceptual weights: {nearest(source, SOURCES)}")
-    topology = topology_named(network)  # an unknown name is reported before any file is read
-    found = SOURCES[source](path, network)
+    topology, found = TOPOLOGIES[network], SOURCES[source](path, network)
     needed, keys = topology.needed, {name: f"features.{topology.index[name]}" for name in topology.needed}
     missing = [name for name in needed if f"{keys[name]}.weight" not in found.tensors]
-    if missing and (found.complete or not reachable_taps(taps, needed.index(missing[0]), topology)):
-        raise InputError(f"{found.file}: layers of {topology.title} are missing: {', '.join(missing)}")
     usable = needed[:needed.index(missing[0])] if missing else needed
+    if missing and (found.complete or TAPS[0] not in usable):
+        raise InputError(f"{found.file}: layers of {topology.title} are missing: {', '.join(missing)}")
     _check_shapes(found.tensors, {name: keys[name] for name in usable}, found.file)
     origin = {**found.origin, "file": found.file.name, "file_sha256": sha256(found.file),
               "layers_present": [name for name in needed if name not in missing], "layers_missing": missing}
     origin |= {"label": label} if label else {}
     net = PerceptualNet([len(found.tensors[f"{keys[name]}.bias"]) for name in usable],
-                        found.convention or convention_named(convention), taps, origin, network)
+                        found.convention or CONVENTIONS[convention], origin, network)
     net.load_state_dict({key: found.tensors[key].float() for key in net.state_dict()})
     return net.freeze()
 
 
 def convention_of(source: str, convention: str) -> Convention:
     """The input that the weights of a source expect, known before any file is read ("trained": made by the run)."""
-    return convention_named({"matconvnet": "caffe", "safetensors": convention}.get(source, "torchvision"))
+    return CONVENTIONS[{"matconvnet": "caffe", "safetensors": convention}.get(source, "torchvision")]
 
 
 def _from_torchvision(path: Path | str | None, network: str) -> VGGWeights:

@@ -11,7 +11,7 @@ from models.perceptual import PerceptualNet
 from models.segmentation import DilatedNet
 from models.vgg_files import convention_of
 from presets.schema import Preset
-from training.harness import CHECKPOINT, steps_of
+from training.harness import steps_of
 from training.start import freeze_all_but_last, read_source, source_file
 
 
@@ -38,4 +38,4 @@ def check_methods(preset: Preset, methods: Sequence[MethodSpec], classes: int = 
         plan_calibration(method.objective, steps_of(training), f"objectives.{spec.objective}")
         freeze_all_but_last(method.generator, training.trainable, spec.title)
         if training.start_from:
-            read_source(source_file(training.start_from, spec.name, CHECKPOINT))
+            read_source(source_file(training.start_from, spec.name))

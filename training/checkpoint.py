@@ -13,6 +13,7 @@ import torch
 from data.errors import InputError
 from data.files import atomic_path
 
+CHECKPOINT = "checkpoint.pt"  # in the folder of a network
 KEYS = {"description", "fingerprint", "step", "steps", "generator"}  # in every checkpoint
 WRITER = "inline_container"  # in every error of torch's writer, which does not mention that the disk is full
 

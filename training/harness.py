@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,14 +23,13 @@ from models.objectives import Trainable
 from presets.schema import TrainingConfig
 from training import checkpoint
 from training.batches import ShuffledBatches, loader, plain_worker_errors, to_device
+from training.checkpoint import CHECKPOINT
 from training.fabric import forked_devices, place
 from training.group import Group
 from training.logs import TrainingLog
 from training.memory import recompute_activations
 from training.progress import Position, Watcher
 from training.step import TrainingStep
-
-CHECKPOINT = "checkpoint.pt"
 
 
 class Interrupted(Exception):
@@ -136,13 +135,16 @@ def fit(task: TrainingTask, method: Trainable, dataset: PairDataset, fabric: Fab
     InputError when a loss or a weight is not finite, the GPU's memory is too small, or a process is lost (of the group,
     or one that loads data); the last good checkpoint stays.
     """
-    group = group or Group()
-    _check_batch(task.config, group)
+    group, config = group or Group(), task.config
+    if config.batch % (group.size * config.accumulate):
+        raise InputError(f"training.batch={config.batch} cannot be shared equally by {group.size} process(es) with "
+                         f"training.accumulate={config.accumulate}; set it to a multiple of "
+                         f"{group.size * config.accumulate}")
     if group.leads:
         remove_parts(task.folder / CHECKPOINT)
-    with _advice_on_memory(task), plain_worker_errors(task.config.workers):
+    with _advice_on_memory(task), plain_worker_errors(config.workers):
         state = _start(task, method, fabric)
-        if state.step < steps_of(task.config):
+        if state.step < steps_of(config):
             _train(task, method, dataset, fabric, group, state, watch)
 
 
@@ -180,7 +182,7 @@ def _train(task: TrainingTask, method: Trainable, dataset: PairDataset, fabric: 
                     state.average.update_parameters(method.generator)
                 # Before anything reads what the GPU computes: the processes agree while it is at work.
                 stopping, due = group.any(stop.is_set(), time.monotonic() - saved_at > config.checkpoint_seconds)
-                method.objective.after_step(state.step, step.mean_over_ranks)
+                method.objective.after_step(state.step)
                 _record(task, state, terms, log, watch, group)
                 state.seconds += time.monotonic() - started
                 if task.samples is not None and state.step % config.samples_every == 0 and log:
@@ -191,31 +193,23 @@ def _train(task: TrainingTask, method: Trainable, dataset: PairDataset, fabric: 
                 if stopping and state.step < steps:
                     raise Interrupted(f"{task.title}: step {state.step} of {steps} is saved in "
                                       f"{task.folder / CHECKPOINT}")
+    finally:
         if log:
             log.close()
-    except BaseException:
-        if log:
-            with suppress(OSError):  # a full disk, which has ended the training already
-                log.close()
-        raise
-    finally:
         if log and watch:
             watch(Position(task.title, state.step, steps))
-
-
-def _check_batch(config: TrainingConfig, group: Group) -> None:
-    if config.batch % (group.size * config.accumulate):
-        raise InputError(f"training.batch={config.batch} cannot be shared equally by {group.size} process(es) with "
-                         f"training.accumulate={config.accumulate}; set it to a multiple of "
-                         f"{group.size * config.accumulate}")
 
 
 def _start(task: TrainingTask, method: Trainable, fabric: Fabric) -> State:
     """Networks on the device, optimisers, and the state of the checkpoint if there is one."""
     file = task.folder / CHECKPOINT
     saved = _load_own(task) if file.exists() else None
-    if saved:
-        _refuse_other_precision(task, saved, fabric)
+    # training.precision=auto may mean another one on another device, and results of mixed precision are neither's
+    if saved and saved["place"]["precision"] != place(fabric)["precision"] and saved["step"] < saved["steps"]:
+        was, now = saved["place"], place(fabric)
+        raise InputError(f"{file}: begun in {was['precision']} on {was['device']}, but here, on {now['device']}, "
+                         f"training.precision={task.config.precision} means {now['precision']}; go on there (--device "
+                         f"{was['device']}), or delete {task.folder} to train it again")
     task.folder.mkdir(parents=True, exist_ok=True)
     memory = {"memory_format": torch.channels_last}
     method.objective.to(fabric.device, **memory)
@@ -249,15 +243,6 @@ def averaged(network: nn.Module, decay: float) -> AveragedModel:
     return AveragedModel(network, multi_avg_fn=update)
 
 
-def _refuse_other_precision(task: TrainingTask, saved: dict[str, Any], fabric: Fabric) -> None:
-    """training.precision=auto may mean another one on another device, and results of mixed precision are neither's."""
-    was, now = saved["place"], place(fabric)
-    if was["precision"] != now["precision"] and saved["step"] < saved["steps"]:
-        raise InputError(f"{task.folder / CHECKPOINT}: begun in {was['precision']} on {was['device']}, but here, on "
-                         f"{now['device']}, training.precision={task.config.precision} means {now['precision']}; go on "
-                         f"there (--device {was['device']}), or delete {task.folder} to train it again")
-
-
 def learning_rate_share(config: TrainingConfig, step: int) -> float:
     """Of the learning rates at a step: 1, then falling linearly to 0 over the last `lr_decay` of the budget."""
     steps = steps_of(config)
@@ -286,7 +271,10 @@ def _save_checked(task: TrainingTask, state: State, terms: dict[str, Tensor], gr
     """A checkpoint with broken weights would replace the last good one, so both loss and weights are checked first:
     the loss is that of the weights before the step."""
     _refuse_nonfinite(task, state.step, group.mean({name: float(value) for name, value in terms.items()}))
-    _refuse_broken_weights(task, state)
+    for role, network in (("generator", state.method.generator), ("objective", state.method.objective)):
+        for name, value in network.state_dict().items():
+            if not value.isfinite().all():
+                raise _broken(task, f"{role}.{name} is not finite after step {state.step}")
     state.window = group.mean({name: float(value) for name, value in state.window.items()})
     if group.leads:
         state.save(task, fabric)
@@ -297,13 +285,6 @@ def _refuse_nonfinite(task: TrainingTask, step: int, terms: dict[str, float]) ->
     for name, value in terms.items():
         if not abs(value) < float("inf"):
             raise _broken(task, f"loss term '{name}' is {value} at step {step}")
-
-
-def _refuse_broken_weights(task: TrainingTask, state: State) -> None:
-    for role, network in (("generator", state.method.generator), ("objective", state.method.objective)):
-        for name, value in network.state_dict().items():
-            if not value.isfinite().all():
-                raise _broken(task, f"{role}.{name} is not finite after step {state.step}")
 
 
 def _broken(task: TrainingTask, what: str) -> InputError:

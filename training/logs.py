@@ -2,6 +2,7 @@
 
 import csv
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,9 @@ class TrainingLog:
             self.events.add_scalar(f"loss/{name}", value, step)
 
     def close(self) -> None:
-        if self.events:
-            self.events.close()
+        with suppress(OSError):  # a full disk, which `add` reports
+            if self.events:
+                self.events.close()
 
 
 def _is_utf8(path: Path) -> bool:

@@ -6,16 +6,16 @@ from typing import Any
 from torch import nn
 
 from data.errors import InputError
-from models.perceptual import weights_sha256
 from training import checkpoint
+from training.checkpoint import CHECKPOINT
 
 LAST_LAYER = "to_images"  # never taken over: each resolution learns its own (paper's training at 512 and 1024 rows)
 
 
-def source_file(start_from: str, method: str, checkpoint_name: str) -> Path:
+def source_file(start_from: str, method: str) -> Path:
     """The checkpoint that `training.start_from` names: the file itself, or the same method's in a run directory."""
     path = Path(start_from)
-    return path / "methods" / method / checkpoint_name if path.is_dir() else path
+    return path / "methods" / method / CHECKPOINT if path.is_dir() else path
 
 
 def read_source(file: Path, mapped: bool = True) -> dict[str, Any]:
@@ -29,17 +29,17 @@ def read_source(file: Path, mapped: bool = True) -> dict[str, Any]:
     return saved
 
 
-def source_key(saved: dict[str, Any]) -> str:
-    """Contribution of the start weights to a fingerprint: their values, not their path."""
-    return weights_sha256(saved["generator"])
-
-
 def take_over(generator: nn.Module, labels: dict[str, Any], saved: dict[str, Any], file: Path) -> None:
     """Copy every weight but the last layer's into the generator; modules that the source lacks stay as they are.
 
     labels: of this run, see LabelSpace.to_json. Raises InputError naming what differs: classes, or shapes of weights.
     """
-    _check_classes(saved["description"]["labels"]["names"], labels["names"], file)
+    there, here = saved["description"]["labels"]["names"], labels["names"]
+    if there != here:
+        differ = [f"class {i} is '{a}' there and '{b}' here" for i, (a, b) in enumerate(zip(there, here, strict=False))
+                  if a != b]
+        what = "; ".join(differ[:3]) if len(there) == len(here) else f"{len(there)} classes there, {len(here)} here"
+        raise InputError(f"{file}: made for other classes, so training cannot start from it: {what}")
     weights = {key: value for key, value in saved["generator"].items() if not key.startswith(f"{LAST_LAYER}.")}
     own = generator.state_dict()
     different = [f"{key} is {list(value.shape)} there and {list(own[key].shape) if key in own else 'absent'} here"
@@ -49,17 +49,6 @@ def take_over(generator: nn.Module, labels: dict[str, Any], saved: dict[str, Any
         raise InputError(f"{file}: made with other widths or another network, so training cannot start from it: "
                          f"{'; '.join(different[:3])}{more}; set generators.* as in that run")
     generator.load_state_dict(weights, strict=False)
-
-
-def _check_classes(there: list[str], here: list[str], file: Path) -> None:
-    if there == here:
-        return
-    if len(there) != len(here):
-        what = f"{len(there)} classes there, {len(here)} here"
-    else:
-        pairs = [(i, a, b) for i, (a, b) in enumerate(zip(there, here, strict=True)) if a != b]
-        what = "; ".join(f"class {i} is '{a}' there and '{b}' here" for i, a, b in pairs[:3])
-    raise InputError(f"{file}: made for other classes, so training cannot start from it: {what}")
 
 
 def freeze_all_but_last(generator: nn.Module, trainable: str | int, title: str) -> None:

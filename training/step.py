@@ -33,10 +33,7 @@ class TrainingStep:
             self.adversary_optimiser = fabric.setup_optimizers(adversary_optimiser)
         for module in objective.modules():
             if isinstance(module, LayerWeights):
-                module.mean_over_ranks = self.mean_over_ranks
-
-    def mean_over_ranks(self, value: Tensor) -> Tensor:
-        return self.fabric.all_reduce(value, reduce_op="mean")
+                module.mean_over_ranks = lambda value: fabric.all_reduce(value, reduce_op="mean")
 
     def __call__(self, parts: list[Batch], lr_share: float = 1.0) -> Terms:
         """Loss terms as detached scalars: "total", the generator's, and "adversary ...".

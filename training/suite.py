@@ -31,7 +31,7 @@ from training.feature_cache import PhotoFeatureCache
 from training.group import Group, group_size
 from training.harness import CHECKPOINT, TrainingTask, fit, is_finished, steps_of
 from training.progress import Watcher
-from training.start import freeze_all_but_last, read_source, source_file, source_key, take_over
+from training.start import freeze_all_but_last, read_source, source_file, take_over
 
 ROLES = ("perceptual", "segmenter", "judge")
 MADE_BY_RUN = ("auto", "trained")  # sources of a network that neither ships with the dataset nor is read from a file
@@ -168,7 +168,7 @@ class Suite:
         seed = derived_seed(self.preset.seed, role)
         torch.manual_seed(seed)
         network = build()
-        key = fingerprint(self._data_key(), role, _settings(getattr(self.preset, role)), seed)
+        key = fingerprint(self._data_key, role, _settings(getattr(self.preset, role)), seed)
         description = {"role": role, "classes": self.classes}
         budget = budget.model_copy(update={"workers": self.preset.training.workers})
         task = TrainingTask(role, self.network_folder(role), budget, seed, description, key)
@@ -179,14 +179,11 @@ class Suite:
         network.load_state_dict(checkpoint.load(task.folder / CHECKPOINT)["generator"])
         return network.requires_grad_(False).eval()
 
+    @cached_property
     def _data_key(self) -> dict[str, Any]:
         """Configuration of the data, and the training pairs in place of their folder: moved photographs are the same
         photographs, and others in the same place are not."""
-        return self.preset.data.model_dump(exclude={"path", "val"}) | {"pairs": self._train_pairs}
-
-    @cached_property
-    def _train_pairs(self) -> str:
-        return pairs_key(self.train)
+        return self.preset.data.model_dump(exclude={"path", "val"}) | {"pairs": pairs_key(self.train)}
 
     def training_config(self, spec: MethodSpec, objective_defaults: dict[str, Any]) -> TrainingConfig:
         """The preset's training section, then the objective's usual optimiser, then the preset's overrides."""
@@ -244,14 +241,11 @@ class Suite:
         shaping = config.model_dump(include={"images_seen", "batch", "lr", "betas", "lr_decay", "precision"})
         shaping |= config.model_dump(include={"adversary_lr", "trainable", "accumulate", "average"},
                                      exclude_defaults=True)
-        if source := self._source(spec, config):
-            shaping["start"] = source_key(read_source(source))
-        key = fingerprint(asdict(replace(spec, title="")), shaping, seed, self._data_key(), networks)
+        if config.start_from:
+            source = read_source(source_file(config.start_from, spec.name))
+            shaping["start"] = weights_sha256(source["generator"])  # their values, not their path
+        key = fingerprint(asdict(replace(spec, title="")), shaping, seed, self._data_key, networks)
         return TrainingTask(spec.title, self.method_folder(spec.name), config, seed, described, key, self._samples)
-
-    def _source(self, spec: MethodSpec, config: TrainingConfig) -> Path | None:
-        """The checkpoint of another run that the method's training starts from."""
-        return source_file(config.start_from, spec.name, CHECKPOINT) if config.start_from else None
 
     @cached_property
     def photo_features(self) -> PhotoFeatureCache:
@@ -260,7 +254,8 @@ class Suite:
 
     def _begin(self, spec: MethodSpec, method: Trainable, config: TrainingConfig) -> None:
         """Before the first step: weights of a coarser network, and which modules learn."""
-        if source := self._source(spec, config):
+        if config.start_from:
+            source = source_file(config.start_from, spec.name)
             take_over(method.generator, self.val.labels.to_json(), read_source(source, mapped=False), source)
         freeze_all_but_last(method.generator, config.trainable, spec.title)
         if config.cache_photo_features_gb:

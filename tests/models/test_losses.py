@@ -39,11 +39,13 @@ def test_constants_of_the_authors_code(script, divisors):
     assert CODE_LAMBDAS[script] == pytest.approx(expected)
 
 
-def test_the_authors_constants_belong_to_their_network():
-    perceptual = PerceptualNet.at_width(0.05, CONVENTIONS["torchvision"])
-    for objective in (Content, Diversity):
-        with pytest.raises(InputError, match="lambdas=code-512p: .*Caffe convention.*has 'torchvision'"):
-            objective(perceptual, lambdas="code-512p")
+@pytest.mark.parametrize(("network", "convention"), [("vgg19", "torchvision"), ("vgg16", "caffe")])
+@pytest.mark.parametrize("objective", [Content, Diversity])
+def test_the_authors_constants_belong_to_their_network(objective, network, convention):
+    perceptual = PerceptualNet.at_width(0.05, CONVENTIONS[convention], network)
+    message = f"lambdas=code-512p: .* VGG-19 .*Caffe.* is VGG-{network[3:]} with '{convention}'"
+    with pytest.raises(InputError, match=message):
+        objective(perceptual, lambdas="code-512p")
 
 
 def test_void_has_no_cross_entropy():
@@ -101,7 +103,7 @@ def test_lambdas_are_calibrated_at_the_stated_step_and_then_frozen():
     for step, (a, b) in enumerate([(4.0, 1.0), (8.0, 3.0), (100.0, 100.0)], start=1):
         terms = {"image": torch.tensor(a), "conv1_2": torch.tensor(b)}
         weights.weigh(terms, torch.tensor([a, b]))
-        weights.after_step(step, lambda value: value)
+        weights.after_step(step)
         if step == 1:
             assert weights.lambdas.tolist() == [1.0, 1.0]
     assert weights.lambdas.tolist() == pytest.approx([8 / 2 / 6, 8 / 2 / 2])  # means 6 and 2 of the first two steps
@@ -121,7 +123,7 @@ def test_a_calibration_goes_on_where_it_was_saved():
             resumed.load_state_dict(whole.state_dict())
         for weights in (whole, resumed) if step > 1 else (whole,):
             weights.weigh(dict(zip(weights.layers, terms, strict=True)), torch.tensor(terms))
-            weights.after_step(step, lambda value: value)
+            weights.after_step(step)
     assert whole.lambdas.tolist() == resumed.lambdas.tolist() == pytest.approx([9 / 2 / 6, 9 / 2 / 3])
     assert resumed.frozen
 

@@ -16,6 +16,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from torch.utils.tensorboard import SummaryWriter
 
 from baselines.methods import OBJECTIVES, method_spec
 from data.errors import InputError, one_line_errors
@@ -79,7 +80,7 @@ def preset(**training) -> Preset:
 def suite(folder, train=None, **training) -> Suite:
     made = Suite(preset(**training), folder)
     made.__dict__.update(train=train or Noise(), val=Noise(4))  # cached properties: the datasets of this test, and
-    made.__dict__.update(_train_pairs="noise")  # what tells them from others, which is had by reading some
+    made.__dict__.update(_data_key="noise")  # what tells them from others, which is had by reading some
     return made
 
 
@@ -100,21 +101,22 @@ def logged(folder, name) -> list[list[str]]:
 
 
 @pytest.mark.parametrize("name", ["crn", "crn_diversity", "pix2pix", "gan_segmentation"])
-@pytest.mark.parametrize("kill_at", [3, 15])  # before and after the lambdas are calibrated, in epochs 1 and 2
-def test_a_killed_run_goes_on_and_ends_bit_identical(tmp_path, name, kill_at):
+def test_a_killed_run_goes_on_and_ends_bit_identical(tmp_path, name):
     suite(tmp_path / "whole").train_method(name)
-    killed = suite(tmp_path / "killed")
-    killed.loss_networks(name)  # trained before the counting starts
-    killed.train.read, killed.train.kill_at = 0, kill_at
-    with pytest.raises(Killed):
-        killed.train_method(name)
-    torch.manual_seed(12345)  # another process has another random state
-    about = suite(tmp_path / "killed").train_method(name)
-    assert about["images_seen"] == 24
-    whole, resumed = weights(tmp_path / "whole", name), weights(tmp_path / "killed", name)
-    assert whole.keys() == resumed.keys()
-    assert all(torch.equal(whole[key], resumed[key]) for key in whole)
-    assert logged(tmp_path / "whole", name) == logged(tmp_path / "killed", name)
+    whole = weights(tmp_path / "whole", name)
+    for kill_at in (3, 15):  # before and after the lambdas are calibrated, in epochs 1 and 2
+        folder = tmp_path / f"killed{kill_at}"
+        killed = suite(folder)
+        killed.loss_networks(name)  # trained before the counting starts
+        killed.train.read, killed.train.kill_at = 0, kill_at
+        with pytest.raises(Killed):
+            killed.train_method(name)
+        torch.manual_seed(12345)  # another process has another random state
+        assert suite(folder).train_method(name)["images_seen"] == 24
+        resumed = weights(folder, name)
+        assert whole.keys() == resumed.keys()
+        assert all(torch.equal(whole[key], resumed[key]) for key in whole)
+        assert logged(tmp_path / "whole", name) == logged(folder, name)
 
 
 def test_images_are_made_with_averaged_weights_and_a_killed_run_goes_on_with_both(tmp_path):
@@ -195,19 +197,23 @@ def test_a_full_disk_while_stopping_is_not_reported_as_saved(tmp_path, monkeypat
     def full(*_):
         raise OSError(errno.ENOSPC, "No space left on device")
     monkeypatch.setattr(torch, "save", full)
-    monkeypatch.setattr(TrainingLog, "close", full)
+    monkeypatch.setattr(SummaryWriter, "close", full)
     with pytest.raises(OSError) as error:
         stopped.train_method("image_space")
     assert error.value.filename == str(tmp_path / "methods" / "image_space" / CHECKPOINT)
 
 
-def test_finished_training_is_not_repeated(tmp_path):
-    first = suite(tmp_path)
-    first.train_method("image_space")
-    before = (tmp_path / "methods" / "image_space" / CHECKPOINT).stat().st_mtime_ns
-    again = suite(tmp_path, Noise(kill_at=1))
-    again.train_method("image_space")
-    assert (tmp_path / "methods" / "image_space" / CHECKPOINT).stat().st_mtime_ns == before
+def test_finished_training_is_neither_repeated_nor_read_whole(tmp_path, monkeypatch):
+    suite(tmp_path).train_method("image_space")
+    folder, mapped, load = tmp_path / "methods" / "image_space", [], torch.load
+    before = (folder / CHECKPOINT).stat().st_mtime_ns
+    monkeypatch.setattr(torch, "load", lambda file, **how: mapped.append(how["mmap"]) or load(file, **how))
+    # settings that do not shape the result may change
+    suite(tmp_path, Noise(kill_at=1), checkpoint_seconds=7.0, log_every=3).train_method("image_space")
+    assert is_complete(folder) and (folder / CHECKPOINT).stat().st_mtime_ns == before
+    assert mapped and all(mapped)
+    with pytest.raises(InputError, match="made with other settings"):
+        suite(tmp_path, lr=0.5).train_method("image_space")
 
 
 def test_a_checkpoint_is_enough_to_synthesize(tmp_path):
@@ -226,19 +232,6 @@ def test_the_image_that_was_the_best_most_often_comes_first(tmp_path):
         saved["objective"]["wins"] = torch.tensor(wins)
         checkpoint.save(file, saved)
         assert load_generator(tmp_path / "methods" / "crn_diversity")[1]["order"] == order
-
-
-def test_other_settings_are_refused(tmp_path):
-    suite(tmp_path).train_method("image_space")
-    with pytest.raises(InputError, match="made with other settings"):
-        suite(tmp_path, lr=0.5).train_method("image_space")
-
-
-def test_settings_that_do_not_shape_the_result_may_change(tmp_path):
-    suite(tmp_path).train_method("image_space")
-    before = (tmp_path / "methods" / "image_space" / CHECKPOINT).read_bytes()
-    suite(tmp_path, Noise(kill_at=1), checkpoint_seconds=7.0, log_every=3).train_method("image_space")
-    assert (tmp_path / "methods" / "image_space" / CHECKPOINT).read_bytes() == before
 
 
 def test_a_loss_that_is_not_finite_stops_training(tmp_path):
@@ -344,15 +337,6 @@ def test_only_the_process_s_own_gpu_is_asked_for_its_random_state(monkeypatch):
     assert forked_devices(SimpleNamespace(device=gpu)) == [gpu] and forked_devices(SimpleNamespace(device=cpu)) == []
 
 
-def test_a_finished_checkpoint_is_not_read_whole(tmp_path, monkeypatch):
-    suite(tmp_path).train_method("image_space")
-    mapped, load = [], torch.load
-    monkeypatch.setattr(torch, "load", lambda file, **how: mapped.append(how["mmap"]) or load(file, **how))
-    suite(tmp_path).train_method("image_space")
-    assert is_complete(tmp_path / "methods" / "image_space")
-    assert mapped and all(mapped)
-
-
 class Broken(Noise):
     def __getitem__(self, index):
         raise InputError("photo.png: broken or truncated image (one line)")
@@ -363,17 +347,13 @@ def test_bad_input_found_by_a_data_loading_process_is_one_line(tmp_path):
         suite(tmp_path, Broken(), workers=1).train_method("image_space")
 
 
-def test_a_lost_data_loading_process_is_one_line(tmp_path, monkeypatch):
-    def lost(*_):
-        raise RuntimeError("DataLoader worker (pid 7) is killed by signal: Killed. \nmore")
-    monkeypatch.setattr(harness, "to_device", lost)
-    with pytest.raises(InputError, match=r"a data loading process was lost, .* set training.workers lower \(now 0\)$"):
-        suite(tmp_path).train_method("image_space")
-
-
-def test_a_batch_that_never_comes_is_one_line():
-    with pytest.raises(InputError, match="no batch could be read within 600 s"), batches.plain_worker_errors(2):
-        raise RuntimeError("DataLoader timed out after 600 seconds")
+@pytest.mark.parametrize(("error", "message"), [
+    ("DataLoader worker (pid 7) is killed by signal: Killed. \nmore",
+     r"a data loading process was lost, .* set training.workers lower \(now 2\)$"),
+    ("DataLoader timed out after 600 seconds", "no batch could be read within 600 s")])
+def test_a_lost_data_loading_process_and_a_batch_that_never_comes_are_one_line(error, message):
+    with pytest.raises(InputError, match=message), batches.plain_worker_errors(2):
+        raise RuntimeError(error)
 
 
 def test_what_a_process_left_that_was_killed_while_saving_goes(tmp_path):
@@ -400,7 +380,7 @@ def test_a_full_disk_is_an_error_of_the_system_and_keeps_the_last_checkpoint(tmp
     assert checkpoint.load(file) == content and list(tmp_path.iterdir()) == [file]
 
 
-@pytest.mark.parametrize("share", [0, 1e-4, 0.01, 0.3, 0.5, 0.9, 0.999])
+@pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.999])
 @pytest.mark.parametrize("mapped", [True, False])
 def test_a_checkpoint_of_which_a_part_was_copied_is_one_line(tmp_path, share, mapped):
     file = tmp_path / CHECKPOINT
@@ -425,18 +405,14 @@ def test_a_checkpoint_of_right_length_and_wrong_weights_is_refused(tmp_path):
         checkpoint.load(file)
 
 
-def test_weights_that_are_not_finite_are_refused(tmp_path):
-    content = dict.fromkeys(checkpoint.KEYS, 1) | {"generator": {"weight": torch.tensor([1.0, torch.nan])}}
-    checkpoint.save(file := tmp_path / CHECKPOINT, content)
-    with pytest.raises(InputError, match=f"{file}: weight 'weight' is not finite"):
+@pytest.mark.parametrize(("content", "message"), [
+    (dict.fromkeys(checkpoint.KEYS, 1) | {"generator": {"weight": torch.tensor([1.0, torch.nan])}},
+     "weight 'weight' is not finite"),
+    ({"weight": torch.zeros(3)}, "not a checkpoint of this suite"), ([1, 2], "not a checkpoint of this suite")])
+def test_weights_that_are_not_finite_and_other_tensors_are_refused(tmp_path, content, message):
+    torch.save(content, file := tmp_path / CHECKPOINT)
+    with pytest.raises(InputError, match=f"{file}: {message}"):
         checkpoint.load(file)
-
-
-def test_a_file_of_other_tensors_is_no_checkpoint(tmp_path):
-    for content in ({"weight": torch.zeros(3)}, [1, 2]):
-        torch.save(content, tmp_path / CHECKPOINT)
-        with pytest.raises(InputError, match="not a checkpoint of this suite"):
-            checkpoint.load(tmp_path / CHECKPOINT)
 
 
 def test_sample_pictures_and_logs_are_written(tmp_path):
