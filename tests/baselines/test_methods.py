@@ -125,14 +125,8 @@ def test_patch_gan_sees_patches_of_the_published_size(layers, patch):
     assert (touched.any(1).sum(), touched.any(0).sum()) == (patch, patch)
 
 
-@pytest.mark.parametrize("size, grid, doublings", [
-    ((64, 128), (4, 8), 4), ((256, 512), (4, 8), 6), ((1024, 2048), (4, 8), 8), ((96, 128), (3, 4), 5),
-    ((480, 640), (15, 20), 5)])
-def test_base_grid(size, grid, doublings):
-    assert base_grid(size) == (grid, doublings)
-
-
-def test_crn_refuses_too_few_widths():
+def test_the_coarsest_grid_and_as_many_widths_as_modules():
+    assert base_grid((256, 512)) == ((4, 8), 6) and base_grid((96, 128)) == ((3, 4), 5)
     for widths in ([8, 8], []):
         with pytest.raises(InputError, match=f"64x128 needs 5 modules, but generators.crn.widths names {len(widths)}"):
             CRN(3, (64, 128), widths=widths)
@@ -179,36 +173,26 @@ def test_upsampling_is_bilinear_with_aligned_corners():
     assert upsample(row)[0, 0, 0].tolist() == pytest.approx([0, 1, 2, 3])
 
 
-@pytest.mark.parametrize("name, message", [
-    ("crm", "unknown method 'crm': did you mean 'crn'?"),
-    ("crn+gam", "unknown objective 'gam': did you mean 'gan'?"),
-    ("unett+gan", "unknown generator 'unett': did you mean 'unet'?")])
-def test_unknown_names_answer_with_the_nearest(name, message):
+@pytest.mark.parametrize(("name", "generators", "message"), [
+    ("crm", {}, "unknown method 'crm': did you mean 'crn'?"),
+    ("crn+gam", {}, "unknown objective 'gam': did you mean 'gan'?"),
+    ("unett+gan", {}, "unknown generator 'unett': did you mean 'unet'?"),
+    ("crn", {"crn": {"width": [1]}}, "unknown key 'generators.crn.width': did you mean 'widths'?"),
+    ("unet+gan", {"unet": {"width": "w"}}, "key 'generators.unet.width': Input should be a valid integer, got 'w'"),
+    ("crn", {"crn": {"widths": [8, 0]}}, "key 'generators.crn.widths': Input should be greater than or equal to 1")])
+def test_unknown_names_and_wrong_options_are_named(name, generators, message):
     with pytest.raises(InputError) as error:
-        method_spec(name, SMALL)
-    assert message in str(error.value)
-
-
-@pytest.mark.parametrize("options, message", [
-    ({"crn": {"width": [1]}}, "unknown key 'generators.crn.width': did you mean 'widths'?"),
-    ({"unet": {"width": "wide"}}, "key 'generators.unet.width': Input should be a valid integer, got 'wide'"),
-    ({"unet": {"width": 0}}, "key 'generators.unet.width': Input should be greater than or equal to 1, got 0"),
-    ({"crn": {"widths": [8, 0]}}, "key 'generators.crn.widths': Input should be greater than or equal to 1")])
-def test_wrong_options_name_the_key(options, message):
-    with pytest.raises(InputError) as error:
-        method_spec("crn+gan" if "crn" in options else "encoder_decoder", Preset(generators=options))
+        method_spec(name, Preset(generators=generators))
     assert message in str(error.value)
 
 
 @pytest.mark.parametrize("section, name, key, value", [
     ("objectives", "diversity", "k", 0), ("objectives", "diversity", "mean_weight", 1.5),
-    ("objectives", "content", "lambdas", "code-1024p"), ("objectives", "diversity", "lambdas", "code-1024p"),
-    ("objectives", "content", "calibrate_at", -1), ("objectives", "content", "calibrate_at", 1.5),
+    ("objectives", "content", "lambdas", "code-1024p"), ("objectives", "content", "calibrate_at", 1.5),
     ("objectives", "gan", "l1", -1.0), ("objectives", "gan", "patch_layers", 0),
     ("objectives", "gan_segmentation", "segmentation_weight", -1.0), ("objectives", "content_gan", "content", -1.0),
-    ("generators", "pix2pix", "dropout", 2.0), ("generators", "pix2pix", "depth", 0),
-    ("generators", "recombinator", "convolutions", 0), ("generators", "full_resolution", "layers", 0),
-    ("generators", "dcgan", "noise", 0)])
+    ("generators", "pix2pix", "dropout", 2.0), ("generators", "recombinator", "convolutions", 0),
+    ("generators", "full_resolution", "layers", 0), ("generators", "dcgan", "noise", 0)])
 def test_options_out_of_bounds_are_refused(section, name, key, value):
     with pytest.raises(InputError, match=f"key '{section}.{name}.{key}': .*, got {value!r}"):
         check_preset_options(Preset.model_validate({section: {name: {key: value}}}))
