@@ -1,4 +1,4 @@
-"""Numbers as text: one number of decimals per column, intervals, percentages, p-values, durations."""
+"""Numbers as text: one number of decimals per column, intervals, percentages, p-values, exposures, durations."""
 
 import math
 from collections.abc import Iterable
@@ -71,6 +71,15 @@ def p_value(p: float | None, decimals: int | None = None) -> str:
     if p < 0.001:
         return "< 0.001"
     return f"{p:.{decimals}f}" if decimals is not None else f"{p:.2g}" if p < 0.0995 else f"{p:.2f}"
+
+
+def exposure_text(ms: float | None) -> str:
+    """Of a study's pictures; None: no time limit.
+
+    >>> exposure_text(125.0), exposure_text(None)
+    ('125 ms', 'unlimited')
+    """
+    return "unlimited" if ms is None else f"{ms:g} ms"
 
 
 def duration(seconds: float | None) -> str:

@@ -12,7 +12,7 @@ from human_study.analysis.preference import PairCounts
 from human_study.analysis.results import Analysis
 from human_study.analysis.write_up import methods_paragraph, report, strengths_of
 from human_study.responses.columns import REAL_OR_FAKE
-from writing.numbers import percent, percent_interval
+from writing.numbers import exposure_text, percent, percent_interval
 from writing.tables import latex
 
 
@@ -85,10 +85,10 @@ def read_counts(file: str) -> list[PairCounts]:
 
 def summary(analysis: Analysis) -> str:
     """A few lines for the terminal."""
-    rows = [f"{tables.pair_title(analysis, row.a, row.b):<40} {tables.exposure_title(row.exposure_ms):>10} "
+    rows = [f"{tables.pair_title(analysis, row.a, row.b):<40} {exposure_text(row.exposure_ms):>10} "
             f"{percent(row.share):>6} % {percent_interval(row.clustered or row.naive):>14} n={row.n} "
             f"{tables.verdict(analysis, row)}" for row in analysis.preferences]
-    rows += [f"{tables.title(analysis, row.method):<40} {tables.exposure_title(row.exposure_ms):>10} errors "
+    rows += [f"{tables.title(analysis, row.method):<40} {exposure_text(row.exposure_ms):>10} errors "
              f"{percent(row.error.value)} % {percent_interval(row.error.interval)} n={row.error.n} "
              f"{row.verdict}" for row in analysis.realism]
     rows += [f"{tables.title(analysis, row.method):<40} HYPE-time {tables.number(row.time_ms, 0)} ms, "

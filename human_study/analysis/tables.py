@@ -14,7 +14,7 @@ from human_study.analysis.preference import PairResult
 from human_study.analysis.real_or_fake import Realism
 from human_study.analysis.results import Analysis
 from human_study.responses.columns import RANKING, REAL_OR_FAKE
-from writing.numbers import MISSING, p_value, percent, percent_interval
+from writing.numbers import MISSING, exposure_text, p_value, percent, percent_interval
 
 Table = tuple[list[str], list[list[str]]]  # header, rows
 
@@ -29,10 +29,6 @@ def number(estimate: Estimate, digits: int = 2) -> str:
         return f"{estimate.value:.{digits}f} (no interval: {estimate.note})"
     low, high = estimate.interval
     return f"{estimate.value:.{digits}f} [{low:.{digits}f}, {high:.{digits}f}]"
-
-
-def exposure_title(ms: float | None) -> str:
-    return "unlimited" if ms is None else f"{ms:g} ms"
 
 
 def title(analysis: Analysis, name: str) -> str:
@@ -79,7 +75,7 @@ def limited_table(analysis: Analysis) -> Table | None:
     header = ["exposure", *(text for pair in pairs for text in (f"{pair_title(analysis, *pair)}, %", "paper"))]
     body = []
     for ms in sorted({ms for _, _, ms in rows}):
-        line = [exposure_title(ms)]
+        line = [exposure_text(ms)]
         for pair in pairs:
             row = rows.get((*pair, ms))
             line += [MISSING, MISSING] if row is None else [
@@ -92,7 +88,7 @@ def preference_table(analysis: Analysis) -> Table | None:
     """Every pair and exposure with both intervals, the tests and the verdict."""
     header = ["pair", "exposure", "n", "ties", "participants", "images", "%", "95 % clustered", "95 % naive",
               "p clustered (Holm)", "p exact naive (Holm)", "p equivalence (Holm)", "verdict", "note"]
-    rows = [[pair_title(analysis, row.a, row.b), exposure_title(row.exposure_ms), str(row.n), str(row.ties),
+    rows = [[pair_title(analysis, row.a, row.b), exposure_text(row.exposure_ms), str(row.n), str(row.ties),
              str(row.participants or MISSING), str(row.images or MISSING), percent(row.share),
              percent_interval(row.clustered), percent_interval(row.naive), p_value(row.p_clustered_holm),
              p_value(row.p_exact_holm), p_value(row.p_equivalent_holm), verdict(analysis, row), row.note]
@@ -111,7 +107,7 @@ def with_and_without(analysis: Analysis) -> Table | None:
         used = kept.get((row.a, row.b, row.exposure_ms))
         cells = [[str(one.n), percent(one.share), percent_interval(one.clustered)] if one else ["0", MISSING, MISSING]
                  for one in (used, row)]
-        body.append([pair_title(analysis, row.a, row.b), exposure_title(row.exposure_ms), *cells[0], *cells[1]])
+        body.append([pair_title(analysis, row.a, row.b), exposure_text(row.exposure_ms), *cells[0], *cells[1]])
     return (header, body) if body else None
 
 
@@ -123,7 +119,7 @@ def mixed_table(analysis: Analysis) -> Table | None:
     header = ["pair", "exposure", "% counted", "% by the model", "95 %", "SD of participants, log odds",
               "SD of images, log odds", "note"]
     return header, [
-        [pair_title(analysis, row.a, row.b), exposure_title(row.exposure_ms),
+        [pair_title(analysis, row.a, row.b), exposure_text(row.exposure_ms),
          percent(counted[row.a, row.b, row.exposure_ms]), percent(row.share), percent_interval(row.interval),
          *(MISSING if sd is None else f"{sd:.2f}" for sd in (row.participant_sd, row.image_sd)), row.note]
         for row in analysis.mixed]
@@ -135,7 +131,7 @@ def realism_table(analysis: Analysis, rows: Sequence[Realism]) -> Table | None:
               "its pictures called real, %", "95 % clustered", "photographs called fake, %", "95 % clustered",
               "p of chance (Holm)", "p equivalence (Holm)", "verdict"]
     return (header, [
-        [title(analysis, row.method), exposure_title(row.exposure_ms), str(row.error.n), str(row.participants),
+        [title(analysis, row.method), exposure_text(row.exposure_ms), str(row.error.n), str(row.participants),
          str(row.images), *(cell for rate in (row.error, row.deceived, row.doubted)
                             for cell in (percent(rate.value), percent_interval(rate.interval))),
          p_value(row.p_holm), p_value(row.p_equivalent_holm), row.verdict]
@@ -160,7 +156,7 @@ def comparison_table(analysis: Analysis) -> Table | None:
         interval = "" if row.difference.interval is None else " [{:+.1f}, {:+.1f}]".format(
             *(100 * end for end in row.difference.interval))
         body.append([title(analysis, row.a), f"{side}{title(analysis, row.second)}",
-                     f"{side}{title(analysis, row.first)}", exposure_title(row.exposure_ms),
+                     f"{side}{title(analysis, row.first)}", exposure_text(row.exposure_ms),
                      f"{row.difference.value * 100:+.1f}{interval}", p_value(row.p_holm), row.difference.note])
     return [what, "second", "minus first", "exposure", "difference, points", "p (Holm)", "note"], body
 
@@ -172,7 +168,7 @@ def ranking_table(analysis: Analysis) -> Table | None:
     bias = "(an earlier place)" if analysis.task == RANKING else "(side bias, left)"
     body = []
     for entry in analysis.rankings:
-        exposure, ranking = exposure_title(entry.exposure_ms), entry.ranking
+        exposure, ranking = exposure_text(entry.exposure_ms), entry.ranking
         if ranking.problem:
             body.append([exposure, MISSING, MISSING, ranking.problem, MISSING])
             continue
@@ -194,7 +190,7 @@ def exclusion_table(analysis: Analysis) -> Table | None:
 def exposure_table(analysis: Analysis) -> Table | None:
     header = ["requested", "trials", "measured", "median ms", "2.5 %", "97.5 %", "dropped frames"]
     return (header, [
-        [exposure_title(e.requested_ms), str(e.trials), str(e.measured),
+        [exposure_text(e.requested_ms), str(e.trials), str(e.measured),
          *(MISSING if v is None else f"{v:.1f}" for v in (e.median_ms, e.low_ms, e.high_ms)), str(e.dropped_frames)]
         for e in analysis.exposures]) if analysis.exposures else None
 

@@ -4,7 +4,7 @@ from human_study.analysis import tables
 from human_study.analysis.preference import MARGIN
 from human_study.analysis.results import Analysis, ExposureRanking, PairAgreement
 from human_study.responses.columns import PAIRS, RANKING, REAL_OR_FAKE
-from writing.numbers import percent
+from writing.numbers import exposure_text, percent
 from writing.tables import markdown
 
 QUESTIONS = {PAIRS: "two-alternative questions about which of two images is more realistic",
@@ -107,7 +107,7 @@ def _section(heading: str, table: tables.Table | None) -> list[str]:
 
 def robustness_line(analysis: Analysis, entry: ExposureRanking) -> str:
     flip = entry.flip
-    where = tables.exposure_title(entry.exposure_ms)
+    where = exposure_text(entry.exposure_ms)
     if flip.votes is None:
         return f"{where}: {flip.note}."
     return (f"{where}: without {flip.votes} of {flip.total} judgments ({percent(flip.votes / flip.total)} %) "
@@ -121,7 +121,7 @@ def _behaviour(analysis: Analysis) -> list[str]:
 
     def of(one: PairAgreement) -> str:
         pair = "all pairs" if one.a is None else tables.pair_title(analysis, one.a, one.b)
-        return pair if one.exposure_ms is None else f"{pair}, {tables.exposure_title(one.exposure_ms)}"
+        return pair if one.exposure_ms is None else f"{pair}, {exposure_text(one.exposure_ms)}"
 
     left, right = ("earlier", "later") if analysis.task == RANKING else ("left", "right")
     lines = [f"- Share of answers for the {left} image: {tables.number(analysis.side_bias, 3)}",

@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from data.errors import InputError
-from data.files import read_image, sha256
+from data.files import put_in_place, read_image, sha256, staging_folder
 from evaluation.run_directory import PHOTOS, RunDirectory
 from human_study.protocol.protocols import BLURRED, Protocol
 from human_study.responses.keys import opaque
@@ -88,10 +88,10 @@ def write_assets(run: RunDirectory, folder: Path, hashes: dict[Key, str], names:
 
     Raises InputError when a picture is broken or has another size than the photographs.
     """
-    staging, encoded = (folder.with_name(f".{folder.name}.{part}") for part in ("part", "encoded"))
-    for made in (staging, encoded):
-        shutil.rmtree(made, ignore_errors=True)
-        made.mkdir(parents=True)
+    staging = staging_folder(folder)
+    encoded = staging / "encoded"
+    shutil.rmtree(staging, ignore_errors=True)
+    encoded.mkdir(parents=True)
     keys = sorted({name[1:] for name in names})
     files = {key: encoded / str(i) for i, key in enumerate(keys)}
     size = read_image(run.photo_file(next(i for m, i in keys if m not in INSTRUCTION))).shape[:2]
@@ -115,8 +115,7 @@ def write_assets(run: RunDirectory, folder: Path, hashes: dict[Key, str], names:
         length = max(file.stat().st_size for file in files.values()) + CHUNK_BYTES
         assets = list(pool.map(pad, names))
     shutil.rmtree(encoded)
-    shutil.rmtree(folder, ignore_errors=True)
-    staging.rename(folder)
+    put_in_place(folder)
     return assets, {key: pixels for key, (_, pixels) in found.items()}
 
 

@@ -5,13 +5,13 @@ specification is meant to be published; two batches of one specification would s
 """
 
 import json
-import re
 import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from data.errors import InputError
-from data.files import write_text
+from data.files import read_mapping, write_text
+from evaluation.run_directory import checked
 from human_study.responses.keys import default_key_file
 
 FILE = "identity"  # in secret/; without .json, so that scripts that gather tables and settings leave it out
@@ -27,16 +27,9 @@ class BatchIdentity:
 def read_identity(folder: Path) -> BatchIdentity:
     """Of a batch in `folder`. Raises InputError where the file is missing or broken."""
     file = folder / "secret" / FILE
-    try:
-        found = BatchIdentity(**json.loads(file.read_text(encoding="utf-8")))
-        intact = re.fullmatch(r"[0-9a-f]{16}", found.instance) and re.fullmatch(r"[0-9a-f]{64}", found.secret)
-    except FileNotFoundError:
-        raise InputError(f"{file}: missing; it was written with the batch and holds the secret of its names") from None
-    except (ValueError, TypeError):
-        intact = False
-    if not intact:
-        raise InputError(f"{file}: broken; put back the file that was written with the batch")
-    return found
+    if not file.exists():
+        raise InputError(f"{file}: missing; it was written with the batch and holds the secret of its names")
+    return checked(BatchIdentity, read_mapping(file), f"{file}: broken; put back the file that was written with the batch")
 
 
 def make_identity(folder: Path) -> BatchIdentity:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from data.errors import InputError, nearest
-from data.files import fingerprint, list_folder, read_mapping, write_bytes, write_json, write_rows, write_text
+from data.files import fingerprint, list_folder, read_mapping, write_json, write_rows, write_text
 from data.made import is_made, write_record
 from evaluation.run_directory import RunDirectory
 from human_study.batch.assets import (
@@ -33,7 +33,7 @@ from human_study.batch.folder import (
 )
 from human_study.batch.identity import BatchIdentity, make_identity, private_folder
 from human_study.page.page import table_template
-from human_study.protocol.matlab import PUBLISHED, table_columns, table_text
+from human_study.protocol.matlab import PUBLISHED, published_table, table_columns, table_text
 from human_study.protocol.protocols import Protocol, load_protocol
 from human_study.responses.columns import SEPARATOR
 from human_study.responses.keys import opaque
@@ -187,6 +187,6 @@ def write_published(protocol: str, out: Path) -> Path:
     """The HIT table published with the paper, byte for byte, under its published name."""
     if protocol not in PUBLISHED:
         raise InputError(f"no table was published for protocol '{protocol}': {nearest(protocol, PUBLISHED)}")
-    name, content = PUBLISHED[protocol]
-    write_bytes(Path(out) / name, content())
+    name, table = published_table(protocol)
+    write_text(Path(out) / name, table)
     return Path(out) / name

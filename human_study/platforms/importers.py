@@ -39,7 +39,7 @@ class PageLog:
 
 
 class HitFinder:
-    """Finds the planned HIT of a submission: by its key, or by the pictures named in its Input.* variables."""
+    """Finds the planned HIT of a submission by the pictures named in its Input.* variables."""
 
     def __init__(self, hits: Hits):
         self.hits = hits
@@ -50,16 +50,12 @@ class HitFinder:
                     self._by_picture.setdefault((trial.trial_index, side + asset), set()).add(hit_id)
 
     def find(self, submission: Submission) -> str | None:
-        """hit_id, None when nothing in the submission names one hit and only one."""
-        for key in (submission.inputs.get("hit_key"), submission.annotation.partition(":")[0], submission.hit_id):
-            if key in self.hits:
-                return key
-        candidates: set[str] | None = None
-        for name, value in submission.inputs.items():
-            if match := re.fullmatch(r"image_([AB])_url_(\d+)", name):
-                named = self._by_picture.get((int(match[2]) - 1, match[1] + asset_name(value)), set())
-                candidates = named if candidates is None else candidates & named
-        return next(iter(candidates)) if candidates is not None and len(candidates) == 1 else None
+        """hit_id; None where the pictures do not name one HIT and only one."""
+        named = [self._by_picture.get((int(match[2]) - 1, match[1] + asset_name(value)), set())
+                 for name, value in submission.inputs.items()
+                 if (match := re.fullmatch(r"image_([AB])_url_(\d+)", name))]
+        candidates = set.intersection(*named) if named else set()
+        return candidates.pop() if len(candidates) == 1 else None
 
 
 def import_submissions(submissions: Sequence[Submission], key: bytes, hits: Hits
@@ -78,7 +74,7 @@ def import_submissions(submissions: Sequence[Submission], key: bytes, hits: Hits
             continue
         try:
             own, problems = _rows(submission, key, finder)
-        except (InputError, RecursionError) as error:  # the latter: answers nested very deep
+        except InputError as error:
             own, problems = [], [Refused(submission.source, submission.assignment_id, str(error))]
         rows += own
         refused += problems
@@ -90,7 +86,7 @@ def _rows(submission: Submission, key: bytes, finder: HitFinder) -> tuple[list[d
     if hit_id is None:
         has_inputs = any(name.startswith("image_") for name in submission.inputs)
         raise InputError("its pictures belong to no HIT of this study's plan" if has_inputs else
-                         "no Input.* columns and no HIT key: what was shown is unknown")
+                         "no Input.* columns: what was shown is unknown")
     trials = [trial.row() for trial in finder.hits[hit_id]]
     picked, unknown = choices(submission.answers)
     log = read_log(submission.answers.get("log_json", ""))

@@ -6,10 +6,11 @@ JSON of a crowd-form.
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+
+import pandas as pd
 
 from data.errors import InputError
 from human_study.responses.cells import PROGRAM, ROUNDED, length_problem, read_sheet
@@ -37,12 +38,10 @@ class Submission:
 
     source: str
     platform: str
-    hit_id: str
     assignment_id: str
     participant: str  # the platform's id: leaves this package only as a pseudonym
     status: str = "submitted"
     accepted_at: str | None = None  # ISO 8601, UTC
-    annotation: str = ""
     inputs: dict[str, str] = field(default_factory=dict)
     answers: dict[str, str] = field(default_factory=dict)
 
@@ -73,9 +72,8 @@ def read_submissions(file: Path, platform: str | None = None) -> tuple[list[Subm
             continue
         parts = [{name.removeprefix(prefix): value for name, value in row.items() if name.startswith(prefix) and value}
                  for prefix in ("Input.", "Answer.")]
-        submissions.append(Submission(
-            source, platform, *(row[name].strip() for name in NEEDED), _status(row),
-            parse_time(row.get("AcceptTime", "")), row.get("RequesterAnnotation", ""), *parts))
+        submissions.append(Submission(source, platform, row["AssignmentId"].strip(), row["WorkerId"].strip(),
+                                      _status(row), parse_time(row.get("AcceptTime", "")), *parts))
     return submissions, refused
 
 
@@ -126,7 +124,13 @@ def choices(answers: dict[str, str]) -> tuple[dict[int, str], list[str]]:
     """
     found: dict[int, set[str]] = {}
     unknown = []
-    for name, value in _flat(answers):
+    form = {}
+    if "taskAnswers" in answers:
+        try:
+            (form,) = pd.json_normalize(json.loads(answers["taskAnswers"])).to_dict("records")  # choice_1.optionA: True
+        except (ValueError, TypeError, NotImplementedError, RecursionError):
+            raise InputError("taskAnswers is not the JSON of one dictionary (or of a list with one)") from None
+    for name, value in {**answers, **{name: str(value) for name, value in form.items()}}.items():
         match = CHOICE.fullmatch(name)
         if match is None:
             continue
@@ -141,28 +145,3 @@ def choices(answers: dict[str, str]) -> tuple[dict[int, str], list[str]]:
             unknown.append(f"{name}={value}")
     return {n: "none" if not sides else "both" if len(sides) > 1 else next(iter(sides))
             for n, sides in found.items()}, unknown
-
-
-def _flat(answers: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Fields, with a crowd-form's JSON and nested values opened: choice_1.optionA -> "true"."""
-    for name, value in answers.items():
-        if name != "taskAnswers":
-            yield name, value
-            continue
-        try:
-            content = json.loads(value)
-        except (ValueError, RecursionError) as error:
-            raise InputError(f"taskAnswers is not valid JSON ({error})") from None
-        if isinstance(content, list) and len(content) == 1:
-            content = content[0]
-        if not isinstance(content, dict):
-            raise InputError("taskAnswers is not a JSON dictionary (or a list with one)")
-        yield from _opened("", content)
-
-
-def _opened(prefix: str, value: object) -> Iterator[tuple[str, str]]:
-    if isinstance(value, dict):
-        for name, inner in value.items():
-            yield from _opened(f"{prefix}.{name}" if prefix else name, inner)
-    else:
-        yield prefix, str(value).lower() if isinstance(value, bool) else str(value)

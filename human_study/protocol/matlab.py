@@ -99,30 +99,24 @@ def _trial(a: str, b: str, a_left: bool, image: int, exposure_ms: int | None = N
     return PublishedTrial(left, right, int(image), exposure_ms, sentinel)
 
 
-def published_unlimited() -> bytes:
-    """`data_GAN.csv`: CRN against the GAN baseline, no time limit."""
-    return _published(unlimited_hits(), {"baseline": "ours", "other": "GAN", "real": "cityscapes"})
-
-
-def published_timed() -> bytes:
-    """`data_timed_cityscapes_good.csv`: CRN, pix2pix and the photographs, seven exposures."""
-    return _published(timed_hits(), {"baseline": "ours", "other": "L1cGAN", "real": "cityscapes", "anchor": "L1"})
-
-
-PUBLISHED = {  # protocol -> file name and content
-    "crn2017-unlimited": ("data_GAN.csv", published_unlimited),
-    "crn2017-timed": ("data_timed_cityscapes_good.csv", published_timed),
+PUBLISHED = {  # protocol -> file name, HITs, and the folder of each role's pictures
+    "crn2017-unlimited": ("data_GAN.csv", unlimited_hits, {"baseline": "ours", "other": "GAN", "real": "cityscapes"}),
+    "crn2017-timed": ("data_timed_cityscapes_good.csv", timed_hits,
+                      {"baseline": "ours", "other": "L1cGAN", "real": "cityscapes", "anchor": "L1"}),
 }
 
 
-def _published(hits: list[list[PublishedTrial]], folders: dict[str, str]) -> bytes:
+def published_table(protocol: str) -> tuple[str, str]:
+    """Name and content of the table published for a protocol of PUBLISHED."""
+    name, hits, folders = PUBLISHED[protocol]
+
     def url(role: str, image: int) -> str:
         folder = folders[role]
         return f"{HOST}{folder}/{image + FIRST_FILE.get(folder, 1) - 1:06d}.jpg"
 
     cells = [[{"left": url(row.left, row.image), "right": url(row.right, row.image), "ms": str(row.exposure_ms or "")}
-              for row in rows] for rows in hits]
-    return table_text(cells, table_columns(timed=hits[0][0].exposure_ms is not None)).encode("ascii")
+              for row in rows] for rows in hits()]
+    return name, table_text(cells, table_columns(timed=hits is timed_hits))
 
 
 def table_columns(timed: bool, layout: bool = False) -> dict[str, str]:

@@ -68,20 +68,13 @@ def completed(texts: dict[str, Any], languages: tuple[str, ...], task: str = "pa
 
 def untranslated(texts: dict[str, Texts], task: str = "pairs") -> list[str]:
     """Texts that are left in English, or unchanged although they were changed in another language, one line each."""
-    found = []
-    own = {language: {key for key, value in one.model_dump(mode="json").items() if value != _plain(language, key, task)}
-           for language, one in texts.items()}
+    changed, found = {}, []
     for language, one in texts.items():
-        if language not in LANGUAGES:
-            left = [key for key, value in one.model_dump(mode="json").items() if value == _plain(FALLBACK, key, task)]
-            found += [f"language '{language}' has no ready texts; English is left in {', '.join(left)}"] if left else []
-            continue
-        changed = set().union(*own.values()) - own[language]
-        found += [f"texts.{language}.{key} is unchanged, but it was changed in another language" for key in
-                  sorted(changed)]
-    return found
-
-
-def _plain(language: str, key: str, task: str) -> Any:
-    value = ready(language, task).get(key, () if key == "instructions" else None)
-    return list(value) if isinstance(value, tuple) else value
+        usual = Texts.model_validate(ready(language, task))
+        changed[language] = {key for key, value in one if value != getattr(usual, key)}
+        left = [key for key in Texts.model_fields if key not in changed[language]]
+        if language not in LANGUAGES and left:
+            found.append(f"language '{language}' has no ready texts; English is left in {', '.join(left)}")
+    return found + [f"texts.{language}.{key} is unchanged, but it was changed in another language"
+                    for language in texts if language in LANGUAGES
+                    for key in sorted(set().union(*changed.values()) - changed[language])]

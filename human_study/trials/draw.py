@@ -22,6 +22,7 @@ from human_study.trials.rankings import rankings
 from human_study.trials.singles import singles
 from human_study.trials.trials import INSTRUCTION, Hit, Pair, Trial, generator, participants, shuffled
 
+OF_TEST, OF_SENTINEL = ("baseline", "other", "real"), ("real", "other", "anchor")  # published roles, the first counted
 PUBLISHED_COUNTS = ("test_trials", "sentinels", "hits", "exposures_ms", "sentinel_exposure_ms")
 
 
@@ -208,29 +209,27 @@ def _instruction_checks(count: int, exposure_ms: int | None, balance: Balance,
 
 def _matlab_hits(protocol: Protocol, cast: Cast, layouts: Sequence[str]) -> list[Hit]:
     """The published order and sides on the layouts given; the same for every baseline, as in 2017."""
-    rows = {"crn2017-unlimited": matlab.unlimited_hits, "crn2017-timed": matlab.timed_hits}.get(protocol.name)
-    if rows is None:
-        raise InputError(f"rng matlab reproduces crn2017-unlimited and crn2017-timed only, not '{protocol.name}'")
+    if protocol.name not in matlab.PUBLISHED:
+        raise InputError(f"rng matlab reproduces {' and '.join(matlab.PUBLISHED)} only, not '{protocol.name}'")
     if changed := [name for name in PUBLISHED_COUNTS
                    if getattr(protocol, name) != getattr(PROTOCOLS[protocol.name], name)]:
         raise InputError(f"rng matlab reproduces the published tables, which fix {changed[0]}; use rng numpy")
     if len(layouts) != matlab.IMAGES:
         raise InputError(f"rng matlab reproduces a study of exactly {matlab.IMAGES} layouts, the run has "
                          f"{len(layouts)}; use rng numpy")
+    _, published, _ = matlab.PUBLISHED[protocol.name]
     hits = []
     for other in cast.others:
         anchor = other if cast.anchor == UNDER_TEST else cast.anchor
         names = {"baseline": cast.baseline, "other": other, "real": PHOTOS, "anchor": anchor}
-        for index, hit in enumerate(rows()):
-            hits.append(Hit(other, index, tuple(_matlab_trial(row, names, layouts) for row in hit)))
+        for index, rows in enumerate(published()):
+            trials = []
+            for row in rows:
+                first, second = sorted((row.left, row.right), key=(OF_SENTINEL if row.sentinel else OF_TEST).index)
+                trials.append(_trial((names[first], names[second]), layouts[row.image - 1], row.exposure_ms,
+                                     row.left == first, "perceptual" if row.sentinel else "none"))
+            hits.append(Hit(other, index, tuple(trials)))
     return hits
-
-
-def _matlab_trial(row: matlab.PublishedTrial, names: dict[str, str], layouts: Sequence[str]) -> Trial:
-    first = ("real", "baseline", "other") if row.sentinel else ("baseline", "other", "real")
-    pair = sorted((row.left, row.right), key=lambda role: first.index(role) if role in first else len(first))
-    return _trial((names[pair[0]], names[pair[1]]), layouts[row.image - 1], row.exposure_ms, row.left == pair[0],
-                  "perceptual" if row.sentinel else "none")
 
 
 DESIGNS = {"unlimited-tables": unlimited_tables, "timed-tables": timed_tables, "per-participant": per_participant}

@@ -10,7 +10,7 @@ from evaluation import published
 from evaluation.run_directory import PER_IMAGE, PHOTOS, Method, RunDirectory, Score
 from reports.tables.names import dataset_title
 from reports.tables.scores import SIGNIFICANT
-from writing.numbers import MISSING, percent, percent_interval
+from writing.numbers import MISSING, exposure_text, percent, percent_interval
 from writing.words import counted, listed
 
 
@@ -79,7 +79,7 @@ def _analysis(file: Path, run: RunDirectory, methods: Sequence[Method]) -> dict[
         raise InputError(f"{file}: not an analysis of a study; make it again with python -m human_study analyze")
     titles = {PHOTOS: "photographs"} | {method.name: method.title for method in methods}
     rows = [{"pair": f"{titles.get(p['a'], p['a'])} over {titles.get(p['b'], p['b'])}",
-             "exposure": "unlimited" if p["exposure_ms"] is None else f"{p['exposure_ms']:g} ms",
+             "exposure": exposure_text(p["exposure_ms"]),
              "percent": percent(p["share"]), "clustered": percent_interval(p["clustered"]),
              "naive": percent_interval(p["naive"]), "n": p["n"],
              "paper": percent(published.preferences().share(p["a"], p["b"], p["exposure_ms"])),
@@ -91,7 +91,7 @@ def _analysis(file: Path, run: RunDirectory, methods: Sequence[Method]) -> dict[
 def _single(content: Mapping[str, Any], titles: Mapping[str, str]) -> dict[str, list]:
     """Results for single pictures, real or fake: errors by method and exposure, and the times of staircases."""
     realism = [{"method": titles.get(row["method"], row["method"]),
-                "exposure": "unlimited" if row["exposure_ms"] is None else f"{row['exposure_ms']:g} ms",
+                "exposure": exposure_text(row["exposure_ms"]),
                 "n": row["error"]["n"], "verdict": row["verdict"], "percent": percent(row["error"]["value"]),
                 "clustered": percent_interval(row["error"]["interval"]), "deceived": percent(row["deceived"]["value"]),
                 "doubted": percent(row["doubted"]["value"])} for row in content.get("realism", [])]

@@ -3,14 +3,11 @@
 
 const CARD_MM = 85.6; // ISO/IEC 7810 ID-1: bank cards, many identity cards
 
-function nextButton(texts) {
-  return element("button", { type: "submit", className: "primary" }, texts.next);
-}
-
 // Show a form until it is filled in and sent.
-function asked(study, heading, ...rows) {
-  const form = element("form", { className: "asking" }, ...rows, element("p", {}, nextButton(study.texts)));
-  study.screen(element("h1", { tabIndex: -1 }, heading), form, study.withdrawButton());
+function asked(study, title, ...rows) {
+  const send = primary(study.texts.next, { type: "submit" });
+  const form = element("form", { className: "asking" }, ...rows, element("p", {}, send));
+  study.screen(heading(title), form, study.withdrawButton());
   return new Promise((resolve) =>
     form.addEventListener("submit", (event) => {
       event.preventDefault();
@@ -38,11 +35,9 @@ function field(texts, question) {
 async function askQuestions(study, when) {
   const questions = study.config.questions.filter((question) => question.when === when);
   const form = await asked(study, study.texts.questions, ...questions.map((one) => field(study.texts, one)));
-  const said = questions.map(({ name, kind }) => {
-    const { value } = form.querySelector("#question-" + name);
-    return [name, value === "" ? null : kind === "number" ? Number(value) : value];
-  });
-  return Object.fromEntries(said.filter(([, value]) => value !== null));
+  const given = questions.map(({ name, kind }) => [name, kind, form.querySelector("#question-" + name).value])
+    .filter(([, , value]) => value !== "");
+  return Object.fromEntries(given.map(([name, kind, value]) => [name, kind === "number" ? Number(value) : value]));
 }
 
 // A frame made as wide as a bank card gives the CSS pixels per millimetre.

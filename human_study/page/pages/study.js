@@ -33,7 +33,7 @@ class Study {
       await this.go(state);
     } catch (error) {
       if (!(error instanceof Refused)) throw error;
-      this.end(this.texts[error.reason] || this.texts.broken);
+      this.end(this.texts[error.message] || this.texts.broken);
     }
   }
 
@@ -46,6 +46,7 @@ class Study {
     if (state.status === "preview") return this.preview();
     if (state.status === "running") {
       this.trials = state.trials;
+      this.practice = state.trials.filter((trial) => trial.practice).length;
       await this.ask(state.done || [], (stage) => stage !== "after");
       await this.instructions(state.answered > 0);
       await this.trialsFrom(state.answered, state.shown);
@@ -87,9 +88,9 @@ class Study {
     const boxes = ["agree", "vision"].map((name) => element("input", { type: "checkbox", id: "box-" + name }));
     const labels = boxes.map((box, i) =>
       element("label", { htmlFor: box.id }, box, " " + texts[i ? "vision" : "agree"]));
-    const button = element("button", { type: "button", className: "primary", disabled: true }, texts.start);
+    const button = primary(texts.start, { disabled: true });
     boxes.forEach((box) => box.addEventListener("change", () => (button.disabled = !boxes.every((b) => b.checked))));
-    this.screen(this.languages(), element("h1", { tabIndex: -1 }, texts.title), ...this.paragraphs(texts.consent),
+    this.screen(this.languages(), heading(texts.title), ...this.paragraphs(texts.consent),
       ...this.paragraphs(this.config.about),
       element("fieldset", {}, ...labels), element("p", {}, button));
     await this.pressed(button);
@@ -99,8 +100,8 @@ class Study {
   }
 
   async instructions(again) {
-    const button = element("button", { type: "button", className: "primary" }, this.texts.start);
-    this.screen(element("h1", { tabIndex: -1 }, this.texts.title),
+    const button = primary(this.texts.start);
+    this.screen(heading(this.texts.title),
       ...(again ? [] : this.paragraphs(this.config.instructions)),
       ...this.paragraphs([this.config.full_screen && this.texts.full_screen]), element("p", {}, button),
       this.withdrawButton());
@@ -109,7 +110,7 @@ class Study {
   }
 
   preview() {
-    this.screen(element("h1", { tabIndex: -1 }, this.texts.title), ...this.paragraphs(this.config.instructions),
+    this.screen(heading(this.texts.title), ...this.paragraphs(this.config.instructions),
       element("p", {}, element("strong", {}, this.texts.preview)));
   }
 
@@ -130,12 +131,11 @@ class Study {
     const view = new VIEWS[this.config.task](this.config, this.viewport);
     const pictures = new Pictures(this.trials, view.alts, (away) => this.say(away ? this.texts.no_pictures : ""));
     const below = element("p", { className: "below" }, view.pause, this.withdrawButton());
-    const practice = this.trials.filter((trial) => trial.practice).length;
     this.screen(view.section, below);
     for (let i = first; i < this.trials.length && !this.over; i++) {
       const every = this.config.break_every;
-      if (every && i > practice && i > first && (i - practice) % every === 0) {
-        await this.rest(i - practice);
+      if (every && i > this.practice && i > first && (i - this.practice) % every === 0) {
+        await this.rest(i - this.practice);
         this.screen(view.section, below);
       }
       view.begin(i, this.label(i));
@@ -150,9 +150,9 @@ class Study {
   }
 
   async rest(done) {
-    const button = element("button", { type: "button", className: "primary" }, this.texts.resume);
+    const button = primary(this.texts.resume);
     const text = fill(this.texts.rest, { n: done, trials: this.config.numbers.trials });
-    this.screen(element("h1", { tabIndex: -1 }, text), element("p", {}, button), this.withdrawButton());
+    this.screen(heading(text), element("p", {}, button), this.withdrawButton());
     await this.pressed(button);
   }
 
@@ -171,14 +171,13 @@ class Study {
   }
 
   label(i) {
-    const practice = this.trials.filter((trial) => trial.practice).length;
-    const values = { n: i + 1 - practice, trials: this.trials.length - practice };
+    const values = { n: i + 1 - this.practice, trials: this.trials.length - this.practice };
     return this.trials[i].practice ? this.texts.practice : fill(this.texts.progress, values);
   }
 
   finish(result) {
     if (result.after === "form") {
-      const button = element("button", { type: "button", className: "primary" }, this.texts.submit);
+      const button = primary(this.texts.submit);
       this.end(this.texts.done, this.texts.debrief, button);
       this.pressed(button).then(() => ((button.disabled = true), this.transport.submit()));
       return;
@@ -193,7 +192,7 @@ class Study {
   }
 
   end(message, ...more) {
-    this.root.replaceChildren(element("h1", { tabIndex: -1 }, message), element("p", {}, ...more.slice(0, 1)),
+    this.root.replaceChildren(heading(message), element("p", {}, ...more.slice(0, 1)),
       element("p", {}, ...more.slice(1)));
     this.root.querySelector("h1").focus();
   }

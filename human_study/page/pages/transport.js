@@ -9,12 +9,7 @@
 const TRIES_BEFORE_NOTICE = 2;
 const LONGEST_PAUSE_MS = 8000;
 
-class Refused extends Error {
-  constructor(reason) {
-    super(reason);
-    this.reason = reason;
-  }
-}
+class Refused extends Error {} // its message: the name of a text
 
 function newId() {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
@@ -40,10 +35,6 @@ const storage = {
     }
   },
 };
-
-function parameter(name) {
-  return new URLSearchParams(location.search).get(name) || "";
-}
 
 // ---- the study server ----
 
@@ -128,7 +119,7 @@ class PreviewTransport {
   }
 
   async open() {
-    return { status: "consent", trials: this.trials, answered: 0, shown: false };
+    return { status: "consent", trials: this.trials, answered: 0 };
   }
 
   async consent() {
@@ -142,17 +133,15 @@ class PreviewTransport {
   async answer() {}
 
   async finish() {
-    return { code: "", after: "" };
+    return {};
   }
 
   async withdraw() {
-    return { after: "" };
+    return {};
   }
 }
 
 // ---- a form of MTurk or Turkle ----
-
-const isPreview = () => parameter("assignmentId") === "ASSIGNMENT_ID_NOT_AVAILABLE";
 
 class FormTransport {
   constructor(config) {
@@ -162,33 +151,29 @@ class FormTransport {
       .filter((trial) => trial.left) // cells of shorter tasks are empty
       .map((trial, i) => ({ ...trial, pictures: [trial.left, trial.right], ms: Number(trial.ms) || null, practice: i < config.practice }));
     const first = this.trials.length ? this.trials[0].left : "";
-    this.name = ["study", location.pathname, parameter("assignmentId"), first].join(":");
+    this.assignment = new URLSearchParams(location.search).get("assignmentId") || "";
+    this.name = ["study", location.pathname, this.assignment, first].join(":");
     this.kept = storage.get(this.name) || { records: [], shown: -1 };
     this.tab = newId();
-    this.questions = config.questions;
-    this.known = { client_version: config.client_version, consent_version: config.consent_version,
-      language: config.language };
+    this.config = config;
   }
 
   async open() {
-    if (isPreview() || !this.trials.length) return { status: "preview", trials: [], answered: 0 };
+    if (this.assignment === "ASSIGNMENT_ID_NOT_AVAILABLE" || !this.trials.length) return { status: "preview", trials: [], answered: 0 };
     this.keep({ tab: this.tab });
     // a reload would begin again and show every pair a second time
     if (!this.resumable && this.trials.some((trial) => trial.ms)) return { status: "no_storage" };
     const answered = this.kept.records.length;
     const status = this.kept.consent ? "running" : "consent";
-    return { status, trials: this.trials, answered, shown: this.kept.shown === answered, done: this.done() };
+    const done = Object.keys(this.kept.about || {});
+    return { status, trials: this.trials, answered, shown: this.kept.shown === answered, done };
   }
 
   // Answers to questions and checks by column of the table of responses.
   said() {
-    const kinds = Object.fromEntries(this.questions.map(({ name, kind }) => [name, kind === "text" ? "note_" : "q_"]));
+    const kinds = Object.fromEntries(this.config.questions.map(({ name, kind }) => [name, kind === "text" ? "note_" : "q_"]));
     const all = Object.assign({}, ...Object.values(this.kept.about || {}));
     return Object.fromEntries(Object.entries(all).map(([name, value]) => [(kinds[name] || "") + name, value]));
-  }
-
-  done() {
-    return Object.keys(this.kept.about || {});
   }
 
   async consent(form) {
@@ -221,9 +206,9 @@ class FormTransport {
     records.forEach((record, i) => this.fill("choice_" + (i + 1), options[record.chosen] || ""));
     const columns = [...new Set(records.flatMap((record) => Object.keys(record)))].sort();
     const rows = records.map((record) => columns.map((name) => (name in record ? record[name] : null)));
-    const about = { ...this.known, user_agent_family: agentFamily(), resumable: this.resumable,
-      said: this.said() };
-    this.fill("log_json", JSON.stringify({ ...about, columns, rows }));
+    const { client_version, consent_version, language } = this.config;
+    this.fill("log_json", JSON.stringify({ client_version, consent_version, language,
+      user_agent_family: agentFamily(), resumable: this.resumable, said: this.said(), columns, rows }));
     return { after: "form" };
   }
 

@@ -15,6 +15,14 @@ function element(name, properties = {}, ...children) {
   return made;
 }
 
+function heading(text) {
+  return element("h1", { tabIndex: -1 }, text);
+}
+
+function primary(text, properties = {}) {
+  return element("button", { type: "button", className: "primary", ...properties }, text);
+}
+
 function fill(text, values) {
   return text.replace(/\{(\w+)\}/g, (all, name) => (name in values ? values[name] : all));
 }

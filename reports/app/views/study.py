@@ -16,6 +16,7 @@ from reports.app.parts import navigation
 from reports.app.parts.sources import Source
 from reports.app.parts.text import plain
 from reports.tables.commands import commands
+from writing.numbers import exposure_text
 
 
 def show(source: Source) -> None:
@@ -49,7 +50,7 @@ def _plan(source: Source, batch: TaskBatch) -> None:
                             f"{protocol.assignments}",
             "Trials": f"{len(trials)}: " + ", ".join(f"{count} {names.get(kind, f'sentinels ({kind})')}"
                                                      for kind, count in kinds.items()),
-            "Exposure": ", ".join(f"{ms} ms" for ms in protocol.exposures_ms) or "unlimited",
+            "Exposure": ", ".join(map(exposure_text, protocol.exposures_ms or [None])),
             "Specification": f"{batch.spec_sha256[:16]} …"}
     st.table(pd.Series({name: plain(str(value)) for name, value in rows.items()}, name="planned").rename_axis("item"))
 
@@ -109,10 +110,9 @@ def _preferences(source: Source, analysis: dict) -> None:
     rows = []
     for entry in analysis.get("preferences", []):
         low, high = entry.get("clustered") or (None, None)
-        ms = entry.get("exposure_ms")
         rows.append({"preferred": source.titles.get(entry["a"], entry["a"]),
                      "to": source.titles.get(entry["b"], entry["b"]),
-                     "exposure": "unlimited" if ms is None else f"{ms:g} ms", "judgments": entry.get("n"),
+                     "exposure": exposure_text(entry.get("exposure_ms")), "judgments": entry.get("n"),
                      "share": entry.get("share"), "low": low, "high": high, "verdict": entry.get("verdict", "")})
     number = st.column_config.NumberColumn(format="%.3f")
     st.dataframe(pd.DataFrame(rows), hide_index=True, key="preferences", placeholder="–",
@@ -121,8 +121,8 @@ def _preferences(source: Source, analysis: dict) -> None:
 
 def _real_or_fake(source: Source, analysis: dict) -> None:
     """Share of errors by method and exposure with the clustered interval; times of staircases."""
-    rows = [{"method": entry["method"], "exposure": "unlimited" if entry["exposure_ms"] is None else
-             f"{entry['exposure_ms']:g} ms", "answers": entry["error"]["n"], "errors": entry["error"]["value"],
+    rows = [{"method": entry["method"], "exposure": exposure_text(entry["exposure_ms"]),
+             "answers": entry["error"]["n"], "errors": entry["error"]["value"],
              **dict(zip(("low", "high"), entry["error"]["interval"] or (None, None), strict=True)),
              "called real": entry["deceived"]["value"], "verdict": entry["verdict"]} for entry in analysis["realism"]]
     rows += [{"method": entry["method"], "exposure": "staircase", "HYPE-time, ms": entry["time_ms"]["value"],

@@ -7,10 +7,9 @@ import pytest
 from PIL import Image
 
 from data.errors import InputError
-from data.files import sha256, write_json, write_png
+from data.files import sha256, write_png
 from evaluation.run_directory import PHOTOS
 from human_study.batch.assets import padded
-from human_study.batch.folder import read_batch
 from human_study.batch.write import table_names, write_batch
 from human_study.protocol.protocols import UNDER_TEST, load_protocol
 from human_study.responses.keys import opaque
@@ -63,10 +62,3 @@ def test_pictures_are_compressed_and_padded_to_one_length(tiny_run):
     one = padded(raw.getvalue(), len(noisy.getvalue()) + 12, "name")
     assert len(one) == len(padded(noisy.getvalue(), len(noisy.getvalue()) + 12, "name"))
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(one))), smooth)
-
-
-def test_a_batch_of_another_version_is_refused(tiny_run):
-    batch = write_batch(tiny_run, "crn2017-unlimited", None, "crn")
-    write_json(batch.secret / "spec.json", batch.spec | {"schema": 1})
-    with pytest.raises(InputError, match="written by another version.*schema 1, this one has 4"):
-        read_batch(batch.folder)

@@ -8,7 +8,7 @@ import pytest
 from data.errors import InputError
 from human_study.__main__ import main
 from human_study.analysis.quality import apply_rules
-from human_study.batch.folder import PlannedTrial, read_batch
+from human_study.batch.folder import PlannedTrial
 from human_study.batch.write import write_batch
 from human_study.platforms.collect import collect_tables, refusal_rows
 from human_study.platforms.importers import import_submissions, read_log
@@ -47,10 +47,14 @@ def hits():
 
 
 @pytest.fixture
-def written(tiny_run):
-    """A batch on disk, as human_study.batch.write writes it."""
-    write_batch(tiny_run, "crn2017-unlimited", ["pix2pix", "image_space"], "crn")
-    return read_batch(tiny_run.study / "crn2017-unlimited")
+def imported(hits, tmp_path):
+    """imported(rows, options of write_csv) -> (table, what was refused)."""
+    def read(*rows: dict, **options):
+        write_csv(tmp_path / "r.csv", rows, **options)
+        submissions, refused = read_submissions(tmp_path / "r.csv")
+        frame, problems = import_submissions(submissions, KEY, hits)
+        return frame, [*refused, *problems]
+    return read
 
 
 def result_row(hits, hit=0, assignment="A1", participant="W1", style="plain", pick="optionA", **more) -> dict:
@@ -72,16 +76,22 @@ def result_row(hits, hit=0, assignment="A1", participant="W1", style="plain", pi
     return {**row, **more}
 
 
-def imported(hits, file, platform=None):
-    submissions, refused = read_submissions(file, platform)
-    frame, problems = import_submissions(submissions, KEY, hits)
-    return frame, [*refused, *problems]
+def page_log(trials, **columns) -> str:
+    names = ["chosen", "rt_ms", "focus_lost", *columns]
+    rows = [["left", 700.5, False, *(values[i] for values in columns.values())] for i in range(len(trials))]
+    about = {"user_agent_family": "Firefox", "client_version": "0123456789ab"}
+    return json.dumps({**about, "columns": names, "rows": rows})
 
 
-@pytest.mark.parametrize("style", ["plain", "boolean"])
-def test_both_answer_styles_give_the_planned_trials(hits, tmp_path, style):
-    write_csv(tmp_path / "r.csv", [result_row(hits, hit=1, style=style, pick="optionB")])
-    frame, refused = imported(hits, tmp_path / "r.csv")
+# --- answers and the plan --------------------------------------------------------------------------------------------
+
+@pytest.mark.parametrize("style, options", [
+    ("plain", {}), ("boolean", {"encoding": "utf-8-sig", "lineterminator": "\r\n"}), ("plain", {"delimiter": ";"})])
+def test_both_answer_styles_give_the_planned_trials(hits, imported, style, options):
+    """Also where some Input columns are missing, and for an id that only looks like a rounded number."""
+    row = result_row(hits, hit=1, participant="1E5", style=style, pick="optionB")
+    row = {name: cell for name, cell in row.items() if not name.startswith("Input.") or not name.endswith("_1")}
+    frame, refused = imported(row, **options)
     plan = list(hits.values())[1]
     assert not refused
     assert frame["trial_id"].tolist() == [trial.trial_id for trial in plan]
@@ -101,7 +111,7 @@ def test_crowd_form_json(text):
     assert choices({"taskAnswers": text})[0] == {1: "left", 2: "right"}
 
 
-@pytest.mark.parametrize("text", ["[]", "[1, 2]", "no json", "[{}, {}]", "[" * 100_000])
+@pytest.mark.parametrize("text", ["[]", "[1, 2]", "no json", "[{}, {}]", "[" * 100_000, "null"])
 def test_crowd_form_of_another_shape_is_refused(text):
     with pytest.raises(InputError, match="taskAnswers"):
         choices({"taskAnswers": text})
@@ -115,12 +125,13 @@ def test_choices_of_every_kind():
     assert unknown == ["choice_5=optionC"]
 
 
-def test_both_sides_chosen_is_kept_as_unanswered_with_a_reason(hits, tmp_path):
-    row = result_row(hits, style="boolean") | {"Answer.choice_1.optionB": "true"}
-    write_csv(tmp_path / "r.csv", [row])
-    frame, _ = imported(hits, tmp_path / "r.csv")
+def test_both_sides_chosen_an_unknown_trial_and_the_show_field_of_2017(hits, imported):
+    frame, refused = imported(result_row(hits, style="boolean") | {
+        "Answer.choice_1.optionB": "true", "Answer.choice_999": "optionA", "Answer.show": "abc"})
     first = frame[frame["trial_index"] == 0].iloc[0]
-    assert first["chosen"] == "none" and first["exclude_reasons"] == "import_both_chosen"
+    assert first["chosen"] == "none" and first["exclude_reasons"] == "import_both_chosen" and len(frame) == 12
+    assert [(one.what, one.reason) for one in refused] == [
+        ("choice_999", "answer to a trial that this HIT does not have")]
 
 
 @pytest.mark.parametrize("spoil, reason", [
@@ -133,108 +144,65 @@ def test_both_sides_chosen_is_kept_as_unanswered_with_a_reason(hits, tmp_path):
     (lambda row, _: row | {"WorkerId": "1E+05"}, "spreadsheet"),
     (lambda row, _: row | {"WorkerId": ""}, "WorkerId is empty"),
     (lambda row, _: row | {"AssignmentStatus": "Flying"}, "unknown AssignmentStatus")])
-def test_rows_that_cannot_be_used_are_refused(hits, tmp_path, spoil, reason):
-    write_csv(tmp_path / "r.csv", [spoil(result_row(hits), result_row(hits, hit=1))])
-    frame, refused = imported(hits, tmp_path / "r.csv")
+def test_rows_that_cannot_be_used_are_refused(hits, imported, spoil, reason):
+    frame, refused = imported(spoil(result_row(hits), result_row(hits, hit=1)))
     assert frame is None and reason in refused[0].reason
 
 
-def test_an_id_that_only_looks_like_a_rounded_number_is_kept(hits, tmp_path):
-    write_csv(tmp_path / "r.csv", [result_row(hits, participant="1E5")])
-    frame, refused = imported(hits, tmp_path / "r.csv")
-    assert frame is not None and not refused
-
-
-def test_a_few_missing_input_columns_do_not_matter(hits, tmp_path):
-    row = {name: value for name, value in result_row(hits).items() if not name.endswith(("_1", "_2", "_3"))
-           or name.startswith("Answer.")}
-    write_csv(tmp_path / "r.csv", [row])
-    frame, refused = imported(hits, tmp_path / "r.csv")
-    assert not refused and len(frame) == len(next(iter(hits.values())))
-
-
-def test_duplicate_assignment_counts_once_and_the_last_time(hits, tmp_path):
-    rows = [result_row(hits, pick="optionA"), result_row(hits, pick="optionB", AssignmentStatus="Approved")]
-    write_csv(tmp_path / "r.csv", rows)
-    frame, refused = imported(hits, tmp_path / "r.csv")
+def test_duplicate_assignment_counts_once_and_the_last_time(hits, imported):
+    frame, refused = imported(result_row(hits, pick="optionA"),
+                              result_row(hits, pick="optionB", AssignmentStatus="Approved"))
     assert (frame["chosen"] == "right").all() and (frame["submit_status"] == "approved").all()
     assert [one.what for one in refused] == ["A1"]
 
 
-def test_same_participant_in_two_hits_only_the_first_is_used(hits, tmp_path):
-    rows = [result_row(hits, 0, "A2", AcceptTime="Thu Oct 09 09:00:00 UTC 2025"),
-            result_row(hits, 1, "A1", AcceptTime="Thu Oct 09 08:00:00 UTC 2025")]
-    write_csv(tmp_path / "r.csv", rows)
-    frame = apply_rules(collect_tables([tmp_path / "r.csv"], KEY, hits)[0], QualityRules())
-    later = frame[frame["session_id"] == "mturk-A2"]
-    assert later["exclude_reasons"].str.contains("repeat_participant").all()
-    assert not frame[frame["session_id"] == "mturk-A1"]["exclude_reasons"].fillna("").str.contains("repeat").any()
-
-
-def test_rejected_work_is_imported_but_not_used(hits, tmp_path):
-    write_csv(tmp_path / "r.csv", [result_row(hits, AssignmentStatus="Rejected")])
-    frame = apply_rules(collect_tables([tmp_path / "r.csv"], KEY, hits)[0], QualityRules())
-    assert not frame["used"].any() and not frame["accepted"].any()
-    assert frame["exclude_reasons"].str.contains("rejected").all()
+def test_same_participant_in_two_hits_only_the_first_is_used(hits, imported):
+    frame, _ = imported(result_row(hits, 0, "A2", AcceptTime="Thu Oct 09 09:00:00 UTC 2025"),
+                        result_row(hits, 1, "A1", AcceptTime="Thu Oct 09 08:00:00 UTC 2025"))
+    frame = apply_rules(frame, QualityRules())
+    repeated = frame["exclude_reasons"].fillna("").str.contains("repeat_participant")
+    assert repeated.tolist() == (frame["session_id"] == "mturk-A2").tolist()
 
 
 @pytest.mark.parametrize("decision, status", [
-    ({"Reject": "all answers left"}, "rejected"), ({"Approve": "x"}, "approved"), ({"Approve": "", "Reject": " "},
-                                                                                  "submitted")])
-def test_decisions_filled_in_for_upload_are_honoured(hits, tmp_path, decision, status):
-    write_csv(tmp_path / "r.csv", [result_row(hits) | decision])
-    frame = apply_rules(collect_tables([tmp_path / "r.csv"], KEY, hits)[0], QualityRules())
-    assert (frame["submit_status"] == status).all()
-    assert frame["accepted"].all() == (status != "rejected") and (status != "rejected" or not frame["used"].any())
+    ({"Reject": "all answers left"}, "rejected"), ({"AssignmentStatus": "Rejected"}, "rejected"),
+    ({"Approve": "x"}, "approved"), ({"Approve": "", "Reject": " "}, "submitted")])
+def test_decisions_of_the_platform_or_filled_in_for_upload_are_honoured(hits, imported, decision, status):
+    frame = apply_rules(imported(result_row(hits) | decision)[0], QualityRules())
+    assert (frame["submit_status"] == status).all() and (frame["accepted"] == (status != "rejected")).all()
+    rejected = frame["exclude_reasons"].fillna("").str.contains("rejected")
+    assert (rejected == (status == "rejected")).all() and not frame["used"][rejected].any()
 
+
+# --- damaged tables --------------------------------------------------------------------------------------------------
 
 @pytest.mark.parametrize("keep", [0.5, 0.97, 0.995, 1 - 1e-9])
-def test_the_abridged_last_row_of_a_cut_table_is_reported(hits, tmp_path, keep):
+def test_the_abridged_last_row_of_a_cut_table_is_reported(hits, imported, tmp_path, keep):
     """Cut among its cells, inside a quoted cell and before the last quote: never taken for whole answers."""
-    rows = [result_row(hits, 0, name, name, **{"Answer.log_json": "x" * 40}) for name in ("A1", "A2")]
-    write_csv(tmp_path / "whole.csv", rows, lineterminator="\n")
-    text = (tmp_path / "whole.csv").read_text().removesuffix("\n")
+    imported(*(result_row(hits, 0, name, name, **{"Answer.log_json": "x" * 40}) for name in ("A1", "A2")),
+             lineterminator="\n")
+    text = (tmp_path / "r.csv").read_text().removesuffix("\n")
     start = text.rindex("\n") + 1
     (tmp_path / "cut.csv").write_text(text[:start + int((len(text) - start) * keep)])
-    frame, refused = imported(hits, tmp_path / "cut.csv")
-    assert frame["assignment_id"].unique().tolist() == ["A1"]
+    submissions, refused = read_submissions(tmp_path / "cut.csv")
+    assert [one.assignment_id for one in submissions] == ["A1"]
     assert [one.source for one in refused if "cut off" in one.reason] == ["cut.csv:3"]
+    (tmp_path / "long.csv").write_text(text + ",more\n")
+    assert "the header has" in read_submissions(tmp_path / "long.csv")[1][0].reason
 
 
-def test_a_row_longer_than_the_header_is_reported(hits, tmp_path):
-    write_csv(tmp_path / "r.csv", [result_row(hits)], lineterminator="\n")
-    (tmp_path / "r.csv").write_text((tmp_path / "r.csv").read_text().removesuffix("\n") + ",more\n")
-    frame, refused = imported(hits, tmp_path / "r.csv")
-    assert frame is None and "the header has" in refused[0].reason
+@pytest.mark.parametrize("name, text, message", [
+    ("x.csv", "HITId,AssignmentId,WorkerId\n1,2,3\n", "no Answer"), ("x.csv", "a,b\n1,2\n", "no column HITId"),
+    ("x.csv", "HITId,AssignmentId,WorkerId,Answer.a,Answer.a\n1,2,3,x,y\n", "is in the table twice"),
+    ("x.txt", "", "expected a result table"), ("none.csv", None, "no such file")])
+def test_tables_that_are_no_results_are_refused(tmp_path, name, text, message):
+    if text is not None:
+        (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_submissions(tmp_path / name)
 
 
-def test_answers_to_trials_the_hit_does_not_have_and_the_2017_show_field(hits, tmp_path):
-    row = result_row(hits) | {"Answer.choice_999": "optionA", "Answer.show": "abc"}
-    write_csv(tmp_path / "r.csv", [row])
-    frame, refused = imported(hits, tmp_path / "r.csv")
-    assert len(frame) == len(next(iter(hits.values())))
-    assert [(one.what, one.reason) for one in refused] == [
-        ("choice_999", "answer to a trial that this HIT does not have")]
-
-
-@pytest.mark.parametrize("delimiter", [",", ";"])
-def test_byte_order_mark_crlf_and_semicolons_are_read(hits, tmp_path, delimiter):
-    write_csv(tmp_path / "r.csv", [result_row(hits)], encoding="utf-8-sig", lineterminator="\r\n", delimiter=delimiter)
-    assert imported(hits, tmp_path / "r.csv")[0] is not None
-
-
-def test_tables_that_are_no_results_are_refused(hits, tmp_path):
-    cases = {"no Answer": "HITId,AssignmentId,WorkerId\n1,2,3\n", "no column HITId": "a,b\n1,2\n",
-             "is in the table twice": "HITId,AssignmentId,WorkerId,Answer.a,Answer.a\n1,2,3,x,y\n"}
-    for message, text in cases.items():
-        (tmp_path / "x.csv").write_text(text)
-        with pytest.raises(InputError, match=message):
-            read_submissions(tmp_path / "x.csv")
-    with pytest.raises(InputError, match="expected a result table"):
-        read_submissions(tmp_path / "x.txt")
-    with pytest.raises(InputError, match="no such file"):
-        read_submissions(tmp_path / "none.csv")
-
+# --- the page's log --------------------------------------------------------------------------------------------------
 
 OF_TURKLE = {  # as Turkle 3.1.0 writes them: no status, numbers for ids, batches of a project
     "HITId": "2", "HITTypeId": "3", "Title": "lab", "CreationTime": "Thu Nov 26 15:10:41 UTC 2026",
@@ -243,7 +211,7 @@ OF_TURKLE = {  # as Turkle 3.1.0 writes them: no status, numbers for ids, batche
     "WorkTimeInSeconds": "15"}
 
 
-def test_turkle_export(hits, tmp_path):
+def test_turkle_export(hits, imported):
     """Its columns in its order: Input and Answer sorted as text, then the user's name. A tie has an empty choice."""
     made = result_row(hits) | {"Answer.choice_3": ""}
     trials = list(hits.values())[0]
@@ -251,8 +219,7 @@ def test_turkle_export(hits, tmp_path):
     log["rows"][2][0] = "tie"
     made["Answer.log_json"] = json.dumps(log | {"language": "en", "said": {"q_age": 34, "px_per_mm": 3.785}})
     sorted_ones = {name: made[name] for kind in ("Input.", "Answer.") for name in sorted(made) if name.startswith(kind)}
-    write_csv(tmp_path / "t.csv", [{**OF_TURKLE, **sorted_ones, "Turkle.Username": "cleo"}], lineterminator="\r\n")
-    frame, refused = imported(hits, tmp_path / "t.csv")
+    frame, refused = imported({**OF_TURKLE, **sorted_ones, "Turkle.Username": "cleo"}, lineterminator="\r\n")
     assert refused == [] and len(frame) == len(trials)
     assert set(frame["platform"]) == {"turkle"} and set(frame["session_id"]) == {"turkle-5"}
     assert frame["chosen"].tolist() == ["left", "left", "tie"] + ["left"] * (len(trials) - 3)
@@ -261,31 +228,17 @@ def test_turkle_export(hits, tmp_path):
     assert not frame.map(lambda cell: cell == "cleo").any(axis=None)
 
 
-def page_log(trials, **columns) -> str:
-    names = ["chosen", "rt_ms", "focus_lost", *columns]
-    rows = [["left", 700.5, False, *(values[i] for values in columns.values())] for i in range(len(trials))]
-    about = {"user_agent_family": "Firefox", "client_version": "0123456789ab"}
-    return json.dumps({**about, "columns": names, "rows": rows})
-
-
-def test_measurements_of_the_page_are_taken_over_and_methods_are_not(hits, tmp_path):
+def test_measurements_of_the_page_are_taken_over_and_methods_are_not(hits, imported):
     trials = next(iter(hits.values()))
-    log = page_log(trials, left_method=["forged"] * len(trials), dpr=[1.25] * len(trials))
-    write_csv(tmp_path / "r.csv", [result_row(hits) | {"Answer.log_json": log}])
-    frame, refused = imported(hits, tmp_path / "r.csv")
+    log = json.loads(page_log(trials, left_method=["forged"] * len(trials), dpr=[1.25] * len(trials)))
+    frame, refused = imported(result_row(hits) | {"Answer.log_json": json.dumps(log)})
     assert not refused and (frame["rt_ms"] == 700.5).all() and (frame["dpr"] == 1.25).all()
     assert frame["left_method"].tolist() == [trial.methods[0] for trial in trials]
-    assert (frame["user_agent_family"] == "Firefox").all()
-    assert (frame["client_version"] == "0123456789ab").all()  # of the page, not of whoever collects
-
-
-def test_trials_the_page_never_showed_and_logs_that_disagree(hits, tmp_path):
-    trials = next(iter(hits.values()))
-    log = json.loads(page_log(trials))
-    log["rows"] = log["rows"][:-1]
+    assert set(frame["user_agent_family"]) == {"Firefox"}
+    assert set(frame["client_version"]) == {"0123456789ab"}  # of the page, not of whoever collects
+    log["rows"] = log["rows"][:-1]  # the last trial was never shown
     log["rows"][0][0] = "right"
-    write_csv(tmp_path / "r.csv", [result_row(hits) | {"Answer.log_json": json.dumps(log)}])
-    frame, _ = imported(hits, tmp_path / "r.csv")
+    frame, _ = imported(result_row(hits) | {"Answer.log_json": json.dumps(log)})
     reasons = frame.set_index("trial_index")["exclude_reasons"]
     assert reasons[len(trials) - 1] == "import_trial_not_shown" and reasons[0] == "import_log_disagrees"
     assert reasons[1:len(trials) - 2].isna().all()
@@ -297,16 +250,21 @@ def test_trials_the_page_never_showed_and_logs_that_disagree(hits, tmp_path):
                                  '{"columns": ["n_changes"], "rows": [[1e999]]}', "[" * 100_000,
                                  '{"columns": ["n_changes"], "rows": [[1e30]]}', '{"columns": ["dpr"], "rows": [[-1]]}',
                                  '{"columns": ["input_device"], "rows": [["foot"]]}'])
-def test_unreadable_log_keeps_the_answers_but_does_not_use_them(hits, tmp_path, log):
-    write_csv(tmp_path / "r.csv", [result_row(hits) | {"Answer.log_json": log},
-                                   result_row(hits, assignment="A2", participant="W2")])
-    frame, refused = imported(hits, tmp_path / "r.csv")
+def test_unreadable_log_keeps_the_answers_but_does_not_use_them(hits, imported, log):
+    frame, refused = imported(result_row(hits) | {"Answer.log_json": log},
+                              result_row(hits, assignment="A2", participant="W2"))
     assert frame.loc[frame["assignment_id"] == "A2", "exclude_reasons"].isna().all()  # of the others nothing is lost
     frame = frame[frame["assignment_id"] == "A1"]
-    assert len(refused) == 1
     assert (frame["exclude_reasons"] == "import_log_unreadable").all() and (frame["chosen"] == "left").all()
-    assert "log_json" in refused[0].reason
-    assert read_log(log).problem
+    assert len(refused) == 1 and "log_json" in refused[0].reason and read_log(log).problem
+
+
+def test_answers_about_language_screen_and_questions():
+    said = {"q_age": 33, "note_comment": "fine", "px_per_mm": 3.8, "colour_right": -1, "participant": "x", "q_": "y",
+            "q_long": "z" * 501}
+    log = read_log(json.dumps({"columns": [], "rows": [], "language": "de", "said": said}))
+    assert log.answers == {"language": "de", "q_age": 33, "note_comment": "fine", "px_per_mm": 3.8}
+    assert read_log(json.dumps({"columns": [], "rows": []})).answers == {}
 
 
 @pytest.mark.parametrize("text, iso", [
@@ -317,77 +275,51 @@ def test_times(text, iso):
     assert parse_time(text) == iso
 
 
+# --- from a file to the study's folder -------------------------------------------------------------------------------
+
 def test_pseudonyms_depend_on_key_platform_and_person_and_the_raw_id_is_nowhere(hits, tmp_path):
     assert pseudonym(KEY, "mturk", "W1") == pseudonym(KEY, "mturk", "W1")
     assert len({pseudonym(k, p, w) for k in (KEY, KEY[::-1]) for p in ("mturk", "turkle") for w in ("W1", "W2")}) == 8
     write_csv(tmp_path / "r.csv", [result_row(hits, participant="A2SECRET"),
-                                   result_row(hits, assignment="A9", participant="A2SECRET") | {"HITId": ""}])
+                                   result_row(hits, assignment="=HYPERLINK(1)", participant="A2SECRET") | {"HITId": ""}])
     frame, refused = collect_tables([tmp_path / "r.csv"], KEY, hits)
     text = frame.to_csv() + str(refusal_rows(refused))
     assert "A2SECRET" not in text and "w_" in text
+    assert "'=HYPERLINK(1)" in refusal_rows(refused)[-1]  # harmless in a spreadsheet
 
 
-def test_collect_command_adds_and_replaces(tiny_run, written, tmp_path, capsys):
-    write_csv(tmp_path / "1.csv", [result_row(written.hits, 0, "A1", "W1")])
-    write_csv(tmp_path / "2.csv", [result_row(written.hits, 0, "A1", "W1", AssignmentStatus="Approved"),
-                                   result_row(written.hits, 1, "A2", "W2")])
-    common = ["collect", "--run", str(tiny_run.path), "--key-file", str(tmp_path / "key")]
-    main([*common, str(tmp_path / "1.csv")])
-    with pytest.raises(SystemExit):
-        main([*common, str(tmp_path / "2.csv")])
-    assert "--add" in capsys.readouterr().err
-    main([*common, "--add", str(tmp_path / "2.csv")])
-    frame = read_responses(written.folder / "responses.csv")
-    assert frame.groupby("session_id")["submit_status"].first().to_dict() == {
-        "mturk-A1": "approved", "mturk-A2": "submitted"}
-    assert "later file" in (written.folder / "import-report.csv").read_text()
+def test_from_result_tables_to_report_and_release(tiny_run, tmp_path, capsys):
+    study = write_batch(tiny_run, "crn2017-unlimited", ["pix2pix", "image_space"], "crn")
+    run, table = ["--run", str(tiny_run.path)], study.folder / "responses.csv"
 
+    def collect(*rows, more=()):
+        write_csv(tmp_path / "r.csv", rows)
+        main(["collect", *run, "--key-file", str(tmp_path / "key"), *more, str(tmp_path / "r.csv")])
 
-def test_from_a_result_table_to_the_report(tiny_run, written, tmp_path, capsys):
-    rows = [result_row(written.hits, hit, f"A{hit}{w}", f"W{hit}{w}") for hit in range(2) for w in range(3)]
-    for row, n in zip(rows, range(len(rows)), strict=True):
+    with pytest.raises(SystemExit) as stopped:
+        collect(result_row(study.hits) | {"WorkerId": ""})
+    assert stopped.value.code == 2 and "WorkerId is empty" in capsys.readouterr().err and not table.exists()
+    rows = [result_row(study.hits, hit, f"A{hit}{w}", f"W{hit}{w}") for hit in range(2) for w in range(3)]
+    for n, row in enumerate(rows):
         row.update({name: "optionB" for i, name in enumerate(row) if name.startswith("Answer.") and (i + n) % 3})
-    write_csv(tmp_path / "1.csv", rows)
-    main(["collect", "--run", str(tiny_run.path), "--key-file", str(tmp_path / "key"), str(tmp_path / "1.csv")])
-    main(["analyze", "--run", str(tiny_run.path)])
-    report = (written.folder / "analysis" / "report.md").read_text()
-    assert written.spec_sha256[:16] in report and "SIMULATED" not in report
-    assert "6 sessions" in capsys.readouterr().out
-    everything = json.loads((written.folder / "analysis" / "analysis.json").read_text())["preferences_all"]
+    collect(*rows[1:])
+    with pytest.raises(SystemExit):
+        collect(*rows[:2])
+    assert "--add" in capsys.readouterr().err
+    collect(rows[0], rows[1] | {"AssignmentStatus": "Approved"}, more=["--add"])
+    assert read_responses(table).groupby("session_id")["submit_status"].first().to_dict() == {
+        f"mturk-A{hit}{w}": "approved" if (hit, w) == (0, 1) else "submitted" for hit in range(2) for w in range(3)}
+    assert "later file" in (study.folder / "import-report.csv").read_text()
+    main(["analyze", *run])
+    report = (study.folder / "analysis" / "report.md").read_text()
+    assert study.spec_sha256[:16] in report and "SIMULATED" not in report and "6 sessions" in capsys.readouterr().out
+    everything = json.loads((study.folder / "analysis" / "analysis.json").read_text())["preferences_all"]
     assert sorted(one["n"] for one in everything) == [36, 36]
-
-
-def test_a_platforms_answers_are_released_without_ids(tiny_run, written, tmp_path):
-    write_csv(tmp_path / "1.csv", [result_row(written.hits, 0, "A1", "W1"), result_row(written.hits, 1, "A2", "W2")])
-    run = ["--run", str(tiny_run.path)]
-    main(["collect", *run, "--key-file", str(tmp_path / "key"), str(tmp_path / "1.csv")])
-    own = read_responses(written.folder / "responses.csv")
-    own.loc[own["session_id"] == "mturk-A2", "submit_status"] = "withdrawn"
-    write_responses(own, written.folder / "responses.csv")
+    own = read_responses(table)
+    own.loc[own["session_id"] != "mturk-A01", "submit_status"] = "withdrawn"
+    write_responses(own, table)
     main(["export", *run, "--release", "--out", str(tmp_path / "public.csv")])
     public = read_responses(tmp_path / "public.csv")
     assert set(public["participant"]) == {"w0001"} and set(public["session_id"]) == {"s0001"}
     text = (tmp_path / "public.csv").read_text()
-    assert "mturk-A1" not in text and own["participant"].iloc[0] not in text
-
-
-def test_collect_command_without_a_usable_row_gives_the_reason(tiny_run, written, tmp_path, capsys):
-    write_csv(tmp_path / "1.csv", [result_row(written.hits) | {"WorkerId": ""}])
-    with pytest.raises(SystemExit) as exit_:
-        main(["collect", "--run", str(tiny_run.path), "--key-file", str(tmp_path / "key"), str(tmp_path / "1.csv")])
-    assert exit_.value.code == 2 and "WorkerId is empty" in capsys.readouterr().err
-    assert not (written.folder / "responses.csv").exists()
-
-
-def test_report_cells_are_harmless_in_a_spreadsheet(hits, tmp_path):
-    write_csv(tmp_path / "r.csv", [result_row(hits), result_row(hits, assignment="=HYPERLINK(1)") | {"HITId": ""}])
-    _, refused = collect_tables([tmp_path / "r.csv"], KEY, hits)
-    assert "'=HYPERLINK(1)" in refusal_rows(refused)[-1]
-
-
-def test_answers_about_language_screen_and_questions():
-    said = {"q_age": 33, "note_comment": "fine", "px_per_mm": 3.8, "colour_right": -1, "participant": "x", "q_": "y",
-            "q_long": "z" * 501}
-    log = read_log(json.dumps({"columns": [], "rows": [], "language": "de", "said": said}))
-    assert log.answers == {"language": "de", "q_age": 33, "note_comment": "fine", "px_per_mm": 3.8}
-    assert read_log(json.dumps({"columns": [], "rows": []})).answers == {}
+    assert "mturk-A" not in text and not any(one in text for one in own["participant"])
