@@ -1,9 +1,9 @@
-"""Scored tables as JSON: export one run's, merge those of several machines, put them into a run, summarise over seeds.
+"""Scored tables as JSON: export one run's, merge those of several machines, put them into a run; several trainings.
 
     python -m evaluation.merge export runs/street --out street.json
     python -m evaluation.merge merge a.json b.json --out both.json
     python -m evaluation.merge into runs/street b.json
-    python -m evaluation.merge seeds seed0.json seed1.json seed2.json --out seeds.json
+    python -m evaluation.merge trainings runs/seed-0 runs/seed-1 runs/seed-2 --out runs/seed-0/scores/trainings.json
 """
 
 import argparse
@@ -17,16 +17,13 @@ import numpy as np
 
 from data.errors import InputError, one_line_errors
 from data.files import read_json, write_json
-from evaluation.run_directory import FLOOR, PHOTOS, Method, RunDirectory, Score, Value, checked
-from evaluation.statistics.intervals import over_seeds, resolution
+from evaluation.run_directory import FLOOR, PHOTOS, Method, RunDirectory, Score, checked
+from evaluation.trainings import Trainings, training_of, write_trainings
 
 FORMAT = "semantic-image-synthesis scores 2"
-COMMON = ("dataset", "N", "image size")  # must be the same for every training seed
 OF_ONE_ROW = ("inputs", "images", "versions", "k", "interval", "independent layouts", "leaks",
               "published protocol", "merged from")  # all else must agree
 REFERENCES = (PHOTOS, FLOOR)
-RESOLUTION = ("standard deviation over methods (of their means over seeds, minus the seeds' share) / pooled standard "
-              "deviation over the training seeds of one method; p: F test that no method differs")
 NEARLY = {"rtol": 1e-3, "atol": 1e-6}  # the same photographs through the same network on two machines
 
 
@@ -122,56 +119,6 @@ def _merged_method(table: dict[str, Any], name: str) -> dict[str, Any]:
     return asdict(replace(about, notes=[*about.notes, f"scores of the run {table['run']}; no images in this one"]))
 
 
-def summarise_seeds(tables: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Mean, standard deviation and t interval over training seeds of every value that all tables have, and its
-    resolution: how far the methods lie apart in units of what another training of one method changes.
-
-    Raises InputError for fewer than two tables, for one table given twice, and for scores that differ in more than the
-    training: other photographs, sizes or numbers of them.
-    """
-    if len(tables) < 2:
-        raise InputError("at least two tables (training seeds) are needed for a spread")
-    columns = [{(s["metric"], s["method"], v["name"]): v["value"] for s in table["scores"] for v in s["values"]}
-               for table in tables]
-    _check_seeds(tables, columns)
-    about = {(s["metric"], s["method"], v["name"]): (s, Value.from_json(v)) for s in tables[0]["scores"]
-             for v in s["values"]}
-    shared = {key: [column[key] for column in columns] for key in columns[0] if all(key in c for c in columns)}
-    resolved = _resolutions(shared)
-    rows = []
-    for key, values in shared.items():
-        score, value = about[key]
-        found = over_seeds(values)
-        mean = replace(value, value=found.mean, interval=found.interval, note="", independent_layouts=None)
-        rows.append({"metric": key[0], "title": score.get("title", ""), "place": score.get("place", 1000),
-                     "method": key[1], "value": mean.to_json(), "spread": found.spread, "n": found.n,
-                     "resolution": resolved.get((key[0], key[2]))})
-    return rows
-
-
-def _resolutions(shared: dict[tuple[str, str, str], list[float]]) -> dict[tuple[str, str], dict[str, Any]]:
-    """(metric, value) -> how well it tells the methods apart from training seeds; the photographs are no method."""
-    of_values: dict[tuple[str, str], list[list[float]]] = {}
-    for (metric, method, value), numbers in shared.items():
-        if method not in REFERENCES and metric != "cost":
-            of_values.setdefault((metric, value), []).append(numbers)
-    found = {key: resolution(np.array(numbers)) for key, numbers in of_values.items()}
-    return {key: asdict(one) | {"protocol": RESOLUTION} for key, one in found.items() if one is not None}
-
-
-def _check_seeds(tables: Sequence[dict[str, Any]], columns: list[dict]) -> None:
-    first: dict[tuple[str, str], dict] = {}
-    for i, table in enumerate(tables):
-        if columns[i] in columns[:i]:
-            raise InputError(f"table {columns.index(columns[i]) + 1} and table {i + 1} hold the same values: give each "
-                             "training seed once")
-        for content in table["scores"]:
-            known = first.setdefault((content["metric"], content["method"]), content)
-            if different := [key for key in COMMON if content["provenance"].get(key) != known["provenance"].get(key)]:
-                raise InputError(f"{content['metric']} of '{content['method']}' in table {i + 1}: another "
-                                 f"{', '.join(different)} than in the tables before; only the training seed may differ")
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m evaluation.merge", description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -181,9 +128,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     into = commands.add_parser("into", help="add the scores of a table to a run")
     into.add_argument("run")
     into.add_argument("tables", nargs="+", type=Path)
-    for name, text in (("merge", "merge tables of several machines"), ("seeds", "mean and spread over training seeds")):
-        commands.add_parser(name, help=text).add_argument("tables", nargs="+", type=Path)
-    for command in ("export", "merge", "seeds"):
+    merge = commands.add_parser("merge", help="merge tables of several machines")
+    merge.add_argument("tables", nargs="+", type=Path)
+    trainings = commands.add_parser("trainings", help="scores of several trainings (seeds, budgets) as one file")
+    trainings.add_argument("runs", nargs="+")
+    for command in ("export", "merge", "trainings"):
         commands.choices[command].add_argument("--out", type=Path, required=True)
     with one_line_errors("evaluation.merge"):
         _run(parser.parse_args(arguments))
@@ -200,7 +149,8 @@ def _run(options: argparse.Namespace) -> None:
     elif options.command == "merge":
         write_json(options.out, merge_tables([read_table(file) for file in options.tables]))
     else:
-        write_json(options.out, summarise_seeds([read_table(file) for file in options.tables]))
+        runs = [RunDirectory.open(run) for run in options.runs]
+        write_trainings(Trainings([training_of(run) for run in runs]), options.out)
     print(f"written: {options.out}")
 
 

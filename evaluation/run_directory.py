@@ -20,7 +20,7 @@
     scores/methods.json                     {name: Method} of methods that other runs scored (evaluation.merge into)
     scores/protocol.json                    what of a published table's protocol the run keeps (score.protocol)
     scores/metrics.json                     {metric: title} of the metrics that the last scoring was to make
-    scores/seeds.json                       spread over training seeds (evaluation.merge seeds)
+    scores/trainings.json                   scores of several trainings (see evaluation.trainings)
     study/                                  HIT tables, pages, responses, analysis
     report/                                 index.html, tables, figures
     stages/<stage>.json                     record of the files that a stage has written
@@ -364,6 +364,10 @@ class RunDirectory:
     def methods(self) -> list[Method]:
         """Those of `method_names`."""
         return [self.method(name) for name in self.method_names()]
+
+    @property
+    def trainings_file(self) -> Path:
+        return self.path / "scores" / "trainings.json"
 
     @property
     def merged_file(self) -> Path:

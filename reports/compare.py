@@ -1,11 +1,12 @@
 """Compare a run with reference results, in words and as a table.
 
-    python -m reports.compare RUN [NAME or FOLDER of a reference]
+    python -m reports.compare RUN [NAME or FOLDER of a reference] [--table]
 
-Without a second argument the reference is the one on the same pictures. Two values differ if their 95 % intervals do
-not overlap; the interval of a reference with several training seeds covers those of all seeds, because a repetition
-has another seed too. Values from another judge or other features are listed as not compared; a run on other layouts,
-photographs or sizes is an error.
+Without a second argument the reference is the one on the same pictures. A value differs if it is beyond the 95 %
+prediction interval for one more training, from the reference's seeds at the run's budget: one in twenty is by chance. A
+difference is reported where it is beyond chance, corrected (Holm) over families of scores: one metric of one method.
+Photographs have no seed, and their values must be equal to 1e-3. Values from another judge or other features are listed
+as not compared; a run on other layouts, photographs or sizes is an error.
 """
 
 import argparse
@@ -14,15 +15,30 @@ import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+
+import numpy as np
 
 from data.errors import InputError, one_line_errors
 from data.files import atomic_path
-from evaluation.run_directory import RunDirectory, Score, Value
-from reports.reference import PATHS, Reference, flat, load_reference, matching_reference, pictures_key, reference_names
+from evaluation.run_directory import PHOTOS, RunDirectory, Score, Value
+from evaluation.statistics.intervals import LEVEL, holm
+from evaluation.statistics.over_seeds import over_seeds
+from evaluation.trainings import Trainings
+from reports.reference import (
+    OF_A_BUDGET,
+    PATHS,
+    Reference,
+    flat,
+    load_reference,
+    matching_reference,
+    pictures_key,
+    reference_names,
+)
 from reports.tables.scores import REFERENCE_ROWS
 from writing.numbers import NumberFormat, number_format
+from writing.words import counted
 
+SAME = 1e-3  # relative: the same photographs through the same network on another processor
 OWN = ("inputs", "images", "versions", "interval", "merged from", "scored on", "dataset", "leaks")  # of one run
 INDEPENDENT = ("seed", "methods", "checkpoint_seconds", "log_every", "samples_every", "workers", "compile",
                "cache_photo_features_gb", "group_timeout", "activation_checkpointing", "label")
@@ -30,7 +46,9 @@ INDEPENDENT = ("seed", "methods", "checkpoint_seconds", "log_every", "samples_ev
 
 @dataclass(frozen=True)
 class ComparedValue:
-    """One value of one method in both. low, high: of the reference, over its seeds; None without an interval."""
+    """One value of one method in both. reference: mean over the reference's trainings. low, high: where one more
+    training falls, for photographs what counts as equal; None with one training. p: of a value so far from the others;
+    None for photographs, for a score that no training changes, and with one training."""
 
     metric: str
     method: str
@@ -39,19 +57,18 @@ class ComparedValue:
     reference: float
     low: float | None
     high: float | None
+    p: float | None
 
     @property
     def verdict(self) -> str:
-        """"within", "higher", "lower", or "no interval" where one of the two has none."""
-        if self.own.interval is None or self.low is None or self.high is None:
-            return "no interval"
-        if self.own.interval[0] > self.high:
-            return "higher"
-        return "lower" if self.own.interval[1] < self.low else "within"
+        """"within", "higher", "lower", or "one training" where the reference has no spread."""
+        if self.low is None or self.high is None:
+            return "one training"
+        return "higher" if self.own.value > self.high else "lower" if self.own.value < self.low else "within"
 
     @property
     def better(self) -> str:
-        """Whether a difference beyond the intervals is "better" or "worse"; empty for a value without an order."""
+        """Whether a value beyond the interval is "better" or "worse"; empty for a value without an order."""
         if self.own.higher_is_better is None or self.verdict not in ("higher", "lower"):
             return ""
         return "better" if (self.verdict == "higher") == self.own.higher_is_better else "worse"
@@ -59,16 +76,38 @@ class ComparedValue:
 
 @dataclass(frozen=True)
 class Comparison:
-    """left_out: why scores or methods are not in `rows`, one line each. settings: those of training that differ."""
+    """trainings: those of the reference that the run was compared with. left_out: why scores or methods are not in
+    `rows`, one line each. settings: those of training that differ."""
 
     reference: Reference
+    trainings: Trainings
     rows: list[ComparedValue]
     left_out: list[str]
     settings: list[str]
 
     @property
+    def predicted(self) -> list[ComparedValue]:
+        """Rows of methods with a prediction interval."""
+        return [row for row in self.rows if row.p is not None]
+
+    @property
     def beyond(self) -> list[ComparedValue]:
-        return [row for row in self.rows if row.better or row.verdict in ("higher", "lower")]
+        return [row for row in self.predicted if row.verdict != "within"]
+
+    @property
+    def beyond_chance(self) -> list[ComparedValue]:
+        """The value furthest out of each family of scores that differs, with 95 % confidence in all families."""
+        families: dict[tuple[str, str], list[ComparedValue]] = {}
+        for row in self.predicted:
+            families.setdefault((row.metric, row.method), []).append(row)
+        furthest = [min(family, key=lambda row: row.p) for family in families.values()]
+        adjusted = holm([min(1.0, row.p * len(families[row.metric, row.method])) for row in furthest])
+        return [row for row, p in zip(furthest, adjusted, strict=True) if p < 1 - LEVEL]
+
+    @property
+    def other_photographs(self) -> list[ComparedValue]:
+        """Values of photographs that are not equal."""
+        return [row for row in self.rows if row.method == PHOTOS and row.verdict in ("higher", "lower")]
 
 
 def compare(run: RunDirectory, reference: Reference) -> Comparison:
@@ -78,6 +117,7 @@ def compare(run: RunDirectory, reference: Reference) -> Comparison:
     if not own:
         raise InputError(f"{run.path}: no scores to compare; run the stage score first")
     known = {(s.metric, s.method): s for s in reference.scores if _comparable(s)}
+    trainings = reference.trainings.at(run.config()["config"]["training"]["images_seen"]) or reference.same_budget
     titles = {m.name: m.title for m in [*reference.methods, *run.methods()]} | REFERENCE_ROWS
     rows, left_out = [], _missing(own, known, titles)
     for key in (key for key in known if key in own):
@@ -89,13 +129,12 @@ def compare(run: RunDirectory, reference: Reference) -> Comparison:
         if others:
             left_out.append(f"{key[0]} of {title}: other features ({', '.join(others)})")
         for value in own[key].values:
-            if value.features not in others and (there := known[key].value(value.name)):
-                low, high = _interval(there, known[key], reference)
-                rows.append(ComparedValue(*key, title, value, there.value, low, high))
+            if value.features not in others and (numbers := _numbers(value, own[key], known[key], trainings)):
+                rows.append(_compared(key, title, value, numbers))
     if not rows:
         raise InputError(f"{run.path}: nothing can be compared with the reference {reference.name}: "
                          + "; ".join(left_out[:3]))
-    return Comparison(reference, rows, _shortened(left_out), _settings(run, reference))
+    return Comparison(reference, trainings, rows, _shortened(left_out), _settings(run, reference))
 
 
 def _comparable(score: Score) -> bool:
@@ -135,18 +174,24 @@ def _missing(own: dict, known: dict, titles: dict[str, str]) -> list[str]:
     return lines + [f"{titles.get(name, name)}: not in this run" for name in sorted(theirs - ours)]
 
 
-def _interval(value: Value, score: Score, reference: Reference) -> tuple[float | None, float | None]:
-    """From the lowest to the highest end of the intervals of all seeds measured alike; a seed without an interval
-    counts with its value. None if no seed has one."""
-    seeds = [Score.from_json(content) for table in reference.tables for content in table["scores"]
-             if (content["metric"], content["method"]) == (score.metric, score.method)]
-    alike = [seed for seed in seeds if not _different_protocol(seed, score)
-             and value.features not in _other_extractors(seed, score)]
-    values = [value, *(there for seed in alike if (there := seed.value(value.name)))]
-    if not any(one.interval for one in values):
-        return None, None
-    reached = [one.interval or (one.value, one.value) for one in values]
-    return min(low for low, _ in reached), max(high for _, high in reached)
+def _numbers(value: Value, own: Score, known: Score, trainings: Trainings) -> list[float]:
+    """The value in each training whose score was measured in the same way."""
+    same = [score for training in trainings for score in training.scores
+            if (score.metric, score.method) == (known.metric, known.method) and not _different_protocol(score, known)
+            and value.features not in _other_extractors(own, score)]
+    return [there.value for score in same if (there := score.value(value.name))]
+
+
+def _compared(key: tuple[str, str], title: str, own: Value, values: list[float]) -> ComparedValue:
+    mean, low, high, p = float(np.mean(values)), None, None, None
+    if key[1] == PHOTOS:
+        tolerance = SAME * max(abs(mean), SAME)
+        low, high = mean - tolerance, mean + tolerance
+    elif len(values) > 1:
+        found = over_seeds(values)
+        low, high = found.prediction
+        p = found.p_of(own.value) if found.spread > 0 or own.value != mean else None
+    return ComparedValue(*key, title, own, mean, low, high, p)
 
 
 def _shortened(lines: list[str]) -> list[str]:
@@ -167,16 +212,34 @@ def _settings(run: RunDirectory, reference: Reference) -> list[str]:
             if key not in PATHS and key.split(".")[-1] not in INDEPENDENT and mine.get(key) != theirs[key]]
 
 
-def text(comparison: Comparison) -> str:
-    """All of a comparison, for a terminal."""
-    reference, rows = comparison.reference, comparison.rows
-    seeds = len(reference.about["seeds"])
-    lines = [f"reference {reference.name}: {seeds} training seed{'s' if seeds > 1 else ''}, "
-             f"{', '.join(reference.about['devices'])}", "", *_table(rows), ""]
-    beyond = comparison.beyond
-    lines.append(f"{len(beyond)} of {len(rows)} values differ beyond the intervals"
-                 + (":" if beyond else "; the run reproduces the reference."))
-    lines += [f"  {_sentence(row)}" for row in beyond]
+def summary(comparison: Comparison) -> list[str]:
+    """What a comparison found: one sentence, then a line for each difference beyond chance."""
+    reference, rows = comparison.reference, comparison.predicted
+    of = f"the reference results {reference.name} ({counted(len(comparison.trainings), 'training')})"
+    if not rows:
+        lines = [f"Too few trainings for an interval in {of}: no verdict; --table shows the values side by side."]
+    else:
+        beyond, chance = len(comparison.beyond), (1 - LEVEL) * len(rows)
+        found = comparison.beyond_chance
+        verdict = "No difference is beyond chance" if not found else (
+            f"{counted(len(found), 'difference')} {'is' if len(found) == 1 else 'are'} beyond chance, corrected over "
+            "families of scores")
+        lines = [f"{beyond} of {len(rows)} values are beyond the 95 % prediction intervals of {of}; about {chance:.0f} "
+                 f"would be by chance. {verdict}.", *map(_sentence, found)]
+    return lines + [f"{_sentence(row)}: photographs must be equal" for row in comparison.other_photographs]
+
+
+def same_settings(run: RunDirectory, reference: Reference) -> bool:
+    """Whether a run's trainings differ from the reference's in nothing but seed and budget."""
+    return not any(not line.startswith(OF_A_BUDGET) for line in _settings(run, reference))
+
+
+def text(comparison: Comparison, table: bool = False) -> str:
+    """A comparison for a terminal. table: with every value."""
+    first, *differences = summary(comparison)
+    lines = [first, *(f"  {line}" for line in differences)]
+    if table:
+        lines += ["", *_table(comparison.rows), ""]
     if comparison.settings:
         lines += ["trained differently:", *(f"  {line}" for line in comparison.settings)]
     if comparison.left_out:
@@ -186,14 +249,14 @@ def text(comparison: Comparison) -> str:
 
 def _sentence(row: ComparedValue) -> str:
     form = _format(row)
-    sentence = f"{row.title}, {row.own.name}: {form(row.own.value)} {form.interval(row.own.interval)} here, " \
-           f"{form(row.reference)} {form.interval((row.low, row.high))} in the reference: {row.verdict}"
+    sentence = (f"{row.title}, {row.own.label}: {form(row.own.value)} here, {form(row.reference)} "
+                f"{form.interval((row.low, row.high))} in the reference")
     return sentence + (f" ({row.better})" if row.better else "")
 
 
 def _format(row: ComparedValue) -> NumberFormat:
     """Without SI prefixes, which would be unclear in a table of many kinds of values."""
-    values = [row.own.value, row.reference, *(row.own.interval or ()), row.low, row.high]
+    values = [row.own.value, row.reference, row.low, row.high]
     form = number_format(values)
     return NumberFormat(1.0, "", 0) if form.prefix else form
 
@@ -203,7 +266,7 @@ def _table(rows: Iterable[ComparedValue]) -> list[str]:
     for row in rows:
         form = _format(row)
         there = (row.low, row.high) if row.low is not None and row.high is not None else None
-        cells.append((row.title, row.own.name, f"{form(row.own.value)} {form.interval(row.own.interval)}".strip(),
+        cells.append((row.title, row.own.name, form(row.own.value),
                       f"{form(row.reference)} {form.interval(there)}".strip(), row.verdict))
     widths = [max(len(row[i]) for row in cells) for i in range(5)]
     return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
@@ -213,12 +276,11 @@ def write_csv(comparison: Comparison, file: Path) -> None:
     """The rows at full precision."""
     with atomic_path(file) as temporary, open(temporary, "w", newline="", encoding="utf-8") as target:
         writer = csv.writer(target)
-        writer.writerow(["metric", "method", "value", "own", "own low", "own high", "reference", "reference low",
-                         "reference high", "verdict", "better"])
+        writer.writerow(["metric", "method", "value", "own", "reference", "reference low", "reference high", "p",
+                         "verdict", "better"])
         for row in comparison.rows:
-            own: tuple[Any, Any] = row.own.interval or (None, None)
-            writer.writerow([row.metric, row.method, row.own.name, row.own.value, *own, row.reference, row.low,
-                             row.high, row.verdict, row.better])
+            writer.writerow([row.metric, row.method, row.own.name, row.own.value, row.reference, row.low, row.high,
+                             row.p, row.verdict, row.better])
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -226,6 +288,7 @@ def main(argv: list[str] | None = None) -> int:
                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     usage.add_argument("run", metavar="RUN", help="run directory")
     usage.add_argument("reference", nargs="?", metavar="REFERENCE", help="default: the one on the same pictures")
+    usage.add_argument("--table", action="store_true", help="also print every value")
     usage.add_argument("--csv", type=Path, metavar="FILE", help="also write the table at full precision")
     args = usage.parse_args(argv)
     with one_line_errors("reports.compare"):
@@ -235,7 +298,7 @@ def main(argv: list[str] | None = None) -> int:
             raise InputError(f"{run.path}: no reference has these layouts and photographs (available: "
                              f"{', '.join(reference_names()) or 'none'}); name one to see what differs")
         comparison = compare(run, reference)
-        print(text(comparison), end="")
+        print(text(comparison, args.table), end="")
         if args.csv:
             write_csv(comparison, args.csv)
     return 0

@@ -2,15 +2,14 @@
 
     python -m reports.reference RUN [RUN ...] --out reports/reference/NAME
 
-The runs are of one preset with one training seed each. NAME gets reference.json (pictures, settings, versions),
-methods.json, scores/ of the first run, seeds/ (every run's scores as evaluation.merge exports them), seeds.json (mean
-and spread, from two runs on), tables/ and figures/ of the first run's report, cost.json, and previews/: synthesized
-images as small JPEG, never a photograph or a layout.
+The runs are of one preset with one training each: a seed at a budget. NAME gets reference.json (pictures, settings,
+versions), methods.json, scores/ of the first run, trainings.json (scores of every run), tables/ and figures/ of the
+first run's report, and previews/<budget>/: images synthesized by the first run at each budget as small JPEG, never a
+photograph or a layout.
 """
 
 import argparse
 import hashlib
-import json
 import shutil
 import sys
 from collections.abc import Sequence
@@ -22,37 +21,45 @@ import numpy as np
 from PIL import Image
 
 from data.errors import InputError, nearest, one_line_errors
-from data.files import atomic_path, list_folder, read_image, read_json, write_json, write_text
-from evaluation.merge import export_table, summarise_seeds
+from data.files import atomic_path, list_folder, read_image, read_json, write_json
+from evaluation.merge import export_table
 from evaluation.run_directory import Method, RunDirectory, Score
+from evaluation.trainings import Trainings, read_trainings, training_of, write_trainings
 from reports.tables.pictures import evenly_spaced, image_size
 
 FOLDER = Path(__file__).parent / "reference"
-FORMAT = "semantic-image-synthesis reference 2"
+FORMAT = "semantic-image-synthesis reference 3"
 PREVIEWS = 6  # layouts for which the image of every method is kept
 QUALITY = 88
 LIMIT = 10_000_000  # bytes in total, because it is committed
 PATHS = ("data.path", "perceptual.path")  # specific to a machine
+BUDGET = "training.images_seen"
+OF_A_BUDGET = (BUDGET, "data.train", "overrides.", "objectives.")  # may be chosen anew for each budget
 
 
 @dataclass(frozen=True)
 class Reference:
-    """A reference read from its folder. about: reference.json. seeds: see evaluation.merge.summarise_seeds."""
+    """A reference read from its folder. about: reference.json."""
 
     folder: Path
     about: dict[str, Any]
     methods: list[Method]
-    scores: list[Score]  # of the first seed
-    tables: list[dict[str, Any]]  # of every seed
-    seeds: list[dict[str, Any]]
+    scores: list[Score]  # of the first training
+    trainings: Trainings
 
     @property
     def name(self) -> str:
         return self.folder.name
 
-    def previews(self, method: str) -> dict[str, Path]:
-        """Layout -> file of the synthesized image."""
-        return {file.stem: file for file in list_folder(self.folder / "previews" / method, "*.jpg")}
+    @property
+    def same_budget(self) -> Trainings:
+        """The trainings at the budget of `scores`."""
+        return self.trainings.at(self.about["settings"][BUDGET])
+
+    def previews(self, method: str, budget: int | None = None) -> dict[str, Path]:
+        """Layout -> file of the image synthesized at a budget, by default that of `scores`."""
+        folder = self.folder / "previews" / str(budget or self.about["settings"][BUDGET]) / method
+        return {file.stem: file for file in list_folder(folder, "*.jpg")}
 
 
 def reference_names() -> list[str]:
@@ -71,11 +78,9 @@ def load_reference(name: str | Path) -> Reference:
     about = read_json(file)
     if about.get("format") != FORMAT:
         raise InputError(f"{file}: format {about.get('format')!r}, expected {FORMAT!r}")
-    seeds = folder / "seeds.json"
     scores = [Score.read(file) for file in list_folder(folder, "scores/*/*.json")]
     return Reference(folder, about, [Method(**m) for m in read_json(folder / "methods.json").values()], scores,
-                     [read_json(file) for file in list_folder(folder, "seeds/*.json")],
-                     read_json(seeds) if seeds.exists() else [])
+                     read_trainings(folder / "trainings.json"))
 
 
 def matching_reference(run: RunDirectory) -> Reference | None:
@@ -100,50 +105,52 @@ def pictures_key(run: RunDirectory) -> dict[str, Any]:
 
 
 def write_reference(runs: Sequence[RunDirectory], folder: Path) -> Path:
-    """Write a reference from runs that differ only in their training seed; replaces an existing one.
+    """Write a reference from runs that differ only in their training seed and budget; replaces an existing one. Scores,
+    figures and previews are the first run's.
 
     Raises InputError if the runs have no scores, their pictures or settings differ, or the reference would be larger
     than LIMIT.
     """
-    keys, configs = [pictures_key(run) for run in runs], [_settings(run) for run in runs]
-    for run, key, config in zip(runs, keys, configs, strict=True):
-        if key != keys[0]:
-            raise InputError(f"{run.path}: other layouts or photographs than {runs[0].path}")
-        if different := sorted(k for k in {**config, **configs[0]} if config.get(k) != configs[0].get(k)):
-            raise InputError(f"{run.path}: {', '.join(different)} differs from {runs[0].path}; only the seed "
-                             "may differ")
-    tables = [export_table(run) for run in runs]
+    keys = [pictures_key(run) for run in runs]
+    if other := next((run for run, key in zip(runs, keys, strict=True) if key != keys[0]), None):
+        raise InputError(f"{other.path}: other layouts or photographs than {runs[0].path}")
+    settings = [_settings(run) for run in runs]
+    _refuse_other_settings(runs, settings)
+    trainings = Trainings([training_of(run) for run in runs])
+    first, table = runs[0], export_table(runs[0])
     shutil.rmtree(folder, ignore_errors=True)
-    first = runs[0]
-    for content in tables[0]["scores"]:
+    for content in table["scores"]:
         write_json(folder / "scores" / content["metric"] / f"{content['method']}.json", content)
     for score in (score for metric in ("differences", "agreement") for score in first.scores(metric)):
         write_json(folder / "scores" / score.metric / f"{score.method}.json", score.to_json())
-    seeds = [_seed(run) for run in runs]
-    for seed, table in zip(seeds, tables, strict=True):
-        line = json.dumps(table, separators=(",", ":"), ensure_ascii=False)  # line breaks would double the size
-        write_text(folder / "seeds" / f"{seed}.json", line + "\n")
-    if len(tables) > 1:
-        write_json(folder / "seeds.json", summarise_seeds(tables))
-    write_json(folder / "methods.json", tables[0]["methods"])
-    write_json(folder / "cost.json", _cost(runs))
+    write_trainings(trainings, folder / "trainings.json")
+    write_json(folder / "methods.json", table["methods"])
     _copy(first.report / "tables", folder / "tables", "*")
     _copy(first.report / "figures", folder / "figures", "*.svg")
-    _previews(first, folder / "previews")
+    for budget in trainings.budgets:
+        run = next(run for run, own in zip(runs, settings, strict=True) if own[BUDGET] == budget)
+        _previews(run, folder / "previews" / str(budget))
     config = first.config()
     write_json(folder / "reference.json", {
-        "format": FORMAT, "pictures": keys[0], "preset": config.get("preset"), "seeds": seeds,
-        "settings": configs[0], "versions": config.get("versions", {}),
-        "devices": sorted({score["provenance"]["scored on"] for table in tables for score in table["scores"]
-                           if "scored on" in score["provenance"]})})
+        "format": FORMAT, "pictures": keys[0], "preset": config.get("preset"), "settings": settings[0],
+        "versions": config.get("versions", {}),
+        "devices": sorted({score.provenance["scored on"] for training in trainings for score in training.scores
+                           if "scored on" in score.provenance})})
     size = sum(file.stat().st_size for file in list_folder(folder, "**/*") if file.is_file())
     if size > LIMIT:
         raise InputError(f"{folder}: {size / 1e6:.1f} MB; the limit for a reference is {LIMIT / 1e6:.0f} MB")
     return folder
 
 
-def _seed(run: RunDirectory) -> int:
-    return run.config()["config"]["seed"]
+def _refuse_other_settings(runs: Sequence[RunDirectory], settings: Sequence[dict[str, Any]]) -> None:
+    """Raises InputError where a setting differs within one budget, or one that is not OF_A_BUDGET between two."""
+    for run, mine in zip(runs, settings, strict=True):
+        same_budget = next(i for i, theirs in enumerate(settings) if theirs[BUDGET] == mine[BUDGET])
+        for i, free in ((same_budget, ()), (0, OF_A_BUDGET)):
+            if different := sorted(key for key in {**mine, **settings[i]} if not key.startswith(free)
+                                   and mine.get(key) != settings[i].get(key)):
+                raise InputError(f"{run.path}: {', '.join(different)} differs from {runs[i].path}; only the seed and "
+                                 "the budget may differ")
 
 
 def _settings(run: RunDirectory) -> dict[str, Any]:
@@ -159,17 +166,6 @@ def flat(value: Any, prefix: str = "") -> dict[str, Any]:
         return {prefix: value}
     return {key: leaf for name, child in value.items()
             for key, leaf in flat(child, f"{prefix}.{name}" if prefix else str(name)).items()}
-
-
-def _cost(runs: Sequence[RunDirectory]) -> dict[str, Any]:
-    """Per method: size, images seen, and seconds of training for each seed."""
-    found: dict[str, Any] = {}
-    for run in runs:
-        for method in run.methods():
-            row = found.setdefault(method.name, {"parameters": method.parameters, "images seen": method.images_seen,
-                                                 "training seconds": {}})
-            row["training seconds"][str(_seed(run))] = method.training_seconds
-    return found
 
 
 def _copy(source: Path, target: Path, pattern: str) -> None:
@@ -189,7 +185,7 @@ def _previews(run: RunDirectory, folder: Path) -> None:
 def main(argv: list[str] | None = None) -> int:
     usage = argparse.ArgumentParser(prog="python -m reports.reference", description=__doc__,
                                     formatter_class=argparse.RawDescriptionHelpFormatter)
-    usage.add_argument("runs", nargs="+", metavar="RUN", help="run directories, one for each training seed")
+    usage.add_argument("runs", nargs="+", metavar="RUN", help="run directories, one for each training")
     usage.add_argument("--out", type=Path, required=True, metavar="FOLDER")
     args = usage.parse_args(argv)
     with one_line_errors("reports.reference"):

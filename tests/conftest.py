@@ -27,7 +27,7 @@ def make_run(folder: Path, layouts: int = 12, size: tuple[int, int] = (32, 64)) 
     names = ["road", "building", "car", "void"]
     colours = [[128, 64, 128], [70, 70, 70], [0, 0, 142], [0, 0, 0]]
     config = {"methods": list(METHODS), "seed": 0, "data": {"dataset": "street", "size": list(size)},
-              "study": {"baseline": "crn"}}
+              "training": {"images_seen": 100}, "study": {"baseline": "crn"}}
     write_json(folder / "run.json", {"config": config, "versions": {"torch": "0"}})
     write_json(run.dataset / "labels.json", {"names": names, "colours": colours})
     modes = {}

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from evaluation.run_directory import Quantity, Score, Value
 from evaluation.scoring import METRICS
+from evaluation.trainings import Training
 
 KINDS = {name: kind for metric in METRICS.values() for name, kind in metric.scores.items() if not metric.comparison}
 
@@ -27,3 +28,10 @@ def score_of(metric: str, method: str, values: list[Value], provenance: dict | N
     about = METRICS[metric]
     return Score(metric, method, values, provenance or {}, title=about.title, place=list(METRICS).index(metric),
                  comparison=about.comparison, **more)
+
+
+def moved(training: Training, seed: int, by: float, budget: int | None = None) -> Training:
+    """Another training, whose scores are all moved."""
+    scores = [replace(score, values=[replace(value, value=value.value + by) for value in score.values])
+              for score in training.scores]
+    return replace(training, seed=seed, budget=budget or training.budget, scores=scores)

@@ -93,14 +93,15 @@ def test_rows_follow_the_preset_s_training():
 
 
 def test_coverage_of_intervals_with_known_truth(monkeypatch, capsys, tmp_path):
-    monkeypatch.setattr(coverage, "SIMULATIONS", [(coverage.means, 30), (coverage.distances(40, 4, 1.0, (0.0, 0.0)), 1),
-                                                  (coverage.films(100, 0.97), 5), (coverage.seeds, 100),
-                                                  (coverage.orders, 5)])
+    monkeypatch.setattr(coverage, "SIMULATIONS", [
+        (coverage.means, 30), (coverage.distances(40, 4, 1.0, (0.0, 0.0)), 1), (coverage.films(100, 0.97), 5),
+        (coverage.seeds, 100), (coverage.leaders(8, 3, 1.0, "equal"), 20), (coverage.orders, 5)])
     coverage.main(["--repetitions", "4", "--out", str(tmp_path / "rows.json")])
     rows = {row["number"]: row for row in read_json(tmp_path / "rows.json")["rows"]}
     assert {"FD", "KD, own photograph left out", "recall", "coverage", "tau"} <= set(rows)
     assert rows["mean of images"]["covered"] > 0.85 and rows["mean of images"]["false positives"] < 0.12
     assert rows["mean over training seeds"]["covered"] == pytest.approx(0.95, abs=0.04)
+    assert rows["settled leader"]["false positives"] < 0.1 and rows["one more training"]["covered"] > 0.9
     assert rows["mean of frames"]["without p"] == 1 and rows["mean of frames"]["without interval"] > 0
 
 

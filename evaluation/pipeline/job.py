@@ -13,11 +13,10 @@ import torch
 
 from data import rendered
 from data.errors import InputError
-from data.files import fingerprint, list_folder, read_json, sha256, write_json
+from data.files import fingerprint, list_folder, read_json, sha256
 from data.made import is_made, write_record
 from data.processes import available_cores, limit_cores, stop_like_ctrl_c
 from evaluation.cache.images import add_images, check_images
-from evaluation.merge import export_table, summarise_seeds
 from evaluation.metrics.work import Context, versions
 from evaluation.networks.judge import TrainedJudge, load_judge
 from evaluation.networks.judges import build_judge
@@ -30,6 +29,7 @@ from evaluation.pipeline.synthesis import check_pictures
 from evaluation.pipeline.tasks import synthesize_method
 from evaluation.run_directory import Method, RunDirectory
 from evaluation.scoring import available, check_number, left_out, needs_judge, score_run, scored_inputs
+from evaluation.trainings import Trainings, training_of, write_trainings
 from human_study.batch.write import StudyInUse, write_batch
 from human_study.protocol.protocols import load_protocol
 from reports.report import write_report
@@ -54,9 +54,9 @@ def run(args: Namespace, command: str) -> int:
             if code := _work(call):
                 return code
         if others and "score" in first.stages:
-            tables = [export_table(RunDirectory(call.out)) for call in (first, *others)]
-            write_json(first.out / "scores" / "seeds.json", summarise_seeds(tables))
-            echo(f"spread over {len(tables)} seeds: {first.out / 'scores' / 'seeds.json'}")
+            trainings = Trainings([training_of(RunDirectory(call.out)) for call in (first, *others)])
+            write_trainings(trainings, RunDirectory(first.out).trainings_file)
+            echo(f"scores of {len(trainings)} trainings: {RunDirectory(first.out).trainings_file}")
             if "report" in first.stages:
                 return _work(replace(first, stages=["report"]))
         return 0

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
-from scipy import stats
 
 from evaluation.statistics.dependence import LEAST_FOR_TEST, Dependence, dependence
 
@@ -226,51 +225,3 @@ def holm(p_values: Sequence[float]) -> list[float]:
     adjusted = np.empty_like(p)
     adjusted[order] = np.minimum(1, np.maximum.accumulate(p[order] * (len(p) - np.arange(len(p)))))
     return adjusted.tolist()
-
-
-@dataclass(frozen=True)
-class OverSeeds:
-    """One number over several training seeds: mean, standard deviation (n-1), and the t interval of the mean."""
-
-    mean: float
-    spread: float
-    interval: tuple[float, float]
-    n: int
-
-
-@dataclass(frozen=True)
-class Resolution:
-    """How well a score separates methods from training runs, of M methods with k seeds each.
-
-    ratio: standard deviation over methods, free of what the seeds alone would give, divided by that over the seeds of
-    one method (pooled): at 1 two methods differ as much as two trainings of one. p: of the F test that the methods do
-    not differ at all.
-    """
-
-    ratio: float
-    p: float
-    methods: int
-    seeds: int
-
-
-def resolution(values: np.ndarray) -> Resolution | None:
-    """Of one score [M, k]; None for fewer than two methods or seeds, or where the seeds do not differ."""
-    m, k = values.shape
-    if m < 2 or k < 2:
-        return None
-    within = values.var(axis=1, ddof=1).mean()
-    between = values.mean(axis=1).var(ddof=1)
-    if not within > 0:
-        return None
-    ratio = np.sqrt(max(0.0, between - within / k) / within)
-    return Resolution(float(ratio), float(stats.f.sf(between * k / within, m - 1, m * (k - 1))), m, k)
-
-
-def over_seeds(values: Sequence[float]) -> OverSeeds:
-    """Raises ValueError for fewer than two values: one training run has no spread."""
-    x = np.asarray(values, np.float64)
-    if len(x) < 2:
-        raise ValueError("at least two training seeds are needed for a spread")
-    spread = float(x.std(ddof=1))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, len(x) - 1)) * spread / np.sqrt(len(x))
-    return OverSeeds(float(x.mean()), spread, (float(x.mean() - half), float(x.mean() + half)), len(x))

@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from evaluation.run_directory import Value
+from evaluation.statistics.over_seeds import Resolution
 from reports.figures.style import COLOURS, FAINT, INK, LINES, SHORT, STYLE, WIDTH, WRAPPED, label, looks, panels
 from reports.findings.axes import AXES, leading_column, leading_scores
 from reports.tables.scores import Column, Row, ScoreTable
@@ -166,23 +167,23 @@ def _logarithmic(axis: Axes, values: Sequence[float]) -> None:
     axis.xaxis.set_minor_formatter(NullFormatter())
 
 
-def resolution(ratios: Sequence[tuple[Column, float]], clear: float) -> Figure | None:
-    """Spread of the methods over the spread of the training seeds, a line per score, logarithmic."""
+def resolution(ratios: Sequence[tuple[Column, Resolution]]) -> Figure | None:
+    """Spread of the methods over that of the training seeds with its interval, a line per score, logarithmic."""
     if not ratios:
         return None
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(WIDTH * 0.8, 0.7 + 0.17 * len(ratios)), layout="constrained")
         axis = figure.subplots()
-        for y, (_, ratio) in enumerate(ratios):
-            shown, colour = max(ratio, LEAST_RATIO), COLOURS[0] if ratio >= clear else FAINT
-            axis.hlines(y, LEAST_RATIO, shown, color=colour, linewidth=1.6, alpha=0.5)
-            axis.plot(shown, y, "o" if ratio >= clear else "s", color=colour, markersize=4)
+        for y, (_, found) in enumerate(ratios):
+            low, ratio, high = np.maximum([found.interval[0], found.ratio, found.interval[1]], LEAST_RATIO)
+            separates = found.interval[0] > 1
+            axis.hlines(y, low, high, color=COLOURS[0] if separates else FAINT, linewidth=1.6, alpha=0.5)
+            axis.plot(ratio, y, "o" if separates else "s", color=COLOURS[0] if separates else FAINT, markersize=4)
         axis.set_xscale("log")
         axis.xaxis.set_major_formatter(FuncFormatter(lambda value, place: f"{value:g}"))
         axis.set_yticks(range(len(ratios)), [column.label for column, _ in ratios])
         axis.set_ylim(len(ratios) - 0.5, -0.5)
-        for level, style in ((1, ":"), (clear, "--")):
-            axis.axvline(level, color=INK, linestyle=style, linewidth=0.9)
-        axis.set_xlabel(f"spread of the methods / spread of the seeds  (dotted: 1, dashed: {clear:g})")
+        axis.axvline(1, color=INK, linestyle=":", linewidth=0.9)
+        axis.set_xlabel("spread of the methods / spread of the seeds, with its 95 % interval  (dotted: equal)")
         axis.grid(axis="y", visible=False)
     return figure

@@ -5,18 +5,17 @@ from dataclasses import dataclass
 
 from evaluation.run_directory import FLOOR, PHOTOS, Method, Score, Value
 from reports.findings.axes import AXES, leaders, leading_column, leading_scores, ordered
+from reports.findings.trainings import Evidence, on_budgets, on_seeds
 from reports.tables.scores import SIGNIFICANT, Column, ScoreTable
 from writing.numbers import duration
 from writing.words import capitalised, counted, listed
 
 PAPER_IMAGES = 595_000  # 200 epochs over 2,975 photographs, section 5.1
-CLEAR = 2.0  # methods that spread less than so many times as much as training seeds: their order may be the seed's
-Resolutions = Mapping[tuple[str, str], float]  # (metric, score) -> spread of methods over spread of training seeds
 
 
 @dataclass(frozen=True)
 class Finding:
-    """The finding on one axis. settled: one method leads, beyond the intervals and beyond the training seeds."""
+    """The finding on one axis. settled: one method leads as a method, over training seeds."""
 
     axis: str
     text: str
@@ -24,13 +23,16 @@ class Finding:
 
 
 def findings(table: ScoreTable, scores: Sequence[Score], methods: Sequence[Method],
-             resolutions: Resolutions | None = None) -> list[Finding]:
-    """One finding per question that was scored, diversity and cost included, and one on what was not measured; none
-    without scores."""
+             trained: Evidence, first: str = "") -> list[Finding]:
+    """The run's place among budgets, one finding per question that was scored, diversity and cost included, and one on
+    what was not measured; none without scores. trained: what is known of other trainings. first: name of the
+    baseline."""
     titles = {row.name: row.title for row in table.rows}
     diverse = next(axis.title for axis in AXES if axis.several)
-    found = [_leads(table, title, column, titles, resolutions or {}) for title, column in leading_scores(table)
-             if title != diverse]
+    leading = [(title, column) for title, column in leading_scores(table) if title != diverse]
+    places = on_budgets([column for _, column in leading], first, trained, titles)
+    found = [Finding("Budget", places) if places else None]
+    found += [_leads(table, title, column, titles, trained) for title, column in leading]
     found += [_diversity(table, scores, methods, titles), _cost(table, titles), _not_measured(table)]
     return [finding for finding in found if finding is not None]
 
@@ -75,42 +77,40 @@ def _not_measured(table: ScoreTable) -> Finding | None:
 
 
 def _leads(table: ScoreTable, question: str, column: Column, titles: Mapping[str, str],
-           resolutions: Resolutions) -> Finding | None:
+           trained: Evidence) -> Finding | None:
     if not (found := ordered(table, column)):
         return None
-    first, settled = _order(table, column, found, titles)
-    sentences = [first, _photographs(table, column), _other_scores(table, column, found[0][0], titles)]
-    if (ratio := resolutions.get((column.metric, column.name))) is not None:
-        settled = settled and ratio >= CLEAR
-        only, doubt = ("", ".") if ratio >= CLEAR else ("only ", ": another seed may change this order.")
-        sentences.append(f"The methods vary {only}{ratio:.1f} times as much as the training seeds{doubt}")
+    best = found[0][0]
+    over_seeds, settled = on_seeds(column, best, trained, titles) if len(found) > 1 else ("", False)
+    sentences = [_order(table, column, found, titles), over_seeds, _photographs(table, column),
+                 _other_scores(table, column, best, titles)]
     return Finding(question, " ".join(filter(None, sentences)), settled)
 
 
 def _order(table: ScoreTable, column: Column, found: list[tuple[str, Value]],
-           titles: Mapping[str, str]) -> tuple[str, bool]:
-    """The sentence on the order of the methods, and whether one of them leads."""
+           titles: Mapping[str, str]) -> str:
+    """The sentence on the order of these checkpoints."""
     (best, value), label = found[0], column.label
     if len(found) == 1:
-        return f"{titles[best]} has {label} {_with_interval(column, value)}; no other method was scored.", False
+        return f"{titles[best]} has {label} {_with_interval(column, value)}; no other method was scored."
     if value.value == found[-1][1].value:
-        return f"Every method has {label} {column.text(value.value)}: this score does not separate them.", False
+        return f"Every method has {label} {column.text(value.value)}: this score does not separate them."
     lead = leaders(table, column)
     last, worst = found[-1]
     if len(lead) == len(found):
         ends = f"{column.format(value.value)} ({titles[best]}) to {column.text(worst.value)} ({titles[last]})"
-        return f"No method leads: {label} ranges from {ends}, and every interval overlaps with the best one.", False
+        return f"No checkpoint leads: {label} ranges from {ends}, and every interval overlaps with the best one."
     end = f" {titles[last]} is last with {column.text(worst.value)}." if len(found) > 2 else ""
     if len(lead) > 1:
         others = listed(titles[name] for name in lead[1:])
         return (f"{titles[best]} has the best {label}, {_with_interval(column, value)}, but its interval "
-                f"overlaps with {'that' if len(lead) == 2 else 'those'} of {others}.{end}", False)
+                f"overlaps with {'that' if len(lead) == 2 else 'those'} of {others}.{end}")
     second, runner_up = found[1]
     how = "above" if column.higher_is_better else "below"
     gap = f"{_with_interval(column, value)}, {column.text(abs(value.value - runner_up.value))} {how} {titles[second]}"
     if not (value.interval and runner_up.interval):
-        return f"{titles[best]} has the best {label}, {gap}; without intervals the order is uncertain.{end}", False
-    return f"{titles[best]} leads: {label} {gap}; the intervals do not overlap.{end}", True
+        return f"{titles[best]} has the best {label}, {gap}; without intervals the order is uncertain.{end}"
+    return f"{titles[best]} leads among these checkpoints: {label} {gap}; the intervals do not overlap.{end}"
 
 
 def _with_interval(column: Column, value: Value) -> str:
@@ -155,7 +155,7 @@ def _diversity(table: ScoreTable, scores: Sequence[Score], methods: Sequence[Met
         sentences.append(f"{titles[name]} makes {several[name]} images per layout; {column.label[:1].lower()}"
                          f"{column.label[1:]} {_with_interval(column, value)}.")
     elif found:
-        sentences.append(_order(table, column, ordered(table, column), titles)[0])
+        sentences.append(_order(table, column, ordered(table, column), titles))
     for name, k in several.items():
         sentences += [_coverage(score, titles[name], k) for score in scores
                       if score.method == name and score.metric == "modes"]
@@ -216,7 +216,7 @@ def _training(data: Mapping, trained: Sequence[Method], seeds: int) -> str:
     passes = "one pass" if 0.95 < times < 1.05 else f"{times:.1f} passes"
     passes = f", {passes} over {pairs:,} training pairs" if pairs else ""
     seed = f"{seeds} training seeds are compared below" if seeds > 1 else (
-        "there is one training seed, and another may change the order of close methods")
+        "there is one training of each")
     if seen[-1] >= PAPER_IMAGES / 10:
         return f"{each}{passes}; {seed}."
     share = PAPER_IMAGES / seen[-1]

@@ -8,7 +8,9 @@ from evaluation import published
 from evaluation.run_directory import Method, RunDirectory, Score
 from reports.findings import doubts, people, trust, verdict
 from reports.findings.ranking import ranking
-from reports.page.reference_results import reference_results
+from reports.findings.trainings import Evidence
+from reports.page.reference_results import evidence, reference_results
+from reports.reference import matching_reference
 from reports.tables import facts
 from reports.tables.classes import ClassTable, per_class_tables
 from reports.tables.commands import commands, is_running
@@ -23,7 +25,7 @@ from reports.tables.scores import (
     reference_values,
     whole_run_tables,
 )
-from reports.tables.seeds import Seeds, read_seeds
+from reports.tables.seeds import read_seeds
 from writing.numbers import duration
 from writing.words import capitalised
 
@@ -38,14 +40,15 @@ def context(run: ReadableRun) -> dict[str, Any]:
     differences, whole_run = differences_table(methods, scores), whole_run_tables(rows, scores)
     baselines, titles = {column.about.against for column in differences.columns}, {row.name: row.title for row in rows}
     dataset = record["config"]["data"]["dataset"]
+    reference = matching_reference(run)
     studies, named = people.studies(run, methods), named_protocol(run)
-    return _headline(run, record, rows, scores, table, seeds) | {
+    return _headline(run, record, rows, scores, table, seeds.n, evidence(run, reference)) | {
         "facts": facts.facts(run, record, methods, scores),
         "doubts_of_run": [*map(capitalised, run.problems), *doubts.judge(table), *doubts.unseen_classes(classes),
                           *doubts.smallest_p(record, differences), *doubts.mixed_precisions(rows)],
         "problems": [capitalised(line) for line in facts.problems(run, rows, scores, table)],
         "running": is_running(run),
-        "reference_results": reference_results(run),
+        "reference_results": reference_results(run, reference),
         "people_sentence": people.sentence(studies),
         "agreement_sentences": people.agreement_sentences(scores),
         "methods": methods, "rows": rows, "duration": duration,
@@ -53,7 +56,7 @@ def context(run: ReadableRun) -> dict[str, Any]:
         "metrics": _metrics(rows, scores, table, classes),
         "trust": trust.sentences(scores),
         "differences": differences, "baseline": ", ".join(titles.get(name, name) for name in sorted(baselines)),
-        "seeds": seeds, "clear": verdict.CLEAR,
+        "seeds": seeds,
         "per_class": classes, "class_doubts": doubts.classes_above_photographs(classes),
         "agreement": whole_run.pop("agreement", None),
         "whole_run": {found.columns[0].metric_title: found for metric, found in whole_run.items()
@@ -70,15 +73,14 @@ def context(run: ReadableRun) -> dict[str, Any]:
 
 
 def _headline(run: RunDirectory, record: Mapping, rows: Sequence[Method], scores: Sequence[Score], table: ScoreTable,
-              seeds: Seeds) -> dict[str, Any]:
-    layouts = len(run.layouts())
+              seeds: int, trained: Evidence) -> dict[str, Any]:
+    layouts, first = len(run.layouts()), verdict.baseline(record, rows)
     height, width = record["config"]["data"]["size"]
     return {"title": verdict.title(record, rows, dataset_title(record["config"]["data"]["dataset"])),
             "subtitle": f"{layouts:,} validation layout{'s' if layouts != 1 else ''} at {height}×{width} pixels",
-            "answer": verdict.answer(table, verdict.baseline(record, rows), scores, rows),
-            "findings": verdict.findings(table, scores, rows, seeds.resolution),
-            "budget": verdict.budget(record, rows, layouts, seeds.n,
-                                     facts.independent_layouts(scores))}
+            "answer": verdict.answer(table, first, scores, rows),
+            "findings": verdict.findings(table, scores, rows, trained, first),
+            "budget": verdict.budget(record, rows, layouts, seeds, facts.independent_layouts(scores))}
 
 
 def _metrics(rows: Sequence[Method], scores: Sequence[Score], table: ScoreTable,

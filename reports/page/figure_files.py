@@ -13,7 +13,6 @@ from evaluation.run_directory import RunDirectory
 from reports.figures import grids, people, scores, training
 from reports.figures.classes import per_class
 from reports.figures.style import save, themed
-from reports.findings.verdict import CLEAR
 from reports.tables import pictures
 from reports.tables.classes import per_class_tables
 from reports.tables.export import file_stem
@@ -68,7 +67,7 @@ def _figures(run: RunDirectory, chosen: str) -> Iterator[tuple[str, Callable[[],
     yield "cost and quality", partial(scores.cost_quality, table), True
     yield "agreement with people", partial(people.agreement, found), True
     yield "scores against people", partial(people.against_people, table, found), True
-    yield "resolution", partial(scores.resolution, read_seeds(run).ratios(), CLEAR), True
+    yield "resolution", partial(scores.resolution, read_seeds(run).ratios()), True
     for name, classes in per_class_tables(methods, found).items():
         yield f"class {name}", partial(per_class, classes.titled(), name), True
     yield "training", partial(training.curves, run), True

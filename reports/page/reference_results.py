@@ -1,26 +1,26 @@
-"""Comparison of this run with the reference results that ship with the suite."""
+"""This run beside the reference results that ship with the suite, and what their trainings tell of its methods."""
 
 from dataclasses import dataclass
 
 from data.errors import InputError
 from evaluation.run_directory import RunDirectory
-from reports.compare import compare
-from reports.reference import matching_reference, reference_names
-from writing.numbers import number_format
-from writing.words import counted
+from evaluation.trainings import Trainings, read_trainings
+from reports.compare import compare, same_settings, summary
+from reports.findings.trainings import Evidence
+from reports.reference import Reference, reference_names
 
 
 @dataclass(frozen=True)
 class ReferenceNote:
-    """sentence: for the headline, empty where no reference ships. lines: values that differ beyond the intervals."""
+    """sentence: for the headline, empty where no reference ships. lines: differences beyond chance."""
 
     sentence: str = ""
     lines: tuple[str, ...] = ()
 
 
-def reference_results(run: RunDirectory) -> ReferenceNote:
+def reference_results(run: RunDirectory, reference: Reference | None) -> ReferenceNote:
     """Differences from the reference results on the same pictures; without such, the names of those that ship."""
-    if (reference := matching_reference(run)) is None:
+    if reference is None:
         names = reference_names()
         return ReferenceNote(
             f"Reference results on other pictures ship with the suite: {', '.join(names)}." if names else "")
@@ -29,15 +29,16 @@ def reference_results(run: RunDirectory) -> ReferenceNote:
     except InputError as error:
         return ReferenceNote(
             f"The reference results {reference.name}, on the same pictures, cannot be compared: {error}.")
-    of = f"the reference results {reference.name} ({counted(len(reference.about['seeds']), 'training seed')})"
-    beyond = found.beyond
-    if not beyond:
-        return ReferenceNote(
-            f"All {len(found.rows)} values that can be compared agree with {of} within the intervals.")
-    lines = []
-    for row in beyond:
-        form = number_format([row.own.value, row.reference, *(row.own.interval or ()), row.low, row.high])
-        sentence = f"{row.title}, {row.own.label}: {form(row.own.value)} here, {form(row.reference)} in the reference"
-        lines.append(sentence + (f" ({row.better})" if row.better else ""))
-    return ReferenceNote(f"{len(beyond)} of {len(found.rows)} values differ from {of} beyond the intervals.",
-                         tuple(lines))
+    first, *lines = summary(found)
+    return ReferenceNote(first, tuple(lines))
+
+
+def evidence(run: RunDirectory, reference: Reference | None) -> Evidence:
+    """The run's own trainings, else those of reference results with the same settings but seed and budget."""
+    budget = run.config()["config"]["training"]["images_seen"]
+    own = read_trainings(run.trainings_file)
+    if len(own) > 1:
+        return Evidence(own, budget)
+    if reference is not None and same_settings(run, reference):
+        return Evidence(reference.trainings, budget, f" of the reference results {reference.name}")
+    return Evidence(Trainings([]), budget)

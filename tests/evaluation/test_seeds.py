@@ -4,6 +4,7 @@ import pytest
 
 from data.files import read_json
 from evaluation.run import main
+from evaluation.trainings import read_trainings
 
 PRESET = """
 extends: smoke
@@ -34,8 +35,11 @@ def test_seeds_have_a_run_directory_each_and_a_common_spread(call, tmp_path, cap
         record = read_json(folder / "run.json")
         assert record["config"]["seed"] == seed
         assert record["command"].endswith(f"--seed {seed} --out {folder}") and "--seeds" not in record["command"]
-    file = runs[0] / "scores" / "seeds.json"
-    assert {(row["method"], row["n"]) for row in read_json(file)} == {("image_space", 2), ("unet+image_space", 2)}
+    file = runs[0] / "scores" / "trainings.json"
+    found = read_trainings(file)
+    assert [(training.seed, training.budget) for training in found] == [(5, 4), (6, 4)]
+    assert {name: len(numbers) for name, numbers in found.values("similarity", "PSNR").items()} == {
+        "image_space": 2, "unet+image_space": 2}
     weights = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("checkpoint.pt")}
     before = file.read_bytes()
     assert call("--seeds", "2", "--seed", "5") == 0

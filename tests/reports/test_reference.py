@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from data.errors import InputError
-from data.files import read_image, read_json, write_json, write_png
+from data.files import read_image, write_json, write_png
 from evaluation.run_directory import RunDirectory
 from reports import compare as comparing
 from reports import reference as references
@@ -42,7 +42,7 @@ def runs(tmp_path_factory) -> list[RunDirectory]:
     folder = tmp_path_factory.mktemp("runs")
     first = make_run(folder / "first")
     add_scores(first)
-    return [first, altered(first, folder / "second", 1, 0.03)]
+    return [first, altered(first, folder / "second", 1, 0.03), altered(first, folder / "third", 2, -0.03)]
 
 
 @pytest.fixture(scope="module")
@@ -51,12 +51,10 @@ def reference(runs, tmp_path_factory):
 
 
 def test_a_reference_holds_what_was_found_and_no_photograph(reference, runs):
-    assert reference.about["seeds"] == [0, 1] and reference.about["pictures"]["N"] == 12
+    assert [training.seed for training in reference.trainings] == [0, 1, 2] and reference.about["pictures"]["N"] == 12
     assert [m.name for m in reference.methods] == [m.name for m in runs[0].methods()]
-    crn = next(row for row in reference.seeds if (row["method"], row["value"]["name"]) == ("crn", "mIoU"))
-    assert crn["value"]["value"] == pytest.approx(0.7 + 0.015) and crn["n"] == 2
-    assert read_json(reference.folder / "cost.json")["crn"]["training seconds"] == {"0": 1.5, "1": 1.5}
-    kept = {file.relative_to(reference.folder).parts[1] for file in reference.folder.glob("previews/*/*")}
+    assert reference.trainings.values("segmentation", "mIoU")["crn"] == pytest.approx([0.7, 0.73, 0.67])
+    kept = {file.name for file in reference.folder.glob("previews/*/*")}
     assert kept == {"crn", "crn_diversity", "pix2pix", "image_space"}
     layouts = runs[0].layouts()
     for layout, file in reference.previews("crn").items():
@@ -69,22 +67,27 @@ def test_a_reference_holds_what_was_found_and_no_photograph(reference, runs):
 def test_an_equal_run_finds_what_the_reference_found(reference, runs, capsys):
     assert comparing.main([str(runs[0].path), str(reference.folder)]) == 0
     shown = capsys.readouterr().out
-    assert "0 of 15 values differ beyond the intervals; the run reproduces the reference." in shown
-    assert "reference made: 2 training seeds" in shown
+    assert shown == ("0 of 12 values are beyond the 95 % prediction intervals of the reference results made "
+                     "(3 trainings); about 1 would be by chance. No difference is beyond chance.\n")
 
 
-def test_a_run_beyond_the_intervals_of_all_seeds(reference, runs, tmp_path, capsys):
-    near, far = (altered(runs[0], tmp_path / str(shift), 2, shift) for shift in (0.06, 0.2))
+def test_a_run_beyond_the_prediction_of_the_seeds(reference, runs, tmp_path, capsys):
+    near, far = (altered(runs[0], tmp_path / str(shift), 3, shift) for shift in (0.1, 3.0))
     assert not [row for row in compare(near, reference).rows if row.method == "crn" and row.verdict != "within"]
     rows = {(row.method, row.own.name): row for row in compare(far, reference).rows}
     assert rows["crn", "mIoU"].verdict == "higher" and rows["crn", "mIoU"].better == "better"
-    assert rows["crn", "FD-judge"].verdict == "within"
     file = tmp_path / "table.csv"
-    comparing.main([str(far.path), str(reference.folder), "--csv", str(file)])
+    comparing.main([str(far.path), str(reference.folder), "--table", "--csv", str(file)])
     shown = capsys.readouterr().out
-    assert "CRN, mIoU: 0.900 [0.880, 0.920] here, 0.700 [0.680, 0.750] in the reference: higher (better)" \
-        in shown
+    assert "CRN, mIoU: 3.700 here, 0.700 [0.551, 0.849] in the reference (better)" in shown
+    assert "Photographs (oracle), mIoU: " in shown and "photographs must be equal" in shown
     assert len(file.read_text().splitlines()) == 16
+
+
+def test_one_training_of_a_reference_gives_no_verdict(runs, tmp_path, capsys):
+    comparing.main([str(runs[1].path), str(write_reference(runs[:1], tmp_path / "single"))])
+    assert "Too few trainings for an interval in the reference results single (1 training): no verdict" \
+        in capsys.readouterr().out
 
 
 def test_what_cannot_be_compared_is_refused(reference, runs, tmp_path, capsys):
@@ -118,30 +121,28 @@ def test_another_judge_is_said_and_the_rest_compared(reference, runs, tmp_path):
         compare(other, reference)
 
 
-def on_two_extractors(run: RunDirectory, folder, judge: str, shift: float, interval: bool = True) -> RunDirectory:
+def on_two_extractors(run: RunDirectory, folder, judge: str, shift: float, seed: int = 0) -> RunDirectory:
     """A copy whose CRN has a distance of tens of thousands on SqueezeNet beside the one on its own judge."""
-    copy = altered(run, folder, 0)
+    copy = altered(run, folder, seed)
     score = next(score for score in copy.scores("distances") if score.method == "crn")
     value = score.values[0]
-    between = (20000 + shift - 10, 20000 + shift + 10) if interval else None
-    score.values.append(replace(value, features="SqueezeNet", value=20000 + shift, interval=between))
+    score.values.append(replace(value, features="SqueezeNet", value=20000 + shift, interval=None))
     score.provenance["extractors"] = {"judge": {"sha256": judge}, "SqueezeNet": {"sha256": "the same"}}
     copy.write_score(score)
     return copy
 
 
 def test_features_that_both_have_are_compared(runs, tmp_path, capsys):
-    first = on_two_extractors(runs[0], tmp_path / "first", "one", 0)
-    second = on_two_extractors(runs[0], tmp_path / "second", "two", 30, interval=False)
-    made = write_reference([first, second], tmp_path / "made")
-    own = on_two_extractors(runs[0], tmp_path / "own", "three", 25)
+    others = [on_two_extractors(runs[seed], tmp_path / str(seed), str(seed), 10 * seed, seed) for seed in (0, 1, 2)]
+    made = write_reference(others, tmp_path / "made")
+    own = on_two_extractors(runs[0], tmp_path / "own", "mine", 25)
     rows = {row.own.name: row for row in compare(own, load_reference(made)).rows if row.method == "crn"}
     assert "FD-judge" not in rows
     found = rows["FD-SqueezeNet"]
-    assert (found.low, found.high, found.verdict) == (19990, 20030, "within")  # a seed without interval: its value
-    comparing.main([str(own.path), str(made)])
+    assert (found.reference, found.verdict) == (20010, "within")
+    comparing.main([str(own.path), str(made), "--table"])
     shown = capsys.readouterr().out
-    assert "20025 [20015, 20035]  20000 [19990, 20030]" in shown and "distances of CRN: other features (judge)" in shown
+    assert "20025" in shown and "20010 [19960, 20060]" in shown and "distances of CRN: other features (judge)" in shown
 
 
 def test_methods_and_settings_that_differ_are_named(reference, runs, tmp_path):
@@ -161,7 +162,7 @@ def test_runs_of_one_reference_differ_in_the_seed_alone(runs, tmp_path):
     record = other.config()
     record["config"]["data"]["size"] = [1, 2]
     write_json(other.path / "run.json", record)
-    with pytest.raises(InputError, match="data.size differs from .*; only the seed may differ"):
+    with pytest.raises(InputError, match="data.size differs from .*; only the seed and the budget may differ"):
         write_reference([runs[0], other], tmp_path / "reference")
 
 

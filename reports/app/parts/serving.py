@@ -5,7 +5,7 @@
     pictures/<run>/images/<method>/<layout>
     pictures/<run>/variants/<method>/<layout>/<u>
     pictures/<run>/samples/<method>/<file>      sample pictures of a training
-    pictures/<run>/previews/<method>/<layout>   of a reference, JPEG
+    pictures/<run>/previews/<budget>/<method>/<layout>   of a reference, JPEG
     hits/<run>/<study>/<table>/<row>/page       a HIT as a participant sees it, its pictures below .../images/
 
 With `?width=320` each is a preview, reduced if the picture is wider. For a picture that cannot be shown the answer is a
@@ -117,8 +117,8 @@ def picture_file(run: RunDirectory, parts: list[str]) -> Path:
             return run.image_file(method, layout)
         case ["variants", method, layout, u]:
             return run.method_folder(method) / "variants" / f"{layout}_{u}.png"
-        case ["previews", method, layout]:
-            return run.path / "previews" / method / f"{layout}.jpg"
+        case ["previews", budget, method, layout]:
+            return run.path / "previews" / budget / method / f"{layout}.jpg"
         case ["samples", method, name]:
             return run.method_folder(method) / "samples" / f"{name}.png"
     raise InputError("no such picture")

@@ -19,7 +19,7 @@ from data.errors import InputError
 from data.files import list_folder
 from data.labels import LabelSpace
 from evaluation.run_directory import Method, RunDirectory, Score
-from reports.reference import FOLDER, Reference, flat, load_reference, reference_names
+from reports.reference import BUDGET, FOLDER, Reference, flat, load_reference, reference_names
 from reports.tables import scores as tables
 from reports.tables.readable import readable, readable_scores
 from reports.tables.seeds import Seeds, read_seeds, seeds_of
@@ -115,7 +115,7 @@ class Source:
 
     @property
     def seeds(self) -> Seeds:
-        """Summary of several trainings; empty without scores/seeds.json. Raises InputError."""
+        """Of several trainings; empty without scores/trainings.json. Raises InputError."""
         return read_seeds(self.run, [*self.methods, *self.merged])
 
     def state(self) -> tuple:
@@ -145,8 +145,13 @@ class ReferenceSource(Source):
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        about = self.reference.about
-        return {key: str(value) for key, value in {**about["settings"], "seed": about["seeds"]}.items()}
+        seeds = [training.seed for training in self.reference.same_budget]
+        return {key: str(value) for key, value in {**self.reference.about["settings"], "seed": seeds}.items()}
+
+    @property
+    def budget(self) -> int:
+        """Images seen in the training that `methods` and `scores` are of."""
+        return self.reference.about["settings"][BUDGET]
 
     @cached_property
     def merged(self) -> list[Method]:
@@ -174,7 +179,7 @@ class ReferenceSource(Source):
 
     @property
     def seeds(self) -> Seeds:
-        return seeds_of(self.reference.seeds, self.reference.methods, self.run.path / "seeds.json")
+        return seeds_of(self.reference.same_budget, self.reference.methods)
 
     @cached_property
     def problems(self) -> list[str]:

@@ -37,7 +37,7 @@ def pane(source: Source, name: str) -> Pane:
         return Pane(name, "Layout", f"pictures/{source.number}/layouts/{{layout}}")
     if name == PHOTOS:
         return Pane(name, "Photograph", f"pictures/{source.number}/photos/{{layout}}")
-    kind = "images" if source.whole else "previews"
+    kind = "images" if source.whole else f"previews/{source.budget}"
     return Pane(name, source.titles[name], f"pictures/{source.number}/{kind}/{quote(name, safe='')}/{{layout}}")
 
 

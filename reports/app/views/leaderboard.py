@@ -7,11 +7,11 @@ import pandas as pd
 import streamlit as st
 
 from evaluation import published
+from evaluation.statistics.over_seeds import Resolution
 from reports.app.parts.scoretables import heading, show_table
 from reports.app.parts.sources import Source
 from reports.app.parts.text import plain
 from reports.findings import doubts, people
-from reports.findings.verdict import CLEAR
 from reports.tables import scores as tables
 from reports.tables.provenance import provenances
 from reports.tables.scores import Column, Row, ScoreTable
@@ -116,7 +116,7 @@ def _difference(source: Source, table: ScoreTable, row: Row, column: Column) -> 
 
 
 def _seeds(source: Source, metric: str) -> None:
-    """Spread over training seeds, if several were summarised (evaluation.merge seeds)."""
+    """Spread over training seeds, if several were summarised (scores/trainings.json)."""
     seeds = source.seeds
     rows = seed_rows(seeds, metric)
     if not rows:
@@ -124,9 +124,9 @@ def _seeds(source: Source, metric: str) -> None:
     st.markdown(f"**Spread over {seeds.n} training seeds**")
     number = st.column_config.NumberColumn(format="%.4g")
     st.dataframe(pd.DataFrame(rows), hide_index=True, key="seeds", placeholder="–",
-                 column_config=dict.fromkeys(["mean", "low", "high", "standard deviation", "resolution"], number))
+                 column_config=dict.fromkeys(["mean", "low", "high", "standard deviation"], number))
     st.caption("Low and high: 95 % interval of the mean over seeds. Resolution: spread of the methods divided by that "
-               f"of the seeds; below {CLEAR:g} a score does not separate these methods.")
+               "of the seeds, with its 95 % interval; from below 1 on, a score may not separate these methods.")
 
 
 def seed_rows(seeds: Seeds, metric: str) -> list[dict[str, object]]:
@@ -140,8 +140,12 @@ def seed_rows(seeds: Seeds, metric: str) -> list[dict[str, object]]:
                     cell.interval[0], cell.value, cell.interval[1]))
                 rows.append({"Score": heading(column), "Method": row.title, "mean": mean, "low": low, "high": high,
                              "standard deviation": spread[row.name, column.key] / column.format.divisor,
-                             "resolution": seeds.resolution.get((column.metric, column.name))})
+                             "resolution": _resolution(seeds.resolution.get((column.metric, column.name)))})
     return rows
+
+
+def _resolution(found: Resolution | None) -> str:
+    return f"{found.ratio:.1f} [{found.interval[0]:.1f}, {found.interval[1]:.1f}]" if found else ""
 
 
 def _agreement(source: Source) -> None:

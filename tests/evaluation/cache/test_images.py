@@ -265,22 +265,6 @@ def test_into_a_run(scored_run, table):
     assert "oasis" in merge.export_table(scored_run)["methods"]
 
 
-def test_seeds(table, tmp_path, capsys):
-    other = json.loads(json.dumps(table))
-    for score in other["scores"]:
-        for value in score["values"]:
-            value["value"] += 0.2
-    rows = merge.summarise_seeds([table, other])
-    row = next(r for r in rows if (r["metric"], r["method"], r["value"]["name"]) == ("segmentation", "crn", "mIoU"))
-    assert row["value"]["value"] == pytest.approx(0.8) and row["spread"] == pytest.approx(0.2 / np.sqrt(2))
-    assert row["n"] == 2
-    write_json(tmp_path / "one.json", table)
-    with pytest.raises(SystemExit) as stopped:
-        merge.main(["seeds", str(tmp_path / "one.json"), "--out", str(tmp_path / "s.json")])
-    assert stopped.value.code == 2
-    assert "at least two tables" in capsys.readouterr().err
-
-
 def test_no_table(tmp_path):
     write_json(tmp_path / "x.json", {"scores": []})
     with pytest.raises(InputError, match="not a table of scores"):

@@ -14,7 +14,6 @@ from evaluation.scoring import score_run
 from evaluation.statistics.intervals import (
     Statistic,
     holm,
-    over_seeds,
     paired_difference,
     percentile_interval,
     resample_counts,
@@ -149,11 +148,3 @@ def test_holm_equals_statsmodels():
 def test_undefined_replicates_give_no_interval():
     assert percentile_interval(np.array([1.0, np.nan, np.nan])) is None
     assert percentile_interval(np.array([1.0, 1.0, np.nan])) == (1, 1)
-
-
-def test_over_seeds_by_hand():
-    found = over_seeds([1.0, 2.0, 3.0])
-    assert (found.mean, found.spread, found.n) == (2, 1, 3)
-    assert found.interval[1] == pytest.approx(2 + 4.302653 / np.sqrt(3), rel=1e-6)
-    with pytest.raises(ValueError, match="at least two"):
-        over_seeds([1.0])

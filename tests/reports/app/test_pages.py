@@ -6,13 +6,13 @@ from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
 from data.files import write_json
-from evaluation import merge
+from evaluation.trainings import Trainings, training_of, write_trainings
 from human_study.batch.write import write_batch
 from reports.app.parts import numbers, serving, sources
 from reports.app.views.runs import differing
 from reports.app.views.training import read_log
 from reports.reference import write_reference
-from tests.scores import score_of, tau, value_of
+from tests.scores import moved, score_of, tau, value_of
 
 
 @pytest.fixture(scope="module")
@@ -94,18 +94,13 @@ def test_leaderboard_marks_significant_differences(scored_run, app):
 
 
 def test_leaderboard_shows_the_spread_over_seeds(scored_run, app):
-    tables = [merge.export_table(scored_run) for _ in range(3)]
-    for i, table in enumerate(tables):
-        table["seed"] = i
-        for score in table["scores"]:
-            for value in score["values"]:
-                value["value"] += 0.01 * i
-    write_json(scored_run.path / "scores" / "seeds.json", merge.summarise_seeds(tables))
+    first = training_of(scored_run)
+    write_trainings(Trainings([first, moved(first, 1, 0.01), moved(first, 2, 0.02)]), scored_run.trainings_file)
     seen = app(scored_run, page="Leaderboard")
     assert "Spread over 3 training seeds" in seen.words
     row = seen.frame("standard deviation").set_index(["Method", "Score"]).loc[("CRN", "mIoU ↑")]
     assert row["mean"] == pytest.approx(0.71) and row["standard deviation"] == pytest.approx(0.01)
-    assert row["low"] < 0.71 < row["high"] and row["resolution"] > 1
+    assert row["low"] < 0.71 < row["high"] and float(row["resolution"].split()[0]) > 1
 
 
 def test_leaderboard_shows_agreement_with_people_and_effects(scored_run, app):
@@ -224,6 +219,6 @@ def test_a_reference_opens_like_a_run(reference, app, page):
 
 def test_previews_of_a_reference_are_given_out(reference):
     client = TestClient(Starlette(routes=serving.routes(["--run", str(reference)])))
-    file = next((reference / "previews" / "crn").glob("*.jpg"))
-    answer = client.get(f"/pictures/0/previews/crn/{file.stem}")
+    file = next((reference / "previews" / "100" / "crn").glob("*.jpg"))
+    answer = client.get(f"/pictures/0/previews/100/crn/{file.stem}")
     assert answer.content == file.read_bytes() and answer.headers["content-type"] == "image/jpeg"

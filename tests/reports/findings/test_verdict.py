@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 
 from evaluation.run_directory import FLOOR, PER_IMAGE, PHOTOS, Method, Score, Value
+from evaluation.trainings import Training, Trainings
 from reports.findings import doubts, people, verdict
 from reports.findings.axes import AXES, leading_column, rank_ranges
 from reports.findings.choice import chosen_layout
 from reports.findings.ranking import ranking
+from reports.findings.trainings import Evidence
 from reports.tables import facts
 from reports.tables.classes import per_class_tables
 from reports.tables.names import entry_text
@@ -29,14 +31,28 @@ def scores(metric: str = "segmentation", name: str = "mIoU", features: str = "",
 
 def findings_of(found: list[Score], methods=(A, B, C), **options) -> dict[str, verdict.Finding]:
     table = main_table(list(methods), found)
-    return {f.axis: f for f in verdict.findings(table, found, methods, **options)}
+    trained = options.pop("trained", Evidence(Trainings([]), 100))
+    return {f.axis: f for f in verdict.findings(table, found, methods, trained, **options)}
 
 
-def test_a_clear_leader_is_named_with_its_lead():
+def trained(*numbers: dict[str, float], budgets=(100,), source="") -> Evidence:
+    """Trainings with a mIoU of each method; one after another at the budgets."""
+    each = len(numbers) // len(budgets)
+    return Evidence(Trainings([
+        Training(i % each, budgets[i // each], None, [A, B, C], scores(**{name: (x, 0.01) for name, x in one.items()}))
+        for i, one in enumerate(numbers)]), budgets[0], source)
+
+
+SETTLED = [{"a": 0.70 + i / 1000, "b": 0.60 - i / 1000, "c": 0.3 + i / 1000} for i in range(3)]
+OPEN = [{"a": 0.70 + i / 5, "b": 0.60 - i / 5, "c": 0.3 + i / 5} for i in range(3)]
+
+
+def test_a_leader_among_checkpoints_is_named_with_its_lead():
     finding = findings_of(scores(a=(0.7, 0.01), b=(0.6, 0.01), c=(0.3, 0.01)))["Layout"]
-    assert finding.settled
-    assert finding.text == ("Alpha leads: mIoU 0.700 [0.690, 0.710], 0.100 above Beta; the intervals do not overlap. "
-                            "Gamma is last with 0.300.")
+    assert not finding.settled
+    assert finding.text == ("Alpha leads among these checkpoints: mIoU 0.700 [0.690, 0.710], 0.100 above Beta; the "
+                            "intervals do not overlap. Gamma is last with 0.300. One training each: another seed may "
+                            "change this order.")
 
 
 def test_overlapping_intervals_are_no_lead():
@@ -44,17 +60,38 @@ def test_overlapping_intervals_are_no_lead():
     assert not finding.settled
     assert "but its interval overlaps with that of Beta" in finding.text
     every = findings_of(scores(a=(0.7, 0.3), b=(0.62, 0.3), c=(0.3, 0.3)))["Layout"]
-    assert every.text.startswith("No method leads: mIoU ranges from 0.700 (Alpha) to 0.300 (Gamma)")
+    assert every.text.startswith("No checkpoint leads: mIoU ranges from 0.700 (Alpha) to 0.300 (Gamma)")
     same = findings_of(scores(a=(0.7, 0.3), b=(0.7, 0.3)))["Layout"]
-    assert same.text == "Every method has mIoU 0.700: this score does not separate them."
+    assert same.text.startswith("Every method has mIoU 0.700: this score does not separate them.")
 
 
-def test_seeds_that_spread_like_methods_unsettle_a_lead():
-    found = scores(a=(0.7, 0.01), b=(0.6, 0.01))
-    kept = findings_of(found, resolutions={("segmentation", "mIoU"): 5.0})["Layout"]
-    lost = findings_of(found, resolutions={("segmentation", "mIoU"): 1.1})["Layout"]
-    assert kept.settled and "5.0 times as much as the training seeds" in kept.text
-    assert not lost.settled and "another seed may change this order" in lost.text
+def test_what_leads_as_a_method_is_told_by_seeds_alone():
+    found = scores(a=(0.7, 0.01), b=(0.6, 0.01), c=(0.3, 0.01))
+    own = findings_of(found, trained=trained(*SETTLED))["Layout"]
+    assert own.settled and "In 3 trainings Alpha leads as a method: settled." in own.text
+    wide = findings_of(found, trained=trained(*OPEN))["Layout"]
+    assert not wide.settled
+    assert "In 3 trainings another seed moved Alpha by 0.200, so this order is not settled" in wide.text
+    two = findings_of(found, trained=trained(*SETTLED[:2]))["Layout"]
+    assert not two.settled and "2 trainings settle no order" in two.text
+    borrowed = findings_of(scores(a=(0.5, 0.01), b=(0.6, 0.01), c=(0.3, 0.01)),
+                           trained=trained(*SETTLED, source=" of the reference results street"))["Layout"]
+    assert not borrowed.settled
+    assert ("In 3 trainings of the reference results street Alpha leads as a method: settled, unlike in this run, "
+            "where Beta is ahead.") in borrowed.text
+
+
+def test_orders_that_change_with_the_budget_are_told():
+    later = [{"a": 0.72, "b": 0.81 + i / 1000, "c": 0.3 + i / 1000} for i in range(3)]
+    later = [one | {"a": 0.72 - i / 1000} for i, one in enumerate(later)]
+    found = scores(a=(0.7, 0.01), b=(0.6, 0.01), c=(0.3, 0.01))
+    finding = findings_of(found, trained=trained(*SETTLED, *later, budgets=(100, 1000)), first="b")["Budget"]
+    assert finding.text == ("Each method of this run saw 100 images. The trainings have 100 and 1,000. At 1,000 images "
+                            "Beta has the best mIoU, 0.811 (settled). Beta passes Alpha in mIoU between 100 and 1,000 "
+                            "images (settled).")
+    single = findings_of(found, trained=trained(SETTLED[0], later[0], budgets=(100, 1000)), first="b")["Budget"]
+    assert "(by the means of few trainings, not settled)" in single.text
+    assert "Budget" not in findings_of(found, trained=trained(*SETTLED), first="b")
 
 
 def test_without_intervals_an_order_is_open():
@@ -68,7 +105,8 @@ def test_a_distance_is_better_when_lower_and_another_score_may_disagree():
     for one, precision in zip(found, (0.2, 0.9), strict=False):
         one.values.append(value_of("precision", precision, features="judge"))
     text = findings_of(found)["Likeness to photographs"].text
-    assert text.startswith("Alpha leads: Fréchet distance (judge) 1.000 [0.900, 1.100], 2.000 below Beta")
+    assert text.startswith("Alpha leads among these checkpoints: Fréchet distance (judge) 1.000 [0.900, 1.100], 2.000 "
+                           "below Beta")
     assert "0.500 apart" in text and "However, Precision (judge) ranks Beta first." in text
 
 

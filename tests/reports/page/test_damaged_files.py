@@ -17,7 +17,7 @@ ways = pytest.mark.parametrize("way", WAYS)
 
 
 @ways
-@pytest.mark.parametrize("name", ["scores/metrics.json", "scores/seeds.json",
+@pytest.mark.parametrize("name", ["scores/metrics.json", "scores/trainings.json",
                                   "scores/methods.json", "run.json", "dataset/labels.json",
                                   "study/lab/analysis/analysis.json"])
 def test_the_report_names_the_file_that_is_damaged(tiny_run, name, way):

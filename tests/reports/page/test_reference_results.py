@@ -1,47 +1,54 @@
-"""Comparison of a run with the reference results, in its report."""
+"""A run beside reference results, in its report."""
 
 import pytest
 
+from evaluation.trainings import Trainings, training_of, write_trainings
 from reports.page import reference_results
+from reports.page.reference_results import evidence
 from reports.reference import load_reference, write_reference
-from tests.scores import value_of
+from tests.scores import moved
 
 
 @pytest.fixture
-def reference(scored_run, tmp_path, monkeypatch):
-    """Reference results made of the run itself."""
-    found = load_reference(write_reference([scored_run], tmp_path / "made"))
-    monkeypatch.setattr(reference_results, "matching_reference", lambda run: found)
-    return found
+def reference(scored_run, tmp_path):
+    """Reference results of three trainings, the first of which is the run itself."""
+    folder, first = write_reference([scored_run], tmp_path / "made"), training_of(scored_run)
+    write_trainings(Trainings([first, moved(first, 1, 0.01), moved(first, 2, -0.01)]), folder / "trainings.json")
+    return load_reference(folder)
 
 
-def test_a_run_that_found_the_same(scored_run, reference):
-    note = reference_results.reference_results(scored_run)
-    assert note.sentence == ("All 15 values that can be compared agree with the reference results made (1 training "
-                             "seed) within the intervals.")
-    assert note.lines == ()
-
-
-def test_a_run_that_found_otherwise(scored_run, reference):
+def test_a_run_is_compared_as_on_the_command_line(scored_run, reference):
+    note = reference_results.reference_results(scored_run, reference)
+    assert note.sentence.startswith("0 of ") and "No difference is beyond chance" in note.sentence and not note.lines
     score = next(s for s in scored_run.scores("segmentation") if s.method == "crn")
-    score.values[0] = value_of("mIoU", 0.2, (0.18, 0.22))
+    score.values[0] = moved(training_of(scored_run), 3, 9.0).values()["segmentation", "crn", "mIoU"]
     scored_run.write_score(score)
-    note = reference_results.reference_results(scored_run)
-    assert note.sentence.startswith("1 of 15 values differ from the reference results made")
-    assert note.lines == ("CRN, mIoU: 0.200 here, 0.700 in the reference (worse)",)
+    note = reference_results.reference_results(scored_run, reference)
+    assert "1 difference is beyond chance" in note.sentence and note.lines[0].startswith("CRN, mIoU: 9.700 here, 0.700")
 
 
-def test_another_judge_is_said(scored_run, reference):
+def test_another_judge_cannot_be_compared(scored_run, reference):
     for score in scored_run.scores():
         score.provenance |= {"judge": "another", "extractor": "another"}
         scored_run.write_score(score)
-    assert "cannot be compared" in reference_results.reference_results(scored_run).sentence
+    assert "cannot be compared" in reference_results.reference_results(scored_run, reference).sentence
 
 
 def test_without_a_reference_of_these_pictures_the_others_are_named(scored_run, monkeypatch):
-    monkeypatch.setattr(reference_results, "matching_reference", lambda run: None)
     monkeypatch.setattr(reference_results, "reference_names", lambda: ["camvid-vgg19"])
-    assert reference_results.reference_results(scored_run).sentence == (
+    assert reference_results.reference_results(scored_run, None).sentence == (
         "Reference results on other pictures ship with the suite: camvid-vgg19.")
     monkeypatch.setattr(reference_results, "reference_names", lambda: [])
-    assert reference_results.reference_results(scored_run).sentence == ""
+    assert reference_results.reference_results(scored_run, None).sentence == ""
+
+
+def test_a_single_run_borrows_the_seeds_of_a_reference_with_its_settings(scored_run, reference):
+    assert not len(evidence(scored_run, None).trainings)
+    found = evidence(scored_run, reference)
+    assert len(found.trainings) == 3 and found.source == " of the reference results made"
+    reference.about["settings"]["data.dataset"] = "another"
+    assert not len(evidence(scored_run, reference).trainings)
+    first = training_of(scored_run)
+    write_trainings(Trainings([first, moved(first, 1, 0.01)]), scored_run.trainings_file)
+    found = evidence(scored_run, reference)
+    assert len(found.trainings) == 2 and not found.source

@@ -189,7 +189,7 @@ def test_a_run_that_goes_on_is_not_told_to_be_finished(tiny_run, no_figures):
 def test_the_headline_stands_before_the_tables(scored_run, no_figures):
     text = page_of(write_report(scored_run)).text
     places = [text.index(part) for part in ("CRN and 3 other methods on street", "CRN is 1st of 4 by mIoU",
-                                            "Chosen by a rule", "CRN leads: mIoU 0.700",
+                                            "Chosen by a rule", "CRN leads among these checkpoints: mIoU 0.700",
                                             "small-scale demonstration", "rank 1",
                                             "Full provenance", "Appendix: the provenance")]
     assert places == sorted(places)
@@ -207,7 +207,7 @@ def test_images_alone_have_findings_a_ranking_and_no_command_that_finishes_nothi
     for name in ("crn_diversity", "image_space"):
         shutil.rmtree(tiny_run.method_folder(name))
     text = page_of(write_report(tiny_run)).text
-    assert "CRN is 2nd of 2 by PSNR" in text and "pix2pix leads: PSNR 24" in text
+    assert "CRN is 2nd of 2 by PSNR" in text and "pix2pix leads among these checkpoints: PSNR 24" in text
     assert "A judge (judge.source) would measure" in text and "An extractor (score.extractors)" in text
     assert "Not scored" not in text and "To finish the run" not in text and "rank 1" in text
     assert "the layout with the median PSNR" in text

@@ -7,17 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
-import pytest
 
-from data.errors import InputError
-from data.files import write_json
-from evaluation import merge
 from evaluation.run_directory import FLOOR, PHOTOS, Method, RunDirectory, Score, Value
+from evaluation.trainings import Trainings, training_of, write_trainings
 from reports.tables import export
 from reports.tables import scores as tables
 from reports.tables.classes import per_class_tables
 from reports.tables.seeds import read_seeds
-from tests.scores import fd, score_of, tau, value_of
+from tests.scores import fd, moved, score_of, tau, value_of
 
 
 def add_method(run: RunDirectory, name: str, title: str) -> None:
@@ -83,21 +80,18 @@ def test_decimals_follow_the_intervals_too(scored_run):
 
 
 def test_spread_over_seeds_is_a_table(scored_run):
-    table = merge.export_table(scored_run)
-    other = json.loads(json.dumps(table).replace('"pix2pix"', '"oasis"'))
-    for content in other["scores"]:
-        content["values"][0]["value"] += 0.2
+    first = training_of(scored_run)
+    second = moved(first, 1, 0.2)
+    second.scores[:] = [replace(score, method="oasis" if score.method == "pix2pix" else score.method)
+                        for score in second.scores]
     assert not read_seeds(scored_run).table.columns
-    write_json(scored_run.path / "scores" / "seeds.json", merge.summarise_seeds([table, other]))
+    write_trainings(Trainings([first, second]), scored_run.trainings_file)
     found = read_seeds(scored_run).table
     assert [row.name for row in found.rows] == ["crn", "crn_diversity", "image_space", PHOTOS]
     assert found.note(found.rows[0], found.columns[0]) == "spread 0.141"
     assert found.columns[0].higher_is_better
     files = {file.name: file for file in export.export(scored_run, scored_run.report / "tables")}
     assert "segmentation/mIoU spread" in pd.read_csv(files["seeds.csv"]).columns
-    write_json(scored_run.path / "scores" / "seeds.json", [{"mean": 1}])
-    with pytest.raises(InputError, match="seeds.json: not made by"):
-        read_seeds(scored_run)
 
 
 def test_values_of_the_floor_alone_make_no_column(scored_run):
@@ -185,20 +179,11 @@ def test_latex_is_escaped_and_balanced(scored_run, tmp_path):
     assert text.index("100\\%") < text.rindex(r"\midrule") < text.index("Photographs (oracle)")
 
 
-def test_resolution_is_that_of_the_summary(scored_run):
-    table = merge.export_table(scored_run)
-    others = [json.loads(json.dumps(table)) for _ in range(2)]
-    for shift, other in zip((0.01, -0.01), others, strict=True):
-        for score in other["scores"]:
-            for value in score["values"]:
-                value["value"] += shift
-    rows = merge.summarise_seeds([table, *others])
-    write_json(scored_run.path / "scores" / "seeds.json", rows)
+def test_scores_are_ordered_by_their_resolution(scored_run):
+    first = training_of(scored_run)
+    write_trainings(Trainings([first, moved(first, 1, 0.01), moved(first, 2, -0.01)]), scored_run.trainings_file)
     seeds = read_seeds(scored_run)
-    ratios = {(row["metric"], row["value"]["name"]): row["resolution"]["ratio"] for row in rows
-              if row["method"] == "crn"}
-    assert seeds.n == 3 and seeds.resolution == ratios
-    assert [column.name for column, _ in seeds.ratios()][0] == "FD-judge"
+    assert seeds.n == 3 and [column.name for column, _ in seeds.ratios()][0] == "FD-judge"
 
 
 def test_a_score_with_one_value_and_what_draws_would_score_are_no_columns_to_compare(tiny_run):
