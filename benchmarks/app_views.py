@@ -10,8 +10,6 @@ is decoded and painted. Needs the test extra.
 """
 
 import argparse
-import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,10 +23,11 @@ from urllib.request import urlopen
 
 import numpy as np
 
-from benchmarks.runner import Result, run
+from benchmarks.runner import Result, free_port, run
 from data.errors import InputError
 from data.files import write_json, write_png
 from evaluation.run_directory import PHOTOS, Method, RunDirectory, Score, Value
+from human_study.simulation.simulate import FLAGS, browser_file
 
 ROOT = Path(__file__).resolve().parents[1]
 WINDOW = {"width": 1440, "height": 900}
@@ -70,10 +69,12 @@ def fabricate(folder: Path, layouts: int, methods: int, size: tuple[int, int]) -
     masters = [_pictures(folder / "masters", number, size, rng) for number in range(DIFFERENT)]
     for number in range(layouts):
         name, (layout, photo) = f"{number:05d}", masters[number % DIFFERENT]
-        _link(layout, run.dataset / "layouts" / f"{name}.png")
-        _link(photo, run.photo_file(name))
-        for i, method in enumerate(names):
-            _link(masters[(number + i + 1) % DIFFERENT][1], run.image_file(method, name))
+        links = {run.dataset / "layouts" / f"{name}.png": layout, run.photo_file(name): photo}
+        links |= {run.image_file(method, name): masters[(number + i + 1) % DIFFERENT][1]
+                  for i, method in enumerate(names)}
+        for link, file in links.items():
+            link.parent.mkdir(parents=True, exist_ok=True)
+            link.hardlink_to(file)
     for i, method in enumerate([*names, PHOTOS]):
         if method != PHOTOS:
             run.write_method(Method(method, f"Method {i}"))
@@ -94,11 +95,6 @@ def _pictures(folder: Path, number: int, size: tuple[int, int], rng: np.random.G
     return files
 
 
-def _link(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
-    target.hardlink_to(source)
-
-
 @contextmanager
 def serving(command: list[str], health: str) -> Iterator[None]:
     """A process that answers at `health`. Raises InputError if it does not within a minute."""
@@ -116,12 +112,6 @@ def serving(command: list[str], health: str) -> Iterator[None]:
     finally:
         process.terminate()
         process.wait(20)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def bare(page, address: str, run: RunDirectory, methods: list[str], steps: int) -> float:
@@ -170,9 +160,6 @@ def measure(args: argparse.Namespace) -> Iterator[Result]:
 def measure_run(run: RunDirectory, steps: int, pause: float) -> Iterator[Result]:
     from playwright.sync_api import sync_playwright
 
-    chromium = shutil.which("chromium")
-    if chromium is None:
-        raise InputError("needs the browser chromium")
     ports = [free_port() for _ in range(2)]
     own, plain = (f"http://localhost:{port}" for port in ports)
     start_app = [sys.executable, "-m", "reports.app", "--port", str(ports[0]), "--run", str(run.path)]
@@ -181,7 +168,7 @@ def measure_run(run: RunDirectory, steps: int, pause: float) -> Iterator[Result]
     names = run.method_names()
     with (serving(start_app, f"{own}/_stcore/health"), serving(start_files, f"{plain}/run.json"),
           sync_playwright() as playwright):
-        browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(executable_path=browser_file(), args=list(FLAGS))
         app(browser, own, run, names[:1], 1, 0.5)  # what is read once is read
         for count in sorted({min(3, len(names)), len(names)}):
             page = browser.new_page(viewport=WINDOW)

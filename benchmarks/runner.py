@@ -2,6 +2,7 @@
 
 import argparse
 import platform
+import socket
 from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -45,6 +46,12 @@ def processor() -> str:
     lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     names = [line.split(":")[1].strip() for line in lines if "model name" in line]
     return names[0] if names else platform.processor() or platform.machine()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def table(results: Iterable[Result]) -> str:

@@ -20,6 +20,7 @@ import torch
 import torchvision
 from safetensors.torch import save_file
 
+from baselines.named import METHODS
 from benchmarks.runner import Result, run
 from data.files import write_json, write_png
 from data.street import Street
@@ -32,8 +33,6 @@ from presets.schema import ExtractorConfig, ScoreConfig
 
 MAPS = {"squeezenet": torchvision.models.squeezenet1_1, "vgg19": torchvision.models.vgg19}
 VARIANTS = 4
-METHODS = {"crn": 1, "crn_diversity": VARIANTS, "pix2pix": 1, "gan_segmentation": 1, "encoder_decoder": 1,
-           "recombinator": 1, "full_resolution": 1, "image_space": 1}
 
 
 def make_run(folder: Path, layouts: int, size: tuple[int, int], methods: dict[str, int]) -> RunDirectory:
@@ -74,7 +73,8 @@ def extractors(kinds: list[str], folder: Path) -> list[ExtractorConfig]:
 
 def measure(args: argparse.Namespace) -> Iterator[Result]:
     torch.manual_seed(0)
-    size, methods = tuple(args.size), dict(list(METHODS.items())[: args.methods])
+    size = tuple(args.size)
+    methods = {name: VARIANTS if name == "crn_diversity" else 1 for name in list(METHODS)[: args.methods]}
     with tempfile.TemporaryDirectory() as folder:
         run_directory = make_run(Path(folder) / "run", args.layouts, size, methods)
         labels = run_directory.labels()

@@ -70,16 +70,12 @@ class ConvNormAct(nn.Sequential):
             y = F.conv2d(x, F.pad(conv.weight, (0, 0, 0, 0, 0, more)), None, conv.stride, conv.padding, conv.dilation)
         else:
             y = conv(x)
-        if isinstance(norm, LayerNorm) and fuses_norm(y):
+        # torch.compile fuses norm and ReLU by itself
+        if isinstance(norm, LayerNorm) and y.is_cuda and FUSED_NORM and not torch.compiler.is_compiling():
             from models.fused_norm import norm_act  # Triton, which not every machine has
 
             return norm_act(y, norm.weight, norm.bias, norm.eps, act.negative_slope)
         return act(norm(y))
-
-
-def fuses_norm(x: Tensor) -> bool:
-    """Whether layer norm and ReLU are one operation here; torch.compile fuses them by itself."""
-    return x.is_cuda and FUSED_NORM and not torch.compiler.is_compiling()
 
 
 def alignment(channels: int, like: Tensor) -> list[Tensor]:

@@ -53,14 +53,13 @@ def diversity_tables(photo: Features, images: Features, layout: Tensor) -> dict[
     mask of each class, averaged over the grid; the sum over classes is the layer's mean-reduced L1, since masks sum
     to 1.
     """
-    return {layer: _class_distances(photo[layer], images[layer], layout) for layer in photo}
-
-
-def _class_distances(photo: Tensor, images: Tensor, layout: Tensor) -> Tensor:
-    batch, _, height, width = photo.shape
-    difference = (photo.unsqueeze(1) - images.unflatten(0, (batch, -1))).abs().mean(2)  # [B, K, h, w]
-    masks = F.interpolate(layout.to(difference.dtype), size=(height, width), mode="area")  # [B, C, h, w]
-    return torch.einsum("bkhw,bchw->bkc", difference, masks) / (height * width)
+    tables = {}
+    for layer, features in photo.items():
+        batch, _, height, width = features.shape
+        difference = (features.unsqueeze(1) - images[layer].unflatten(0, (batch, -1))).abs().mean(2)  # [B, K, h, w]
+        masks = F.interpolate(layout.to(difference.dtype), size=(height, width), mode="area")  # [B, C, h, w]
+        tables[layer] = torch.einsum("bkhw,bchw->bkc", difference, masks) / (height * width)
+    return tables
 
 
 def diversity_loss(table: Tensor, mean_weight: float = 0.0) -> Tensor:

@@ -20,7 +20,6 @@ import csv
 import io
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -34,7 +33,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks.laboratory.people import TIES, Crowd, Volunteer
-from benchmarks.runner import Result
+from benchmarks.runner import Result, free_port
 from benchmarks.runner import run as run_benchmark
 from data.errors import InputError
 from data.files import read_json, write_json
@@ -67,11 +66,9 @@ class Server:
     """python -m human_study serve as a process that can be killed. `output`: all that it printed."""
 
     def __init__(self, *options: str):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self.port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
-        self.command = [sys.executable, "-m", "human_study", "serve", *options, "--port", str(self.port)]
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        self.command = [sys.executable, "-m", "human_study", "serve", *options, "--port", str(port)]
         self.output: list[str] = []
 
     def start(self) -> "Server":

@@ -1,62 +1,29 @@
 """What the presets at the paper's size need: start weights, frozen modules, parts of a batch, less memory."""
 
 import copy
+from functools import partial
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 from lightning_fabric import Fabric
 
 from baselines.methods import GENERATORS, build_generator, build_method, method_spec
 from data.errors import InputError
-from data.labels import LabelSpace
-from data.pairs import Pair
 from evaluation.run import main
 from models.crn import CRN
 from models.objectives import Batch, Content
 from models.perceptual import PerceptualNet
 from presets.schema import Preset, TrainingConfig
+from tests.training import noise
 from training import checkpoint
 from training.check import check_methods
 from training.feature_cache import PhotoFeatureCache
 from training.harness import CHECKPOINT
 from training.memory import recompute_activations
 from training.step import TrainingStep
-from training.suite import Suite
 
-NAMES = ["road", "car", "sky", "void"]
-
-
-class Noise:
-    """Twelve pairs of noise."""
-
-    def __init__(self, size=(16, 32), names=NAMES):
-        self.size = size
-        self.labels = LabelSpace(names, [(i, i, i) for i in range(len(names))])
-
-    def __len__(self):
-        return 12
-
-    def name(self, index):
-        return f"{index:05d}"
-
-    def __getitem__(self, index):
-        rng = np.random.default_rng(index)
-        layout = rng.integers(0, len(self.labels.names), self.size, dtype=np.uint8)
-        return Pair(self.name(index), rng.integers(0, 255, (3, *self.size), dtype=np.uint8), layout)
-
-
-def suite(folder, size=(16, 32), widths=(8, 6, 4), names=NAMES, **training) -> Suite:
-    settings = {"images_seen": 8, "batch": 2, "precision": "float32", "checkpoint_seconds": 0.0, **training}
-    preset = Preset.model_validate({
-        "data": {"dataset": "street", "size": list(size)}, "training": settings,
-        "perceptual": {"source": "trained", "width": 0.04, "images_seen": 8},
-        "generators": {"crn": {"widths": list(widths)}},
-        "objectives": {"content": {"calibrate_at": 2}}})
-    made = Suite(preset, folder)
-    made.__dict__.update(train=Noise(size, names), val=Noise(size, names))  # cached properties: this test's datasets
-    return made
+suite = partial(noise.suite, widths=(8, 6, 4), images_seen=8)
 
 
 def trained(folder, name="image_space") -> dict[str, torch.Tensor]:
@@ -257,16 +224,8 @@ def test_a_stopped_run_goes_on_with_the_same_features(tmp_path):
     suite(tmp_path / "whole", **settings).train_method("crn")
     stopped = suite(tmp_path / "stopped", **settings)
     stopped.loss_networks("crn")
-    read, photo = [], stopped.train.__class__.__getitem__
-
-    class Ends(Noise):
-        def __getitem__(self, index):
-            read.append(index)
-            if len(read) == 9:
-                raise KeyboardInterrupt
-            return photo(self, index)
-    stopped.__dict__["train"] = Ends()
-    with pytest.raises(KeyboardInterrupt):
+    stopped.train.kill_at = stopped.train.read + 9
+    with pytest.raises(noise.Killed):
         stopped.train_method("crn")
     suite(tmp_path / "stopped", **settings).train_method("crn")
     a, b = trained(tmp_path / "whole", "crn"), trained(tmp_path / "stopped", "crn")

@@ -13,18 +13,16 @@ import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
 import torch
 from torch.utils.tensorboard import SummaryWriter
 
 from baselines.methods import OBJECTIVES, method_spec
 from data.errors import InputError, one_line_errors
-from data.labels import LabelSpace
-from data.pairs import Pair
 from models.layers import DilatedConv2d
 from models.perceptual import tensor_hashes
 from presets.schema import Preset
+from tests.training.noise import NAMES, Killed, Noise, preset, suite
 from training import batches, checkpoint, fabric, harness
 from training import suite as suite_module
 from training.batches import ShuffledBatches
@@ -33,55 +31,7 @@ from training.harness import CHECKPOINT, Interrupted, is_complete, steps_of, to_
 from training.logs import TrainingLog
 from training.suite import Suite, load_generator
 
-LABELS = LabelSpace(["road", "car", "sky", "void"], [(1, 1, 1), (2, 2, 2), (3, 3, 3), (0, 0, 0)])
-
-
-class Killed(BaseException):
-    """Stands for SIGKILL: nothing in the harness may catch it."""
-
-
-class Noise:
-    """Pairs of noise; reading item number `kill_at` (counted over all readings) ends the process, so to speak."""
-
-    labels, size = LABELS, (16, 32)
-
-    def __init__(self, count=12, kill_at=None, signal_at=None):
-        self.count, self.kill_at, self.signal_at, self.read = count, kill_at, signal_at, 0
-
-    def __len__(self):
-        return self.count
-
-    def name(self, index):
-        return f"{index:05d}"
-
-    def __getitem__(self, index):
-        self.read += 1
-        if self.read == self.kill_at:
-            raise Killed
-        if self.read == self.signal_at:
-            os.kill(os.getpid(), signal.SIGTERM)
-        rng = np.random.default_rng(index)
-        layout = rng.integers(0, 4, (4, 8), dtype=np.uint8).repeat(4, 0).repeat(4, 1)
-        return Pair(self.name(index), rng.integers(0, 255, (3, 16, 32), dtype=np.uint8), layout)
-
-
-def preset(**training) -> Preset:
-    settings = {"images_seen": 24, "batch": 2, "precision": "float32", "log_every": 2, "samples_every": 5,
-                "checkpoint_seconds": 0.0, **training}
-    return Preset.model_validate({
-        "data": {"dataset": "street", "size": [16, 32], "train": 12, "val": 4}, "training": settings,
-        "perceptual": {"source": "trained", "width": 0.04, "images_seen": 8},
-        "segmenter": {"source": "trained", "images_seen": 8, "width": 8}, "judge": {"source": "trained", "width": 8},
-        "generators": {"crn": {"widths": [8, 8, 8]}, "pix2pix": {"width": 4}, "dcgan": {"width": 4}},
-        "objectives": {"content": {"calibrate_at": 4}, "diversity": {"k": 2, "calibrate_at": 4},
-                       "gan": {"patch_layers": 1, "patch_width": 4}, "gan_segmentation": {"width": 4}}})
-
-
-def suite(folder, train=None, **training) -> Suite:
-    made = Suite(preset(**training), folder)
-    made.__dict__.update(train=train or Noise(), val=Noise(4))  # cached properties: the datasets of this test, and
-    made.__dict__.update(_data_key="noise")  # what tells them from others, which is had by reading some
-    return made
+HERE = Path(__file__).resolve().parent
 
 
 def weights(folder, name) -> dict[str, torch.Tensor]:
@@ -163,12 +113,13 @@ def test_a_signal_saves_the_state_between_two_steps(tmp_path):
 @pytest.mark.skipif(not hasattr(signal, "SIGUSR1"), reason="Windows has no such signals")
 def test_a_lost_terminal_and_a_warning_of_the_time_limit_save_the_state(tmp_path):
     """A real process, which goes on with the training after the first signal."""
-    script = ("import sys; sys.path.insert(0, sys.argv[1]); import test_training as t\n"
+    script = ("import sys; sys.path.append(sys.argv[1]); import noise; from training.harness import Interrupted\n"
               "for _ in range(2):\n"
-              "    try: t.suite(sys.argv[2], images_seen=10**6, checkpoint_seconds=1e9).train_method('image_space')\n"
-              "    except t.Interrupted as stopped: print(stopped, flush=True)\n")
+              "    suite = noise.suite(sys.argv[2], images_seen=10**6, checkpoint_seconds=1e9)\n"
+              "    try: suite.train_method('image_space')\n"
+              "    except Interrupted as stopped: print(stopped, flush=True)\n")
     process = subprocess.Popen(
-        [sys.executable, "-c", script, str(Path(__file__).parent), str(tmp_path)], text=True, stdout=subprocess.PIPE,
+        [sys.executable, "-c", script, str(HERE), str(tmp_path)], text=True, stdout=subprocess.PIPE, cwd=HERE.parents[1],
         preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))  # also where nohup started the tests
     limit = threading.Timer(120, process.kill)  # reading a line then ends, too
     limit.start()
@@ -219,7 +170,7 @@ def test_finished_training_is_neither_repeated_nor_read_whole(tmp_path, monkeypa
 def test_a_checkpoint_is_enough_to_synthesize(tmp_path):
     suite(tmp_path).train_method("crn_diversity")
     generator, described = load_generator(tmp_path / "methods" / "crn_diversity")
-    assert described["labels"]["names"] == LABELS.names and described["images"] == 2
+    assert described["labels"]["names"] == NAMES and described["images"] == 2
     assert generator(torch.zeros(1, 4, 16, 32)).shape == (1, 2, 3, 16, 32)
 
 
