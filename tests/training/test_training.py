@@ -120,7 +120,7 @@ def test_a_lost_terminal_and_a_warning_of_the_time_limit_save_the_state(tmp_path
               "    except Interrupted as stopped: print(stopped, flush=True)\n")
     process = subprocess.Popen(
         [sys.executable, "-c", script, str(HERE), str(tmp_path)], cwd=HERE.parents[1], stdout=subprocess.PIPE,
-        text=True, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))  # also where nohup started the tests
+        text=True, preexec_fn=lambda: signal.signal(signal.SIGHUP, signal.SIG_DFL))  # also under nohup
     limit = threading.Timer(120, process.kill)  # reading a line then ends, too
     limit.start()
     try:
