@@ -118,6 +118,20 @@ def write_rows(path: Path, rows: Iterable[Iterable[Any]]) -> None:
     write_text(path, text.getvalue())
 
 
+def read_rows(path: Path, columns: Iterable[str] = ()) -> list[dict[str, str]]:
+    """Cells by column of a CSV with a header, as `write_rows` makes it. Raises InputError where the file or one of
+    `columns` is missing."""
+    try:
+        with open(path, newline="", encoding="utf-8") as stream:
+            reader = csv.DictReader(stream)
+            rows = list(reader)
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    if missing := set(columns) - set(reader.fieldnames or ()):
+        raise InputError(f"{path}: column {min(missing)} is missing")
+    return rows
+
+
 def write_json(path: Path, value: Any) -> None:
     """Human-readable JSON; NaN and infinity are refused, because readers of other languages refuse them."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")

@@ -1,1 +1,1 @@
-"""Pictures under opaque names, HIT tables, and the batch on disk; uses trials and responses."""
+"""A batch on disk: pictures under opaque names, HIT tables, the secret plan."""

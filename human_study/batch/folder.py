@@ -12,14 +12,13 @@
 Nothing of secret/ may reach a participant. `trial_index` counts from 0: field choice_N of the page belongs to N - 1.
 """
 
-import csv
 import shlex
 from dataclasses import dataclass, fields
 from functools import cached_property
 from pathlib import Path
 
 from data.errors import InputError, nearest
-from data.files import fingerprint, list_folder, read_mapping
+from data.files import fingerprint, list_folder, read_mapping, read_rows
 from evaluation.run_directory import RunDirectory
 from human_study.batch.assets import Asset
 from human_study.batch.identity import key_file
@@ -146,7 +145,7 @@ def read_batch(folder: str | Path) -> TaskBatch:
     if spec["schema"] == EARLIER_SCHEMA:
         spec = _renamed(spec)
     hits: dict[str, list[PlannedTrial]] = {}
-    for row in _rows(folder / "secret" / "plan.csv", PLAN_COLUMNS):
+    for row in read_rows(folder / "secret" / "plan.csv", PLAN_COLUMNS):
         trial = PlannedTrial.from_row(row)
         hits.setdefault(trial.hit_id, []).append(trial)
     assets = {asset.asset_id: asset for asset in read_assets(folder)}
@@ -165,7 +164,7 @@ def _renamed(spec: dict) -> dict:
 def read_assets(folder: Path) -> list[Asset]:
     return [Asset(**{**{name: row[name] for name in ASSET_COLUMNS}, "width": int(row["width"]),
                      "height": int(row["height"])})
-            for row in _rows(folder / "secret" / "assets.csv", ASSET_COLUMNS)]
+            for row in read_rows(folder / "secret" / "assets.csv", ASSET_COLUMNS)]
 
 
 def study_folder(run: RunDirectory, protocol: str | None) -> Path:
@@ -180,15 +179,3 @@ def study_folder(run: RunDirectory, protocol: str | None) -> Path:
         raise InputError(f"{run.study}: " + (f"several studies, choose one with --protocol: {', '.join(names)}" if found
                                              else "no study yet; write one with python -m human_study hits"))
     return found[0]
-
-
-def _rows(file: Path, needed: tuple[str, ...]) -> list[dict[str, str]]:
-    try:
-        with open(file, newline="", encoding="utf-8") as stream:
-            reader = csv.DictReader(stream)
-            rows = list(reader)
-    except FileNotFoundError:
-        raise InputError(f"{file}: no such file; write the batch again with python -m human_study hits") from None
-    if missing := set(needed) - set(reader.fieldnames or ()):
-        raise InputError(f"{file}: column {sorted(missing)[0]} is missing")
-    return rows

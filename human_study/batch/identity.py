@@ -29,7 +29,8 @@ def read_identity(folder: Path) -> BatchIdentity:
     file = folder / "secret" / FILE
     if not file.exists():
         raise InputError(f"{file}: missing; it was written with the batch and holds the secret of its names")
-    return checked(BatchIdentity, read_mapping(file), f"{file}: broken; put back the file that was written with the batch")
+    problem = f"{file}: broken; put back the file that was written with the batch"
+    return checked(BatchIdentity, read_mapping(file), problem)
 
 
 def make_identity(folder: Path) -> BatchIdentity:

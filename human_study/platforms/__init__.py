@@ -1,1 +1,1 @@
-"""Result tables of other platforms, read and taken in; uses table, design and batch."""
+"""Result tables of platforms and plain tables of answers, read into tables of responses."""

@@ -3,7 +3,6 @@
 It listens on this computer only, unless --host, --public-url and --i-know are given.
 """
 
-import csv
 import itertools
 import signal
 import socket
@@ -16,7 +15,7 @@ from urllib.parse import urlsplit
 import uvicorn
 
 from data.errors import InputError, nearest
-from data.files import write_rows
+from data.files import read_rows, write_rows
 from evaluation.run_directory import RunDirectory
 from human_study.batch.folder import LINKS, RESPONSES, TaskBatch, database_file
 from human_study.batch.identity import PRIVATE_FILE
@@ -144,8 +143,7 @@ def _token(link: str) -> str:
 def _read_links(file: Path) -> list[tuple[str, str]]:
     if not file.exists():
         return []
-    with open(file, newline="", encoding="utf-8") as stream:
-        return [(row["name"], row["link"]) for row in csv.DictReader(stream)]
+    return [(row["name"], row["link"]) for row in read_rows(file)]
 
 
 def write_links(file: Path, links: Iterable[tuple[str, str]]) -> None:

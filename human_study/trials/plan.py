@@ -212,7 +212,7 @@ def warnings(plan: StudyPlan, protocol: Protocol) -> list[str]:
     fewest = min(cell.participants for cell in plan.cells)
     if fewest < 10:
         found.append(f"{fewest} participants per comparison give an honest but very wide interval; more participants "
-                     "help, more trials of each hardly do (--set assignments=N or hits=N)")
+                     "help, more trials from each hardly do (--set assignments=N or hits=N)")
     weakest = min((cell.power for cell in plan.cells if cell.power is not None), default=1.0)
     if weakest < ENOUGH_POWER:
         truth = "share of right answers" if protocol.task == "real_or_fake" else "preference"

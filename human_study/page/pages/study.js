@@ -7,7 +7,7 @@ class Study {
     this.root = element("main", { className: "study" });
     this.notice = element("p", { className: "notice", role: "status", hidden: true });
     this.viewport = new Viewport(config);
-    const lost = (is) => this.say(is ? this.texts.saving : "");
+    const lost = (is) => this.notify(is ? this.texts.saving : "");
     const kinds = { server: ServerTransport, form: FormTransport, preview: PreviewTransport };
     this.transport = new kinds[config.route](config, lost);
     const host = document.getElementById("study");
@@ -18,7 +18,7 @@ class Study {
   }
 
   // A line at the lower edge, until it is empty.
-  say(text) {
+  notify(text) {
     this.notice.hidden = !text;
     this.notice.textContent = text;
   }
@@ -129,7 +129,7 @@ class Study {
 
   async trialsFrom(first, seen) {
     const view = new VIEWS[this.config.task](this.config, this.viewport);
-    const pictures = new Pictures(this.trials, view.alts, (away) => this.say(away ? this.texts.no_pictures : ""));
+    const pictures = new Pictures(this.trials, view.alts, (away) => this.notify(away ? this.texts.no_pictures : ""));
     const below = element("p", { className: "below" }, view.pause, this.withdrawButton());
     this.screen(view.section, below);
     for (let i = first; i < this.trials.length && !this.over; i++) {

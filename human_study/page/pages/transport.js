@@ -170,7 +170,7 @@ class FormTransport {
   }
 
   // Answers to questions and checks by column of the table of responses.
-  said() {
+  answersByColumn() {
     const kinds = Object.fromEntries(this.config.questions.map(({ name, kind }) => [name, kind === "text" ? "note_" : "q_"]));
     const all = Object.assign({}, ...Object.values(this.kept.about || {}));
     return Object.fromEntries(Object.entries(all).map(([name, value]) => [(kinds[name] || "") + name, value]));
@@ -208,7 +208,7 @@ class FormTransport {
     const rows = records.map((record) => columns.map((name) => (name in record ? record[name] : null)));
     const { client_version, consent_version, language } = this.config;
     this.fill("log_json", JSON.stringify({ client_version, consent_version, language,
-      user_agent_family: agentFamily(), resumable: this.resumable, said: this.said(), columns, rows }));
+      user_agent_family: agentFamily(), resumable: this.resumable, said: this.answersByColumn(), columns, rows }));
     return { after: "form" };
   }
 

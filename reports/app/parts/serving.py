@@ -12,7 +12,6 @@ With `?width=320` each is a preview, reduced if the picture is wider. For a pict
 sentence with status 404.
 """
 
-import csv
 import io
 import os
 import struct
@@ -27,6 +26,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from data.errors import InputError
+from data.files import read_rows
 from evaluation.run_directory import RunDirectory
 from reports.app.parts.sources import folders
 from reports.tables.pictures import PNG_SIGNATURE, layout_png, png_bytes
@@ -80,8 +80,7 @@ def hit_page(public: Path, table: str, row: int) -> str:
     """The batch's page filled in with a row of a table, as a platform does. Raises InputError, IndexError."""
     try:
         page = (public / "template.html").read_text(encoding="utf-8")
-        with open(public / f"{table}.csv", newline="", encoding="utf-8") as file:
-            values = list(csv.DictReader(file))[row]
+        values = read_rows(public / f"{table}.csv")[row]
     except FileNotFoundError as error:
         raise InputError(f"{error.filename}: no such file") from None
     for name, value in values.items():

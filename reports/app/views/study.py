@@ -1,6 +1,5 @@
 """The human study of the run: plan, progress, a session as participants see it, votes by layout."""
 
-import csv
 from pathlib import Path
 from urllib.parse import quote
 
@@ -8,7 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from data.errors import InputError
-from data.files import list_folder, read_json
+from data.files import list_folder, read_json, read_rows
 from evaluation.statistics.preferences import read_preferences
 from human_study.batch.folder import TaskBatch, read_batch
 from human_study.server.export import export_responses
@@ -79,8 +78,7 @@ def _hit(source: Source, batch: TaskBatch, name: str) -> None:
         return
     with st.container(horizontal=True):
         table = st.selectbox("Table", [file.stem for file in tables], key="table", width=180)
-        with open(batch.public / f"{table}.csv", newline="", encoding="utf-8") as file:
-            rows = sum(1 for _ in csv.DictReader(file))
+        rows = len(read_rows(batch.public / f"{table}.csv"))
         row = st.number_input("Row", 1, max(1, rows), key="row", width=120)
     st.caption("The page and pictures of the batch. Answers given here are not saved.")
     base = st.get_option("server.baseUrlPath").strip("/")

@@ -14,7 +14,8 @@ from benchmarks.laboratory.people import FILL_IN, LOOK
 from human_study.server.export import export_responses
 from tests.human_study.page.visits import TIMED
 
-SESSION = [*TIMED, "sentinels=0", "practice=1", "feedback=true", "break_every=3", "delay_ms=200", "questions=[age, comment]"]
+SESSION = [*TIMED, "sentinels=0", "practice=1", "feedback=true", "break_every=3", "delay_ms=200",
+           "questions=[age, comment]"]
 ANSWERS = {"question-age": "34"}
 PATIENCE_S = 60.0
 # of the browser's console, errors of the page: scripts, and what its Content-Security-Policy forbids

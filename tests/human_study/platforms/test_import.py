@@ -280,8 +280,8 @@ def test_times(text, iso):
 def test_pseudonyms_depend_on_key_platform_and_person_and_the_raw_id_is_nowhere(hits, tmp_path):
     assert pseudonym(KEY, "mturk", "W1") == pseudonym(KEY, "mturk", "W1")
     assert len({pseudonym(k, p, w) for k in (KEY, KEY[::-1]) for p in ("mturk", "turkle") for w in ("W1", "W2")}) == 8
-    write_csv(tmp_path / "r.csv", [result_row(hits, participant="A2SECRET"),
-                                   result_row(hits, assignment="=HYPERLINK(1)", participant="A2SECRET") | {"HITId": ""}])
+    refused = result_row(hits, assignment="=HYPERLINK(1)", participant="A2SECRET") | {"HITId": ""}
+    write_csv(tmp_path / "r.csv", [result_row(hits, participant="A2SECRET"), refused])
     frame, refused = collect_tables([tmp_path / "r.csv"], KEY, hits)
     text = frame.to_csv() + str(refusal_rows(refused))
     assert "A2SECRET" not in text and "w_" in text

@@ -66,7 +66,8 @@ def test_matlab_design_on_a_run_has_the_published_structure():
             (row.left, row.right, row.image) for row in rows]
     for name, settings, layouts, message in (
             ("crn2017-timed", [], 499, "exactly 500 layouts, the run has 499"), ("lab", [], 500, "not 'lab'"),
-            ("crn2017-timed", ["hits=3"], 500, "fix hits"), ("crn2017-unlimited", ["sentinels=5"], 500, "fix sentinels")):
+            ("crn2017-timed", ["hits=3"], 500, "fix hits"),
+            ("crn2017-unlimited", ["sentinels=5"], 500, "fix sentinels")):
         with pytest.raises(InputError, match=message):
             draw(load_protocol(name, settings), CAST, LAYOUTS[:layouts], "s", rng="matlab")
     with pytest.raises(SystemExit):
