@@ -76,7 +76,10 @@ def parser() -> argparse.ArgumentParser:
                           "may use (affinity, cgroup quota), at most 4 trainings")
     how.add_argument("--seed", type=int, metavar="N", help="default: the preset's (0)")
     how.add_argument("--seeds", type=int, metavar="N",
-                     help="train N seeds, each in a run directory seed-N of its own, and summarise their scores")
+                     help="train N seeds, each in a run directory seed-N of its own; the report covers all of them")
+    how.add_argument("--budgets", metavar="N,N,...",
+                     help="train at each of these numbers of images seen, each in a run directory budget-N of its own, "
+                          "with the settings that the preset has for it; default: the preset's training.images_seen")
     how.add_argument("--set", action="extend", nargs="+", default=[], metavar="KEY=VALUE", dest="settings",
                      help="any keys of the preset, for example training.images_seen=6000 training.lr=0.001")
     return usage

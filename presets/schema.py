@@ -195,13 +195,22 @@ def preset_names() -> list[str]:
     return sorted(file.stem for file in list_folder(PRESET_FOLDER, "*.yaml"))
 
 
-def load_preset(name_or_file: str, settings: Sequence[str] = (), defaults: Sequence[str] = ()) -> Preset:
+def load_preset(name_or_file: str, settings: Sequence[str] = (), defaults: Sequence[str] = (),
+                budget: int | None = None) -> Preset:
     """Read a preset by name or from a YAML file, apply `key=value` settings (dotted keys), and validate.
 
-    defaults: settings that hold unless `settings` say otherwise. Raises InputError for an unknown preset (with the
+    defaults: settings that hold unless `settings` say otherwise. budget: images seen by each method; the settings that
+    the preset has for it under `budgets` hold, too. Raises InputError for an unknown preset (with the
     nearest known name), broken YAML, an unknown key, a wrong type, a setting given twice.
     """
     values = _read(name_or_file, Path(), seen=())
+    of_budgets = values.pop("budgets", {})
+    if not isinstance(of_budgets, dict) or not all(isinstance(key, int) and isinstance(own, dict)
+                                                   for key, own in of_budgets.items()):
+        raise InputError(f"preset {name_or_file}: key 'budgets': settings for each number of images seen are expected, "
+                         f"got {of_budgets!r}")
+    if budget is not None:
+        values = merge(values, merge(of_budgets.get(budget, {}), {"training": {"images_seen": budget}}))
     apply_settings(values, defaults)
     apply_settings(values, settings)
     return validate(values, f"preset {name_or_file}")

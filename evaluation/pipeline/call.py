@@ -40,13 +40,58 @@ class Call:
     own_command: str = ""
 
 
-def read_call(args: Namespace, command: str) -> Call:
-    """args: of evaluation.run. Raises InputError for names, keys, files and combinations that cannot work."""
+def read_calls(args: Namespace, command: str) -> list[Call]:
+    """A call for each budget and seed of the command line, each in a run directory of its own: budget-B and seed-N
+    within --out, where there are several of them. Raises InputError for what cannot work."""
+    budgets, several = _budgets(args), args.seeds is not None or (args.budgets or "").count(",")
+    if args.seeds is not None and args.seeds < 2:
+        raise InputError(f"--seeds {args.seeds}: expected at least 2; --seed N is for one")
+    if several and group_size() > 1:
+        raise InputError("--seeds, --budgets: not under torchrun; make one training after another (--seed N "
+                         "--budgets B --out DIR), then python -m evaluation.merge trainings")
+    calls = []
+    for budget in budgets:
+        call = read_call(args, command, budget)
+        folder = call.out / f"budget-{budget}" if len(budgets) > 1 else call.out
+        for seed in range(call.preset.seed, call.preset.seed + (args.seeds or 1)):
+            out = folder / f"seed-{seed}" if args.seeds else folder
+            preset = call.preset.model_copy(update={"seed": seed})
+            calls.append(replace(call, preset=preset, out=out, own_command=_own_command(command, budget, seed, out))
+                         if several else call)
+    return calls
+
+
+def _budgets(args: Namespace) -> list[int | None]:
+    """In ascending order; [None] for the preset's own."""
+    if args.budgets is None:
+        return [None]
+    words = args.budgets.split(",")
+    if not all(word.strip().isdecimal() and int(word) > 0 for word in words) or len({*map(int, words)}) < len(words):
+        raise InputError(f"--budgets {args.budgets}: expected different numbers of images, for example 2400,8000")
+    if any(setting.startswith("training.images_seen=") for setting in args.settings):
+        raise InputError("--budgets and --set training.images_seen: give one of them")
+    return sorted(map(int, words))
+
+
+def _own_command(command: str, budget: int | None, seed: int, out: Path) -> str:
+    """The command that makes one run directory of several alone."""
+    kept, skip, given = [], False, ("--seeds", "--seed", "--out", "--budgets")
+    for word in shlex.split(command):
+        if not skip and word.partition("=")[0] not in given:
+            kept.append(word)
+        skip = not skip and word in given
+    at = [] if budget is None else ["--budgets", str(budget)]
+    return shlex.join([*kept, *at, "--seed", str(seed), "--out", str(out)])
+
+
+def read_call(args: Namespace, command: str, budget: int | None = None) -> Call:
+    """args: of evaluation.run. budget: images seen by each method, None for the preset's. Raises InputError for names,
+    keys, files and combinations that cannot work."""
     if not args.all and not args.stages:
         raise InputError("nothing to do: give --all, or --stages with some of " + ",".join(STAGES))
     stages = list(STAGES) if args.all else parse_stages(args.stages)
     preset_name = choose_preset(args, stages)
-    preset = make_preset(args, preset_name)
+    preset = make_preset(args, preset_name, budget)
     methods = [method_spec(name, preset) for name in preset.methods]
     images = _parse_images(args.images, preset.methods)
     if preset_name == IMAGES and images and "size" not in preset.data.model_fields_set:
@@ -62,41 +107,13 @@ def read_call(args: Namespace, command: str) -> Call:
                 args.executor, args.jobs, command, command)
 
 
-def one_for_each_seed(call: Call, number: int | None) -> list[Call]:
-    """The call itself without a number; else the same with `number` seeds from the preset's on, each in a run directory
-    seed-N within the call's. Raises InputError for fewer than two, and under torchrun."""
-    if number is None:
-        return [call]
-    if number < 2:
-        raise InputError(f"--seeds {number}: expected at least 2; --seed N is for one")
-    if group_size() > 1:
-        raise InputError("--seeds: not under torchrun; train one seed after another (--seed N --out DIR), then "
-                         "summarise them with python -m evaluation.merge seeds")
-    words, calls = _without(shlex.split(call.command), "--seeds", "--seed", "--out"), []
-    for seed in range(call.preset.seed, call.preset.seed + number):
-        out = call.out / f"seed-{seed}"
-        own = shlex.join([*words, "--seed", str(seed), "--out", str(out)])
-        calls.append(replace(call, preset=call.preset.model_copy(update={"seed": seed}), out=out, own_command=own))
-    return calls
-
-
-def _without(words: list[str], *options: str) -> list[str]:
-    """Words of a command without these options and their values."""
-    kept, skip = [], False
-    for word in words:
-        if not skip and word.partition("=")[0] not in options:
-            kept.append(word)
-        skip = not skip and word in options
-    return kept
-
-
 def choose_preset(args: Namespace, stages: Collection[str]) -> str:
     """The one that is named; pictures made elsewhere with a folder of photographs and layouts need none but IMAGES."""
     only_images = args.images and args.data and not {"train", "synthesize"} & set(stages)
     return args.preset or (IMAGES if only_images else "street")
 
 
-def make_preset(args: Namespace, preset_name: str) -> Preset:
+def make_preset(args: Namespace, preset_name: str, budget: int | None = None) -> Preset:
     """The preset with the changes of the command line. Raises InputError for unknown keys and values."""
     settings = list(args.settings)
     settings += [f"data.path={json.dumps(args.data)}"] if args.data else []
@@ -106,10 +123,10 @@ def make_preset(args: Namespace, preset_name: str) -> Preset:
     settings += [f"study.baseline={json.dumps(args.baseline)}"] if args.baseline else []
     first = args.images[0].partition("=")[0] if args.images and preset_name == IMAGES else None
     defaults = [f"study.baseline={json.dumps(first)}"] if first else []
-    preset = load_preset(preset_name, settings, defaults)
+    preset = load_preset(preset_name, settings, defaults, budget)
     if preset.score.protocol:  # its settings are defaults, too, and depend on the dataset
         table = protocols.named_protocol(preset.score.protocol, preset.data.dataset)
-        preset = load_preset(preset_name, settings, [*defaults, *protocols.settings(table.protocol)])
+        preset = load_preset(preset_name, settings, [*defaults, *protocols.settings(table.protocol)], budget)
     check_preset_options(preset)
     check_options(preset)
     for name in preset.overrides:

@@ -20,7 +20,7 @@ from evaluation.cache.images import add_images, check_images
 from evaluation.metrics.work import Context, versions
 from evaluation.networks.judge import TrainedJudge, load_judge
 from evaluation.networks.judges import build_judge
-from evaluation.pipeline.call import Call, one_for_each_seed, read_call
+from evaluation.pipeline.call import Call, read_calls
 from evaluation.pipeline.configuration import record_configuration
 from evaluation.pipeline.dataset import is_written, write_dataset
 from evaluation.pipeline.executor import make_executor
@@ -45,16 +45,19 @@ SHARED = ("dataset", "train", "synthesize")  # by all processes of a group; the 
 def run(args: Namespace, command: str) -> int:
     """Run the stages of the command line; the exit code. Raises InputError before any work if that is impossible."""
     with one_error_message():
-        first, *others = one_for_each_seed(read_call(args, command), args.seeds)
+        calls = read_calls(args, command)
+        first = calls[-(args.seeds or 1)]  # of the largest budget
         load_protocol(first.preset.study.protocol)
         limit_cores(first.jobs)
         torch.set_num_threads(environment_integer("OMP_NUM_THREADS", available_cores(), least=1))
         stop_like_ctrl_c()
-        for call in (first, *others):
+        for call in calls:
+            if len(calls) > 1:
+                echo(f"{call.out}: seed {call.preset.seed}, {call.preset.training.images_seen:,} images", indent="")
             if code := _work(call):
                 return code
-        if others and "score" in first.stages:
-            trainings = Trainings([training_of(RunDirectory(call.out)) for call in (first, *others)])
+        if len(calls) > 1 and "score" in first.stages:
+            trainings = Trainings([training_of(RunDirectory(call.out)) for call in calls])
             write_trainings(trainings, RunDirectory(first.out).trainings_file)
             echo(f"scores of {len(trainings)} trainings: {RunDirectory(first.out).trainings_file}")
             if "report" in first.stages:

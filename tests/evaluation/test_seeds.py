@@ -1,8 +1,9 @@
-"""Several training seeds in one call: a run directory each, and the spread of their scores."""
+"""Several training seeds and budgets in one call: a run directory each, and their scores in one file."""
 
 import pytest
 
 from data.files import read_json
+from evaluation.pipeline import job
 from evaluation.run import main
 from evaluation.trainings import read_trainings
 
@@ -14,6 +15,7 @@ judge: {source: none}
 training: {images_seen: 4, samples_every: 4, log_every: 2}
 generators: {crn: {widths: [4, 4, 4, 4]}, unet: {width: 4, max_width: 8}}
 score: {metrics: [similarity], extractors: [], bootstrap: 100}
+budgets: {8: {data: {train: 8}, training: {lr: 0.002}}}
 """
 
 
@@ -47,7 +49,35 @@ def test_seeds_have_a_run_directory_each_and_a_common_spread(call, tmp_path, cap
     assert file.read_bytes() == before
 
 
-def test_one_seed_is_not_several(call, tmp_path, capsys):
+def test_budgets_have_their_own_settings_and_go_on_after_a_stop(call, tmp_path, monkeypatch):
+    words = ("--budgets", "8,4", "--seeds", "2")
+    monkeypatch.setattr(job, "write_trainings", stop)
+    with pytest.raises(KeyboardInterrupt):
+        call(*words)
+    monkeypatch.undo()
+    weights = {path: path.stat().st_mtime_ns for path in (tmp_path / "run").rglob("checkpoint.pt")}
+    assert call(*words) == 0
+    assert len(weights) == 8 and all(path.stat().st_mtime_ns == time for path, time in weights.items())
+    found = read_trainings(tmp_path / "run" / "budget-8" / "seed-0" / "scores" / "trainings.json")
+    assert [(training.budget, training.seed, training.train) for training in found] == [
+        (4, 0, 4), (4, 1, 4), (8, 0, 8), (8, 1, 8)]
+    record = read_json(tmp_path / "run" / "budget-8" / "seed-1" / "run.json")
+    assert record["config"]["training"]["lr"] == 0.002 and "--budgets 8 --seed 1 --out" in record["command"]
+    assert list((tmp_path / "run").glob("**/trainings.json")) == [
+        tmp_path / "run" / "budget-8" / "seed-0" / "scores" / "trainings.json"]
+
+
+def stop(*_):
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("words, message", [
+    (("--budgets", "4,4"), "--budgets 4,4: expected different numbers of images"),
+    (("--budgets", "4,x"), "--budgets 4,x: expected different numbers"),
+    (("--budgets", "0"), "--budgets 0: expected different numbers"),
+    (("--budgets", "4,8", "--set", "training.images_seen=9"), "--budgets and --set training.images_seen"),
+    (("--seeds", "1"), "--seeds 1: expected at least 2")])
+def test_what_is_no_set_of_trainings(call, tmp_path, capsys, words, message):
     with pytest.raises(SystemExit):
-        call("--seeds", "1")
-    assert "--seeds 1: expected at least 2" in capsys.readouterr().err and not (tmp_path / "run").exists()
+        call(*words)
+    assert message in capsys.readouterr().err and not (tmp_path / "run").exists()
