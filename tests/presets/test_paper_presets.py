@@ -89,13 +89,13 @@ def test_matched_baselines_have_crn_s_capacity(method):
 @pytest.mark.parametrize("preset, tflop", [
     ("cityscapes-256p", 6.73), ("cityscapes-512p", 10.0), ("cityscapes-1024p", 14.1)])
 def test_counted_work_of_a_training_step(preset, tflop):
-    assert counted_work(load_preset(preset, ["training.trainable=all"]), "crn", 1) == pytest.approx(tflop, rel=0.005)
+    assert counted_work(load_preset(preset, ["training.trainable=all"]), "crn") == pytest.approx(tflop, rel=0.005)
 
 
 def test_1024_rows_fit_the_memory_of_the_gpus_named_in_the_note():
     preset = load_preset("cityscapes-1024p")
     for again, limit_gb in ((False, 80), (True, 24)):
-        assert sum(counted_memory(preset, "crn", 1, again).values()) / 1024 < 0.75 * limit_gb
+        assert sum(counted_memory(preset, "crn", again).values()) / 1024 < 0.75 * limit_gb
 
 
 def test_gans_of_the_paper_s_widths_learn_at_the_published_rate():
