@@ -49,9 +49,6 @@ def safetensors_file(folder, tensors, name="vgg.safetensors"):
     return folder / name
 
 
-# the network
-
-
 @pytest.mark.parametrize("name", TOPOLOGIES)
 def test_layer_names_and_torchvision_s_indices(name):
     topology = TOPOLOGIES[name]
@@ -143,14 +140,6 @@ def test_channels_last_gives_the_same_features_in_that_format():
         assert fast[tap].is_contiguous(memory_format=torch.channels_last)
 
 
-def test_too_few_layers_for_any_tap():
-    with pytest.raises(InputError, match="has 1 layers, so none of conv1_2, conv2_2"):
-        PerceptualNet([4])
-
-
-# safetensors
-
-
 def test_safetensors_weights_are_used_as_they_are(tmp_path):
     tensors = weights()
     net = load_perceptual("safetensors", safetensors_file(tmp_path, tensors), "torchvision")
@@ -167,20 +156,17 @@ def test_safetensors_weights_are_used_as_they_are(tmp_path):
 
 def test_a_file_of_the_first_layers_gives_the_first_taps_and_says_so(tmp_path):
     net = load_perceptual("safetensors", safetensors_file(tmp_path, weights(LAYERS[:8])))
-    features = net(images())
-    assert list(features) == ["conv1_2", "conv2_2", "conv3_2"]
-    provenance = net.provenance()
+    features, provenance = net(images()), net.provenance()
+    assert list(features) == provenance["taps"] == ["conv1_2", "conv2_2", "conv3_2"]
     assert provenance["layers_missing"] == ["conv4_1", "conv4_2", "conv4_3", "conv4_4", "conv5_1", "conv5_2"]
     assert provenance["taps_missing"] == ["conv4_2", "conv5_2"]
-    assert provenance["taps"] == ["conv1_2", "conv2_2", "conv3_2"]
     full = load_perceptual("safetensors", safetensors_file(tmp_path, weights(), "full.safetensors"))
     torch.testing.assert_close(features["conv3_2"], full(images())["conv3_2"])
-
-
-def test_a_gap_ends_the_pyramid(tmp_path):
-    layers = [name for name in LAYERS if name != "conv2_2"]
-    net = load_perceptual("safetensors", safetensors_file(tmp_path, weights(layers)))
+    with_gap = weights([name for name in LAYERS if name != "conv2_2"])
+    net = load_perceptual("safetensors", safetensors_file(tmp_path, with_gap, "gap.safetensors"))
     assert net.taps == ("conv1_2",) and net.provenance()["layers_missing"] == ["conv2_2"]
+    with pytest.raises(InputError, match="has 1 layers, so none of conv1_2, conv2_2"):
+        PerceptualNet([4])
 
 
 @pytest.mark.parametrize("change, words", [
@@ -216,26 +202,19 @@ def test_unreadable_and_absent_files(tmp_path):
         load_perceptual("matconvnet")
 
 
-def test_vgg19_of_the_machine(weights_folder):
-    file = weights_folder / "vgg19_imagenet_caffe_conv1_1-conv3_4.safetensors"
-    net = load_perceptual("safetensors", file)
-    assert net.channels == {"conv1_2": 64, "conv2_2": 128, "conv3_2": 256}
-    assert net.provenance()["taps_missing"] == ["conv4_2", "conv5_2"]
+@pytest.mark.parametrize(("name", "network", "channels"), [
+    ("vgg19_imagenet_caffe_conv1_1-conv3_4", "vgg19", [64, 128, 256]),
+    ("vgg16_hed_caffe_all.float16", "vgg16", [64, 128, 256, 512, 512])])
+def test_files_of_the_machine(weights_folder, name, network, channels):
+    net = load_perceptual("safetensors", weights_folder / f"{name}.safetensors", network=network)
+    assert net.channels == dict(zip(TAPS, channels, strict=False))
+    assert net.provenance()["taps_missing"] == list(TAPS[len(channels):])
     features = net(images(1, (64, 64)))
     assert all(torch.isfinite(f).all() and (f > 0).float().mean() > 0.05 for f in features.values())
-    with pytest.raises(InputError, match="features.3.squeeze|is no layer of VGG-19"):
-        load_perceptual("safetensors", weights_folder / "squeezenet1_1_imagenet_caffe_features.safetensors")
-
-
-# VGG-16
-
-
-def vgg16_weights():
-    return weights(VGG16.layers, topology=VGG16)
 
 
 def test_vgg16_from_safetensors_and_matconvnet(tmp_path):
-    tensors = {key: value.half() for key, value in vgg16_weights().items()}
+    tensors = {key: value.half() for key, value in weights(VGG16.layers, topology=VGG16).items()}
     file = safetensors_file(tmp_path, tensors)
     net = load_perceptual("safetensors", file, network="vgg16", label="VGG-16 (edges)")
     assert net.taps == TAPS and len(net.layers) == 12 and {p.dtype for p in net.parameters()} == {torch.float32}
@@ -247,7 +226,7 @@ def test_vgg16_from_safetensors_and_matconvnet(tmp_path):
 
 
 def test_one_network_s_file_is_refused_as_the_other_s(tmp_path):
-    file = safetensors_file(tmp_path, vgg16_weights())
+    file = safetensors_file(tmp_path, weights(VGG16.layers, topology=VGG16))
     with pytest.raises(InputError, match="'features.17.bias' is no layer of VGG-19.*set perceptual.network=vgg16"):
         load_perceptual("safetensors", file)
     with pytest.raises(InputError, match="'features.16.bias' is no layer of VGG-16.*set perceptual.network=vgg19"):
@@ -259,17 +238,6 @@ def test_one_network_s_file_is_refused_as_the_other_s(tmp_path):
         load_perceptual("torchvision", tmp_path / "absent", network="vgg16")
 
 
-def test_vgg16_hed_of_the_machine(weights_folder):
-    file = weights_folder / "vgg16_hed_caffe_all.float16.safetensors"
-    net = load_perceptual("safetensors", file, network="vgg16", label="VGG-16 (HED)")
-    assert net.channels == {"conv1_2": 64, "conv2_2": 128, "conv3_2": 256, "conv4_2": 512, "conv5_2": 512}
-    features = net(images(1, (64, 64)))
-    assert all(torch.isfinite(f).all() and (f > 0).float().mean() > 0.05 for f in features.values())
-
-
-# weights
-
-
 def test_the_hash_is_of_the_values_alone():
     net = PerceptualNet.at_width(0.0625)
     before = weights_sha256(net.state_dict())
@@ -278,9 +246,6 @@ def test_the_hash_is_of_the_values_alone():
     with torch.no_grad():
         net.features["0"].bias[0] += 1
     assert weights_sha256(net.state_dict()) != before
-
-
-# MatConvNet
 
 
 def mat_layers(tensors, old=False, topology=VGG19):
@@ -325,7 +290,7 @@ def test_matconvnet_weights_equal_the_same_in_safetensors(tmp_path):
     assert provenance["weights_sha256"] == same.provenance()["weights_sha256"]
 
 
-def test_matconvnet_s_older_files_with_and_without_an_average_image(tmp_path):
+def test_matconvnet_s_older_and_thinner_files_with_and_without_an_average_image(tmp_path):
     tensors = weights()
     content = {"layers": mat_layers(tensors, old=True), **average_image((123.5, 116.25, 104.0))}
     savemat(tmp_path / "old.mat", content)
@@ -335,14 +300,10 @@ def test_matconvnet_s_older_files_with_and_without_an_average_image(tmp_path):
     savemat(tmp_path / "without.mat", {"layers": content["layers"]})
     without = load_perceptual("matconvnet", tmp_path / "without.mat")
     assert without.convention == CONVENTIONS["caffe"] and "published" in without.provenance()["input_mean"]
-
-
-def test_matconvnet_layers_one_channel_wide(tmp_path):
-    """MATLAB files drop trailing dimensions of one."""
-    tensors = weights(widths=dict.fromkeys(LAYERS, 1))
-    savemat(tmp_path / "thin.mat", {"layers": mat_layers(tensors)})
+    thin = weights(widths=dict.fromkeys(LAYERS, 1))  # MATLAB files drop trailing dimensions of one
+    savemat(tmp_path / "thin.mat", {"layers": mat_layers(thin)})
     net = load_perceptual("matconvnet", tmp_path / "thin.mat")
-    assert all(torch.equal(value, tensors[key]) for key, value in net.state_dict().items())
+    assert all(torch.equal(value, thin[key]) for key, value in net.state_dict().items())
 
 
 def test_matconvnet_bad_files(tmp_path):
@@ -369,9 +330,6 @@ def test_matconvnet_bad_files(tmp_path):
         load_perceptual("matconvnet", file)
 
 
-# torchvision
-
-
 def test_torchvision_s_file_by_path_and_from_the_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     monkeypatch.setattr(torch.hub, "_hub_dir", None)
@@ -389,12 +347,8 @@ def test_torchvision_s_file_by_path_and_from_the_cache(tmp_path, monkeypatch):
     torch.save(state, tmp_path / "cut.pth")
     with pytest.raises(InputError, match="cut.pth: layers of VGG-19 are missing: conv3_4"):
         load_perceptual("torchvision", tmp_path / "cut.pth")
-
-
-def test_torchvision_files_without_weights(tmp_path):
     torch.save([1, 2], tmp_path / "list.pth")
-    with pytest.raises(InputError, match="expected a dictionary of tensors"):
-        load_perceptual("torchvision", tmp_path / "list.pth")
     (tmp_path / "text.pth").write_text("hello")
-    with pytest.raises(InputError, match="not a readable PyTorch weights file"):
-        load_perceptual("torchvision", tmp_path / "text.pth")
+    for name, message in (("list", "expected a dictionary of tensors"), ("text", "not a readable PyTorch weights file")):
+        with pytest.raises(InputError, match=message):
+            load_perceptual("torchvision", tmp_path / f"{name}.pth")
