@@ -349,6 +349,6 @@ def test_torchvision_s_file_by_path_and_from_the_cache(tmp_path, monkeypatch):
         load_perceptual("torchvision", tmp_path / "cut.pth")
     torch.save([1, 2], tmp_path / "list.pth")
     (tmp_path / "text.pth").write_text("hello")
-    for name, message in (("list", "expected a dictionary of tensors"), ("text", "not a readable PyTorch weights file")):
+    for name, message in (("list", "expected a dictionary"), ("text", "not a readable PyTorch weights file")):
         with pytest.raises(InputError, match=message):
             load_perceptual("torchvision", tmp_path / f"{name}.pth")
