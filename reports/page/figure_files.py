@@ -11,8 +11,12 @@ from matplotlib.figure import Figure
 from data.processes import available_cores, map_in_processes
 from evaluation.run_directory import RunDirectory
 from reports.figures import grids, people, scores, training
+from reports.figures.budgets import curves
 from reports.figures.classes import per_class
 from reports.figures.style import save, themed
+from reports.findings.axes import leading_scores
+from reports.page.reference_results import evidence
+from reports.reference import matching_reference
 from reports.tables import pictures
 from reports.tables.classes import per_class_tables
 from reports.tables.export import file_stem
@@ -62,6 +66,8 @@ def _figures(run: RunDirectory, chosen: str) -> Iterator[tuple[str, Callable[[],
     methods, found = [*run.methods(), *run.merged_methods()], run.scores()
     table = main_table(methods, found)
     yield "leading scores", partial(scores.leading, table), True
+    yield "budgets", lambda: curves(table, [column for _, column in leading_scores(table)],
+                                    evidence(run, matching_reference(run))), True
     yield "scores", partial(scores.every, table), True
     yield "trade-off", partial(scores.trade_off, table), True
     yield "cost and quality", partial(scores.cost_quality, table), True

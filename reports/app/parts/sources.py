@@ -19,7 +19,9 @@ from data.errors import InputError
 from data.files import list_folder
 from data.labels import LabelSpace
 from evaluation.run_directory import Method, RunDirectory, Score
-from reports.reference import BUDGET, FOLDER, Reference, flat, load_reference, reference_names
+from evaluation.trainings import read_trainings
+from reports.findings.trainings import Evidence
+from reports.reference import BUDGET, FOLDER, OF_A_BUDGET, Reference, flat, load_reference, reference_names
 from reports.tables import scores as tables
 from reports.tables.readable import readable, readable_scores
 from reports.tables.seeds import Seeds, read_seeds, seeds_of
@@ -38,10 +40,22 @@ def command_line(about: str | None = None) -> argparse.ArgumentParser:
 
 
 def folders(arguments: list[str]) -> list[Path]:
-    """The values of --run, a reference's name as its folder."""
+    """The values of --run: a reference's name as its folder, a folder of several trainings (budget-B, seed-N) as each
+    of them."""
     shipped = reference_names()
-    return [FOLDER / name if name in shipped and not Path(name).exists() else Path(name)
-            for name in command_line().parse_args(arguments).run or ["runs/street"]]
+    given = [FOLDER / name if name in shipped and not Path(name).exists() else Path(name)
+             for name in command_line().parse_args(arguments).run or ["runs/street"]]
+    return [run for folder in given for run in _trainings(folder) or [folder]]
+
+
+def _trainings(folder: Path) -> list[Path]:
+    """Run directories that a call with several seeds or budgets has made, the smallest budget first."""
+    if (folder / "run.json").exists():
+        return []
+    records = [record for pattern in ("seed-*", "budget-*", "budget-*/seed-*")
+               for record in list_folder(folder, f"{pattern}/run.json")]
+    return sorted((record.parent for record in records), key=lambda run: [
+        int(number) for part in run.relative_to(folder).parts if (number := part.partition("-")[2]).isdecimal()])
 
 
 def names(paths: list[Path]) -> list[str]:
@@ -68,6 +82,21 @@ class Source:
     def config(self) -> dict[str, Any]:
         """Settings with dotted keys, as text. Raises InputError."""
         return {key: str(value) for key, value in flat(self.run.config()["config"]).items()}
+
+    @property
+    def budget(self) -> int:
+        """Images that each method saw in training. Raises InputError."""
+        return self.run.config()["config"]["training"]["images_seen"]
+
+    @property
+    def pictures(self) -> dict[int, str]:
+        """Budget -> address of the methods' pictures."""
+        return {self.budget: f"pictures/{self.number}/images"}
+
+    @property
+    def trained(self) -> Evidence:
+        """The run's own trainings at every budget. Raises InputError."""
+        return Evidence(read_trainings(self.run.trainings_file), self.budget)
 
     @cached_property
     def merged(self) -> list[Method]:
@@ -150,8 +179,15 @@ class ReferenceSource(Source):
 
     @property
     def budget(self) -> int:
-        """Images seen in the training that `methods` and `scores` are of."""
         return self.reference.about["settings"][BUDGET]
+
+    @property
+    def pictures(self) -> dict[int, str]:
+        return {budget: f"pictures/{self.number}/previews/{budget}" for budget in self.reference.trainings.budgets}
+
+    @property
+    def trained(self) -> Evidence:
+        return Evidence(self.reference.trainings, self.budget)
 
     @cached_property
     def merged(self) -> list[Method]:
@@ -195,6 +231,17 @@ def opened() -> tuple[list[Source], list[str]]:
         except InputError as error:
             problems.append(str(error))
     return found, problems
+
+
+def all_budgets(source: Source) -> dict[int, str]:
+    """Budget -> address of pictures: the source's own, and those of open runs that differ in nothing but the budget."""
+    found = dict(source.pictures)
+    for other in opened()[0]:
+        if other.whole and source.whole and all(
+                key.startswith(OF_A_BUDGET) or other.config.get(key) == source.config.get(key)
+                for key in {**other.config, **source.config}):
+            found = other.pictures | found
+    return dict(sorted(found.items()))
 
 
 def open_source(number: int, name: str, path: Path) -> Source:

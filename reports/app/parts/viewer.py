@@ -31,14 +31,14 @@ class Pane:
     url: str
 
 
-def pane(source: Source, name: str) -> Pane:
-    """name: LAYOUT, PHOTOS or that of a method."""
+def pane(source: Source, name: str, pictures: str = "") -> Pane:
+    """name: LAYOUT, PHOTOS or that of a method. pictures: address of the methods' pictures, by default the source's."""
     if name == LAYOUT:
         return Pane(name, "Layout", f"pictures/{source.number}/layouts/{{layout}}")
     if name == PHOTOS:
         return Pane(name, "Photograph", f"pictures/{source.number}/photos/{{layout}}")
-    kind = "images" if source.whole else f"previews/{source.budget}"
-    return Pane(name, source.titles[name], f"pictures/{source.number}/{kind}/{quote(name, safe='')}/{{layout}}")
+    pictures = pictures or source.pictures[source.budget]
+    return Pane(name, source.titles[name], f"{pictures}/{quote(name, safe='')}/{{layout}}")
 
 
 def names(source: Source) -> list[str]:

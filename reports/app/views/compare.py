@@ -11,7 +11,7 @@ from data.errors import InputError
 from data.labels import LabelSpace
 from evaluation.run_directory import PHOTOS, Method, Score
 from reports.app.parts import address, notes, selection, viewer
-from reports.app.parts.sources import Source
+from reports.app.parts.sources import Source, all_budgets
 from reports.app.parts.text import plain
 from reports.tables import pictures
 from reports.tables import scores as tables
@@ -35,7 +35,8 @@ def show(source: Source) -> None:
     if not shown:
         st.info("Choose a method.")
         return
-    panes = [viewer.pane(source, name) for name in dict.fromkeys(shown)]
+    pictures = _at_budget(source)
+    panes = [viewer.pane(source, name, pictures) for name in dict.fromkeys(shown)]
     viewer.show(source, panes, found.layouts, name, size, view, pair)
     _choose_layout(found.layouts, name)
     if source.whole:
@@ -44,6 +45,16 @@ def show(source: Source) -> None:
         _note(source, name)
     else:
         st.caption("A reference contains only JPEG previews of some images, and no layouts or photographs.")
+
+
+def _at_budget(source: Source) -> str:
+    """The address of the methods' pictures at the chosen number of images seen in training."""
+    found = all_budgets(source)
+    if len(found) < 2:
+        return found[source.budget]
+    budget = st.select_slider("Images seen in training", list(found), value=source.budget, key="budget",
+                              format_func="{:,}".format, width=320)
+    return found[budget]
 
 
 def to_finish(source: Source) -> str:

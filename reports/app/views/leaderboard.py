@@ -7,6 +7,7 @@ import pandas as pd
 import streamlit as st
 
 from evaluation import published
+from evaluation.run_directory import PHOTOS
 from evaluation.statistics.over_seeds import Resolution
 from reports.app.parts.scoretables import heading, show_table
 from reports.app.parts.sources import Source
@@ -35,6 +36,7 @@ def show(source: Source) -> None:
         st.caption(plain(doubt))
     _provenance(source, metric)
     _chart(part)
+    _budgets(source, part)
     _significance(source, part)
     _seeds(source, metric)
     _agreement(source)
@@ -81,6 +83,36 @@ def chart_data(table: ScoreTable, column: Column) -> pd.DataFrame:
              "kind": "reference" if row.reference else "method"}
             for row in table.rows if (cell := table.cell(row, column))]
     return pd.DataFrame(rows).sort_values("value", ascending=column.higher_is_better is False, kind="stable")
+
+
+def _budgets(source: Source, table: ScoreTable) -> None:
+    """One score over the images seen in training: lines through the means of the methods, seeds as points."""
+    if len(source.trained.trainings.budgets) < 2:
+        return
+    with st.container(border=True):
+        st.markdown("**Over images seen in training**")
+        headings = {heading(column): column for column in table.columns}
+        chosen = st.selectbox("Score", list(headings), key="score of budgets", persist_state="session", width=320)
+        frame = pd.DataFrame(budget_rows(source, headings[chosen]))
+        budgets = sorted(set(frame["images seen"]))
+        scale = alt.Scale(type="log", domain=[budgets[0] * 0.9, budgets[-1] * 1.1])
+        x = alt.X("images seen:Q", scale=scale, axis=alt.Axis(values=budgets, format=",d"))
+        base = alt.Chart(frame).encode(x, color=alt.Color("method:N", sort=list(source.titles.values())))
+        y = alt.Y("value:Q", title=chosen, scale=alt.Scale(zero=False))
+        lines = base.mark_line().encode(alt.Y("mean(value):Q", title=chosen, scale=alt.Scale(zero=False)))
+        points = base.mark_point(filled=True, size=50).encode(
+            y, shape="method:N", tooltip=["method", "images seen", alt.Tooltip("value:Q", format=".4g")])
+        st.altair_chart((lines + points).properties(height=320), alt=f"{chosen} over images seen, every method")
+
+
+def budget_rows(source: Source, column: Column) -> list[dict[str, object]]:
+    """A row for each method, budget and seed, photographs included, in the score's own unit."""
+    titles, rows = source.titles | {PHOTOS: "photographs"}, []
+    for budget in source.trained.trainings.budgets:
+        values = source.trained.trainings.at(budget).values(column.metric, column.name)
+        rows += [{"method": titles[name], "images seen": budget, "value": value / column.format.divisor}
+                 for name, numbers in values.items() if name in titles for value in numbers]
+    return rows
 
 
 def _significance(source: Source, part: ScoreTable) -> None:

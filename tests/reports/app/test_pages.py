@@ -1,11 +1,13 @@
 """The other pages: what they find and show."""
 
+import shutil
+
 import pandas as pd
 import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
-from data.files import write_json
+from data.files import read_json, write_json
 from evaluation.trainings import Trainings, training_of, write_trainings
 from human_study.batch.write import write_batch
 from reports.app.parts import numbers, serving, sources
@@ -101,6 +103,24 @@ def test_leaderboard_shows_the_spread_over_seeds(scored_run, app):
     row = seen.frame("standard deviation").set_index(["Method", "Score"]).loc[("CRN", "mIoU ↑")]
     assert row["mean"] == pytest.approx(0.71) and row["standard deviation"] == pytest.approx(0.01)
     assert row["low"] < 0.71 < row["high"] and float(row["resolution"].split()[0]) > 1
+
+
+def test_several_budgets_are_a_chart_and_a_slider_of_pictures(scored_run, app, tmp_path):
+    first, folder = training_of(scored_run), tmp_path / "several"
+    for budget in (100, 1000):
+        run = folder / f"budget-{budget}"
+        shutil.copytree(scored_run.path, run)
+        record = read_json(run / "run.json")
+        record["config"]["training"]["images_seen"] = budget
+        write_json(run / "run.json", record)
+    write_trainings(Trainings([first, moved(first, 0, 0.1, 1000)]), run / "scores" / "trainings.json")
+    assert sources.folders(["--run", str(folder)]) == [folder / "budget-100", folder / "budget-1000"]
+    seen = app(folder)
+    assert not seen.errors
+    seen.test.select_slider[0].set_value(1000).run()
+    assert [pane["url"] for pane in seen.viewer["panes"]][-1].startswith("pictures/1/images/")
+    seen = app(run, page="Leaderboard")
+    assert not seen.errors and "Over images seen in training" in seen.words
 
 
 def test_leaderboard_shows_agreement_with_people_and_effects(scored_run, app):

@@ -6,11 +6,15 @@ import numpy as np
 import pytest
 
 from data.files import read_image, write_png
+from evaluation.trainings import Trainings, training_of
 from reports.figures import grids, people, scores, training
+from reports.figures.budgets import curves
 from reports.figures.style import BRIGHT, COLOURS, DPI, WIDTH, save, svg
+from reports.findings.axes import leading_scores
+from reports.findings.trainings import Evidence
 from reports.page.figure_files import draw_figures
 from reports.tables import scores as tables
-from tests.scores import score_of, tau, value_of
+from tests.scores import moved, score_of, tau, value_of
 
 
 def test_figures_name_every_method_and_are_reproducible(scored_run):
@@ -26,6 +30,19 @@ def test_no_figure_without_numbers(tiny_run):
     for make in (scores.leading, scores.every, scores.trade_off, scores.cost_quality):
         assert make(table) is None
     assert people.agreement(tiny_run.scores()) is None
+
+
+def test_curves_over_budgets_show_every_training_and_where_a_single_run_is(scored_run):
+    table, first = tables.main_table(scored_run.methods(), scored_run.scores()), training_of(scored_run)
+    columns = [column for _, column in leading_scores(table)]
+    one = Evidence(Trainings([first, moved(first, 1, 0.1)]), 100)
+    assert curves(table, columns, one) is None
+    several = Trainings([first, moved(first, 1, 0.1), moved(first, 0, 0.2, 1000)])
+    figure = curves(table, columns, Evidence(several, 100))
+    points = [line for line in figure.axes[0].lines if line.get_linestyle() == "None"]
+    assert sorted(len(line.get_xdata()) for line in points) == [3, 3, 3, 3] and "this run" not in svg(figure)
+    assert all(method.title in svg(figure) for method in scored_run.methods())
+    assert "this run" in svg(curves(table, columns, Evidence(several, 100, " of the reference results street")))
 
 
 @pytest.mark.parametrize("content", [None, "", "step,images,seconds\n", "step,images,seconds,total\n", "\x00\x01"])
