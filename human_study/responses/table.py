@@ -139,6 +139,8 @@ def validate_responses(frame: pd.DataFrame) -> pd.DataFrame:
     if missing := [name for name in NAMES if name not in frame]:
         raise InputError(f"responses: column {missing[0]} is missing")
     frame = _typed(frame)[[*NAMES, *own]]
+    if frame["platform"].eq(SIMULATED).nunique() > 1:
+        raise InputError("responses: simulated rows (platform sim) can never be merged with people's")
     for column in COLUMNS:
         values = frame[column.name]
         if column.required:
@@ -157,8 +159,6 @@ def validate_responses(frame: pd.DataFrame) -> pd.DataFrame:
     _refuse(frame, wrong, "sentinel_ok must be empty exactly where sentinel is none", "sentinel_ok")
     contradiction = frame["used"].fillna(False) & frame["exclude_reasons"].notna()
     _refuse(frame, contradiction, "used is true but exclude_reasons names a rule", "exclude_reasons")
-    if frame["platform"].eq(SIMULATED).nunique() > 1:
-        raise InputError("responses: simulated rows (platform sim) are mixed with people's")
     return frame
 
 
@@ -174,18 +174,13 @@ def is_simulated(frame: pd.DataFrame) -> bool:
     return bool(frame["platform"].eq(SIMULATED).any())
 
 
-def merge_responses(frames: Sequence[pd.DataFrame], across_studies: bool = False) -> pd.DataFrame:
-    """One table of several. Raises InputError on simulated data beside people's (always), on different study or
-    specification hashes (unless `across_studies`), and on rows that are in more than one table."""
-    if not frames:
-        raise InputError("responses: no table given")
-    if len({is_simulated(frame) for frame in frames if len(frame)}) > 1:
-        raise InputError("responses: simulated data (platform sim) can never be merged with people's")
+def merge_responses(frames: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """One table of one or several. Raises InputError on different studies or specifications, on simulated data beside
+    people's, and on rows that are in more than one table."""
     merged = pd.concat(frames, ignore_index=True)
     for column in ("study_id", "spec_sha256"):
-        if not across_studies and merged[column].nunique() > 1:
-            raise InputError(f"responses: tables of different studies ({column} {', '.join(merged[column].unique())}); "
-                             "pool them on purpose only (across_studies)")
+        if merged[column].nunique() > 1:
+            raise InputError(f"responses: tables of different studies ({column} {', '.join(merged[column].unique())})")
     return validate_responses(merged)
 
 

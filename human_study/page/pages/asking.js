@@ -1,7 +1,7 @@
 // Part of the study page's module: questions beside the pairs. Every function gives answers by name, for the table of
 // responses, without those left empty.
 
-const CARD_MM = 85.6; // ISO/IEC 7810 ID-1: bank cards, many identity cards
+const CARD_MM = [85.6, 53.98]; // ISO/IEC 7810 ID-1: bank cards, many identity cards
 
 // Show a form until it is filled in and sent.
 function asked(study, title, ...rows) {
@@ -40,23 +40,25 @@ async function askQuestions(study, when) {
   return Object.fromEntries(given.map(([name, kind, value]) => [name, kind === "number" ? Number(value) : value]));
 }
 
-// A frame made as wide as a bank card gives the CSS pixels per millimetre.
+// A frame made as wide as a bank card gives the CSS pixels per millimetre; upright where the card is wider than a phone.
 async function askScreen(study) {
   const texts = study.texts;
   const frame = element("div", { className: "card" });
-  const slider = element("input", { type: "range", id: "card-width", min: 150, max: 1100, step: 1, value: 324 });
+  const space = study.root.clientWidth - STACKED_MARGIN;
+  const [wide, high] = space < 500 ? CARD_MM.toReversed() : CARD_MM;
+  const slider = element("input", { type: "range", id: "card-width", min: 150, max: Math.min(1100, space), value: 324 });
   const none = element("input", { type: "checkbox", id: "card-none" });
   const distance = element("input", { type: "number", id: "distance", min: 10, max: 500 });
   const draw = () => {
     frame.style.width = slider.value + "px";
-    frame.style.height = (slider.value * 53.98) / CARD_MM + "px";
+    frame.style.height = (slider.value * high) / wide + "px";
   };
   slider.addEventListener("input", draw);
   draw();
   await asked(study, texts.title, element("p", {}, element("label", { htmlFor: slider.id }, texts.card), slider), frame,
     element("label", { htmlFor: none.id }, none, " " + texts.card_none),
     element("p", {}, element("label", { htmlFor: distance.id }, texts.distance), distance));
-  return { ...(none.checked ? {} : { px_per_mm: slider.value / CARD_MM }),
+  return { ...(none.checked ? {} : { px_per_mm: slider.value / wide }),
     ...(distance.value ? { viewing_distance_mm: 10 * Number(distance.value) } : {}) };
 }
 

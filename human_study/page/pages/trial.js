@@ -230,10 +230,8 @@ class TrialView {
       pressed = await this.judged();
     }
     const answer = this.answered(pressed, onset);
-    const record = { ...this.look(), ...answer, rt_ms: answer.rt_ms - paused, paused_ms: paused,
+    return { ...this.look(), ...answer, rt_ms: answer.rt_ms - paused, paused_ms: paused,
       focus_lost: this.attention.gone() };
-    this.boxes.forEach((box) => box.replaceChildren());
-    return record;
   }
 
   // Wait for the press that ends a trial without time limit, or for a pause.

@@ -263,8 +263,6 @@ def test_simulated_data_is_never_merged_with_peoples(tmp_path):
     people, simulated = study(), study(platform="sim")
     with pytest.raises(InputError, match="never be merged"):
         merge_responses([people, simulated])
-    with pytest.raises(InputError, match="never be merged"):
-        merge_responses([people, simulated], across_studies=True)
     with pytest.raises(InputError, match="simulated"):
         validate_responses(pd.concat([people, simulated.assign(session_id="z" + simulated["session_id"])]))
     for name, frame in (("p", people), ("s", simulated)):

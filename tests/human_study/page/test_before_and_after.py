@@ -1,5 +1,7 @@
 """Questions, screen, colours, practice with feedback, breaks, ties, layouts, phones and languages in a real browser."""
 
+from itertools import pairwise
+
 import pytest
 
 from human_study.server.export import export_responses
@@ -48,6 +50,7 @@ def test_everything_at_once(visit):
     assert v.page.locator(".layout img").get_attribute("alt") == "Umriss der Szene"
     v.page.keyboard.press("ArrowLeft")
     v.page.wait_for_selector("text=/das Foto|ist das Foto/")
+    v.shows(".picture:not(.hid)", count=2)  # the feedback is about what can still be seen
     v.page.click(".show:not([disabled])")  # on, after the feedback
     for i in range(1, 4):
         v.ready(i)
@@ -75,16 +78,23 @@ def test_everything_at_once(visit):
 
 def test_a_phone_sees_them_one_above_the_other(visit):
     phone = {"width": 390, "height": 844}
-    v = visit([*SHORT, "stacked=true"], viewport=phone, screen=phone, has_touch=True, is_mobile=True)
+    v = visit([*SHORT, "stacked=true", "ties=true", "screen_check=true"], viewport=phone, screen=phone, has_touch=True,
+              is_mobile=True)
     v.begin()
+    v.page.wait_for_selector(".card", state="detached")
+    v.resume()
     v.ready(0)
-    v.shows(".choice", ["Upper", "Lower"])
+    v.shows(".choice", ["Upper", "No difference", "Lower"])
+    boxes = [v.page.locator(".choice").nth(i).bounding_box() for i in range(3)]
+    assert all(a["x"] + a["width"] + 8 <= b["x"] for a, b in pairwise(boxes))  # room between the buttons
     upper, lower = (v.page.locator(".box").nth(i).bounding_box() for i in (0, 1))
     assert upper["x"] == lower["x"] and upper["y"] + upper["height"] <= lower["y"] and upper["width"] == 366
     v.page.get_by_role("button", name="Lower").tap()
     answer = v.saved(1)[0]
     assert (answer["chosen"], answer["layout"], answer["visible_fraction"]) == ("right", "stacked", 1)
-    assert set(export_responses(v.store.batch)["layout"]) == {"stacked"}
+    frame = export_responses(v.store.batch)
+    assert set(frame["layout"]) == {"stacked"}
+    assert frame["px_per_mm"][0] == pytest.approx(324 / 53.98)  # a card does not fit across a phone: it is held upright
 
 
 def test_a_preview_in_the_browser(browser, study):
