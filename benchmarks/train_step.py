@@ -35,7 +35,7 @@ from models.layers import LEAKY_SLOPE, ConvNormAct, one_hot
 from models.objectives import Batch, Trainable
 from presets.schema import Preset, load_preset
 from training.check import random_networks
-from training.fabric import choose_precision, native_bf16, resolve_device, solo_fabric
+from training.fabric import choose_precision, resolve_device, solo_fabric
 from training.feature_cache import PhotoFeatureCache
 from training.memory import recompute_activations
 from training.start import freeze_all_but_last
@@ -89,11 +89,10 @@ NAIVE = Variant("naive float32 port", naive=True, triton_norm=False, aligned=Fal
 
 def variants(device: str, compile_modes: Sequence[str] = ()) -> list[Variant]:
     """Rows of the table. The harness has no cached features by default, and the precision that auto chooses."""
-    native, bf16 = native_bf16(device), choose_precision("auto", device)[0] == "bf16"
+    bf16 = choose_precision("auto", device)[0] == "bf16"
     harness = Variant("harness as it is", bf16=bf16)
     rows = [NAIVE, harness, replace(harness, name="harness, photo features cached", cached_photo=True)]
-    rows += [replace(NAIVE, name="naive port, bf16 autocast", bf16=True)] if native else []
-    rows += [replace(harness, name="harness, training.precision=bf16", bf16=True)] if native and not bf16 else []
+    rows += [replace(NAIVE, name="naive port, bf16 autocast", bf16=True)] if bf16 else []
     if device == "cuda":
         rows += [replace(harness, name="harness without Triton's norm", triton_norm=False),
                  replace(harness, name="harness without aligned channels", aligned=False)]

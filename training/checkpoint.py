@@ -2,13 +2,12 @@
 
 import errno
 import os
-import random
 import zipfile
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
+from torch import Tensor
 
 from data.errors import InputError
 from data.files import atomic_path
@@ -67,16 +66,10 @@ def _check_sums(path: Path, tensors: bool) -> None:
                         pass
 
 
-def rng_state(device: torch.device) -> dict[str, Any]:
-    """State of every random generator that training on `device` may draw from, as tensors and plain values."""
-    _, keys, position, has_gauss, gauss = np.random.get_state()
-    version, internal, gauss_next = random.getstate()
-    return {
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
-        "numpy": [torch.from_numpy(keys.astype(np.int64)), position, has_gauss, gauss],
-        "python": [version, list(internal), gauss_next],
-    }
+def rng_state(device: torch.device) -> dict[str, Tensor | None]:
+    """State of torch's random generators that training on `device` draws from."""
+    return {"torch": torch.get_rng_state(),
+            "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None}
 
 
 def restore_rng(state: dict[str, Any], device: torch.device) -> None:
@@ -84,7 +77,3 @@ def restore_rng(state: dict[str, Any], device: torch.device) -> None:
     torch.set_rng_state(state["torch"])
     if state["cuda"] is not None and device.type == "cuda":
         torch.cuda.set_rng_state(state["cuda"], device)
-    keys, position, has_gauss, gauss = state["numpy"]
-    np.random.set_state(("MT19937", keys.numpy().astype(np.uint32), position, has_gauss, gauss))
-    version, internal, gauss_next = state["python"]
-    random.setstate((version, tuple(internal), gauss_next))

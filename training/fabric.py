@@ -22,12 +22,9 @@ def resolve_device(device: str) -> str:
     return device
 
 
-def native_bf16(device: str) -> bool:
-    """Whether the device multiplies bf16 in hardware. Emulated on a CPU it is 20 times slower than float32."""
-    if device == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
-    probes = (getattr(torch.cpu, name, None) for name in ("_is_avx512_bf16_supported", "_is_amx_tile_supported"))
-    return any(probe() for probe in probes if probe is not None)
+def native_bf16() -> bool:
+    """Whether the GPU multiplies bf16 in hardware."""
+    return torch.cuda.is_bf16_supported(including_emulation=False)
 
 
 def choose_precision(precision: str, device: str) -> tuple[str, str]:
@@ -42,7 +39,7 @@ def choose_precision(precision: str, device: str) -> tuple[str, str]:
         return precision, f"training.precision={precision}"
     if device == "cpu":
         return "float32", "auto on every CPU, so that numbers do not depend on its kind"
-    if native_bf16(device):
+    if native_bf16():
         return "bf16", "auto: this GPU computes it natively"
     return "float32", "auto: this GPU does not compute bf16 natively"
 

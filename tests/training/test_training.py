@@ -244,7 +244,7 @@ def test_training_does_not_go_on_in_another_precision(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("native", [True, False])
 def test_auto_is_bf16_on_gpus_that_have_it_and_float32_on_every_cpu(monkeypatch, native):
-    monkeypatch.setattr(fabric, "native_bf16", lambda device: native)
+    monkeypatch.setattr(fabric, "native_bf16", lambda: native)
     assert fabric.choose_precision("auto", "cpu") == (
         "float32", "auto on every CPU, so that numbers do not depend on its kind")
     assert fabric.choose_precision("auto", "cuda")[0] == ("bf16" if native else "float32")
