@@ -53,7 +53,6 @@ class Volunteer:
     meant: dict[int, str] = field(default_factory=dict)  # by number of the pair, as far as it was reached
     acknowledged: set[int] = field(default_factory=set)  # pairs that the page went on from
     code: str = ""
-    seen: set[str] = field(default_factory=set)  # kinds of things on the page
 
 
 class Crowd:
@@ -91,7 +90,6 @@ class Crowd:
         pending, moved = None, time.monotonic()
         while True:
             what, selector, pair = await page.evaluate(LOOK)
-            person.seen.add(what)
             if pending is not None and (what in ("done", "form", "press") or (what == "choose" and pair != pending)):
                 person.acknowledged.add(pending)
                 pending, moved = None, time.monotonic()

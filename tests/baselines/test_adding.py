@@ -62,7 +62,7 @@ class TwoScales(nn.Module):
 class FeatureMatching(Objective):
     """Hinge loss at two scales and L1 between the discriminator's features of photograph and images."""
 
-    optimiser = {"lr": 2e-4, "betas": [0.0, 0.999], "average": 0.9}
+    optimiser = {"lr": 1e-4, "adversary_lr": 4e-4, "betas": [0.0, 0.999], "average": 0.9}
 
     def __init__(self, classes: int, size: tuple[int, int], k: Count = 2):
         super().__init__()
