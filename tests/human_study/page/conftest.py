@@ -58,3 +58,8 @@ def visit(browser, study):
     yield make
     for one in visits:
         one.context.close()
+
+
+@pytest.fixture
+def small_batch(tiny_run):
+    return write_batch(tiny_run, load_protocol("lab", SHORT), ["pix2pix"], "crn")

@@ -1,9 +1,8 @@
-"""The study page in a real browser: exposure, one view, keys, failing pictures and connections, forms, blinding."""
+"""The study page in a real browser: exposure, one view, keys, failing pictures and connections, forms."""
 
 import json
 import re
 from contextlib import contextmanager
-from types import SimpleNamespace
 from urllib.parse import parse_qs
 
 import pytest
@@ -11,13 +10,12 @@ import pytest
 from human_study.batch.write import write_batch
 from human_study.page import page as pages
 from human_study.protocol.protocols import load_protocol
-from human_study.trials.cast import Cast
-from human_study.trials.draw import draw
 from tests.human_study.page.visits import HASTE, SHORT, TIMED, WINDOW, Visit, needs_browser
+
+pytestmark = needs_browser
 
 # --- a session on the server -----------------------------------------------------------------------------------------
 
-@needs_browser
 def test_keyboard_only_from_consent_to_code(visit):
     v = visit()
     v.page.goto(v.link)
@@ -40,20 +38,18 @@ def test_keyboard_only_from_consent_to_code(visit):
     assert all(url.startswith(v.site.origins[0]) for url in v.requests)  # nobody else is asked for anything
 
 
-@needs_browser
 def test_screen_readers_and_mouse(visit):
     v = visit().begin()
     v.ready(0)
     assert v.page.get_by_role("region", name="Which picture looks more realistic?").count() == 1
     assert [v.page.get_by_role("img", name=f"{side} picture").count() for side in ("left", "right")] == [1, 1]
     assert v.page.locator(".progress").get_attribute("aria-live") == "polite"
-    assert v.page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)").__len__() == len(
-        set(v.page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")))
+    ids = v.page.evaluate("[...document.querySelectorAll('[id]')].map(e => e.id)")
+    assert len(ids) == len(set(ids))
     v.page.get_by_role("button", name="Right").click()
     assert v.saved(1)[0]["input_device"] == "mouse" and v.answers()[0]["chosen"] == "right"
 
 
-@needs_browser
 def test_one_press_one_answer(visit):
     v = visit().begin()
     v.ready(0)
@@ -71,7 +67,6 @@ def test_one_press_one_answer(visit):
     assert len(v.answers()) == 2
 
 
-@needs_browser
 def test_reload_back_button_and_second_tab(visit):
     v = visit().begin()
     v.ready(0)
@@ -99,7 +94,6 @@ def test_reload_back_button_and_second_tab(visit):
     assert again["rt_ms"] > 0 and not {"onset_ts", "response_ts"} & set(again)  # another clock than before the reload
 
 
-@needs_browser
 def test_lost_connection(visit):
     v = visit().begin()
     v.ready(0)
@@ -113,7 +107,6 @@ def test_lost_connection(visit):
     assert [a["chosen"] for a in v.answers()] == ["right"]
 
 
-@needs_browser
 def test_answer_given_just_before_the_page_was_closed(visit):
     v = visit().begin()
     v.ready(0)
@@ -129,7 +122,6 @@ def test_answer_given_just_before_the_page_was_closed(visit):
     assert [a["chosen"] for a in v.answers()] == ["right"]
 
 
-@needs_browser
 def test_a_window_too_small_on_a_scaled_display(visit):
     v = visit(device_scale_factor=1.25).begin()
     v.ready(0)
@@ -145,7 +137,6 @@ def test_a_window_too_small_on_a_scaled_display(visit):
     assert (answer["viewport_w"], answer["img_css_w"], answer["dpr"]) == (1000, 400, 1.25)
 
 
-@needs_browser
 @pytest.mark.parametrize("failure", ["missing", "corrupt", "once"])
 def test_failing_pictures(visit, failure):
     v = visit()
@@ -170,7 +161,6 @@ def test_failing_pictures(visit, failure):
         assert v.saved(1) == [{"chosen": "none", "asset_error": True}]
 
 
-@needs_browser
 def test_withdraw(visit):
     v = visit().begin()
     v.ready(0)
@@ -182,7 +172,6 @@ def test_withdraw(visit):
     assert v.store.session(v.session.session_id).status == "withdrawn"
 
 
-@needs_browser
 def test_without_javascript(visit):
     v = visit(java_script_enabled=False)
     v.page.goto(v.link)
@@ -191,7 +180,6 @@ def test_without_javascript(visit):
 
 # --- limited time ----------------------------------------------------------------------------------------------------
 
-@needs_browser
 def test_timed_trials_are_shown_once_and_measured(visit):
     v = visit(TIMED).begin()
     plan = v.store.batch.hits[v.store.session(v.session.session_id).hit_id]
@@ -219,7 +207,6 @@ def test_timed_trials_are_shown_once_and_measured(visit):
     assert v.saved(4)[3] == {"chosen": "none", "asset_error": False, "focus_lost": True}
 
 
-@needs_browser
 def test_a_lost_reply_before_the_exposure_ends_nothing(visit):
     v = visit(TIMED).begin()
     lost = []
@@ -240,7 +227,6 @@ def test_a_lost_reply_before_the_exposure_ends_nothing(visit):
     assert (answer["chosen"], answer["input_device"]) == ("right", "keyboard")
 
 
-@needs_browser
 def test_losing_the_focus_or_the_window_ends_the_exposure(visit):
     v = visit([*TIMED, "exposures_ms=[20000, 30000]"]).begin()
     v.ready(0, "show")
@@ -271,7 +257,6 @@ TIMING = """async ([hz, ms, lost]) => {
 }"""
 
 
-@needs_browser
 @pytest.mark.parametrize("hz, ms, frames", [
     (60, 125, 8), (59.94, 125, 8), (60.2, 125, 8), (50, 125, 6), (72, 125, 9), (75, 125, 9), (90, 125, 11),
     (100, 125, 13), (120, 125, 15), (144, 125, 18), (165, 125, 21), (240, 125, 30), (60, 250, 15), (59.94, 250, 15),
@@ -283,7 +268,6 @@ def test_frames_at_every_refresh_rate(browser, hz, ms, frames):
     assert result["seen"] == ["show", "hide"]
 
 
-@needs_browser
 def test_a_dropped_frame_does_not_lengthen_the_exposure(browser):
     result = evaluate(browser, [60, 250, 6])  # three frames are lost in the middle
     assert result["dropped_frames"] == 3 and result["exposure_ms"] == pytest.approx(250)
@@ -299,20 +283,29 @@ def evaluate(browser, arguments):
 
 # --- forms: MTurk and Turkle -----------------------------------------------------------------------------------------
 
-def filled(batch, base):
+HOST = "https://turkle.example"
+TASK = f"{HOST}/task/1/assignment/1/"
+TURKLE = ('<!DOCTYPE html><html><head><meta charset="utf-8"></head><body><form name="mturk_form" method="post" '
+          'id="mturk_form" target="_parent" action="/task/1/assignment/1/"><input type="hidden" '
+          'name="csrfmiddlewaretoken" value="t">{}</form></body></html>')
+BLOCKED = "Object.defineProperty(window, 'localStorage', {get() { throw new Error('no'); }})"
+
+
+def filled(batch):
     """The template as MTurk and Turkle fill it: plain replacement of ${name}, without escaping."""
     header, row = (line.split(",") for line in (batch.public / "hits-01.csv").read_text().splitlines()[:2])
     text = (batch.public / "template.html").read_text()
     for name, cell in zip(header, row, strict=True):
-        text = text.replace("${" + name + "}", f"{base}/{cell}" if "_url_" in name else cell)
+        text = text.replace("${" + name + "}", f"{HOST}/{cell}" if "_url_" in name else cell)
     return text
 
 
 @contextmanager
-def platform(browser, batch, html, address, **options):
-    """A page of a platform that serves the pictures and takes the form."""
-    v = Visit(browser, **options)
+def turkle(browser, batch, address=TASK):
+    """A page of Turkle, which serves the pictures too and takes the form."""
+    v = Visit(browser)
     v.posted = []
+    html = TURKLE.format(filled(batch))
 
     def answer(route):
         request = route.request
@@ -329,20 +322,8 @@ def platform(browser, batch, html, address, **options):
     v.context.close()
 
 
-@pytest.fixture
-def small_batch(tiny_run):
-    return write_batch(tiny_run, load_protocol("lab", SHORT), ["pix2pix"], "crn")
-
-
-TURKLE = ('<!DOCTYPE html><html><head><meta charset="utf-8"></head><body><form name="mturk_form" method="post" '
-          'id="mturk_form" target="_parent" action="/task/1/assignment/1/"><input type="hidden" '
-          'name="csrfmiddlewaretoken" value="t">{}</form></body></html>')
-
-
-@needs_browser
 def test_turkle(browser, small_batch):
-    html = TURKLE.format(filled(small_batch, "https://turkle.example"))
-    with platform(browser, small_batch, html, TASK) as v:
+    with turkle(browser, small_batch) as v:
         v.agree()
         v.ready(0)
         v.page.keyboard.press("ArrowLeft")
@@ -368,13 +349,8 @@ def test_turkle(browser, small_batch):
         assert v.problems == []
 
 
-TASK = "https://turkle.example/task/1/assignment/1/"
-BLOCKED = "Object.defineProperty(window, 'localStorage', {get() { throw new Error('no'); }})"
-
-
-@needs_browser
 def test_a_task_without_storage_is_accepted_and_marked(browser, small_batch):
-    with platform(browser, small_batch, TURKLE.format(filled(small_batch, "https://turkle.example")), TASK) as v:
+    with turkle(browser, small_batch) as v:
         v.context.add_init_script(BLOCKED)
         v.page.reload()  # third-party storage is blocked
         v.agree()
@@ -388,10 +364,9 @@ def test_a_task_without_storage_is_accepted_and_marked(browser, small_batch):
         assert form["choice_3"] == ["optionA"] and json.loads(form["log_json"][0])["resumable"] is False
 
 
-@needs_browser
 def test_no_timed_task_without_storage(browser, tiny_run):
     batch = write_batch(tiny_run, load_protocol("lab", TIMED), ["pix2pix"], "crn")
-    with platform(browser, batch, TURKLE.format(filled(batch, "https://turkle.example")), TASK) as v:
+    with turkle(browser, batch) as v:
         v.page.wait_for_selector("#box-agree")
         v.context.add_init_script(BLOCKED)
         v.page.reload()
@@ -399,50 +374,9 @@ def test_no_timed_task_without_storage(browser, tiny_run):
         v.shows("button", count=0)
 
 
-@needs_browser
 def test_preview_sends_nothing(browser, small_batch):
     address = f"{TASK}?assignmentId=ASSIGNMENT_ID_NOT_AVAILABLE&hitId=H"
-    with platform(browser, small_batch, TURKLE.format(filled(small_batch, "https://turkle.example")), address) as v:
+    with turkle(browser, small_batch, address) as v:
         v.shows("text=This is a preview")
         v.shows("button", count=0)
         assert v.requests == [address]
-
-
-# --- text ------------------------------------------------------------------------------------------------------------
-
-def test_placeholders_of_the_template_are_the_columns_of_the_table(small_batch):
-    header = (small_batch.public / "hits-01.csv").read_text().splitlines()[0].split(",")
-    template = (small_batch.public / "template.html").read_text()
-    assert sorted(re.findall(r"\$\{(\w+)\}", template)) == sorted(header)
-    assert "<html" not in template and "<form" not in template  # the platform puts it into its own
-    names = re.findall(r'<input [^>]*name="(\w+)"', template)
-    assert sorted(names) == sorted(["choice_1", "choice_2", "choice_3", "log_json"])
-    assert 'type="submit" hidden disabled' in template  # platforms add a button of their own otherwise
-    assert "http:" not in template and "src=" not in template
-
-
-@pytest.mark.parametrize("name, methods", [("crn2017-unlimited", ("pix2pix",)), ("crn2017-timed", ("pix2pix",)),
-                                           ("lab", ("a", "b", "c"))])
-def test_templates_are_as_small_as_platforms_want_them(name, methods):
-    """Turkle takes 65,536 bytes, MTurk took 65,535."""
-    protocol = load_protocol(name)
-    cast = Cast("crn", methods, "under-test" if name == "crn2017-unlimited" else "image_space")
-    hits = draw(protocol, cast, [f"{i:05d}" for i in range(500)], "study")
-    trials = [SimpleNamespace(exposure_req_ms=t.exposure_ms, **{name: getattr(t, name) for name in (
-        "block", "sentinel", "methods")}) for t in max(hits, key=lambda hit: len(hit.trials)).trials]
-    template = pages.table_template(SimpleNamespace(protocol=protocol, hits={"hit": trials}))
-    assert len(template.encode()) < 60_000 and template.count("${image_A_url_") == len(trials) > 60
-
-
-def test_nothing_can_break_out_of_the_page(tiny_run):
-    nasty = 'x</script><img src=x onerror=alert(1)>]]>&"\u2028${image_A_url_1}'
-    protocol = load_protocol("lab", SHORT).model_copy()
-    texts = protocol.text().model_copy(update={"title": nasty, "no_script": nasty, "instructions": (nasty,)})
-    batch = write_batch(tiny_run, protocol.model_copy(update={"texts": {"en": texts}}), ["pix2pix"], "crn")
-    document = pages.render_document(pages.page_config(batch.protocol, next(iter(batch.hits.values()))), "nonce")
-    assert document.count("</script>") == 2 and "<img" not in document
-    text = re.search(r'id="study-config">(.*?)</script>', document)[1]
-    assert not set("<>&\u2028") & set(text)
-    config = json.loads(text)
-    assert config["texts"]["title"] == nasty
-

@@ -25,12 +25,6 @@ def test_width_without_spread_is_the_binomial_one():
     assert latent(.5, 2.0) == pytest.approx(0) and latent(.8, 0) == pytest.approx(1.386, abs=1e-3)
 
 
-def test_more_participants_help_more_trials_hardly_do():
-    base = expected_width(.55, 20 * 50, 20, 500)
-    assert expected_width(.55, 20 * 100, 20, 500) > .9 * base
-    assert expected_width(.55, 40 * 50, 40, 500) < .75 * base
-
-
 def test_timed_study_of_2017():
     protocol = PROTOCOLS["crn2017-timed"]
     plan = make_plan(protocol, Cast("crn", ("pix2pix",), "image_space"), LAYOUTS, pay=2.0, fee=.4)

@@ -8,7 +8,6 @@ from data.errors import InputError
 from human_study.__main__ import main
 from human_study.protocol.protocols import NOT_FOR, PROTOCOLS, load_protocol
 from human_study.protocol.staircase import Staircase
-from human_study.protocol.texts import untranslated
 from human_study.trials.cast import Cast, choose_cast
 from human_study.trials.draw import draw
 from human_study.trials.plan import make_plan, plan_text
@@ -71,16 +70,6 @@ def test_every_method_is_equally_often_at_every_place(methods):
         assert all(len(set(t.methods)) == count for t in hit.trials)
     of_scene = Counter((t.image_id, t.methods) for hit in hits for t in in_test(hit))
     assert set(of_scene.values()) == {1}  # of one scene every participant has other places
-
-
-def test_presets_have_the_task_of_their_name():
-    assert {name: protocol.task for name, protocol in PROTOCOLS.items() if protocol.task != "pairs"} == {
-        "hype-infinity": "real_or_fake", "hype-time": "real_or_fake", "ranking": "ranking"}
-    assert PROTOCOLS["ranking"].text().progress == "Set {n} of {trials}"
-    assert load_protocol("hype-time", ["languages=[de, ja]"]).text("de").show == "Bild zeigen"
-    for name in ("ranking", "hype-time"):
-        every = load_protocol(name, ["languages=[en, de, fr, es, zh, ja]"])
-        assert untranslated(every.texts, every.task) == []
 
 
 VALUES = {"staircase": "{}", "pairs": "all", "instruction_checks": "1", "repeats": "1", "ties": "true",

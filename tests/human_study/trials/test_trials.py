@@ -24,7 +24,7 @@ from human_study.commands import batch_to_serve
 from human_study.protocol.protocols import BLURRED, PROTOCOLS, UNDER_TEST, load_protocol
 from human_study.trials import draw as design
 from human_study.trials.cast import Cast
-from human_study.trials.draw import Balance, draw, generator, matlab, timed_counts
+from human_study.trials.draw import draw, generator, matlab, timed_counts
 from human_study.trials.trials import Stock
 from presets.schema import Preset
 
@@ -211,13 +211,6 @@ def test_seeds():
     assert draw(protocol, CAST, LAYOUTS, "s", 0) == draw(protocol, CAST, LAYOUTS, "s", 0)
     assert draw(protocol, CAST, LAYOUTS, "s", 0) != draw(protocol, CAST, LAYOUTS, "s", 1)
     assert draw(protocol, CAST, LAYOUTS, "s", 0) != draw(protocol, CAST, LAYOUTS, "t", 0)
-
-
-def test_balance_is_exact_for_odd_counts():
-    balance, rng = Balance(), generator(0, "x")
-    dealt = [balance.deal("cell", n, rng) for n in (5, 3, 1, 4, 7)]
-    assert all(abs(2 * int(d.sum()) - len(d)) <= 1 for d in dealt)
-    assert sum(int(d.sum()) for d in dealt) == 10
 
 
 # --- protocols -------------------------------------------------------------------------------------------------------
