@@ -63,7 +63,7 @@ def write_batch(run: RunDirectory, protocol: str | Protocol, methods: Sequence[s
     cast = choose_cast(run, protocol, methods, baseline, anchor)
     # from the content of the study, not the place of the run, so that a repeated run draws the same design
     content = fingerprint(run.layouts(), protocol.sha256(), [cast.baseline, cast.others, cast.anchor], seed)
-    dataset = run.config().get("config", {}).get("data", {}).get("dataset", "images")
+    dataset = run.config()["config"].get("data", {}).get("dataset", "images")
     study_id = f"{dataset}-{protocol.name}-{content[:8]}"
     _check_url(images_url)
     hits = draw(protocol, cast, run.layouts(), study_id, seed, rng)

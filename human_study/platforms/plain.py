@@ -16,7 +16,7 @@ from data.errors import InputError
 from data.files import read_json
 from evaluation.run_directory import PHOTOS
 from human_study.platforms.submissions import Refused
-from human_study.responses.cells import length_problem, read_sheet
+from human_study.responses.cells import read_sheet
 from human_study.responses.columns import (
     ANSWERS,
     ANSWERS_OF,
@@ -113,20 +113,15 @@ def _read(file: Path) -> tuple[pd.DataFrame, list[Refused]]:
         rows = [{name: _text(value) for name, value in trial.items()} | {SOURCE: f"{file.name}:{i}"}
                 for i, trial in enumerate(content, 1)]
     elif file.suffix.lower() in (".csv", ".tsv"):
-        sheet, rows = read_sheet(file), []
-        for line, cells in sheet.rows:
-            source = f"{file.name}:{line}"
-            if cut := length_problem(sheet.header, cells):
-                refused.append(Refused(source, "row", cut))
-            else:
-                # jsPsych's CSV has null where nobody answered
-                values = ("" if cell.strip() == "null" else cell.strip() for cell in cells)
-                rows.append(dict(zip(sheet.header, values, strict=True)) | {SOURCE: source})
+        sheet = read_sheet(file)
+        refused = [Refused(f"{file.name}:{line}", "row", problem) for line, problem in sheet.cut]
+        rows = [{name: cell.strip() for name, cell in row.items()} | {SOURCE: f"{file.name}:{line}"}
+                for line, row in sheet.rows]
     else:
         raise InputError(f"{file}: expected a table of answers (.csv, .tsv) or jsPsych's data (.json)")
     if not rows:
         raise InputError(f"{file}: no whole row in it")
-    frame = pd.DataFrame(rows, dtype="object").fillna("")
+    frame = pd.DataFrame(rows, dtype="object").fillna("").replace("null", "")  # where nobody answered, in jsPsych's CSV
     if file.suffix.lower() != ".json" and sheet.decimal == ",":
         for name in {*NUMBERS, *(other for one in NUMBERS for other in ALIASES.get(one, ()))} & set(frame):
             frame[name] = frame[name].str.replace(",", ".")

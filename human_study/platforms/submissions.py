@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 
 from data.errors import InputError
-from human_study.responses.cells import PROGRAM, ROUNDED, length_problem, read_sheet
+from human_study.responses.cells import PROGRAM, ROUNDED, read_sheet
 
 NEEDED = ("HITId", "AssignmentId", "WorkerId")
 STATUS = {"submitted": "submitted", "approved": "approved", "rejected": "rejected", "": "submitted"}
@@ -64,11 +64,11 @@ def read_submissions(file: Path, platform: str | None = None) -> tuple[list[Subm
         raise InputError(f"{file}: column {repeated[0]} is in the table twice")
     if platform is None:
         platform = "turkle" if any(name.startswith("Turkle.") for name in header) else "mturk"
-    submissions, refused = [], []
-    for number, cells in sheet.rows:
-        source, row = f"{file.name}:{number}", dict(zip(header, cells, strict=False))
-        if problem := length_problem(header, cells) or _problem(row):
-            refused.append(Refused(source, row.get("AssignmentId", ""), problem))
+    submissions, refused = [], [Refused(f"{file.name}:{line}", "row", problem) for line, problem in sheet.cut]
+    for line, row in sheet.rows:
+        source = f"{file.name}:{line}"
+        if problem := _problem(row):
+            refused.append(Refused(source, row["AssignmentId"], problem))
             continue
         parts = [{name.removeprefix(prefix): value for name, value in row.items() if name.startswith(prefix) and value}
                  for prefix in ("Input.", "Answer.")]
@@ -80,7 +80,7 @@ def read_submissions(file: Path, platform: str | None = None) -> tuple[list[Subm
 def _problem(row: dict[str, str]) -> str:
     """Why a row is no submission, "" if it is one."""
     for name in NEEDED:
-        value = row.get(name, "").strip()
+        value = row[name].strip()
         if not value:
             return f"{name} is empty"
         if ROUNDED.fullmatch(value):

@@ -53,10 +53,12 @@ def delimiter_of(header: str) -> str:
 
 @dataclass(frozen=True)
 class Sheet:
-    """rows: line number and cells of every row that is not empty. decimal: the sign in its numbers."""
+    """rows: line number and cells by column of every whole row. cut: line number of every other row that is not empty,
+    and what is wrong with it. decimal: the sign in its numbers."""
 
     header: list[str]
-    rows: list[tuple[int, list[str]]]
+    rows: list[tuple[int, dict[str, str]]]
+    cut: list[tuple[int, str]]
     decimal: str
 
 
@@ -67,22 +69,18 @@ def read_sheet(file: Path) -> Sheet:
         delimiter = delimiter_of(text.partition("\n")[0])
         reader = csv.reader(StringIO(text, newline=""), delimiter=delimiter)
         header = next(reader, [])
-        rows = [(reader.line_num, list(map(restored, cells))) for cells in reader if any(cells)]
+        lines = [(reader.line_num, list(map(restored, cells))) for cells in reader if any(cells)]
     except FileNotFoundError:
         raise InputError(f"{file}: no such file") from None
     except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{file}: not a UTF-8 CSV file ({error})") from None
-    if rows and text.count('"') % 2:  # a quoted cell without its end: the last one, whatever is in it
-        rows[-1] = rows[-1][0], rows[-1][1][:-1]
-    return Sheet(header, rows, "," if delimiter == ";" else ".")
-
-
-def length_problem(header: list[str], cells: list[str]) -> str:
-    """Why a row is no whole row, "" if it is one."""
-    if len(cells) == len(header):
-        return ""
-    cut = ": the table was cut off here, download it again" if len(cells) < len(header) else ""
-    return f"{len(cells)} whole cells, the header has {len(header)}{cut}"
+    if lines and text.count('"') % 2:  # a quoted cell without its end: the last one, whatever is in it
+        lines[-1][1].pop()
+    rows = [(line, dict(zip(header, cells, strict=True))) for line, cells in lines if len(cells) == len(header)]
+    cut = [(line, f"{len(cells)} whole cells, the header has {len(header)}"
+            + (": the table was cut off here, download it again" if len(cells) < len(header) else ""))
+           for line, cells in lines if len(cells) != len(header)]
+    return Sheet(header, rows, cut, "," if delimiter == ";" else ".")
 
 
 def with_zeros(ids: pd.Series, known: Iterable[str], where: str) -> pd.Series:

@@ -10,7 +10,7 @@ import pytest
 from human_study.batch.write import write_batch
 from human_study.page import page as pages
 from human_study.protocol.protocols import load_protocol
-from tests.human_study.page.visits import HASTE, SHORT, TIMED, WINDOW, Visit, needs_browser
+from tests.human_study.page.visits import HASTE, TIMED, WINDOW, Visit, needs_browser
 
 pytestmark = needs_browser
 
