@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 
 from evaluation.run import main
 from evaluation.run_directory import RunDirectory
+from reports.page import figure_files
 from training import checkpoint
 
 METRICS = ["similarity", "cost", "differences"]
@@ -58,18 +59,21 @@ def results(folder: Path) -> dict:
 
 
 class FullDisk:
-    """Refuses each file once, when it is written for the first time; of the figures one of each kind."""
+    """Refuses each file once, when it is written for the first time; of pictures and tables one of each kind in each
+    folder."""
 
     def __init__(self, monkeypatch):
-        self.refused: list[str] = []
+        self.refused: dict[str, str] = {}
         self.replace = os.replace
         monkeypatch.setattr("data.files.os.replace", self.write)
         monkeypatch.setattr("training.logs.open", self.append, raising=False)
 
     def refuse_once(self, file) -> None:
-        key = f"figure{Path(file).suffix}" if Path(file).parent.name == "figures" else str(file)
+        path = Path(str(file).removesuffix(" (appended to)"))
+        many = path.suffix in (".png", ".svg", ".pdf", ".csv", ".tex") and path.name != "log.csv"
+        key = f"{path.parent}/*{path.suffix}" if many else str(file)
         if key not in self.refused:
-            self.refused.append(key)
+            self.refused[key] = str(path)
             raise OSError(errno.ENOSPC, "No space left on device", str(file))
 
     def write(self, source, target):
@@ -95,7 +99,9 @@ def undisturbed(tmp_path_factory) -> dict[str, Path]:
 
 @pytest.fixture(autouse=True)
 def empty_figures(monkeypatch):
-    """Figures take seconds to draw; what matters here is that their files are written."""
+    """Figures take seconds to draw; what matters here is that their files are written, by this process, whose disk is
+    full."""
+    monkeypatch.setattr(figure_files, "MOST_PROCESSES", 1)
     monkeypatch.setattr(Figure, "savefig", lambda figure, file, **options: file.write(b"<svg></svg>"))
 
 
@@ -121,6 +127,6 @@ def ends_well(folder, stages, disk, capsys) -> bool:
         error = capsys.readouterr().err
         assert stopped.code == 2 and error.count("\n") == 1
         assert error.startswith("evaluation.run: error: no space left on the disk while writing ")
-        assert disk.refused[-1].removesuffix(" (appended to)").removeprefix("figure") in error
+        assert list(disk.refused.values())[-1] in error
         return False
     return True
