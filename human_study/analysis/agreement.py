@@ -12,30 +12,9 @@ RESAMPLES = 1000
 SPLITS = 20
 
 
-def combined_codes(*columns: pd.Series) -> np.ndarray:
+def units(frame: pd.DataFrame, *columns: str) -> np.ndarray:
     """int64 [n]: one code per combination of values, in the order of first appearance; missing values are a value."""
-    codes = np.zeros(len(columns[0]), np.int64)
-    for column in columns:
-        own, values = pd.factorize(column, use_na_sentinel=False)
-        codes = pd.factorize(codes * len(values) + own)[0].astype(np.int64)
-    return codes
-
-
-def value_counts(units: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """float [units, values]: how often each unit got each value."""
-    units, values = pd.factorize(units)[0], pd.factorize(values, sort=True)[0]
-    shape = (int(units.max(initial=-1)) + 1, int(values.max(initial=-1)) + 1)
-    return np.bincount(units * shape[1] + values, minlength=shape[0] * shape[1]).reshape(shape).astype(float)
-
-
-# not package krippendorff: the same numbers, but NaN where only one value occurs and an error without a second opinion
-def nominal_alpha(counts: np.ndarray) -> float:
-    """Krippendorff's alpha for nominal values; NaN without a unit judged twice, 1 where only one value occurs.
-
-    counts: [units, values]. 1 is perfect agreement, 0 what chance gives (Krippendorff 2011).
-    """
-    observed, by_value = _disagreement(counts)
-    return _alpha(observed.sum(), by_value.sum(axis=0))
+    return frame.groupby(list(columns), sort=False, dropna=False, observed=True).ngroup().to_numpy()
 
 
 def _disagreement(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -53,19 +32,21 @@ def _alpha(observed: float, totals: np.ndarray) -> float:
     return 1.0 if expected == 0 else float(1 - observed / expected)
 
 
+# not package krippendorff: the same numbers, but NaN where only one value occurs and an error without a second opinion
 def krippendorff_alpha(frame: pd.DataFrame) -> Estimate:
-    """Alpha over all judgments with a bootstrap interval over images.
+    """Krippendorff's alpha for nominal values (Krippendorff 2011) with a bootstrap interval over images: 1 is perfect
+    agreement, 0 that of chance, NaN without a unit judged twice, 1 where only one value occurs.
 
     A unit is one image of one pair at one exposure, its value the outcome (first method, second method, tie), so that
     pairs of different difficulty add to the agreement and equal ones do not.
     frame: columns image_id, a, b, exposure_req_ms, outcome.
     """
-    unit = combined_codes(*(frame[name] for name in ("image_id", "a", "b", "exposure_req_ms")))
-    counts = value_counts(unit, frame["outcome"].to_numpy())
-    alpha = nominal_alpha(counts)
+    unit = units(frame, "image_id", "a", "b", "exposure_req_ms")
+    counts = pd.crosstab(unit, frame["outcome"].to_numpy()).to_numpy(float)
+    observed, by_value = _disagreement(counts)
+    alpha = _alpha(observed.sum(), by_value.sum(axis=0))
     if math.isnan(alpha):
         return Estimate(alpha, note="no image was judged twice in the same comparison: agreement cannot be measured")
-    observed, by_value = _disagreement(counts)
     image = frame["image_id"].to_numpy()[np.unique(unit, return_index=True)[1]]  # of every unit
     codes = pd.factorize(image[counts.sum(axis=1) >= 2])[0]
     images = codes.max() + 1
@@ -79,22 +60,20 @@ def krippendorff_alpha(frame: pd.DataFrame) -> Estimate:
     return Estimate(alpha, (float(low), float(high)))
 
 
-def split_half(outcomes: np.ndarray, participants: np.ndarray, units: np.ndarray) -> Estimate:
-    """Rank correlation (Spearman) of the units' preferences between random halves of the participants, stepped up to
-    all participants by the Spearman-Brown formula; mean and 95 % range over SPLITS splits.
-
-    units: the images of one condition and exposure.
-    """
-    participants, units = pd.factorize(participants)[0], pd.factorize(units)[0]
-    count, size = int(participants.max(initial=-1)) + 1, int(units.max(initial=-1)) + 1
+def split_half(outcomes: np.ndarray, participants: np.ndarray, images: np.ndarray) -> Estimate:
+    """Rank correlation (Spearman) of the images' preferences between random halves of the participants, stepped up to
+    all participants by the Spearman-Brown formula; mean and 95 % range over SPLITS splits. Of one condition and
+    exposure."""
+    (participants, people), (images, names) = pd.factorize(participants), pd.factorize(images)
+    count, size = len(people), len(names)
     if count < 2 or size < 3:
         return Estimate(math.nan, note="needs at least two participants and three images")
     rng = np.random.default_rng(0)
     found = []
     for _ in range(SPLITS):
         half = (rng.permutation(count) < count // 2)[participants]
-        with np.errstate(invalid="ignore"):  # a unit that a half did not judge has no mean
-            means = [np.bincount(units[side], outcomes[side], size) / np.bincount(units[side], minlength=size)
+        with np.errstate(invalid="ignore"):  # an image that a half did not judge has no mean
+            means = [np.bincount(images[side], outcomes[side], size) / np.bincount(images[side], minlength=size)
                      for side in (half, ~half)]
         both = ~np.isnan(means[0]) & ~np.isnan(means[1])
         if both.sum() >= 3 and all(np.ptp(mean[both]) > 0 for mean in means):

@@ -4,7 +4,6 @@ Whether the strengths exist at all is checked first: without a strongly connecte
 the likelihood has no maximum and a fitting routine returns an arbitrary large number instead of an error.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,7 +12,7 @@ import statsmodels.api as sm
 from scipy.optimize import linprog
 from scipy.sparse.csgraph import connected_components
 
-from human_study.analysis.clustered import Estimate, Sandwich, estimate, sandwich
+from human_study.analysis.clustered import Estimate, estimate, sandwich
 from human_study.analysis.preference import method_codes
 
 RANK_DRAWS = 4000
@@ -35,60 +34,58 @@ class Ranking:
 class Cells:
     """Judgments counted by left and right method: codes of both, votes for left (a tie is half a vote), total."""
 
+    methods: tuple[str, ...]
     left: np.ndarray
     right: np.ndarray
     wins: np.ndarray
     n: np.ndarray
-    size: int  # number of methods
 
     def design(self, side: bool = True) -> np.ndarray:
         """float [cells, 1 + K - 1]: intercept, then methods 1..K-1 against method 0."""
         rows = np.arange(len(self.left))
-        matrix = np.zeros((len(rows), self.size))
+        matrix = np.zeros((len(rows), len(self.methods)))
         matrix[rows, self.left] += 1
         matrix[rows, self.right] -= 1
         return np.column_stack([np.ones(len(rows)), matrix[:, 1:]]) if side else matrix[:, 1:]
 
 
-def aggregate(left: np.ndarray, right: np.ndarray, left_wins: np.ndarray, methods: int) -> tuple[Cells, np.ndarray]:
-    """Cells of n judgments, and the cell of each. left, right: codes [n]; left_wins: 1, 0 or 0.5 [n]."""
-    codes, keys = pd.factorize(left.astype(np.int64) * methods + right, sort=True)
-    n = np.bincount(codes, minlength=len(keys)).astype(float)
-    wins = np.bincount(codes, left_wins, len(keys))
-    return Cells(keys // methods, keys % methods, wins, n, methods), codes
+def counted(frame: pd.DataFrame) -> tuple[Cells, np.ndarray, np.ndarray]:
+    """Cells of a table of judgments, the cell of each judgment [n], and its vote for left (1, 0, tie 0.5) [n]."""
+    left, right, names = method_codes(frame)
+    present = np.unique(np.concatenate([left, right]))
+    pairs = np.searchsorted(present, left) * len(present) + np.searchsorted(present, right)
+    outcome = frame["chosen"].map({"left": 1.0, "right": 0.0, "tie": 0.5}).to_numpy(float)
+    codes, keys = pd.factorize(pairs, sort=True)
+    n, wins = np.bincount(codes, minlength=len(keys)).astype(float), np.bincount(codes, outcome, len(keys))
+    return Cells(tuple(names[i] for i in present), *np.divmod(keys, max(len(present), 1)), wins, n), codes, outcome
 
 
 def beats_graph(cells: Cells) -> np.ndarray:
     """float [K, K]: votes for method i against method j."""
-    beats = np.zeros((cells.size, cells.size))
+    beats = np.zeros((len(cells.methods),) * 2)
     np.add.at(beats, (cells.left, cells.right), cells.wins)
     np.add.at(beats, (cells.right, cells.left), cells.n - cells.wins)
     return beats
 
 
-def identifiability(cells: Cells, methods: Sequence[str]) -> str:
+def identifiability(cells: Cells) -> str:
     """Why strengths and side bias have no finite unique estimate; empty if they have one."""
+    if len(cells.methods) < 2:
+        return "fewer than two methods"
     beats = beats_graph(cells)
     if connected_components(beats, connection="weak")[0] > 1:
         return "not identifiable: some methods were never compared with the others, not even through a third"
     strong, groups = connected_components(beats, connection="strong")
-    if strong > 1:
-        apart = [methods[i] for i in np.flatnonzero(groups == groups[_extreme(beats, groups)])]
-        return f"not identifiable: {', '.join(apart)} won or lost every comparison with the rest"
+    if strong > 1:  # the smallest group that the rest never beat, or that never beats the rest
+        insides = [groups == group for group in range(strong)]
+        apart = min((inside for inside in insides if not (beats[~inside][:, inside].any()
+                                                          and beats[inside][:, ~inside].any())),
+                    key=lambda inside: (inside.sum(), inside.argmax()))
+        names = [cells.methods[i] for i in np.flatnonzero(apart)]
+        return f"not identifiable: {', '.join(names)} won or lost every comparison with the rest"
     if np.linalg.matrix_rank(cells.design()) < cells.design().shape[1]:
         return "not identifiable: the side shown and the methods compared are confounded"
     return "not identifiable: one side was always chosen (separation)" if separated(cells) else ""
-
-
-def _extreme(beats: np.ndarray, groups: np.ndarray) -> int:
-    """A method of the smallest group that the rest never beat or that never beats the rest."""
-    def extreme(group: int) -> bool:
-        inside = groups == group
-        return not beats[~inside][:, inside].any() or not beats[inside][:, ~inside].any()
-
-    found = min((group for group in np.unique(groups) if extreme(group)),
-                key=lambda group: ((groups == group).sum(), np.flatnonzero(groups == group)[0]))
-    return int(np.flatnonzero(groups == found)[0])
 
 
 def separated(cells: Cells) -> bool:
@@ -112,36 +109,26 @@ def fit(cells: Cells, side: bool = True) -> tuple[np.ndarray, np.ndarray]:
     return np.asarray(result.params), np.asarray(result.normalized_cov_params)
 
 
-def coded(frame: pd.DataFrame) -> tuple[tuple[str, ...], np.ndarray, np.ndarray, np.ndarray]:
-    """Method names (sorted, those that occur), left and right method codes [n], votes for left (1, 0, 0.5) [n]."""
-    left, right, names = method_codes(frame)
-    present = np.unique(np.concatenate([left, right]))
-    outcome = frame["chosen"].map({"left": 1.0, "right": 0.0, "tie": 0.5}).to_numpy(float)
-    return tuple(names[i] for i in present), np.searchsorted(present, left), np.searchsorted(present, right), outcome
-
-
 def rank(frame: pd.DataFrame) -> Ranking:
     """Bradley-Terry ranking of all methods in a table of judgments.
 
     frame: columns left_method, right_method, chosen (left, right or tie), participant, image_id.
     """
-    methods, left, right, outcome = coded(frame)
-    if len(methods) < 2:
-        return Ranking(methods, problem="fewer than two methods")
-    cells, codes = aggregate(left, right, outcome, len(methods))
-    if problem := identifiability(cells, methods):
-        return Ranking(methods, votes=len(frame), problem=problem)
+    cells, codes, outcome = counted(frame)
+    if problem := identifiability(cells):
+        return Ranking(cells.methods, votes=len(frame), problem=problem)
     parameters, inverse = fit(cells)
     design = cells.design()
     expected = 1 / (1 + np.exp(-design @ parameters))
     influence = ((outcome - expected[codes])[:, None] * design[codes]) @ inverse
+    return ranking_of(cells.methods, parameters, influence, frame)
+
+
+def ranking_of(methods: tuple[str, ...], parameters: np.ndarray, influence: np.ndarray, frame: pd.DataFrame) -> Ranking:
+    """Of parameters (side, methods 1..K-1) and the influence [n, p] of every row on them, clustered by participant and
+    image. Rank intervals are the 2.5 % and 97.5 % quantiles of the ranks of multivariate t draws with the positive
+    semi-definite part of that covariance."""
     parts = sandwich(influence, frame["participant"].to_numpy(), frame["image_id"].to_numpy())
-    return ranking_of(methods, parameters, parts, int(cells.n.sum()))
-
-
-def ranking_of(methods: tuple[str, ...], parameters: np.ndarray, parts: Sandwich, votes: int) -> Ranking:
-    """Of parameters (side, methods 1..K-1) with their clustered covariance. Rank intervals are the 2.5 % and 97.5 %
-    quantiles of the ranks of multivariate t draws with the positive semi-definite part of that covariance."""
     against_first = np.vstack([np.zeros(len(methods) - 1), np.eye(len(methods) - 1)])
     contrasts = np.column_stack([np.zeros(len(methods)), against_first - against_first.mean(axis=0)])  # sum to 0
     intervals: tuple[tuple[int, int], ...] = ()
@@ -155,4 +142,4 @@ def ranking_of(methods: tuple[str, ...], parameters: np.ndarray, parts: Sandwich
         low, high = np.quantile(ranks, [0.025, 0.975], axis=0, method="nearest")
         intervals = tuple((int(a), int(b)) for a, b in zip(low, high, strict=True))
     strengths = tuple(estimate(float(c @ parameters), parts, c) for c in contrasts)
-    return Ranking(methods, strengths, intervals, estimate(float(parameters[0]), parts), votes)
+    return Ranking(methods, strengths, intervals, estimate(float(parameters[0]), parts), len(frame))

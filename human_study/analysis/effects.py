@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from human_study.analysis.agreement import combined_codes
+from human_study.analysis.agreement import units
 from human_study.analysis.clustered import (
     Estimate,
     clustered_difference,
@@ -69,7 +69,7 @@ def participant_report(frame: pd.DataFrame, summary: pd.DataFrame) -> pd.DataFra
 
 def agreement_with_others(frame: pd.DataFrame) -> pd.Series:
     """By participant: share of judgments that equal the others' majority. frame: outcome 0 or 1."""
-    unit = combined_codes(frame["image_id"], frame["condition"], frame["exposure_req_ms"])
+    unit = units(frame, "image_id", "condition", "exposure_req_ms")
     outcome = frame["outcome"].to_numpy(float)
     ones = np.bincount(unit, outcome)[unit] - outcome
     majority = np.sign(2 * ones - (np.bincount(unit)[unit] - 1))

@@ -12,8 +12,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from human_study.analysis.bradley_terry import Ranking, aggregate, coded, identifiability, ranking_of
-from human_study.analysis.clustered import sandwich
+from human_study.analysis.bradley_terry import Ranking, counted, identifiability, ranking_of
 from human_study.responses.columns import SEPARATOR
 
 STEPS, TOLERANCE = 100, 1e-10  # of Newton's method
@@ -41,19 +40,13 @@ def _methods(rows: pd.DataFrame) -> Iterator[tuple[list[str], list[str]]]:
 
 def rank(frame: pd.DataFrame) -> Ranking:
     """Plackett-Luce ranking of all methods. frame: rankings, columns shown, ranked, chosen, participant, image_id."""
-    pairs = implied_pairs(frame)
-    methods, left, right, outcome = coded(pairs)
-    if len(methods) < 2:
-        return Ranking(methods, problem="fewer than two methods")
-    cells, _ = aggregate(left, right, outcome, len(methods))
+    cells, _, _ = counted(implied_pairs(frame))
     # the likelihood has a maximum under the same conditions as that of the implied pairs
-    if problem := identifiability(cells, methods):
-        return Ranking(methods, votes=len(frame), problem=problem)
+    if problem := identifiability(cells):
+        return Ranking(cells.methods, votes=len(frame), problem=problem)
     rows = frame[frame["chosen"].eq("ranked").to_numpy(bool)]
-    designs = [_design(shown, ranked, methods) for shown, ranked in _methods(rows)]
-    parameters, inverse, scores = fit(designs)
-    parts = sandwich(scores @ inverse, rows["participant"].to_numpy(), rows["image_id"].to_numpy())
-    return ranking_of(methods, parameters, parts, len(rows))
+    parameters, inverse, scores = fit([_design(shown, ranked, cells.methods) for shown, ranked in _methods(rows)])
+    return ranking_of(cells.methods, parameters, scores @ inverse, rows)
 
 
 def _design(shown: list[str], ranked: list[str], methods: tuple[str, ...]) -> np.ndarray:

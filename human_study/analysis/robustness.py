@@ -1,12 +1,12 @@
 """How many votes must be dropped until another method takes rank 1 (Huang et al. 2025, arXiv 2508.11847)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from scipy.sparse.csgraph import connected_components
 
-from human_study.analysis.bradley_terry import Cells, aggregate, beats_graph, coded, fit
+from human_study.analysis.bradley_terry import Cells, beats_graph, counted, fit
 
 VIRTUAL = 1e-3  # votes
 
@@ -33,9 +33,8 @@ class Votes:
     def without(self, removed: np.ndarray) -> Cells:
         """Cells after removal of votes (removed: [2, cells], from left and from right), plus a virtual tie of weight
         2 * VIRTUAL in every cell, so that strengths exist after any removal."""
-        cells = self.cells
-        return Cells(cells.left, cells.right, cells.wins - removed[0] + VIRTUAL,
-                     cells.n - removed.sum(axis=0) + 2 * VIRTUAL, cells.size)
+        return replace(self.cells, wins=self.cells.wins - removed[0] + VIRTUAL,
+                       n=self.cells.n - removed.sum(axis=0) + 2 * VIRTUAL)
 
 
 def votes_to_flip(frame: pd.DataFrame) -> Flip:
@@ -44,10 +43,10 @@ def votes_to_flip(frame: pd.DataFrame) -> Flip:
     Strengths are Bradley-Terry's without side bias, so that of two methods wins minus losses must be dropped.
     frame: columns left_method, right_method, chosen. The result is an upper bound: a cleverer choice may need fewer.
     """
-    methods, left, right, outcome = coded(frame)
+    cells, codes, outcome = counted(frame)
+    methods = cells.methods
     if len(methods) < 2:
         return Flip(note="fewer than two methods")
-    cells, codes = aggregate(left, right, outcome, len(methods))
     if connected_components(beats_graph(cells), connection="weak")[0] > 1:
         return Flip(note="some methods were never compared with the others, so there is no rank 1")
     votes = Votes(cells, *(np.bincount(codes, outcome == value, len(cells.n)) for value in (1.0, 0.0)))
@@ -69,7 +68,7 @@ def _fewest(votes: Votes, top: int, rival: int) -> int | None:
     """Smallest m such that dropping the m votes of the largest influence lets the rival catch up; None: never."""
     cells = votes.without(np.zeros((2, len(votes.left))))
     parameters, inverse = fit(cells, side=False)
-    contrast = np.zeros(cells.size)
+    contrast = np.zeros(len(cells.methods))
     contrast[top], contrast[rival] = 1, -1
     design = cells.design(side=False)
     expected = 1 / (1 + np.exp(-design @ parameters))

@@ -1,7 +1,5 @@
 """Single pictures and rankings: scores counted by hand, strengths against choix and brute force, coverage."""
 
-from itertools import permutations
-
 import choix
 import numpy as np
 import pandas as pd
@@ -10,30 +8,13 @@ from scipy import optimize, special
 
 from data.errors import InputError
 from human_study.analysis import bradley_terry, plackett_luce, real_or_fake
-from human_study.analysis.quality import apply_rules, session_checks
 from human_study.analysis.results import analyse
 from human_study.protocol.rules import QualityRules
 from human_study.responses.table import make_responses
 from human_study.trials.plan import latent
+from tests.human_study.analysis.rows import ranked, single
 
 RULES = QualityRules()
-
-
-def row(participant, trial, task, **more):
-    return {"study_id": "s", "spec_sha256": "0", "platform": "local", "session_id": f"s{participant}",
-            "participant": participant, "trial_index": trial, "trial_id": f"t{trial}", "block": "test",
-            "task": task, "sentinel": "none",
-            "layout": "single" if task == "real_or_fake" else "grid", "image_id": f"i{trial}", "rt_ms": 900.0,
-            "submit_status": "submitted", **more}
-
-
-def single(participant, trial, shown, chosen, method="crn", **more):
-    return row(participant, trial, "real_or_fake", condition=f"photos_vs_{method}", shown=shown, chosen=chosen, **more)
-
-
-def ranked(participant, trial, shown, order, **more):
-    return row(participant, trial, "ranking", **{"condition": "_vs_".join(sorted(shown)), "shown": ";".join(shown),
-                                            "ranked": ";".join(order), "chosen": "ranked", **more})
 
 
 def test_hype_counted_by_hand():
@@ -68,12 +49,11 @@ def study(rng, participants=20, images=40, error=0.35):
                          "exposure_req_ms": np.nan, "participant": w, "image_id": i, "adaptive": False})
 
 
-
 def test_hype_interval_holds_the_truth():
     rng = np.random.default_rng(0)
-    found = [real_or_fake.realism(study(rng))[0].error.interval for _ in range(100)]
+    found = [real_or_fake.realism(study(rng))[0].error.interval for _ in range(60)]
     held = np.mean([low <= 0.35 <= high for low, high in found])
-    assert 0.88 <= held <= 0.99  # nominal 0.95; a binomial interval holds it in about 0.7
+    assert 0.86 <= held <= 1  # nominal 0.95; a binomial interval holds it in about 0.7
 
 
 def test_hype_time_is_the_mean_over_participants_of_their_commonest_exposure():
@@ -103,13 +83,13 @@ TRUTH = {"crn": 0.4, "photos": 1.2, "pix2pix": -0.3, "zebra": 0.0}
 
 
 def test_plackett_luce_agrees_with_choix_and_with_brute_force():
-    frame, methods = rankings(TRUTH, 60, np.random.default_rng(3)), tuple(sorted(TRUTH))
-    designs = np.stack([plackett_luce._design(s.split(";"), r.split(";"), methods)
-                        for s, r in zip(frame["shown"], frame["ranked"], strict=True)])
-    orders = [[methods.index(method) for method in order.split(";")] for order in frame["ranked"]]
+    frame, methods = rankings(TRUTH, 60, np.random.default_rng(3)), sorted(TRUTH)
+    shown, orders = ([[methods.index(method) for method in order.split(";")] for order in frame[name]]
+                     for name in ("shown", "ranked"))
+    places = np.array([[one.index(method) for method in order] for one, order in zip(shown, orders, strict=True)])
+    designs = np.concatenate([-places[:, :, None], np.eye(4)[np.array(orders)][:, :, 1:]], axis=2)
     by_choix = choix.opt_rankings(4, orders)
-    without_place = list(designs[:, :, 1:])
-    assert plackett_luce.fit(without_place)[0] == pytest.approx(by_choix[1:] - by_choix[0], abs=1e-4)
+    assert plackett_luce.fit(list(designs[:, :, 1:]))[0] == pytest.approx(by_choix[1:] - by_choix[0], abs=1e-4)
 
     def minus_likelihood(parameters):
         utility = designs @ parameters
@@ -117,18 +97,10 @@ def test_plackett_luce_agrees_with_choix_and_with_brute_force():
 
     brute = optimize.minimize(minus_likelihood, np.zeros(4), method="BFGS").x
     assert plackett_luce.fit(list(designs))[0] == pytest.approx(brute, abs=1e-3)
-
-
-def test_the_probability_of_an_order_is_plackett_and_luces():
-    strengths, design = np.array([0.0, 0.7, -0.4]), np.eye(3)[:, 1:]
-    total = 0.0
-    for order in permutations(range(3)):
-        value = plackett_luce._likelihood({3: design[list(order)][None]}, strengths[1:])[0]
-        odds = np.exp(strengths)
-        expected = odds[order[0]] / odds.sum() * odds[order[1]] / (odds[order[1]] + odds[order[2]])
-        assert np.exp(value) == pytest.approx(expected)
-        total += np.exp(value)
-    assert total == pytest.approx(1)
+    found = plackett_luce.rank(frame)
+    assert found.side.value == pytest.approx(brute[0], abs=1e-3)
+    strengths = [one.value for one in found.strengths]
+    assert np.subtract(strengths, strengths[0])[1:] == pytest.approx(brute[1:], abs=1e-3)
 
 
 def test_a_ranking_of_two_is_a_pair():
@@ -173,23 +145,6 @@ def test_methods_that_always_win_have_no_strength():
     rows = [ranked("w", i, ["a", "b", "c"], ["a", *(["b", "c"] if i % 2 else ["c", "b"])]) for i in range(9)]
     assert "a won or lost every comparison" in plackett_luce.rank(make_responses(rows)).problem
     assert isinstance(plackett_luce.rank(make_responses(rows)), bradley_terry.Ranking)
-
-
-def test_quality_of_rankings_and_single_pictures():
-    orders = [["a", "b", "c"], ["b", "a", "c"], ["c", "b", "a"]]
-    lazy = [ranked("lazy", i, orders[i % 3], orders[i % 3]) for i in range(12)]  # A, B, C whatever is there
-    keen = [ranked("keen", i, orders[i % 3], ["a", "b", "c"]) for i in range(12)]
-    checks = [ranked(w, 12 + i, ["a", "x", "b"], ["a", "b", "x"] if w == "keen" else ["a", "x", "b"], image_id=f"c{i}",
-                     condition="a_vs_b_vs_x", sentinel="perceptual", sentinel_answer="x")
-              for w in ("lazy", "keen") for i in range(3)]
-    frame = make_responses([*lazy, *keen, *checks])
-    assert frame.groupby("participant")["sentinel_ok"].sum().to_dict() == {"lazy": 0, "keen": 3}
-    broken = session_checks(frame, RULES)["reasons"]
-    assert broken["one_side"] == {"slazy"} and broken["sentinels_failed"] == {"slazy"}
-    used = apply_rules(frame, RULES)
-    assert used[used["used"].astype(bool)]["participant"].unique().tolist() == ["keen"]
-    says_fake = make_responses([single("w", i, "photos" if i % 2 else "crn", "fake") for i in range(30)])
-    assert session_checks(says_fake, RULES)["reasons"]["one_side"] == {"sw"}
 
 
 @pytest.mark.parametrize(("change", "message"), [

@@ -6,7 +6,7 @@ from human_study.batch.write import write_batch
 from human_study.protocol.protocols import load_protocol
 from human_study.server.application import create_app
 from human_study.server.serve import PANELS, make_site, open_store
-from tests.human_study.server.participants import ORIGIN, SMALL, TestClient, last_of
+from tests.human_study.server.participants import ORIGIN, SMALL, Client, last_of
 
 
 @pytest.fixture
@@ -24,7 +24,7 @@ def make(tiny_run, key_file):
         store = open_store(tiny_run, batch, key_file, **options)
         stores.append(store)
         site = make_site(store, 8700, panel=panel, completion_code=code)
-        return TestClient(create_app(site), base_url=ORIGIN, headers={"Origin": ORIGIN}, raise_server_exceptions=True)
+        return Client(create_app(site), base_url=ORIGIN, headers={"Origin": ORIGIN}, raise_server_exceptions=True)
 
     yield build
     for store in stores:

@@ -19,25 +19,19 @@ import pytest
 from human_study.page.page import consent_version
 from human_study.protocol.protocols import load_protocol
 from human_study.server.export import export_responses
-from tests.human_study.server.participants import (
-    SMALL,
-    Participant,
-    config_of,
-    join,
-    record,
-)
+from tests.human_study.server.participants import SMALL, Participant, config_of, record
 
 ROOT = Path(__file__).parents[3]
 
 
-def test_fifty_at_once(make):
-    client = make(settings=[*SMALL, "hits=50"])
-    people = [join(client) for _ in range(50)]
+def test_many_at_once(make):
+    client = make(settings=[*SMALL, "hits=20"])
+    people = [client.join() for _ in range(20)]
     with concurrent.futures.ThreadPoolExecutor(10) as pool:
         codes = list(pool.map(lambda someone: someone.consent().all()["code"], people))
-    assert len(set(codes)) == 50
-    frame = export_responses(client.app.state.site.store.batch)
-    assert len(frame) == 50 * 9 and not frame.duplicated(["session_id", "trial_index"]).any()
+    assert len(set(codes)) == 20
+    frame = client.table()
+    assert len(frame) == 20 * 9 and not frame.duplicated(["session_id", "trial_index"]).any()
     assert (frame.groupby("hit_id")["session_id"].nunique() == 1).all()  # nobody got somebody else's place
 
 
@@ -135,21 +129,21 @@ def test_killed_between_answer_and_reply(tiny_run, key_file, request):
 
 def test_two_servers_on_one_database(make):
     first, second = make(), make()
-    someone = join(first).consent()
-    other = Participant(second, "/s/" + first.app.state.site.store.invite("local")[1])
+    someone = first.join().consent()
+    other = Participant(second, "/s/" + first.store.invite("local")[1])
     other.consent()
     results = []
     threads = [threading.Thread(target=lambda p=p: results.append(p.all()["code"])) for p in (someone, other)]
     [thread.start() for thread in threads]
     [thread.join(60) for thread in threads]
     assert len(results) == len(set(results)) == 2
-    assert export_responses(first.app.state.site.store.batch)["hit_id"].nunique() == 2
+    assert first.table()["hit_id"].nunique() == 2
 
 
 def test_full_disk_is_an_answer_to_try_again(make):
     client = make()
-    someone = join(client).consent()
-    db, other = client.app.state.site.store._db, client.app.state.site.store.invite("local")[0].session_id
+    someone = client.join().consent()
+    db, other = client.store._db, client.store.invite("local")[0].session_id
     db.execute(f"PRAGMA max_page_count={db.execute('PRAGMA page_count').fetchone()[0]}")
     fill = ("INSERT INTO event (session_id, at, kind, detail) VALUES (?, 0, 'filler', ?)",
             "INSERT INTO response VALUES (?, (SELECT count(*) FROM response), '', 0, ?)")

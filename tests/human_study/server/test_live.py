@@ -4,20 +4,20 @@ from datetime import datetime
 
 from human_study.server.export import session_list
 from human_study.server.progress import course, flags
-from tests.human_study.server.participants import SMALL, join
+from tests.human_study.server.participants import SMALL
 
 
 def test_dropouts_pace_and_expected_end(make):
     client = make(settings=[*SMALL, "hits=10"])
-    store = client.app.state.site.store
+    store = client.store
     for _ in range(2):
-        join(client).consent().all()
-    left = join(client).consent()
+        client.join().consent().all()
+    left = client.join().consent()
     left.answer(0)
     left.answer(1)
-    left.ask("withdraw", {})
-    join(client).consent().answer(0)
-    join(client)  # was invited and never came
+    left.ask("withdraw")
+    client.join().consent().answer(0)
+    client.join()  # was invited and never came
     store._db.execute("UPDATE session SET seen = seen - 10000, started = started - 10000 WHERE status = 'running'")
     store._db.execute("UPDATE session SET started = 7200, ended = 9000 WHERE status = 'finished'")
     store._db.execute("UPDATE session SET started = 7300, seen = 7300 WHERE status = 'running'")
@@ -30,12 +30,12 @@ def test_dropouts_pace_and_expected_end(make):
 
 def test_flags_of_finished_sessions_only(make):
     client = make()
-    store = client.app.state.site.store
-    fast = join(client).consent()
+    store = client.store
+    fast = client.join().consent()
     for i in range(9):
         assert fast.answer(i, "left", rt_ms=50.0).status_code == 200
     assert flags(store) == {}  # not finished yet
-    fast.ask("finish", {})
+    fast.ask("finish")
     found = flags(store)
     assert found["too_fast"] == 1 and set(found) <= {"too_fast", "sentinels_failed", "one_side", "instructions_ignored"}
     assert session_list(store.batch)["rules_broken"].str.contains("too_fast").all()
