@@ -81,12 +81,13 @@ def read_plain(files: Sequence[Path], study_id: str) -> tuple[pd.DataFrame, list
         if not task:
             without += 1  # instructions and questions among jsPsych's trials
             continue
-        chosen = answer(row, task)
-        if reason := problem(row, task, chosen):
-            problems.append(Refused(row[SOURCE], row["image_id"], reason))
-        else:
-            rows.append({name: value or None for name, value in row.items() if name not in ("tie", AGAINST, SOURCE)}
-                        | {"task": task, "chosen": chosen, "condition": condition(row, task)})
+        try:
+            chosen, condition = judgment(row, task)
+        except InputError as error:
+            problems.append(Refused(row[SOURCE], row["image_id"], str(error)))
+            continue
+        rows.append({name: value or None for name, value in row.items() if name not in ("tie", AGAINST, SOURCE)}
+                    | {"task": task, "chosen": chosen, "condition": condition})
     if without:
         problems.append(Refused("all files", f"{without} rows", "no pictures: neither left and right nor shown"))
     if not rows:
@@ -171,55 +172,52 @@ def task_of(row: Row) -> str:
     return RANKING if SEPARATOR in row["shown"] else REAL_OR_FAKE
 
 
-def answer(row: Row, task: str) -> str | None:
-    """A value of the column `chosen`; None for a cell that holds none."""
-    chosen = row.get("chosen", "")
-    if task == RANKING:
-        return "ranked" if row.get("ranked") else "none"
-    if task == REAL_OR_FAKE:
-        known = chosen.lower() or "none"
-        return known if known in (*ANSWERS_OF[REAL_OR_FAKE], "none") else None
-    if row.get("tie", "").lower() in TRUE:
-        return "tie"
-    by_method = {row["left_method"]: "left", row["right_method"]: "right"}
-    return by_method.get(chosen) or SIDES.get(chosen.lower())
+def judgment(row: Row, task: str) -> tuple[str, str | None]:
+    """Cells of the columns `chosen` and `condition`; None for a photograph that the table assigns to no method.
 
-
-def problem(row: Row, task: str, chosen: str | None) -> str:
-    """Why a row is no answer, "" if it is one."""
+    Raises InputError with the reason why a row is no answer.
+    """
     for name, short in NEEDED[task].items():
         if name not in ("chosen", "ranked") and not row.get(name):
-            return f"{short} is empty"
-    if chosen is None:
-        words = "left, right, tie, none or the name of the method chosen" if task == PAIRS else "real, fake or none"
-        return f"chosen is '{row['chosen'][:40]}': expected {words}"
-    against, shown, ranked = row.get(AGAINST), row.get("shown", "").split(SEPARATOR), row.get("ranked", "")
-    if task == PAIRS and row["left_method"] == row["right_method"]:
-        return f"left and right are both '{row['left_method']}'"
-    if task == REAL_OR_FAKE and len(shown) > 1:
-        return f"shown is '{row['shown'][:40]}': expected one method, or {PHOTOS}"
-    if task == REAL_OR_FAKE and against and shown[0] not in (PHOTOS, against):
-        return f"{AGAINST} is '{against}', but the picture is one of '{shown[0]}'"
-    if task == RANKING and len(set(shown)) < max(2, len(shown)):
-        return f"shown is '{row['shown'][:40]}': expected two or more different methods, joined by {SEPARATOR}"
-    if task == RANKING and ranked and sorted(ranked.split(SEPARATOR)) != sorted(shown):
-        return f"ranked is '{ranked[:40]}': expected every method of '{row['shown'][:40]}' once"
+            raise InputError(f"{short} is empty")
+    chosen, condition = {PAIRS: _pair, REAL_OR_FAKE: _single, RANKING: _ranking}[task](row)
     for name in NUMBERS:
         if (text := row.get(name, "")) and pd.isna(pd.to_numeric(text, errors="coerce")):
-            return f"{name} is '{text[:40]}': expected a number"
-    return ""
+            raise InputError(f"{name} is '{text[:40]}': expected a number")
+    return chosen, row.get("condition") or condition
 
 
-def condition(row: Row, task: str) -> str | None:
-    """Name of the comparison; None for a photograph that the table assigns to no method."""
-    if row.get("condition"):
-        return row["condition"]
-    if task == PAIRS:
-        return condition_name(*sorted((row["left_method"], row["right_method"])))
-    if task == RANKING:
-        return condition_name(*sorted(row["shown"].split(SEPARATOR)))
-    method = row.get(AGAINST) or (row["shown"] if row["shown"] != PHOTOS else "")
-    return condition_name(PHOTOS, method) if method else None
+def _pair(row: Row) -> tuple[str, str]:
+    left, right, chosen = row["left_method"], row["right_method"], row.get("chosen", "")
+    if left == right:
+        raise InputError(f"left and right are both '{left}'")
+    tie = row.get("tie", "").lower() in TRUE
+    side = "tie" if tie else {left: "left", right: "right"}.get(chosen) or SIDES.get(chosen.lower())
+    if side is None:
+        raise InputError(f"chosen is '{chosen[:40]}': expected left, right, tie, none or the name of the method chosen")
+    return side, condition_name(*sorted((left, right)))
+
+
+def _single(row: Row) -> tuple[str, str | None]:
+    shown, against, chosen = row["shown"], row.get(AGAINST), row.get("chosen", "")
+    if SEPARATOR in shown:
+        raise InputError(f"shown is '{shown[:40]}': expected one method, or {PHOTOS}")
+    if against and shown not in (PHOTOS, against):
+        raise InputError(f"{AGAINST} is '{against}', but the picture is one of '{shown}'")
+    if chosen.lower() not in (*ANSWERS_OF[REAL_OR_FAKE], "none", ""):
+        raise InputError(f"chosen is '{chosen[:40]}': expected real, fake or none")
+    method = against or (shown if shown != PHOTOS else None)
+    return chosen.lower() or "none", condition_name(PHOTOS, method) if method else None
+
+
+def _ranking(row: Row) -> tuple[str, str]:
+    shown, ranked = row["shown"].split(SEPARATOR), row.get("ranked", "")
+    if len(set(shown)) < max(2, len(shown)):
+        raise InputError(f"shown is '{row['shown'][:40]}': expected two or more different methods, joined by "
+                         f"{SEPARATOR}")
+    if ranked and sorted(ranked.split(SEPARATOR)) != sorted(shown):
+        raise InputError(f"ranked is '{ranked[:40]}': expected every method of '{row['shown'][:40]}' once")
+    return "ranked" if ranked else "none", condition_name(*sorted(shown))
 
 
 # --- columns that a plain table lacks --------------------------------------------------------------------------------
