@@ -22,7 +22,7 @@ ANSWERS = {"question-age": "34", "distance": "60"}  # to fields of forms; the re
 # the next thing that a participant can do: [what, selector, number of the pair on the page]
 LOOK = """() => {
   const trial = document.querySelector(".trial");
-  const found = [["done", ".code"], ["form", "form.asking:not([data-sent])"], ["tick", "#box-agree:not(:checked)"],
+  const found = [["done", ".code"], ["form", "form.questions:not([data-sent])"], ["tick", "#box-agree:not(:checked)"],
     ["tick", "#box-vision:not(:checked)"], ["choose", ".trial .choice:not([disabled])"],
     ["press", ".trial .show:not([disabled])"], ["press", "button.primary[type=button]:not([disabled])"]]
     .find(([, selector]) => document.querySelector(selector)?.checkVisibility());

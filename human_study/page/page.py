@@ -23,7 +23,7 @@ PAGES = Path(__file__).parent / "pages"
 SHOWN = ("task", "timed", "delay_ms", "mask", "min_onset_gap_ms", "width", "height", "gap", "allow_touch",
          "stacked", "show_layout", "break_every", "screen_check", "colour_plates", "full_screen")
 SECRET_TEXTS = {"choose_left", "choose_right", "instructions"}  # in pictures, or filled in already
-PARTS = ("timing.js", "images.js", "transport.js", "trial.js", "ranking.js", "asking.js",
+PARTS = ("timing.js", "images.js", "transport.js", "trial.js", "ranking.js", "questions.js",
          "study.js")  # one module, in this order
 
 

@@ -52,7 +52,7 @@ def reads(plate: np.ndarray, shapes: np.ndarray, observer: str) -> int:
 @needs_browser
 @pytest.mark.parametrize("kind", ["protan", "deutan"])
 def test_plates_are_read_by_those_who_have_the_cones(browser, kind):
-    parts = "".join((pages.PAGES / part).read_text(encoding="utf-8") for part in ("trial.js", "asking.js"))
+    parts = "".join((pages.PAGES / part).read_text(encoding="utf-8") for part in ("trial.js", "questions.js"))
     page = browser.new_page()
     found = page.evaluate(DRAW % parts, kind)
     page.close()

@@ -6,7 +6,7 @@ const CARD_MM = [85.6, 53.98]; // ISO/IEC 7810 ID-1: bank cards, many identity c
 // Show a form until it is filled in and sent.
 function asked(study, title, ...rows) {
   const send = primary(study.texts.next, { type: "submit" });
-  const form = element("form", { className: "asking" }, ...rows, element("p", {}, send));
+  const form = element("form", { className: "questions" }, ...rows, element("p", {}, send));
   study.screen(heading(title), form, study.withdrawButton());
   return new Promise((resolve) =>
     form.addEventListener("submit", (event) => {
