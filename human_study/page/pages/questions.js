@@ -45,7 +45,7 @@ async function askScreen(study) {
   const texts = study.texts;
   const frame = element("div", { className: "card" });
   const space = study.root.clientWidth - STACKED_MARGIN;
-  const [wide, high] = space < 500 ? CARD_MM.toReversed() : CARD_MM;
+  const [wide, high] = space < 500 ? [...CARD_MM].reverse() : CARD_MM;
   const slider = element("input", { type: "range", id: "card-width", min: 150, max: Math.min(1100, space), value: 324 });
   const none = element("input", { type: "checkbox", id: "card-none" });
   const distance = element("input", { type: "number", id: "distance", min: 10, max: 500 });
