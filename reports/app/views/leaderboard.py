@@ -86,7 +86,8 @@ def chart_data(table: ScoreTable, column: Column) -> pd.DataFrame:
 
 
 def _budgets(source: Source, table: ScoreTable) -> None:
-    """One score over the images seen in training: lines through the means of the methods, seeds as points."""
+    """One score over the images seen in training: lines through the means of the methods, seeds as points, photographs
+    as a dashed line."""
     if len(source.trained.trainings.budgets) < 2:
         return
     with st.container(border=True):
@@ -97,17 +98,23 @@ def _budgets(source: Source, table: ScoreTable) -> None:
         budgets = sorted(set(frame["images seen"]))
         scale = alt.Scale(type="log", domain=[budgets[0] * 0.9, budgets[-1] * 1.1])
         x = alt.X("images seen:Q", scale=scale, axis=alt.Axis(values=budgets, format=",d"))
-        base = alt.Chart(frame).encode(x, color=alt.Color("method:N", sort=list(source.titles.values())))
+        own, methods = frame["method"] == PHOTOS, list(source.titles.values())
+        legend = alt.Legend(orient="bottom", columns=1, labelLimit=260, title=None)
         y = alt.Y("value:Q", title=chosen, scale=alt.Scale(zero=False))
+        base = alt.Chart(frame[~own]).encode(x, color=alt.Color(
+            "method:N", scale=alt.Scale(domain=methods), legend=legend))
         lines = base.mark_line().encode(alt.Y("mean(value):Q", title=chosen, scale=alt.Scale(zero=False)))
         points = base.mark_point(filled=True, size=50).encode(
-            y, shape="method:N", tooltip=["method", "images seen", alt.Tooltip("value:Q", format=".4g")])
-        st.altair_chart((lines + points).properties(height=320), alt=f"{chosen} over images seen, every method")
+            y, shape=alt.Shape("method:N", scale=alt.Scale(domain=methods), legend=legend),
+            tooltip=["method", "images seen", alt.Tooltip("value:Q", format=".4g")])
+        photographs = alt.Chart(frame[own]).mark_line(strokeDash=[4, 3], color="#8a8a8a").encode(x, y)
+        chart = (photographs + lines + points).properties(height=420)
+        st.altair_chart(chart, alt=f"{chosen} over images seen, every method")
 
 
 def budget_rows(source: Source, column: Column) -> list[dict[str, object]]:
     """A row for each method, budget and seed, photographs included, in the score's own unit."""
-    titles, rows = source.titles | {PHOTOS: "photographs"}, []
+    titles, rows = source.titles | {PHOTOS: PHOTOS}, []
     for budget in source.trained.trainings.budgets:
         values = source.trained.trainings.at(budget).values(column.metric, column.name)
         rows += [{"method": titles[name], "images seen": budget, "value": value / column.format.divisor}
