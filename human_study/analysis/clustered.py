@@ -34,8 +34,8 @@ class Sandwich:
     def missing(self) -> str:
         """Why no clustered interval exists; empty otherwise."""
         if self.participants < 2:
-            return "one participant: how much participants differ cannot be estimated"
-        return "one image: how much images differ cannot be estimated" if self.images < 2 else ""
+            return "one participant: the spread between participants cannot be estimated"
+        return "one image: the spread between images cannot be estimated" if self.images < 2 else ""
 
     def variance(self, contrast: np.ndarray | None = None) -> float:
         """Variance of contrast @ estimates (default: of the first estimate)."""

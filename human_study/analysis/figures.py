@@ -11,7 +11,7 @@ from human_study.analysis.preference import PairResult
 from human_study.analysis.results import Analysis
 from human_study.analysis.tables import pair_title, paper_value, title
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # told apart by colour-blind readers
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # distinct for colour-blind readers
 MARKERS = "osD^vP"
 
 
@@ -81,7 +81,7 @@ def _marked(figure: Figure, analysis: Analysis) -> Figure:
     figure.tight_layout(rect=(0, 0.06, 1, 1))
     clustered = all(row.clustered for row in analysis.preferences)
     bars = "Bars: 95 %, clustered by participant and image. " if clustered else \
-        "Bars: 95 %, where no clustered interval exists as if judgments were independent. "
+        "Bars: 95 %; without a clustered interval as if judgments were independent. "
     figure.text(0.01, 0.01, textwrap.fill(bars + analysis.identity.line(), 130), fontsize=5.5, color="grey")
     if analysis.identity.simulated:
         figure.text(0.5, 0.5, "SIMULATED", fontsize=44, color="red", alpha=0.18, rotation=25, ha="center", va="center")

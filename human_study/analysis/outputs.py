@@ -39,7 +39,7 @@ def write_analysis(analysis: Analysis, out: Path) -> list[Path]:
         write_text(out / name, text)
     write_json(out / "analysis.json", analysis.as_dict())
     files += [out / name for name in (*texts, "analysis.json")]
-    votes = out / "preferences.json"  # scores are compared with the preferences of people, never with simulated votes
+    votes = out / "preferences.json"  # scores are compared with people's votes, never with simulated ones
     if analysis.votes and not analysis.identity.simulated:
         write_json(votes, analysis.votes)
         files.append(votes)

@@ -113,7 +113,7 @@ def unbalanced(frame: pd.DataFrame) -> list[str]:
         photos, n = int(group["photo"].sum()), len(group)
         if abs(2 * photos - n) > UNBALANCED * n:
             notes.append(f"{method}: {photos} answers to photographs and {n - photos} to its pictures: the score "
-                         "depends on how readily people answer real; compare its two parts.")
+                         "depends on how readily people answer \"real\"; compare its two parts.")
     return notes
 
 
@@ -133,6 +133,6 @@ def _mean(values: np.ndarray) -> Estimate:
     """Mean of one value per participant with Student's t interval."""
     mean = float(np.mean(values))
     if len(values) < 2:
-        return Estimate(mean, note="one participant: how much participants differ cannot be estimated")
+        return Estimate(mean, note="one participant: the spread between participants cannot be estimated")
     half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))
     return Estimate(mean, (mean - half, mean + half))

@@ -209,8 +209,8 @@ def analyse_counts(counts: Sequence[PairCounts], study_id: str, baseline: str, t
                    ) -> Analysis:
     """The part that counts alone allow (for example published ones): naive intervals, exact tests, Holm."""
     rows = preference.adjusted([preference.from_counts(one) for one in counts])
-    note = ("Counts only: the judgments of one participant or image cannot be told apart, so intervals are those of "
-            "independent judgments and too narrow by an unknown factor.")
+    note = ("Counts only: it is unknown which judgments share a participant or an image, so the intervals are those of "
+            "independent judgments, too narrow by an unknown factor.")
     return Analysis(StudyIdentity(study_id, ()), baseline, "half", QualityRules(), rows, rows, notes=[note],
                     titles=titles or {})
 
@@ -295,11 +295,11 @@ def _notes(frame: pd.DataFrame, used: pd.DataFrame) -> list[str]:
     if not len(used):
         return [*notes, "No judgment is left after the rules: there is nothing to report but the exclusions."]
     if used["participant"].nunique() == 1:
-        notes.append("One participant: the numbers describe this person, not people; no clustered interval exists.")
+        notes.append("One participant: the numbers describe this person only; no clustered interval exists.")
     if used["image_id"].nunique() == 1:
         notes.append("One image: the numbers describe this image, not the methods; no clustered interval exists.")
     if frame["adaptive"].fillna(False).astype(bool).any():
-        notes.append("Staircases set the exposures: where they settle one in four is wrong, and the score is a time.")
+        notes.append("Staircases set the exposures and settle where one answer in four is wrong; the score is a time.")
     if (used["outcome"] == 0.5).all():
         notes.append("All judgments are ties.")
     if frame["rt_ms"].isna().all():

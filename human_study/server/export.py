@@ -32,7 +32,7 @@ from human_study.responses.columns import SEPARATOR
 from human_study.responses.forgotten import forgotten, mark, of_forgotten, refuse_forgotten
 from human_study.responses.keys import keyed
 from human_study.responses.table import make_responses, merge_responses, read_responses
-from human_study.server.store import FIELDS, KIOSK, SERVED, Session, about_sessions, plain_text
+from human_study.server.store import FIELDS, KIOSK, SERVED, Session, about_sessions, meta_of, plain_text
 
 STATUS = {"running": "incomplete", "finished": "submitted", "withdrawn": "withdrawn", "returned": "returned"}
 RT_STEP_MS = 10  # a released table has coarser times
@@ -43,9 +43,11 @@ RT_STEP_MS = 10  # a released table has coarser times
 @contextmanager
 def _reading(file: Path) -> Iterator[sqlite3.Connection]:
     """A connection that changes nothing: neither the database nor any file beside it. SQLite makes such files even to
-    read, unless the file is declared `immutable`, which it is while there is no write-ahead log. A log in a
-    folder that cannot be written to is read from a copy."""
+    read, unless the database is declared `immutable`, which is right while it has no write-ahead log. A log in a folder
+    without write permission is read from a copy. Raises InputError for a missing file and one that is no database."""
     file = Path(file).absolute()
+    if not file.exists():
+        raise InputError(f"{file}: no answers yet; collect some with python -m human_study serve")
     log = file.with_name(f"{file.name}-wal")
     try:
         with ExitStack() as stack:
@@ -60,17 +62,15 @@ def _reading(file: Path) -> Iterator[sqlite3.Connection]:
             if not log.exists() and db.execute("SELECT 1 FROM meta WHERE name = ?", (SERVED,)).fetchone():
                 print(f"warning: {file}: copied while the study was served, without {log.name}: the latest answers may "
                       "be missing; copy both files, or make a copy with python -m human_study backup", file=sys.stderr)
-            if dict(db.execute("SELECT name, value FROM meta")).get("schema") == str(EARLIER_SCHEMA):
+            if meta_of(db).get("schema") == str(EARLIER_SCHEMA):
                 db.execute("CREATE TEMP VIEW session AS SELECT *, worker_id AS participant FROM main.session")
             yield db
-    except (sqlite3.DatabaseError, pd.errors.DatabaseError, KeyError) as error:
+    except sqlite3.DatabaseError as error:
         raise InputError(f"{file}: not a database of the study server ({error})") from None
 
 
 def backup(database: Path, out: Path) -> int:
     """A complete copy of a database in one file, also while the study is served; the number of its answers."""
-    if not database.exists():
-        raise InputError(f"{database}: no answers yet; collect some with python -m human_study serve")
     with atomic_path(out) as temporary, _reading(database) as db, closing(sqlite3.connect(temporary)) as copy:
         db.backup(copy)
         copy.execute("DELETE FROM meta WHERE name = ?", (SERVED,))
@@ -87,7 +87,7 @@ def participants_of(databases: Iterable[Path], key: bytes) -> frozenset[str]:
     found: set[str] = set()
     for file in databases:
         with _reading(file) as db:
-            if dict(db.execute("SELECT name, value FROM meta")).get("key") != keyed(key, "check"):
+            if meta_of(db).get("key") != keyed(key, "check"):
                 raise InputError(f"{file}: begun with another key, so its participants cannot be recognised; give both "
                                  "studies the same --key-file from the beginning")
             found |= {name for name, in db.execute("SELECT participant FROM session WHERE started IS NOT NULL")}
@@ -112,10 +112,8 @@ def export_responses(study: Path | TaskBatch, simulated: bool = False, database:
     """
     batch = study if isinstance(study, TaskBatch) else read_batch(study)
     file = database or database_file(batch.folder, simulated)
-    if not file.exists():
-        raise InputError(f"{file}: no answers yet; collect some with python -m human_study serve")
     with _reading(file) as db:
-        meta = dict(db.execute("SELECT name, value FROM meta"))
+        meta = meta_of(db)
         if meta.get("schema") not in (str(SCHEMA), str(EARLIER_SCHEMA)):
             raise InputError(f"{file}: written by another version of this program; export it with that version")
         sessions = {row[0]: Session(*row) for row in db.execute(f"SELECT {FIELDS} FROM session")}
@@ -240,10 +238,7 @@ def session_list(batch: TaskBatch, simulated: bool = False) -> pd.DataFrame:
     """One row per session, for paying and for finding participants: session_id, participant (pseudonym), platform,
     assignment_id, status, code, answers, minutes, pay (yes or no; empty before the end), and the rules of the protocol
     that it breaks, joined by ";". Needs no key."""
-    file = database_file(batch.folder, simulated)
-    if not file.exists():
-        raise InputError(f"{file}: no answers yet; collect some with python -m human_study serve")
-    with _reading(file) as db:
+    with _reading(database_file(batch.folder, simulated)) as db:
         sessions = [Session(*row) for row in db.execute(f"SELECT {FIELDS} FROM session ORDER BY created, session_id")]
         answers = dict(db.execute("SELECT session_id, count(*) FROM response GROUP BY session_id"))
     refused: set[str] = set()

@@ -88,6 +88,10 @@ class Session:
 FIELDS = ", ".join(Session.__dataclass_fields__)
 
 
+def meta_of(db: sqlite3.Connection) -> dict[str, str]:
+    return dict(db.execute("SELECT name, value FROM meta"))
+
+
 def about_sessions(db: sqlite3.Connection) -> dict[str, dict[str, object]]:
     """Answers of participants about themselves: session_id -> {column: value}."""
     found: dict[str, dict[str, object]] = {}
@@ -127,7 +131,7 @@ class Store:
         with self._write() as db:
             tables = {name for name, in db.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
             if "meta" in tables:
-                found = dict(db.execute("SELECT name, value FROM meta")).get("schema", "1")
+                found = meta_of(db).get("schema", "1")
                 if found == str(EARLIER_SCHEMA):
                     db.execute("ALTER TABLE session RENAME COLUMN worker_id TO participant")
                     db.execute("UPDATE meta SET value = ? WHERE name = 'schema'", (SCHEMA,))
@@ -138,7 +142,7 @@ class Store:
             for statement in TABLES.split(";"):
                 db.execute(statement)
             db.executemany("INSERT INTO meta VALUES (?, ?) ON CONFLICT DO NOTHING", expected.items())
-            found = dict(db.execute("SELECT name, value FROM meta"))
+            found = meta_of(db)
             for name, value in expected.items():
                 if found[name] != value:
                     raise InputError(f"{self.file}: holds answers of another study ({name} differs: "
