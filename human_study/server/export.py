@@ -32,7 +32,16 @@ from human_study.responses.columns import SEPARATOR
 from human_study.responses.forgotten import forgotten, mark, of_forgotten, refuse_forgotten
 from human_study.responses.keys import keyed
 from human_study.responses.table import make_responses, merge_responses, read_responses
-from human_study.server.store import FIELDS, KIOSK, SERVED, Session, about_sessions, meta_of, plain_text
+from human_study.server.store import (
+    KIOSK,
+    SERVED,
+    Session,
+    about_sessions,
+    answers_by_session,
+    meta_of,
+    plain_text,
+    sessions_in,
+)
 
 STATUS = {"running": "incomplete", "finished": "submitted", "withdrawn": "withdrawn", "returned": "returned"}
 RT_STEP_MS = 10  # a released table has coarser times
@@ -116,7 +125,7 @@ def export_responses(study: Path | TaskBatch, simulated: bool = False, database:
         meta = meta_of(db)
         if meta.get("schema") not in (str(SCHEMA), str(EARLIER_SCHEMA)):
             raise InputError(f"{file}: written by another version of this program; export it with that version")
-        sessions = {row[0]: Session(*row) for row in db.execute(f"SELECT {FIELDS} FROM session")}
+        sessions = {one.session_id: one for one in sessions_in(db)}
         about = about_sessions(db)
         answers = db.execute("SELECT session_id, trial_index, record FROM response "
                              "ORDER BY session_id, trial_index").fetchall()
@@ -239,8 +248,7 @@ def session_list(batch: TaskBatch, simulated: bool = False) -> pd.DataFrame:
     assignment_id, status, code, answers, minutes, pay (yes or no; empty before the end), and the rules of the protocol
     that it breaks, joined by ";". Needs no key."""
     with _reading(database_file(batch.folder, simulated)) as db:
-        sessions = [Session(*row) for row in db.execute(f"SELECT {FIELDS} FROM session ORDER BY created, session_id")]
-        answers = dict(db.execute("SELECT session_id, count(*) FROM response GROUP BY session_id"))
+        sessions, answers = sessions_in(db), answers_by_session(db)
     refused: set[str] = set()
     broken: dict[str, set[str]] = {}
     if any(one.status == "finished" and one.session_id in answers for one in sessions):

@@ -66,18 +66,13 @@ class SameOrigin:
                 if len(body) > BODY_BYTES:
                     too_large = JSONResponse({"error": "too large"}, 413, {"Connection": "close"})
                     return await too_large(scope, receive, send)
-            receive = _replay(body, receive)
+            unread: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
+
+            async def again() -> Message:
+                return unread.pop() if unread else await receive()
+
+            return await self.app(scope, again, send)
         await self.app(scope, receive, send)
-
-
-def _replay(body: bytes, receive: Receive) -> Receive:
-    """A receive channel that repeats a body that was read already, and then continues."""
-    messages: list[Message] = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def replayed() -> Message:
-        return messages.pop() if messages else await receive()
-
-    return replayed
 
 
 class RateLimit:

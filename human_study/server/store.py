@@ -92,6 +92,15 @@ def meta_of(db: sqlite3.Connection) -> dict[str, str]:
     return dict(db.execute("SELECT name, value FROM meta"))
 
 
+def sessions_in(db: sqlite3.Connection) -> list[Session]:
+    return [Session(*row) for row in db.execute(f"SELECT {FIELDS} FROM session ORDER BY created, session_id")]
+
+
+def answers_by_session(db: sqlite3.Connection) -> dict[str, int]:
+    """Number of answers by session_id; sessions without one are left out."""
+    return dict(db.execute("SELECT session_id, count(*) FROM response GROUP BY session_id"))
+
+
 def about_sessions(db: sqlite3.Connection) -> dict[str, dict[str, object]]:
     """Answers of participants about themselves: session_id -> {column: value}."""
     found: dict[str, dict[str, object]] = {}
@@ -256,7 +265,8 @@ class Store:
                                "WHERE session_id = ?", session_id))
 
     def answered_by_session(self) -> dict[str, int]:
-        return dict(self._read("SELECT session_id, count(*) FROM response GROUP BY session_id"))
+        with self._lock:
+            return answers_by_session(self._db)
 
     # --- the course of a session ---
 
@@ -405,7 +415,8 @@ class Store:
                 db.execute("DELETE FROM meta WHERE name = ?", (PAUSED,))
 
     def sessions(self) -> list[Session]:
-        return [Session(*row) for row in self._read(f"SELECT {FIELDS} FROM session ORDER BY created, session_id")]
+        with self._lock:
+            return sessions_in(self._db)
 
     def records(self) -> Iterator[tuple[str, int, dict]]:
         """(session_id, trial_index, record) of every answer."""

@@ -7,6 +7,7 @@ import pandas as pd
 from scipy import optimize
 
 from data.errors import InputError
+from human_study.analysis.mixed import LARGEST_SD
 from human_study.analysis.plackett_luce import implied_pairs
 from human_study.analysis.preference import by_exposure, judgments
 from human_study.analysis.quality import apply_rules
@@ -16,8 +17,6 @@ from human_study.protocol.rules import QualityRules
 from human_study.responses.table import is_simulated
 from human_study.responses.tasks import RANKING, REAL_OR_FAKE, TASKS, of_task
 from human_study.trials.plan import variances
-
-LARGEST_SD = 5.0  # of log odds; beyond it every participant, or image, has one answer only
 
 
 class NoSpreads(InputError):

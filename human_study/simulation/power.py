@@ -15,13 +15,12 @@ from scipy import special, stats
 from data.errors import InputError
 from evaluation.statistics.intervals import holm
 from human_study.analysis.clustered import clustered_interval, clustered_share, clustered_test, wilson
+from human_study.analysis.preference import ALPHA
 from human_study.protocol.protocols import Protocol
 from human_study.trials.cast import Cast
 from human_study.trials.draw import draw as draw_design
 from human_study.trials.plan import IMAGE_SD, PARTICIPANT_SD, PREFERENCE, StudyPlan, latent, shown_in_cells
 from human_study.trials.trials import Trial
-
-ALPHA = 0.05
 
 
 @dataclass(frozen=True)
