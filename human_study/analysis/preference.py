@@ -217,7 +217,6 @@ def from_counts(counts: PairCounts, tied: int = 0, ties: str = "half") -> PairRe
 
 
 def adjusted(rows: Sequence[PairResult]) -> list[PairResult]:
-    """The rows with Holm-adjusted p values; the family is all rows that have the test."""
     return with_holm(rows, {f"p_{test}": f"p_{test}_holm" for test in ("exact", "clustered", "equivalent")})
 
 

@@ -124,15 +124,12 @@ def thresholds(frame: pd.DataFrame) -> list[Threshold]:
     for method, group in frame[frame["adaptive"]].groupby("b"):
         staircases = group.groupby("participant")["exposure_req_ms"]
         commonest = staircases.agg(lambda exposures: float(exposures.mode().mean())).to_numpy(float)
-        found.append(Threshold(str(method), _mean(commonest), len(commonest), float(staircases.size().median()),
-                               float(commonest.min()), float(commonest.max())))
+        n, mean = len(commonest), float(np.mean(commonest))
+        if n < 2:
+            time = Estimate(mean, note="one participant: the spread between participants cannot be estimated")
+        else:
+            half = float(stats.t.ppf((1 + CONFIDENCE) / 2, n - 1) * np.std(commonest, ddof=1) / math.sqrt(n))
+            time = Estimate(mean, (mean - half, mean + half))
+        found.append(Threshold(str(method), time, n, float(staircases.size().median()), float(commonest.min()),
+                               float(commonest.max())))
     return found
-
-
-def _mean(values: np.ndarray) -> Estimate:
-    """Mean of one value per participant with Student's t interval."""
-    mean = float(np.mean(values))
-    if len(values) < 2:
-        return Estimate(mean, note="one participant: the spread between participants cannot be estimated")
-    half = float(stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * np.std(values, ddof=1) / math.sqrt(len(values)))
-    return Estimate(mean, (mean - half, mean + half))

@@ -140,13 +140,12 @@ def test_the_address_for_every_panel_is_printed(make, capsys, panel, address):
     assert len(found) == (address is not None) and all(re.search(address, line) for line in found)
 
 
-def test_addresses(make):
-    check_address("127.0.0.1", "", False)
-    check_address("0.0.0.0", "https://study.example.org", True)
+def test_a_public_address(make):
+    for host, public, knows in (("127.0.0.1", "", False), ("0.0.0.0", "https://study.example.org", True)):
+        check_address(host, public, knows)
     store = make().store
     site = make_site(store, 8700, "https://study.example.org")
-    page = Client(create_app(site), base_url="https://study.example.org").get(f"/k/{site.token('kiosk')}")
-    assert page.status_code == 200
-    link = f"/s/{store.invite('local')[1]}"
-    assert "secure" in Client(create_app(site), base_url=site.origins[0]).get(link).headers["set-cookie"].lower()
+    client = Client(create_app(site), base_url="https://study.example.org")
+    assert client.get(f"/k/{site.token('kiosk')}").status_code == 200
+    assert "secure" in client.get(f"/s/{store.invite('local')[1]}").headers["set-cookie"].lower()
     assert site.origins[0] == "https://study.example.org" and "study.example.org" in site.hosts and site.secure
