@@ -76,7 +76,7 @@ def test_other_data_are_refused_before_the_run_is_touched(folder, tmp_path, caps
 
 def test_networks_belong_to_the_pairs_they_were_trained_on(folder, tmp_path):
     def key(folder):
-        return Suite(Preset(data=config(folder)), tmp_path / "run")._data_key()
+        return Suite(Preset(data=config(folder)), tmp_path / "run")._data_key
 
     assert key(folder) == key(another(folder, CHANGES["a photograph"]).rename(tmp_path / "third"))  # of validation
     assert key(folder) != key(another(folder, CHANGES["a layout of training"]))
