@@ -20,25 +20,25 @@ ALIKE = 0.98  # more than 0.91; one saved as JPEG of quality 50, in other light,
 CHUNK = 256  # photographs whose correlations are held at once, 2 KB for each training photograph
 
 
-def hashes_in(protocol: object) -> set[str]:
-    """Every SHA-256 (64 hexadecimal digits) anywhere in a protocol."""
-    if isinstance(protocol, Mapping):
-        return set().union(*(hashes_in(value) for value in protocol.values()))
-    if isinstance(protocol, (list, tuple)):
-        return set().union(*(hashes_in(value) for value in protocol))
-    text = protocol if isinstance(protocol, str) else ""
+def hashes_in(provenance: object) -> set[str]:
+    """Every SHA-256 (64 hexadecimal digits) anywhere in a provenance."""
+    if isinstance(provenance, Mapping):
+        return set().union(*(hashes_in(value) for value in provenance.values()))
+    if isinstance(provenance, (list, tuple)):
+        return set().union(*(hashes_in(value) for value in provenance))
+    text = provenance if isinstance(provenance, str) else ""
     return {text.lower()} if len(text) == 64 and all(c in "0123456789abcdefABCDEF" for c in text) else set()
 
 
 def check_judges(methods: Iterable[Method], judges: Mapping[str, object]) -> None:
-    """Raises InputError when a judge's protocol names weights that a method was trained against.
+    """Raises InputError when a judge's provenance names weights that a method was trained against.
 
-    judges: what to call the judge in the message -> its protocol.
+    judges: what to call the judge in the message -> its provenance.
     """
     for method in methods:
         for network, digest in method.loss_networks.items():
-            for judge, protocol in judges.items():
-                if digest.lower() in hashes_in(protocol):
+            for judge, provenance in judges.items():
+                if digest.lower() in hashes_in(provenance):
                     raise InputError(f"{judge} is the network '{network}' of a loss of method '{method.name}' (SHA-256 "
                                      f"{digest[:12]}...): a method that was trained to please it cannot be judged by "
                                      "it; leave out the method, or choose another judge")
@@ -46,7 +46,7 @@ def check_judges(methods: Iterable[Method], judges: Mapping[str, object]) -> Non
 
 def held_tensors(network: Any) -> Iterable[torch.Tensor] | None:
     """Weight tensors of whatever looks at images: what it says itself (`held()`), or those of a module. None for an
-    object that shows none, which a hash in its protocol alone can find out."""
+    object that shows none, which a hash in its provenance alone can find out."""
     if hasattr(network, "held"):
         return network.held()
     return module_tensors(network) if isinstance(network, nn.Module) else None
@@ -125,7 +125,7 @@ def check_photographs(run: RunDirectory, alike: float = ALIKE) -> dict[str, Any]
     found = likeness(np.stack(own), thumbnails)
     _refuse(run, [name for name, like in zip(names, found, strict=True) if like > alike],
             f"look like training photographs (correlation of thumbnails above {alike}, mirrored or not)",
-            "; where they are right as they are, raise score.alike, which stands in every protocol")
+            "; where they are right as they are, raise score.alike, which stands in every provenance")
     return {"photographs": f"no training photograph by its pixels; grey {THUMBNAIL[0]}x{THUMBNAIL[1]} thumbnails, also "
                            f"mirrored, correlate by {found.max():.3f} at most (allowed: {alike})"}
 

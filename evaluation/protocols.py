@@ -81,7 +81,7 @@ def _of_extractors(work: Work, wanted: PublishedProtocol) -> list[str]:
 
 
 def _of_judge(work: Work, wanted: PublishedProtocol) -> list[str]:
-    about = work.context.judge.protocol if work.context.judge else {}
+    about = work.context.judge.provenance if work.context.judge else {}
     judge = wanted.judge["name"] if wanted.judge else None
     problems = [] if about.get("name") == judge else [f"the judge is {about.get('name', 'none')}, not {judge}"]
     classes = len(work.run.labels()) - 1

@@ -155,13 +155,15 @@ def _same_images(work: Work, made_of: dict[str, str] | None) -> bool:
 def check_leaks(work: Work) -> None:
     """Refuse to score with networks that a method was trained against, or on photographs that were trained on."""
     extractors = [c.extractor for c in work.extractors] if _on_features(work.metrics) else []
-    judges = {f"the extractor '{extractor.label}'": (extractor.full, extractor.module) for extractor in extractors}
+    judges = {f"the extractor '{extractor.label}'": (extractor.provenance, extractor.module)
+              for extractor in extractors}
     if "diversity" in work.metrics:
-        judges |= {c.quantity.name: (c.protocol, c.module) for c in perceptual_consumers(work) if c.module is not None}
+        judges |= {c.quantity.name: (c.provenance, c.module)
+                   for c in perceptual_consumers(work) if c.module is not None}
     if (judge := work.context.judge) is not None:
-        judges["the judge"] = judge.protocol, judge
+        judges["the judge"] = judge.provenance, judge
     methods = list(work.measurements.methods.values())
-    leaks.check_judges(methods, {name: protocol for name, (protocol, _) in judges.items()})
+    leaks.check_judges(methods, {name: provenance for name, (provenance, _) in judges.items()})
     for name, (_, network) in judges.items():
         if (tensors := leaks.held_tensors(network)) is not None:
             leaks.check_shared_weights(methods, name, tensors)

@@ -154,7 +154,7 @@ def tiny_judge():
             self.body, self.head = nn.Conv2d(3, 12, 5, 2, 2), nn.Conv2d(12, 3, 1)
             for weight in self.parameters():
                 weight.data = torch.empty_like(weight).uniform_(-.4, .4, generator=generator)
-            self.protocol = {"name": "random judge", "sha256": "ab" * 32, "input size": "as the images"}
+            self.provenance = {"name": "random judge", "sha256": "ab" * 32, "input size": "as the images"}
 
         @torch.no_grad()
         def _maps(self, images):

@@ -51,14 +51,14 @@ def judge_pass(batch: ImageBatch, judge: Any) -> tuple[torch.Tensor, torch.Tenso
         if k == 1:
             return classes, first[:, None]
         return classes, torch.cat([first[:, None], judge.features(others).unflatten(0, (b, k - 1))], dim=1)
-    return batch.share("judge", make)
+    return batch.shared.get("judge", make)
 
 
 def image_maps(batch: ImageBatch, extractor: Extractor) -> list[torch.Tensor]:
     """Feature maps of all images of a batch, [B K, C, h, w] each, made once for all consumers."""
-    return batch.share(f"maps {extractor.key}", lambda: extractor.map_list(batch.images.flatten(0, 1)))
+    return batch.shared.get(f"maps {extractor.key}", lambda: extractor.map_list(batch.images.flatten(0, 1)))
 
 
 def photo_maps(batch: ImageBatch, extractor: Extractor) -> list[torch.Tensor]:
     """Feature maps of the photographs of a batch, [B, C, h, w] each, made once for all consumers and methods."""
-    return batch.share_of_photos(f"maps {extractor.key}", lambda: extractor.map_list(batch.photos))
+    return batch.of_photos.get(f"maps {extractor.key}", lambda: extractor.map_list(batch.photos))

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 from zipfile import BadZipFile
@@ -60,14 +61,6 @@ class ImageBatch:
     shared: Shared = field(default_factory=Shared)
     of_photos: Shared = field(default_factory=Shared)
 
-    def share(self, key: str, make: Callable[[], Any]) -> Any:
-        """What `make` gives, made once for this batch."""
-        return self.shared.get(key, make)
-
-    def share_of_photos(self, key: str, make: Callable[[], Any]) -> Any:
-        """What `make` gives, made once for these photographs."""
-        return self.of_photos.get(key, make)
-
 
 @dataclass(frozen=True)
 class OtherPhotographs:
@@ -102,10 +95,6 @@ def _read_arrays(file: Path) -> dict[str, np.ndarray]:
             return {"key": stored["key"], **{name: stored[name] for name in stored.files}}
     except (OSError, ValueError, KeyError, TypeError, EOFError, BadZipFile, zlib.error) as error:
         raise InputError(f"{file}: {error}") from None
-
-
-def _measure(batch: ImageBatch, consumers: Sequence[Consumer]) -> list[dict[str, np.ndarray]]:
-    return [consumer(batch) for consumer in consumers]
 
 
 class Measurements:
@@ -189,10 +178,14 @@ class Measurements:
         alone = self.device == "cuda" or any(getattr(c, "alone", False) for found in wanted.values() for c in found)
         at_once = 1 if alone else min(threads, MOST_THREADS)
         pool = ThreadPoolExecutor(at_once, initializer=torch.set_num_threads, initargs=(threads // at_once,))
+
+        def measure(method: str, batch: ImageBatch) -> list[dict[str, np.ndarray]]:
+            return [consumer(batch) for consumer in wanted[method]]
+
         try:
             waiting: deque = deque()
             for method, batch in self.batches(list(wanted)):
-                waiting.append((method, pool.submit(_measure, batch, wanted[method])))
+                waiting.append((method, pool.submit(measure, method, batch)))
                 if len(waiting) > at_once:
                     method, measured = waiting.popleft()
                     yield method, measured.result()
@@ -265,13 +258,11 @@ class Measurements:
         layout = self.run.layout(name)
         if layout.shape != tuple(self.size):
             raise InputError(f"layout {name}: {layout.shape}, expected {self.size} like the first layout")
-        if layout.max() > self.run_void:
+        if layout.max() > self._void:
             raise InputError(f"{self.run.dataset / 'layouts' / name}.png: label id {layout.max()} is outside the label "
-                             f"space; expected 0..{self.run_void}")
+                             f"space; expected 0..{self._void}")
         return layout
 
-    @property
-    def run_void(self) -> int:
-        if not hasattr(self, "_void"):
-            self._void = self.run.labels().void
-        return self._void
+    @cached_property
+    def _void(self) -> int:
+        return self.run.labels().void

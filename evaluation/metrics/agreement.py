@@ -15,7 +15,7 @@ from scipy import stats
 
 from data.files import sha256
 from evaluation import published
-from evaluation.metrics.base import Measured, Metric
+from evaluation.metrics.base import ComparisonMetric, Measured
 from evaluation.metrics.work import Work
 from evaluation.run_directory import PER_IMAGE
 from evaluation.statistics.intervals import LEVEL, UNDEFINED, Statistic, holm, percentile_interval, resample
@@ -135,11 +135,11 @@ def _share(means: np.ndarray) -> np.ndarray:
     return np.divide(means[..., 0], means[..., 1], out=np.full(means.shape[:-1], np.nan), where=means[..., 1] > 0)
 
 
-class AgreementMetric(Metric):
+class AgreementMetric(ComparisonMetric):
     """A tau per score for each table of the paper and for each of the run's own studies. An order with fewer than three
     methods of the run is left out."""
 
-    name, title, comparison = "agreement", "Agreement with people’s order", True
+    name, title = "agreement", "Agreement with people’s order"
 
     def rows(self, work: Work) -> list[str]:
         return [name for name, (order, _) in self._orders(work).items()
@@ -147,7 +147,7 @@ class AgreementMetric(Metric):
 
     def inputs(self, work: Work, row: str) -> list[Any]:
         order, digest = self._orders(work)[row]
-        return [work.compared_inputs(), order.realism, digest]
+        return [*super().inputs(work, row), order.realism, digest]
 
     def _orders(self, work: Work) -> dict[str, tuple[HumanOrder, str]]:
         """Each with a hash of what it was made from."""
@@ -155,11 +155,11 @@ class AgreementMetric(Metric):
 
     def measure(self, work: Work, row: str) -> Measured:
         order, _ = self._orders(work)[row]
-        table = {method: work.all_statistics(method) for method in work.methods}
+        table = {method: self.all_statistics(work, method) for method in work.methods}
         values, found, resampled = [], {}, order.resampled(work.counts)
         for quantity in dict.fromkeys(quantity for statistics in table.values() for quantity in statistics):
-            kind = replace(work.kind(quantity), unit="", higher_is_better=True)
-            better = work.kind(quantity).higher_is_better
+            kind = self.kind(work, quantity)
+            better, kind = kind.higher_is_better, replace(kind, unit="", higher_is_better=True)
             of_methods = {method: s[quantity] for method, s in table.items() if quantity in s}
             if better is None:
                 continue

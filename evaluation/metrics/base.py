@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from data.files import fingerprint
 from evaluation.cache.measurements import Consumer
 from evaluation.metrics.work import Work
 from evaluation.run_directory import PHOTOS, Quantity, Score, Value
@@ -57,7 +58,7 @@ class Metric:
     """A family of scores. A subclass gives `name`, `title`, `scores` and, for a score of each method, `statistics`;
     everything else has a default that it may replace.
 
-    comparison: made of the statistics of the other metrics, after them. on_features: looks at images with the
+    comparison: made of several methods, after the other metrics (see ComparisonMetric). on_features: looks at images with the
     configured extractors. `Work` gives what has been measured, and remembers what has been made.
     """
 
@@ -85,15 +86,19 @@ class Metric:
 
     def inputs(self, work: Work, row: str) -> list[Any]:
         """Everything that a row is made from, beside images, dataset and resampling."""
-        return [self.provenance(work), work.images_per_layout(row)]
+        return [self.provenance(work), work.measurements.images_per_layout(row)]
 
     def statistics(self, work: Work, method: str) -> dict[Quantity, Statistic]:
         """The scores of one method (or PHOTOS) as functions of per-image means; what the comparisons compare."""
         return {}
 
+    def cached_statistics(self, work: Work, method: str) -> dict[Quantity, Statistic]:
+        """`statistics`, made once for this scoring."""
+        return work.once((self.name, method), lambda: self.statistics(work, method))
+
     def measure(self, work: Work, row: str) -> Measured | None:
         """One row; None where it has no score."""
-        found = work.statistics(self, row)
+        found = self.cached_statistics(work, row)
         return Measured(self.values(work, found), per_image={
             quantity.name: statistic.per_image[:, 0] for quantity, statistic in found.items()}) if found else None
 
@@ -123,6 +128,27 @@ class Metric:
                     self.name, row, found.values, provenance,
                     {name: as_json(numbers) for name, numbers in found.per_image.items()}, found.details,
                     self.title, place, self.comparison, found.subject))
+
+
+class ComparisonMetric(Metric):
+    """Made of the statistics of all other metrics that are scored."""
+
+    comparison = True
+
+    def all_statistics(self, work: Work, method: str) -> dict[Quantity, Statistic]:
+        return {quantity: statistic for metric in work.metrics.values() if not metric.comparison
+                for quantity, statistic in metric.cached_statistics(work, method).items()}
+
+    def kind(self, work: Work, quantity: Quantity) -> ScoreKind:
+        """The entry of a score in the table of its metric."""
+        return next(metric.scores[quantity.score] for metric in work.metrics.values()
+                    if not metric.comparison and quantity.score in metric.scores)
+
+    def inputs(self, work: Work, row: str) -> list[Any]:
+        """Fingerprint of what the statistics of all methods are made from."""
+        provenances = {name: metric.provenance(work) for name, metric in work.metrics.items() if not metric.comparison}
+        contents = [(name, work.measurements.content(name)) for name in work.methods]
+        return [fingerprint(provenances, contents, work.context.baseline)]
 
 
 def scored_rows(work: Work) -> list[str]:

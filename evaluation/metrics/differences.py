@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from evaluation.metrics.base import Measured, Metric
+from evaluation.metrics.base import ComparisonMetric, Measured
 from evaluation.metrics.work import Work
 from evaluation.run_directory import Quantity
 from evaluation.statistics.intervals import Difference, holm, paired_difference
@@ -17,17 +17,14 @@ from evaluation.statistics.intervals import Difference, holm, paired_difference
 Differences = dict[str, dict[Quantity, Difference]]  # method -> score -> difference to the baseline
 
 
-class DifferencesMetric(Metric):
+class DifferencesMetric(ComparisonMetric):
     """Every method but the baseline; nothing where the run lacks the baseline."""
 
-    name, title, comparison = "differences", "Differences to the baseline", True
+    name, title = "differences", "Differences to the baseline"
 
     def rows(self, work: Work) -> list[str]:
         baseline = work.context.baseline
         return [method for method in work.methods if method != baseline] if baseline in work.methods else []
-
-    def inputs(self, work: Work, row: str) -> list[Any]:
-        return [work.compared_inputs()]
 
     def provenance(self, work: Work) -> dict[str, Any]:
         return {"baseline": work.context.baseline,
@@ -42,7 +39,7 @@ class DifferencesMetric(Metric):
         corrected = work.once((self.name, "corrected"), lambda: _corrected(found))
         baseline, values, tests = work.context.baseline, [], {}
         for quantity, difference in found[row].items():
-            value = work.kind(quantity).value(replace(quantity, against=baseline), difference.value,
+            value = self.kind(work, quantity).value(replace(quantity, against=baseline), difference.value,
                                               difference.interval, difference.note, difference.independent_layouts)
             values.append(value)
             tests[value.name] = {"p": difference.p, "p (Holm)": corrected[quantity][row]}
@@ -50,9 +47,9 @@ class DifferencesMetric(Metric):
 
     def _differences(self, work: Work) -> Differences:
         """Of the scores that both methods have; a score that is not defined for one of them has no difference."""
-        base = work.all_statistics(work.context.baseline)
+        base = self.all_statistics(work, work.context.baseline)
         found = {method: {quantity: paired_difference(statistic, base[quantity], work.counts, work.block)
-                          for quantity, statistic in work.all_statistics(method).items() if quantity in base}
+                          for quantity, statistic in self.all_statistics(work, method).items() if quantity in base}
                  for method in self.rows(work)}
         return {method: {quantity: d for quantity, d in of_scores.items() if np.isfinite(d.value)}
                 for method, of_scores in found.items()}

@@ -70,7 +70,7 @@ class DistancesMetric(Metric):
 
     def provenance(self, work: Work) -> dict[str, Any]:
         options = work.context.options
-        return {"extractors": {c.extractor.label: c.extractor.full for c in work.extractors},
+        return {"extractors": {c.extractor.label: c.extractor.provenance for c in work.extractors},
                 "compared with": "the validation photographs of the same layouts",
                 "Fréchet": "means and (n-1) covariances, exact trace term",
                 "kernel": {"polynomial": "(x.y/D + 1)^3", "subsets": KERNEL_SUBSETS, "seed": ENGINE_SEED,

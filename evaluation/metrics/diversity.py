@@ -72,10 +72,10 @@ class DiversityMetric(Metric):
         return [*work.extractors, *perceptual_consumers(work), PixelConsumer()]
 
     def provenance(self, work: Work) -> dict[str, Any]:
-        return {"extractors": {c.extractor.label: c.extractor.full for c in work.extractors},
+        return {"extractors": {c.extractor.label: c.extractor.provenance for c in work.extractors},
                 "feature distance": "Euclidean between pooled features, in units of the root mean squared distance "
                                     "between two photographs of different layouts",
-                "maps and LPIPS": {c.quantity.name: c.protocol for c in perceptual_consumers(work)},
+                "maps and LPIPS": {c.quantity.name: c.provenance for c in perceptual_consumers(work)},
                 "pixels": "mean absolute difference of RGB, 0..1",
                 "best of k": "of the k images of a layout; best-of-1 is the first one",
                 "pairwise": "mean over the pairs of the k images of a layout, then over layouts"}
@@ -95,7 +95,7 @@ class DiversityMetric(Metric):
 
     def measure(self, work: Work, row: str) -> Measured:
         found = super().measure(work, row)
-        found.provenance["k"] = work.images_per_layout(row)
+        found.provenance["k"] = work.measurements.images_per_layout(row)
         return found
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from scipy.sparse.csgraph import connected_components
 
 from data.errors import InputError
-from evaluation.metrics.base import Measured, Metric, ScoreKind
+from evaluation.metrics.base import ComparisonMetric, Measured, ScoreKind
 from evaluation.metrics.work import Work
 from evaluation.run_directory import Quantity, Value
 from evaluation.statistics.intervals import UNDEFINED, Statistic, percentile_interval, resample
@@ -118,18 +118,18 @@ def effects_of(statistics: Mapping[Cell, Statistic], quantity: Quantity, kind: S
     return values, {"grid": grid}
 
 
-class EffectsMetric(Metric):
+class EffectsMetric(ComparisonMetric):
     """scores/effects/<score name>.json for every score that all methods of the run's grid have; nothing where the
     methods form no grid."""
 
-    name, title, comparison = "effects", "Effects of generator and objective", True
+    name, title = "effects", "Effects of generator and objective"
 
     def _grid(self, work: Work) -> tuple[dict[Cell, str], list[str]]:
         return work.once(self.name, lambda: grid_of(work))
 
     def _table(self, work: Work) -> dict[str, dict[Cell, tuple[Quantity, Statistic]]]:
         """File name -> the score of every cell."""
-        table = {cell: work.all_statistics(method) for cell, method in self._grid(work)[0].items()}
+        table = {cell: self.all_statistics(work, method) for cell, method in self._grid(work)[0].items()}
         quantities = [quantity for quantity in next(iter(table.values()))
                       if all(quantity in s and np.isfinite(s[quantity].value()) for s in table.values())]
         return {file_name(quantity.name): {cell: (quantity, s[quantity]) for cell, s in table.items()}
@@ -144,7 +144,7 @@ class EffectsMetric(Metric):
 
     def inputs(self, work: Work, row: str) -> list[Any]:
         grid, apart = self._grid(work)
-        return [work.compared_inputs(), sorted(grid.items()), apart]
+        return [*super().inputs(work, row), sorted(grid.items()), apart]
 
     def provenance(self, work: Work) -> dict[str, Any]:
         grid, apart = self._grid(work)
@@ -158,7 +158,7 @@ class EffectsMetric(Metric):
     def measure(self, work: Work, row: str) -> Measured:
         cells = work.once((self.name, "table"), lambda: self._table(work))[row]
         quantity = next(iter(cells.values()))[0]
-        kind = work.kind(quantity)
+        kind = self.kind(work, quantity)
         values, details = effects_of({cell: statistic for cell, (_, statistic) in cells.items()}, quantity, kind,
                                      work.counts, work.block)
         return Measured(values, {"score": quantity.name}, details=details, subject=quantity.text(kind.title))

@@ -204,7 +204,8 @@ class ModesMetric(Metric):
         k = _k(work, row)
         expected = [self.value(Quantity(name, draws=k), expected_coverage(count, k), None, "exact")
                     for name, count in ((COLOURS, len(CAR_COLOURS)), (TIMES, len(_scenes(work.run).times)))]
-        found = self._renderer(work, k) if row == PHOTOS else Measured(self.values(work, work.statistics(self, row)))
+        found = self._renderer(work, k) if row == PHOTOS else \
+            Measured(self.values(work, self.cached_statistics(work, row)))
         return Measured(found.values + expected, {"k": k} | found.provenance)
 
     def _renderer(self, work: Work, k: int) -> Measured:
@@ -225,8 +226,8 @@ class ModesMetric(Metric):
 
 def _k(work: Work, row: str) -> int:
     """Images of a layout; of the renderer as many as the method that makes most."""
-    return max((work.images_per_layout(method) for method in work.methods), default=1) if row == PHOTOS \
-        else work.images_per_layout(row)
+    return max((work.measurements.images_per_layout(method) for method in work.methods), default=1) if row == PHOTOS \
+        else work.measurements.images_per_layout(row)
 
 
 def _tolerated(work: Work) -> float:

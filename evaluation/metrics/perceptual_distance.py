@@ -44,7 +44,7 @@ class PerceptualConsumer:
     """
 
     quantity: Quantity  # the score that it measures
-    protocol: dict[str, Any]
+    provenance: dict[str, Any]
     embed_photos: Callable[[ImageBatch], Maps] = field(compare=False)
     embed_images: Callable[[ImageBatch], Maps] = field(compare=False)
     compare: Callable[[Maps, Maps], torch.Tensor] = field(default=map_distance, compare=False)
@@ -58,12 +58,12 @@ class PerceptualConsumer:
 
     @property
     def key(self) -> str:
-        return fingerprint(self.quantity.name, self.protocol)
+        return fingerprint(self.quantity.name, self.provenance)
 
     @torch.inference_mode()
     def __call__(self, batch: ImageBatch) -> dict[str, np.ndarray]:
         b, k = batch.images.shape[:2]
-        photo = batch.share_of_photos(self.key, lambda: self.embed_photos(batch))
+        photo = batch.of_photos.get(self.key, lambda: self.embed_photos(batch))
         flat = self.embed_images(batch)
         images = [[m.unflatten(0, (b, k))[:, u] for m in flat] for u in range(k)]
         found = {TO_PHOTO: torch.stack([self.compare(maps, photo) for maps in images], dim=1)}
@@ -93,7 +93,7 @@ def _of_extractor(extractor: Extractor) -> PerceptualConsumer:
         return unit_maps(image_maps(batch, extractor))
 
     form = "unit-length channels, squared differences, sum over layers (LPIPS without its learned weights)"
-    return PerceptualConsumer(Quantity("map distance", features=extractor.label), extractor.full | {"form": form},
+    return PerceptualConsumer(Quantity("map distance", features=extractor.label), extractor.provenance | {"form": form},
                               embed_photos, embed_images)
 
 
@@ -118,9 +118,9 @@ def build_lpips(path: Path, device: str) -> PerceptualConsumer:
         return model(a[0], b[0]).flatten()
 
     heads = {key: value for key, value in model.state_dict().items() if key.startswith("lin")}
-    protocol = {"lpips": "0.1", "net": net, "trunk sha256": digest, "heads sha256": weights_sha256(heads),
+    provenance = {"lpips": "0.1", "net": net, "trunk sha256": digest, "heads sha256": weights_sha256(heads),
                 "resize": "none", "network dtype": "float32, no TF32"}
-    return PerceptualConsumer(Quantity("LPIPS", features=net), protocol, lambda batch: pictures(batch.photos),
+    return PerceptualConsumer(Quantity("LPIPS", features=net), provenance, lambda batch: pictures(batch.photos),
                               lambda batch: pictures(batch.images.flatten(0, 1)), compare, module=model,
                               pictures=pictures)
 

@@ -17,7 +17,8 @@ from data.files import fingerprint
 from evaluation.cache.consumers import judge_pass
 from evaluation.cache.measurements import ImageBatch
 from evaluation.metrics.base import Measured, Metric, ScoreKind, as_json, scored_rows
-from evaluation.metrics.work import LabelJudge, Work
+from evaluation.metrics.work import Work
+from evaluation.networks.judges import LabelJudge
 from evaluation.run_directory import Quantity
 from evaluation.statistics.intervals import Statistic, resampled
 
@@ -140,7 +141,7 @@ class JudgeConsumer:
 
     @property
     def key(self) -> str:
-        return fingerprint("confusion", self.judge.protocol, self.classes)
+        return fingerprint("confusion", self.judge.provenance, self.classes)
 
     @property
     def alone(self) -> bool:
@@ -169,7 +170,7 @@ class SegmentationMetric(Metric):
         return scored_rows(work)
 
     def provenance(self, work: Work) -> dict[str, Any]:
-        return {"judge": work.judge().protocol, "void": VOID_RULE, "labels": list(work.run.labels().names),
+        return {"judge": work.judge().provenance, "void": VOID_RULE, "labels": list(work.run.labels().names),
                 "label resize": "nearest, at the size of the images", "absent classes": "left out of means"}
 
     def _confusion(self, work: Work, method: str) -> np.ndarray:
@@ -180,7 +181,7 @@ class SegmentationMetric(Metric):
 
     def measure(self, work: Work, row: str) -> Measured:
         confusion = self._confusion(work, row)
-        return Measured(self.values(work, work.statistics(self, row)), per_image=per_image_values(confusion),
+        return Measured(self.values(work, self.cached_statistics(work, row)), per_image=per_image_values(confusion),
                         details=_details(work, confusion))
 
 

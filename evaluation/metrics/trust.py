@@ -1,6 +1,6 @@
 """The metric "trust": which of this run's distances prefer a sharp plausible picture to a blur?
 
-On scenes that can be drawn again the truth is known (see known_truth): another draw of a layout is a photograph of it,
+On scenes that can be drawn again the truth is known (see trust_table): another draw of a layout is a photograph of it,
 the mean of many draws is a blur. A distance that calls the mean nearer than the draw in more than half of the layouts
 rewards blur, however it ranks the methods. Each value is the share of layouts on which the draw is nearer, of a
 distance between sets 0 or 1; the detail "mean / draw" is how many times as far the mean is.
@@ -11,9 +11,9 @@ from typing import Any
 from evaluation.metrics.base import Measured, Metric, ScoreKind
 from evaluation.metrics.distances import DistancesMetric
 from evaluation.metrics.diversity import DiversityMetric
-from evaluation.metrics.known_truth import Triples, known_truth
 from evaluation.metrics.modes import known_modes, same_street
 from evaluation.metrics.perceptual_distance import PerceptualConsumer, perceptual_consumers
+from evaluation.metrics.trust_table import Triples, trust_table
 from evaluation.metrics.work import Work
 from evaluation.run_directory import Quantity
 
@@ -40,8 +40,8 @@ class TrustMetric(Metric):
 
     def provenance(self, work: Work) -> dict[str, Any]:
         return {"scenes": work.run.scenes(), "layouts": min(LAYOUTS, work.n),
-                "extractors": {c.extractor.label: c.extractor.full for c in work.extractors},
-                "LPIPS": {c.quantity.name: c.protocol for c in _networks(work)}}
+                "extractors": {c.extractor.label: c.extractor.provenance for c in work.extractors},
+                "LPIPS": {c.quantity.name: c.provenance for c in _networks(work)}}
 
     def inputs(self, work: Work, row: str) -> list[Any]:
         return [self.provenance(work), work.measurements.dataset_hash()]
@@ -49,7 +49,7 @@ class TrustMetric(Metric):
     def measure(self, work: Work, row: str) -> Measured:
         others = {c.quantity.name: lambda a, b, c=c: {"maps": c.compare(c.pictures(a), c.pictures(b))}
                   for c in _networks(work)}
-        table = known_truth(Triples(self._street(work), LAYOUTS), None, [c.extractor for c in work.extractors], others)
+        table = trust_table(Triples(self._street(work), LAYOUTS), None, [c.extractor for c in work.extractors], others)
         rows = {Quantity("pixels", images=1): table["pixels"]["L1"]}
         for extractor in (consumer.extractor for consumer in work.extractors):
             found = table[extractor.label]

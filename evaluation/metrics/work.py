@@ -6,7 +6,7 @@ from functools import cached_property, lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from platform import python_version
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -17,26 +17,13 @@ from data.made import holds
 from evaluation.cache.consumers import FeatureConsumer
 from evaluation.cache.measurements import Measurements
 from evaluation.networks.extractors import build_extractors
-from evaluation.run_directory import PHOTOS, OutdatedScore, Quantity, RunDirectory, Score
+from evaluation.networks.judges import LabelJudge
+from evaluation.run_directory import PHOTOS, OutdatedScore, RunDirectory, Score
 from evaluation.statistics.dependence import LEAST_FOR_INTERVAL, LEAST_FOR_TEST
 from evaluation.statistics.intervals import Resampled, Statistic, resample, resample_counts
 from presets.schema import ScoreConfig
 
-if TYPE_CHECKING:
-    from evaluation.metrics.base import Metric, ScoreKind
-
 SCORING = 4  # raise when a formula changes, so that stored scores are made again
-
-
-class LabelJudge(Protocol):
-    """A network that labels images. `features` (float [N, D]) exists where its features serve a distance, and
-    `predict_with_features` (both results) where one pass can give both."""
-
-    protocol: dict[str, Any]  # name, sha256 of its weights, input size, resize, ...
-
-    def predict(self, images: torch.Tensor) -> torch.Tensor:
-        """uint8 [N, 3, H, W] -> uint8 [N, H, W] class indices, never void."""
-        ...
 
 
 @dataclass
@@ -57,8 +44,8 @@ class Context:
 class Work:
     """One scoring of one run with some metrics: measurements and statistics are made at most once and shared by all."""
 
-    def __init__(self, run: RunDirectory, context: Context, metrics: Mapping[str, "Metric"] | None = None):
-        """metrics: those that are scored, by name."""
+    def __init__(self, run: RunDirectory, context: Context, metrics: Mapping[str, Any] | None = None):
+        """metrics: the objects of base.Metric that are scored, by name."""
         self.run, self.context = run, context
         self.metrics = dict(metrics or {})
         self.measurements = Measurements(run, context.device)
@@ -74,10 +61,6 @@ class Work:
     @cached_property
     def methods(self) -> list[str]:
         return list(self.measurements.methods)
-
-    def images_per_layout(self, row: str) -> int:
-        """Of a method; 1 for rows that are not methods."""
-        return self.measurements.images_per_layout(row) if row in self.methods else 1
 
     @cached_property
     def counts(self) -> np.ndarray:
@@ -120,29 +103,8 @@ class Work:
             self._made[key] = make()
         return self._made[key]
 
-    def statistics(self, metric: "Metric", method: str) -> dict[Quantity, Statistic]:
-        return self.once((metric.name, method), lambda: metric.statistics(self, method))
-
     def resample(self, statistic: Statistic) -> Resampled:
         return resample(statistic, self.counts, self.block)
-
-    # --- what comparisons of methods are made of ----------------------------------------------------------------------
-
-    def all_statistics(self, method: str) -> dict[Quantity, Statistic]:
-        """Of one method over all metrics that are scored."""
-        return {quantity: statistic for metric in self.metrics.values() if not metric.comparison
-                for quantity, statistic in self.statistics(metric, method).items()}
-
-    def kind(self, quantity: Quantity) -> "ScoreKind":
-        """The entry of a score in the table of its metric."""
-        return next(metric.scores[quantity.score] for metric in self.metrics.values()
-                    if not metric.comparison and quantity.score in metric.scores)
-
-    def compared_inputs(self) -> str:
-        """Fingerprint of what the statistics of all methods are made from."""
-        provenances = {name: metric.provenance(self) for name, metric in self.metrics.items() if not metric.comparison}
-        return fingerprint(provenances, [(name, self.measurements.content(name)) for name in self.methods],
-                           self.context.baseline)
 
     # --- which scores are stored --------------------------------------------------------------------------------------
 

@@ -37,7 +37,7 @@ def judge_features(config: ExtractorConfig, judge: Any, device: str) -> Extracto
 
     module = judge if isinstance(judge, nn.Module) else None
     maps = getattr(judge, "maps", None)
-    return Extractor(config.label or "judge", network, {"judge": judge.protocol}, device=device, module=module,
+    return Extractor(config.label or "judge", network, {"judge": judge.provenance}, device=device, module=module,
                      maps=None if maps is None else lambda images: maps(images.to(torch.uint8)),
                      judge=judge if hasattr(judge, "predict_with_features") else None)
 

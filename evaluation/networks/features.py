@@ -6,7 +6,7 @@ given file or from torch.hub's cache.
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +34,13 @@ class Extractor:
     """network: float32 [N, 3, h, w] in 0..255 -> {"features": [N, D]} and, for the Inception score, "logits".
 
     maps: float32 [N, 3, h, w] -> feature maps [N, C, h', w'] of several layers, where an extractor has them.
-    label: stands in the names of scores, e.g. FD-SqueezeNet. protocol: weights' SHA-256, layer, whatever else matters.
-    resize, size: the filter and the input size of the network.
+    label: stands in the names of scores, e.g. FD-SqueezeNet. resize, size: the filter and the input size of
+    the network. provenance: weights' SHA-256, layer, whatever else makes the features; label, resize, size are added.
     """
 
     label: str
     network: Callable[[torch.Tensor], dict[str, torch.Tensor]]
-    protocol: dict[str, Any]
+    provenance: dict[str, Any]
     resize: str = "none"
     size: tuple[int, int] | None = None
     device: str = "cpu"
@@ -53,7 +53,6 @@ class Extractor:
     judge: Any = None  # the judge whose features these are, when it gives classes and features in one pass
     alone: bool = False  # not to be called by several threads at once: what the network keeps is unknown
     resizes_itself: bool = False  # the network takes the uint8 images and applies the named resize inside
-    full: dict[str, Any] = field(init=False)
 
     def __post_init__(self):
         if self.resize not in FILTERS:
@@ -62,13 +61,13 @@ class Extractor:
         if (self.resize == "none") != (self.size is None):
             raise InputError(f"extractor {self.label}: resize '{self.resize}' {'takes no' if self.size else 'needs a'} "
                              "size (height, width)")
-        self.full = {"extractor": self.label, **self.protocol, "resize": self.resize,
-                     "input size": list(self.size) if self.size else "as the images",
-                     "network dtype": "float32, no TF32"}
+        self.provenance = {"extractor": self.label, **self.provenance, "resize": self.resize,
+                           "input size": list(self.size) if self.size else "as the images",
+                           "network dtype": "float32, no TF32"}
 
     @property
     def key(self) -> str:
-        return fingerprint(self.full)
+        return fingerprint(self.provenance)
 
     def quantity(self, score: str, variant: str = "") -> Quantity:
         """A score on these features: FID, KID, precision, recall ... with Inception, CMMD with its CLIP, otherwise with

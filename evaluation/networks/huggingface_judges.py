@@ -57,9 +57,9 @@ def huggingface_judge(config: JudgeConfig, labels: LabelSpace, device: str = "cp
                         device=device, batch=config.at_once,
                         held=lambda: [*module_tensors(model), *safetensors_tensors(folder)])
     if universal:
-        judge.protocol["classes of the masks"] = MASKS
+        judge.provenance["classes of the masks"] = MASKS
     if config.match == "ids":
-        judge.protocol["classes by ids, names that differ"] = {
+        judge.provenance["classes by ids, names that differ"] = {
             names[i]: labels.names[j] for i, j in mapping.items() if plain(names[i]) != plain(labels.names[j])}
     return judge
 

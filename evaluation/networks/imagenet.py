@@ -175,8 +175,8 @@ def _safetensors_extractor(config: ExtractorConfig, label: str, layers: nn.Seque
             x = layer(x)
         return [*found, x]
 
-    protocol = {"weights sha256": digest, "layer": f"features.{last}, mean over space", "input": config.convention}
+    provenance = {"weights sha256": digest, "layer": f"features.{last}, mean over space", "input": config.convention}
     chosen = config.resize or ("none" if config.size is None else "pil-bicubic")
     size = tuple(config.size) if config.size else None
-    return Extractor(config.label or label, features, protocol, chosen, size, device, module=network,
+    return Extractor(config.label or label, features, provenance, chosen, size, device, module=network,
                      maps=maps, pooled_maps=True)

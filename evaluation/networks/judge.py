@@ -18,13 +18,13 @@ class TrainedJudge(nn.Module):
     """A ResidualUNet with the interface of a judge.
 
     predict: uint8 [N, 3, H, W] -> uint8 [N, H, W] class indices, never void. features: -> float [N, D].
-    protocol: what every number made with it states.
+    provenance: what every number made with it states.
     """
 
     def __init__(self, network: ResidualUNet, labels: LabelSpace, size: tuple[int, int], origin: dict[str, Any]):
         super().__init__()
         self.network, self.quick, self.void = network, folded(network), labels.void
-        self.protocol = {
+        self.provenance = {
             "name": f"ResidualUNet {_made(origin)}",
             "sha256": weights_sha256(network.state_dict()),
             "input size": list(size), "resize": "none: images are judged at evaluation size", "dtype": "float32",

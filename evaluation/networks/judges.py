@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any, Protocol
+
+import torch
 
 from data.errors import InputError
 from data.files import read_yaml
@@ -15,6 +18,17 @@ from presets.schema import JudgeConfig
 
 OUTSIDE = ("path", "description", "size", "match", "at_once")  # options that only judges from outside read
 OPTIONS = {"huggingface": OUTSIDE, "torchscript": ("path", "description", "at_once")}
+
+
+class LabelJudge(Protocol):
+    """A network that labels images. `features` (float [N, D]) exists where its features serve a distance, and
+    `predict_with_features` (both results) where one pass can give both."""
+
+    provenance: dict[str, Any]  # name, sha256 of its weights, input size, resize, ...
+
+    def predict(self, images: torch.Tensor) -> torch.Tensor:
+        """uint8 [N, 3, H, W] -> uint8 [N, H, W] class indices, never void."""
+        ...
 
 
 def check_judge(config: JudgeConfig) -> None:

@@ -32,7 +32,7 @@ class MappedJudge:
         self.resize = filter_name if size else "none"
         self.columns = torch.tensor(sorted(mapping), device=device)
         self.classes = torch.tensor([mapping[i] for i in sorted(mapping)], dtype=torch.uint8, device=device)
-        self.protocol = {"name": name, "sha256": digest, "input size": list(size) if size else "as the images",
+        self.provenance = {"name": name, "sha256": digest, "input size": list(size) if size else "as the images",
                          "resize": self.resize, "mean": list(mean), "std": list(std), "scale": scale,
                          "logits": "bilinear to the size of the layout, then argmax",
                          "label mapping": {str(i): int(mapping[i]) for i in sorted(mapping)}}
@@ -46,8 +46,8 @@ class MappedJudge:
         resized = resize(images.to(self.device), self.resize, self.size)
         logits = self.network(normalized(resized, self.mean, self.std, self.scale))
         if logits.ndim != 4 or logits.shape[1] <= int(self.columns.max()):
-            raise InputError(f"judge {self.protocol['name']}: gave {list(logits.shape)}, expected logits [N, classes, "
-                             f"h, w] with more than {int(self.columns.max())} classes")
+            raise InputError(f"judge {self.provenance['name']}: gave {list(logits.shape)}, expected logits [N, "
+                             f"classes, h, w] with more than {int(self.columns.max())} classes")
         full = functional.interpolate(logits[:, self.columns].float(), images.shape[-2:], mode="bilinear",
                                       align_corners=False)
         return self.classes[full.argmax(dim=1)].cpu()

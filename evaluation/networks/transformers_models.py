@@ -138,12 +138,12 @@ def build_extractor(config: ExtractorConfig, judge: Any, device: str) -> Extract
     def features(images: torch.Tensor) -> dict[str, torch.Tensor]:
         return {FEATURES: _pooled(model, normalized(images, mean, std))}
 
-    protocol = {"model": kind, "weights sha256": digest, "mean": mean, "std": std, "crop": "none, all of the image"}
+    provenance = {"model": kind, "weights sha256": digest, "mean": mean, "std": std, "crop": "none, all of the image"}
     chosen = config.resize or ("pil-bicubic" if size else "none")
     size = size if config.size or chosen != "none" else None
     is_clip = kind in CLIP and getattr(model.config, "projection_dim", None) is not None
     official = is_clip and _cmmd_network(model.config) and (chosen, size) == ("torch-bicubic", CMMD_SIZE)
-    return Extractor(config.label or LABELS.get(kind, folder.name), features, protocol, chosen, size, device,
+    return Extractor(config.label or LABELS.get(kind, folder.name), features, provenance, chosen, size, device,
                      module=model, alone=True, is_clip=is_clip, official_cmmd=official and config.label is None)
 
 

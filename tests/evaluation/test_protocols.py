@@ -22,7 +22,7 @@ def work_of(wanted, **changes):
     judge = {"name": name, "label mapping": {str(i): i for i in range(wanted.classes)}}
     given = {"n": wanted.layouts, "size": wanted.size or (8, 8), "judge": judge, "fid": wanted.columns.get("FID"),
              "classes": wanted.classes} | changes
-    context = SimpleNamespace(judge=SimpleNamespace(protocol=given["judge"]) if given["judge"] else None)
+    context = SimpleNamespace(judge=SimpleNamespace(provenance=given["judge"]) if given["judge"] else None)
     return SimpleNamespace(n=given["n"], measurements=SimpleNamespace(size=given["size"]), context=context,
                            extractors=[SimpleNamespace(extractor=SimpleNamespace(
                                quantity=lambda score: SimpleNamespace(name=given["fid"])))],

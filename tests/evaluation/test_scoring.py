@@ -118,7 +118,7 @@ def test_another_judge_or_seed_is_not_served_from_the_cache(tiny_run, context, t
     score_run(tiny_run, context, ["segmentation"])
     first = tiny_run.scores("segmentation")[0]
     tiny_judge.head.bias.data += torch.tensor([5.0, 0, 0])
-    tiny_judge.protocol = tiny_judge.protocol | {"sha256": "cd" * 32}
+    tiny_judge.provenance = tiny_judge.provenance | {"sha256": "cd" * 32}
     score_run(tiny_run, context, ["segmentation"])
     second = tiny_run.scores("segmentation")[0]
     assert first.values != second.values

@@ -121,7 +121,8 @@ def test_a_run_takes_the_fixed_networks_and_trains_none(made, tmp_path, monkeypa
         assert weights_sha256(getattr(suite, role).state_dict()) == suite.fixed_networks()[role]["weights_sha256"]
     assert list(tmp_path.iterdir()) == []
     judge = load_judge(suite.judge, suite.val.labels, suite.size, suite.card("judge"))
-    assert VERSION in judge.protocol["name"] and judge.protocol["sha256"] in suite.fixed_networks()["judge"].values()
+    assert VERSION in judge.provenance["name"]
+    assert judge.provenance["sha256"] in suite.fixed_networks()["judge"].values()
     assert judge.predict(torch.from_numpy(suite.val[0].photo)[None]).shape == (1, 32, 64)
 
 

@@ -90,7 +90,7 @@ def test_lpips_is_the_package_s(tmp_path, monkeypatch):
         assert found["to_photo"][:, 0].tolist() == pytest.approx(distance(images, photos), rel=1e-5)
         assert found["to_photo"][:, 1].tolist() == pytest.approx([0, 0, 0], abs=1e-6)
     assert found["pairwise"].tolist() == pytest.approx(np.mean(pairs, axis=0).tolist(), rel=1e-5)
-    assert consumer.protocol["trunk sha256"] == digest and len(consumer.protocol["heads sha256"]) == 64
+    assert consumer.provenance["trunk sha256"] == digest and len(consumer.provenance["heads sha256"]) == 64
     file.write_bytes(b"other")
     with pytest.raises(InputError, match="not the official file"):
         build_lpips(file, "cpu")

@@ -221,7 +221,7 @@ def vgg_file(tmp_path):
 def test_vgg19_by_hand(vgg_file):
     file, w = vgg_file
     extractor = EXTRACTORS["vgg19"].build(ExtractorConfig(kind="vgg19", path=str(file)), None, "cpu")
-    assert extractor.full["layer"] == "features.7, mean over space"
+    assert extractor.provenance["layer"] == "features.7, mean over space"
     x = IMAGES.float() - torch.tensor([123.68, 116.779, 103.939]).view(1, 3, 1, 1)
     for i in (0, 2, 5, 7):
         if i == 5:
@@ -363,8 +363,8 @@ def test_exported_judge(exported, tmp_path):
     prediction = judge.predict(images)
     assert prediction.dtype == torch.uint8 and prediction.shape == (3, 8, 12)
     assert [p.unique().tolist() for p in prediction] == [[0], [2], [1]]
-    assert judge.protocol["sha256"] == sha256(tmp_path / "judge.pt")
-    assert judge.protocol["label mapping"] == {"1": 0, "2": 2, "3": 1, "4": 0}
+    assert judge.provenance["sha256"] == sha256(tmp_path / "judge.pt")
+    assert judge.provenance["label mapping"] == {"1": 0, "2": 2, "3": 1, "4": 0}
 
 
 def test_export_archive_judge(exported, tmp_path):
@@ -436,9 +436,9 @@ def test_huggingface_judge(tmp_path):
     logits = model(pixel_values=x / torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)).logits
     full = nn.functional.interpolate(logits[:, 1:], (64, 96), mode="bilinear", align_corners=False).argmax(1)
     assert torch.equal(judge.predict(images).long(), torch.tensor([2, 1, 0])[full])
-    assert judge.protocol["sha256"] == sha256(tmp_path / "model.safetensors")
+    assert judge.provenance["sha256"] == sha256(tmp_path / "model.safetensors")
     config = JudgeConfig(source="huggingface", path=str(tmp_path), size=[32, 64])
-    assert build_judge(config, LABELS).protocol["input size"] == [32, 64]
+    assert build_judge(config, LABELS).provenance["input size"] == [32, 64]
 
 
 def test_transformers_extractor(tmp_path):

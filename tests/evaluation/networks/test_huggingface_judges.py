@@ -59,7 +59,7 @@ def test_mask2former_is_the_librarys_own_post_processing(mask2former):
     expected = torch.tensor([2, 1, 0])[scores[:, 1:].argmax(1)]  # without the sky, which the run does not know
     found = judge_of(folder).predict(images).long()
     assert (found == expected).float().mean() > 0.999
-    assert "no object" in judge_of(folder).protocol["classes of the masks"]
+    assert "no object" in judge_of(folder).provenance["classes of the masks"]
 
 
 def test_batches_give_the_same_labels(mask2former):
@@ -100,14 +100,14 @@ def test_oneformer_is_told_its_task(tmp_path):
     scores = torch.einsum("nqc,nqhw->nchw", answer.class_queries_logits.softmax(-1)[..., :-1], masks)
     expected = torch.tensor([2, 1, 0])[scores[:, 1:].argmax(1)]
     assert (judge.predict(images).long() == expected).float().mean() > 0.999
-    assert judge.protocol["name"] == "oneformer"
+    assert judge.provenance["name"] == "oneformer"
 
 
 def test_classes_by_ids(mask2former):
     labels = LabelSpace(["the sky", "auto", "house", "street", "void"], [[0, 0, 0]] * 5)
     judge = judge_of(mask2former[0], labels, match="ids")
-    assert judge.protocol["label mapping"] == {str(i): i for i in range(4)}
-    assert judge.protocol["classes by ids, names that differ"]["sky"] == "the sky"
+    assert judge.provenance["label mapping"] == {str(i): i for i in range(4)}
+    assert judge.provenance["classes by ids, names that differ"]["sky"] == "the sky"
     with pytest.raises(InputError, match="the model has 4 classes and this run 3"):
         judge_of(mask2former[0], match="ids")
     with pytest.raises(InputError, match="no class for the sky.*judge.match=ids"):

@@ -8,7 +8,7 @@ from torch import nn
 
 from data.errors import InputError
 from data.street import Street
-from evaluation.metrics.known_truth import Triples, known_truth, main
+from evaluation.metrics.trust_table import Triples, main, trust_table
 from models.known_truth import compare
 from models.perceptual import PerceptualNet
 
@@ -48,7 +48,7 @@ def test_pixels_prefer_the_mean_and_a_detector_of_contrast_does_not(triples):
         def forward(self, pictures):
             return {"conv1_2": pictures.flatten(2).std(2)}
 
-    table = known_truth(triples, Contrast())
+    table = trust_table(triples, Contrast())
     assert table["pixels"]["L2"]["mean / draw"] < 1
     assert set(table["content loss on contrast"]) == {"image", "conv1_2", "together"}
     assert table["content loss on contrast"]["image"] == pytest.approx(table["pixels"]["L1"])
@@ -57,7 +57,7 @@ def test_pixels_prefer_the_mean_and_a_detector_of_contrast_does_not(triples):
 def test_a_perceptual_network_is_looked_at_tap_by_tap(triples):
     torch.manual_seed(0)
     net = PerceptualNet.at_width(.05).freeze()
-    assert list(known_truth(triples, net)["content loss on VGG-19"]) == ["image", *net.taps, "together"]
+    assert list(trust_table(triples, net)["content loss on VGG-19"]) == ["image", *net.taps, "together"]
 
 
 def test_the_command_writes_its_table_and_refuses_photographs(tmp_path, capsys):
@@ -65,6 +65,6 @@ def test_the_command_writes_its_table_and_refuses_photographs(tmp_path, capsys):
     assert main(["--layouts", "2", "--json", str(tmp_path / "table.json"), "--set", *small]) == 0
     assert "pixels" in capsys.readouterr().out
     stored = json.loads((tmp_path / "table.json").read_text())
-    assert stored["protocol"]["layouts"] == 2 and set(stored["distances"]) == {"pixels"}
+    assert stored["provenance"]["layouts"] == 2 and set(stored["distances"]) == {"pixels"}
     with pytest.raises(InputError, match="drawn again"):
         Triples([], 3)

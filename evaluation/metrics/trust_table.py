@@ -1,12 +1,12 @@
-"""Which distances can be trusted to judge realism? Known truth on scenes that can be drawn again.
+"""Which distances can be trusted to judge realism? The table behind the metric "trust", for any preset and network.
 
-    python -m evaluation.metrics.known_truth --set 'score.extractors=[{kind: vgg19, path: FILE}]' --json table.json
+    python -m evaluation.metrics.trust_table --set 'score.extractors=[{kind: vgg19, path: FILE}]' --json table.json
 
-Of a photograph, another draw of its layout, and the mean of eleven further draws, the draw is a plausible photograph
-and the mean is a blur. The table gives for every distance how often it calls the draw nearer (.5 is chance), and how
-much farther the mean is: pixels, the perceptual network term by term and together, and every configured extractor, in
-LPIPS's form and by its pooled features; of these also the Fréchet distance of all draws and of all means to the
-photographs.
+For each layout the renderer gives a photograph, another draw, which is as plausible, and the mean of eleven further
+draws, which is a blur. The table shows how often a distance places the draw nearer to the photograph than the mean (0.5
+is chance) and how many times as far the mean is. It covers pixels, the terms of the content loss and their sum, and of
+every configured extractor its feature maps (LPIPS without learned weights) and its pooled features, with the Fréchet
+distance of all draws and of all means to the photographs.
 """
 
 import argparse
@@ -41,7 +41,7 @@ class Triples:
     def __init__(self, dataset: PairDataset, layouts: int):
         """layouts: at most this many, the first ones. Raises InputError where layouts cannot be drawn again."""
         if not hasattr(dataset, "redraw"):
-            raise InputError("known truth: only scenes rendered in code can be drawn again (data.dataset=street)")
+            raise InputError("trust: only scenes rendered in code can be drawn again (data.dataset=street)")
         rows = [self._row(dataset, i) for i in range(min(layouts, len(dataset)))]
         self.photos, self.draws, self.means = (torch.from_numpy(np.stack(column)) for column in zip(*rows, strict=True))
 
@@ -92,7 +92,7 @@ def _compare(terms: Terms, triples: Triples) -> Rows:
     return compare(batched, triples.photos, triples.draws, triples.means)
 
 
-def known_truth(triples: Triples, perceptual: nn.Module | None = None, extractors: Sequence[Extractor] = (),
+def trust_table(triples: Triples, perceptual: nn.Module | None = None, extractors: Sequence[Extractor] = (),
                 others: dict[str, Terms] | None = None) -> dict[str, Rows]:
     """The whole table: {distance: {term: {"draw nearer", "mean / draw"}}}. others: more distances of uint8 images."""
     table = {"pixels": _compare(_pixels, triples)}
@@ -119,7 +119,7 @@ def _extractors(preset: Preset, suite: Suite) -> list[Extractor]:
 
 
 def table_of(preset: Preset, layouts: int) -> dict[str, Any]:
-    """The table of a preset's scenes and networks, with its protocol. Networks that a run would train are left out."""
+    """The table of a preset's scenes and networks, with its provenance; without networks that a run would train."""
     suite = Suite(preset, Path())
     triples = Triples(open_dataset(preset.data, "val", preset.data.seed, cache_bytes=0), layouts)
     perceptual = None if suite.trains("perceptual") else suite.perceptual.to(suite.device)
@@ -128,11 +128,11 @@ def table_of(preset: Preset, layouts: int) -> dict[str, Any]:
     if preset.score.lpips:
         lpips = build_lpips(Path(preset.score.lpips), suite.device)
         others[lpips.quantity.name] = lambda a, b: {"maps": lpips.compare(_centred(a, suite), _centred(b, suite))}
-    protocol = {"layouts": len(triples.photos), "draws in a mean": OTHERS, "size": list(suite.size),
+    provenance = {"layouts": len(triples.photos), "draws in a mean": OTHERS, "size": list(suite.size),
                 "scenes": getattr(suite.val, "version", preset.data.dataset), "data seed": preset.data.seed,
                 "perceptual": None if perceptual is None else perceptual.provenance(),
-                "extractors": [extractor.full for extractor in extractors]}
-    return {"protocol": protocol, "distances": known_truth(triples, perceptual, extractors, others)}
+                "extractors": [extractor.provenance for extractor in extractors]}
+    return {"provenance": provenance, "distances": trust_table(triples, perceptual, extractors, others)}
 
 
 def _centred(images: Tensor, suite: Suite) -> list[Tensor]:
@@ -148,7 +148,7 @@ def text(table: dict[str, Rows]) -> str:
 
 
 def parser() -> argparse.ArgumentParser:
-    usage = argparse.ArgumentParser(prog="python -m evaluation.metrics.known_truth", description=__doc__,
+    usage = argparse.ArgumentParser(prog="python -m evaluation.metrics.trust_table", description=__doc__,
                                     formatter_class=argparse.RawDescriptionHelpFormatter)
     usage.add_argument("--preset", default="street", metavar="NAME|FILE.yaml", help="default: street")
     usage.add_argument("--layouts", type=int, default=40, metavar="N", help="validation layouts; default: 40")
@@ -160,7 +160,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str] | None = None) -> int:
     args = parser().parse_args(argv)
-    with one_line_errors("evaluation.metrics.known_truth"):
+    with one_line_errors("evaluation.metrics.trust_table"):
         if args.layouts < 1:
             raise InputError(f"--layouts {args.layouts}: expected at least 1")
         found = table_of(load_preset(args.preset, args.settings), args.layouts)
