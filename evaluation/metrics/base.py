@@ -58,8 +58,8 @@ class Metric:
     """A family of scores. A subclass gives `name`, `title`, `scores` and, for a score of each method, `statistics`;
     everything else has a default that it may replace.
 
-    comparison: made of several methods, after the other metrics (see ComparisonMetric). on_features: looks at images with the
-    configured extractors. `Work` gives what has been measured, and remembers what has been made.
+    comparison: made of several methods, after the other metrics (see ComparisonMetric). on_features: looks at images
+    with the configured extractors. `Work` gives what has been measured, and remembers what has been made.
     """
 
     name: str = ""

@@ -40,7 +40,7 @@ def elsewhere(table, names=("pix2pix", "oasis")):
     ("distances", "kernel"), ("distances", "neighbours of precision and recall"), ("distances", "extractors"),
     ("diversity", "maps and LPIPS"), ("segmentation", "judge"), ("segmentation", "labels"), ("segmentation", "void"),
     ("segmentation", "dataset"), ("similarity", "SSIM")])
-def test_rows_of_another_protocol_are_refused(table, metric, key):
+def test_rows_of_another_provenance_are_refused(table, metric, key):
     other = elsewhere(table)
     merge.merge_tables([table, other])
     assert key in of(other, metric, "oasis")["provenance"]
@@ -62,6 +62,28 @@ def test_photographs_scored_on_two_machines_need_agree_only_nearly(table):
     of(other, "segmentation", "crn")["values"][0]["value"] *= 1.0005
     with pytest.raises(InputError, match="given twice with different values"):
         merge.merge_tables([table, other])
+
+
+def test_tables_of_two_machines(tiny_run, table, tmp_path):
+    """On the command line; a row that both have stands once."""
+    merge.main(["export", str(tiny_run.path), "--out", str(tmp_path / "a.json")])
+    write_json(tmp_path / "b.json", elsewhere(table))
+    merge.main(["merge", str(tmp_path / "a.json"), str(tmp_path / "b.json"), "--out", str(tmp_path / "c.json")])
+    merged = merge.read_table(tmp_path / "c.json")
+    assert merged["methods"]["crn"]["title"] == "CRN"
+    methods = {score["method"] for score in merged["scores"] if score["metric"] == "segmentation"}
+    assert methods == {"photos", "crn", "crn_diversity", "pix2pix", "image_space", "oasis"}
+    assert merge.merge_tables([table, table])["scores"] == merge.merge_tables([table])["scores"]
+
+
+def test_rows_of_another_machine_in_a_run(scored_run):
+    table = merge.export_table(scored_run)
+    assert merge.into_run(scored_run, elsewhere(table)) == ["oasis"]
+    found = next(score for score in scored_run.scores("distances") if score.method == "oasis")
+    assert found.provenance["merged from"] == "run"
+    merge.into_run(scored_run, elsewhere(table, ("pix2pix", "spade")))
+    assert [method.name for method in scored_run.merged_methods()] == ["oasis", "spade"]
+    assert "oasis" in merge.export_table(scored_run)["methods"]
 
 
 def test_a_method_may_be_called_photos_something(tiny_run, table):

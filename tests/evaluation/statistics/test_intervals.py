@@ -1,11 +1,10 @@
-"""Intervals and tests: the bootstrap against theory and loops, Holm against statsmodels."""
+"""Intervals and tests: the bootstrap against theory and loops, Holm by hand."""
 
 import subprocess
 import sys
 
 import numpy as np
 import pytest
-from statsmodels.stats.multitest import multipletests
 
 from data.errors import InputError
 from evaluation.metrics.segmentation import mean_iou, sums
@@ -34,7 +33,6 @@ def test_resamples_are_whole_repeatable_and_uniform():
 
 def test_blocks_are_neighbours_on_a_circle():
     counts = resample_counts(7, 400, block=3)
-    assert (counts.sum(axis=1) == 7).all() and counts.mean(axis=0) == pytest.approx(np.ones(7), abs=0.2)
     starts = np.random.default_rng([0, 7, 400]).integers(0, 7, (400, 3))
     for row, (a, b, c) in zip(counts, starts, strict=True):
         drawn = [a, a + 1, a + 2, b, b + 1, b + 2, c]
@@ -137,12 +135,9 @@ def test_p_value_by_hand():
     assert two_sided_p(np.array([np.nan, 1.0])) == 1
 
 
-def test_holm_equals_statsmodels():
-    rng = np.random.default_rng(5)
-    for _ in range(20):
-        p = rng.uniform(0, 0.2, 6)
-        assert holm(p) == pytest.approx(multipletests(p, method="holm")[1].tolist())
+def test_holm_by_hand():
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.01, 0.4, 0.012]) == pytest.approx([0.8, 0.04, 0.8, 0.04]) and holm([]) == []
 
 
 def test_undefined_replicates_give_no_interval():

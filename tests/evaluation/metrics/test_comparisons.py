@@ -1,4 +1,4 @@
-"""Agreement with human orders, effects of a grid, differences to the reference."""
+"""Comparisons of methods: agreement with human orders, differences to the baseline, effects of a grid."""
 
 import shutil
 from itertools import combinations, permutations
@@ -36,13 +36,10 @@ def scores(values, noise=0.1):
 
 
 def test_kendall_equals_scipy_with_ties_and_many_at_once():
-    order = np.array([1, 2, 2, 4, 5.0])
-    many = RNG.integers(0, 4, (50, 5)).astype(float)
-    expected = [kendalltau(row, order).statistic for row in many]
-    assert kendall_tau(many, order) == pytest.approx(expected, nan_ok=True)
-    orders = RNG.integers(0, 4, (50, 5)).astype(float)
-    expected = [kendalltau(row, other).statistic for row, other in zip(many, orders, strict=True)]
-    assert kendall_tau(many, orders) == pytest.approx(expected, nan_ok=True)
+    many, orders = RNG.integers(0, 4, (2, 50, 5)).astype(float)
+    for others in (orders, orders[0]):
+        expected = [kendalltau(*pair).statistic for pair in zip(many, np.broadcast_to(others, (50, 5)), strict=True)]
+        assert kendall_tau(many, others) == pytest.approx(expected, nan_ok=True)
 
 
 def test_range_of_random_orders_is_that_of_all_orders():
@@ -65,28 +62,21 @@ def test_agreement_of_a_score_that_orders_as_people_do_and_of_its_reverse():
     human = published.preferences().realism("cityscapes")
     found = agreement(scores(human), True, human, COUNTS)
     assert found.tau == 1 and found.discordant == [] and found.p == pytest.approx(2 / 720)
-    reverse = agreement(scores({name: -value for name, value in human.items()}), True, human, COUNTS)
+    falling = scores({name: -value for name, value in human.items()})
+    reverse = agreement(falling, True, human, COUNTS)
     assert reverse.tau == -1 and len(reverse.discordant) == 15
-    error = agreement(scores({name: -value for name, value in human.items()}), False, human, COUNTS)
-    assert error.tau == 1  # an error that falls as realism rises agrees
+    assert agreement(falling, False, human, COUNTS).tau == 1  # an error that falls as realism rises agrees
 
 
-def test_one_swapped_pair_and_its_interval():
+def test_intervals_of_tau():
+    """One swapped pair; an order that never changes; a human order that changes with the layouts."""
     human = {"a": 1.0, "b": 2.0, "c": 3.0, "d": 4.0}
     found = agreement(scores({"a": 1, "b": 3.02, "c": 3, "d": 9}, noise=0.5), True, human, COUNTS)
-    assert found.interval[0] < 1 and found.interval[1] == 1  # b and c cannot be told apart
+    assert found.interval[0] < 1 and found.interval[1] == 1  # b and c cannot be distinguished
     assert found.tau in (1, pytest.approx(4 / 6))
-
-
-def test_an_order_that_never_changes_has_a_note_and_no_interval():
-    human = {"a": 1.0, "b": 2.0, "c": 3.0}
     found = agreement(scores(human, noise=0.01), True, human, COUNTS)
     assert found.tau == 1 and found.interval is None
     assert found.note.startswith("the order never changed when layouts were resampled")
-
-
-def test_a_human_order_that_changes_with_the_layouts_widens_the_interval():
-    human = {"a": 1.0, "b": 2.0, "c": 3.0}
     resampled = {name: value + RNG.normal(0, 2, len(COUNTS)) for name, value in human.items()}
     found = agreement(scores(human, noise=0.01), True, human, COUNTS, resampled)
     assert found.interval[0] < 0 and found.interval[1] == 1
@@ -108,11 +98,12 @@ def ranked(order):
     return sorted(order.realism, key=order.realism.get, reverse=True)
 
 
-def test_a_method_that_beats_the_reference_is_above_it_whatever_else_the_reference_beats():
-    """Mean shares of wins would put CRN (87) far above b (55), to whom it lost."""
-    methods = ["crn", *"abcde"]
-    order = order_of("study", "", star([97, 45, 98, 99, 98.5]), ["x"], methods)
+def test_orders_of_choices():
+    """Mean shares of wins would put CRN (87) far above b (55), to whom it lost. One that always wins stays finite."""
+    order = order_of("study", "", star([97, 45, 98, 99, 98.5]), ["x"], ["crn", *"abcde"])
     assert ranked(order) == ["b", "crn", "a", "c", "e", "d"]
+    order = order_of("study", "", star([100, 0, 60], "abc"), ["x"], ["crn", "a", "b", "c"])
+    assert ranked(order) == ["b", "crn", "c", "a"] and np.isfinite(list(order.realism.values())).all()
 
 
 def test_strengths_are_the_maximum_of_the_likelihood_for_many_at_once():
@@ -128,12 +119,7 @@ def test_strengths_are_the_maximum_of_the_likelihood_for_many_at_once():
     assert two[0] - two[1] == pytest.approx(np.log(30.1 / 10.1), abs=1e-5)
 
 
-def test_a_method_that_always_wins_is_first_and_finite():
-    order = order_of("study", "", star([100, 0, 60], "abc"), ["x"], ["crn", "a", "b", "c"])
-    assert ranked(order) == ["b", "crn", "c", "a"] and np.isfinite(list(order.realism.values())).all()
-
-
-def test_methods_that_no_comparison_ties_to_the_others_are_left_out_with_a_note():
+def test_what_cannot_be_placed_is_left_out_with_a_note():
     preferences = [*star([60, 40], "ab"), Preference("x", "c", "d", 500), Preference("z", "a", "b", 7)]
     order = order_of("study", "", preferences, ["x"], ["crn", "a", "b", "c", "d", "never shown"])
     assert ranked(order) == ["b", "crn", "a"]
@@ -142,9 +128,6 @@ def test_methods_that_no_comparison_ties_to_the_others_are_left_out_with_a_note(
     through = [Preference("x", PHOTOS, name, won) for name, won in (("a", 9), ("b", 5))]
     through += [Preference("x", name, PHOTOS) for name in "ab"]
     assert order_of("study", "", through, ["x"], ["a", "b"]).realism.keys() == {"a", "b", PHOTOS}
-
-
-def test_preferences_about_other_layouts_alone_give_no_order():
     order = order_of("study", "", star([60], "a"), ["y"], ["crn", "a"])
     assert len(order.realism) == 1 and set(order.realism.values()) == {0}
     assert "2 preferences: about layouts that this run does not have" in order.notes
@@ -271,7 +254,7 @@ GRID = {"crn": ("crn", "content"), "pix2pix": ("unet", "gan"), "image_space": ("
         "crn_diversity": ("unet", "content")}
 
 
-def test_effects_of_a_full_grid_are_row_and_column_means():
+def test_effects_of_a_full_grid_are_row_and_column_means_and_a_missing_cell_changes_nothing():
     values = np.array([[1.0, 2, 6], [3, 4, 8]])
     found = additive_effects(values.ravel(), CELLS, ROWS, COLUMNS)
     assert found.mean == pytest.approx(4)
@@ -280,14 +263,8 @@ def test_effects_of_a_full_grid_are_row_and_column_means():
     interacting = values + np.array([[1, -1, 0], [-1, 1, 0]])
     found = additive_effects(interacting.ravel(), CELLS, ROWS, COLUMNS)
     assert found.rows == pytest.approx([-1, 1]) and found.rest == pytest.approx(np.sqrt(4 / 6))
-
-
-def test_effects_with_a_missing_cell_still_recover_an_additive_table():
-    cells = [cell for cell in CELLS if cell != ("unet", "gan")]
-    values = np.array([{"crn": 1.0, "unet": -1}[row] + {"content": 5.0, "gan": 7, "image_space": 9}[column]
-                       for row, column in cells])
-    found = additive_effects(values, cells, ROWS, COLUMNS)
-    assert found.rows == pytest.approx([1, -1]) and found.columns == pytest.approx([-2, 0, 2])
+    without_last = additive_effects(values.ravel()[:-1], CELLS[:-1], ROWS, COLUMNS)
+    assert without_last.rows == pytest.approx([-1, 1]) and without_last.columns == pytest.approx([-2, -1, 3])
 
 
 def test_a_grid_in_pieces_is_refused():
