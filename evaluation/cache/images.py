@@ -1,4 +1,4 @@
-"""A method's images: reading them in layout order, content hashes, and taking in folders made by other systems."""
+"""A method's images: reading them, content hashes, and adding folders that other systems have made."""
 
 import hashlib
 import re
@@ -19,15 +19,18 @@ from evaluation.run_directory import FLOOR, PHOTOS, Method, RunDirectory
 NAME_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
 ORIENTATION = 0x0112  # of EXIF
 OTHER_FORMATS = (".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".ppm")
-HOW_TO = {
-    "missing": "synthesize these layouts too, under the layout's own name",
-    "unknown": "remove or rename them: files are named <layout>.png, or <layout>_1.png ... <layout>_k.png for k images",
-    "format": "save PNG (other formats change scores); convert from the system's raw output, not from a JPEG",
-    "size": "resize in the system that made them, so that the filter is yours to choose and to state",
-    "mode": "save 8-bit RGB without alpha or palette",
-    "turned": "save them upright and without EXIF",
-    "folders": "give the folder that holds the files themselves",
-    "broken": "copy or synthesize them again",
+PROBLEMS = {  # kind -> what is wrong with files, what to do; {size}: height x width of the layouts
+    "missing": ("layouts without an image", "synthesize these layouts too, under the layout's own name"),
+    "unknown": ("names that are no layout's", "remove or rename them: files are named <layout>.png, or <layout>_1.png "
+                                              "... <layout>_k.png for k images"),
+    "format": ("not PNG", "save PNG (other formats change scores); convert from the system's raw output, not from a "
+                          "JPEG"),
+    "size": ("not {size} (height x width)", "resize in the system that made them, so that you choose and state the "
+                                            "filter"),
+    "mode": ("not 8-bit RGB", "save 8-bit RGB without alpha or palette"),
+    "turned": ("rotated by their EXIF orientation", "save them upright and without EXIF"),
+    "broken": ("broken or truncated", "copy or synthesize them again"),
+    "folders": ("folders, whose files are not read", "give the folder that holds the files themselves"),
 }
 
 
@@ -47,8 +50,8 @@ def _size(shape: Sequence[int]) -> str:
 
 
 def sizes_in(folder: Path) -> Counter:
-    """Number of PNG files of each (height, width) in a folder, by their headers. Raises InputError
-    where there is none that can be read."""
+    """Number of PNG files of each (height, width) in a folder, by their headers. Raises InputError if none can be
+    read."""
     sizes: Counter = Counter()
     for file in list_folder(folder, "*.png"):
         with suppress(OSError, SyntaxError, ValueError, Image.DecompressionBombError), Image.open(file) as image:
@@ -57,7 +60,7 @@ def sizes_in(folder: Path) -> Counter:
         broken = len(list_folder(folder, "*.png"))
         others = sum(file.suffix.lower() in OTHER_FORMATS for file in list_folder(folder))
         why = f" that can be read ({broken} broken)" if broken else f" ({others} of other formats)" if others else ""
-        raise InputError(f"--images: {folder} holds no PNG file{why}; {HOW_TO['format']}")
+        raise InputError(f"--images: {folder} holds no PNG file{why}; {PROBLEMS['format'][1]}")
     return sizes
 
 
@@ -71,11 +74,11 @@ def size_of(run: RunDirectory) -> tuple[int, int]:
 
 
 def check_layouts(run: RunDirectory) -> None:
-    """Raises InputError naming a layout that is gone: each photograph of the dataset has one."""
+    """Raises InputError naming photographs of the dataset whose layouts are missing."""
     photos = {file.stem for file in list_folder(run.dataset / "photos", "*.png")}
     if gone := sorted(photos - set(run.layouts())):
-        raise InputError(f"{run.dataset / 'layouts'}: {_some([f'{name}.png' for name in gone])} gone; any stage of the "
-                         "main job writes them again, where it can read the data")
+        raise InputError(f"{run.dataset / 'layouts'}: {_some([f'{name}.png' for name in gone])} missing; any stage of "
+                         "the main job that can read the data writes them again")
 
 
 def variants_of(run: RunDirectory, method: str, k: int, layout: str) -> list[Path]:
@@ -124,33 +127,32 @@ def pixel_hash(photo: np.ndarray) -> str:
 
 
 def check_images(run: RunDirectory, name: str, folder: str | Path) -> tuple[Method, dict[str, list[Path]]]:
-    """What a folder of PNG files named like the layouts would be in the run, and its files by layout. Changes nothing.
+    """The method that a folder of PNG files named like the layouts would become, and its files by layout. Changes
+    nothing.
 
-    <layout>_1.png ... <layout>_k.png for every layout gives k images per layout. Raises InputError for a name that is
-    taken by a trained method or is another method's title, and for every kind of unfit file at once, with what to do
-    about each.
+    <layout>_1.png ... <layout>_k.png for every layout gives k images per layout. Raises InputError for a name that a
+    trained method has or that is another method's title, and for all unfit files together, with what to do about them.
     """
     _check_name(run, name)
-    folder = Path(folder)
+    folder, layouts = Path(folder), run.layouts()
     if not folder.is_dir():
         raise InputError(f"--images {name}={folder}: no such folder")
     size = size_of(run)
-    k, files = _match(folder, run.layouts())
-    problems = _problems(folder, run.layouts(), size, k)
-    if problems:
-        listed = "; ".join(f"{what}: {_some(names)} -> {HOW_TO[kind]}" for kind, what, names in problems)
-        raise InputError(f"--images {name}={folder}: {listed}")
+    k, files = _match(folder, layouts)
+    if problems := _problems(folder, {f"{stem}.png" for layout in layouts for stem in _stems(layout, k)}, size):
+        raise InputError(f"--images {name}={folder}: " + "; ".join(
+            f"{PROBLEMS[kind][0].format(size=_size(size))}: {_some(names)} -> {PROBLEMS[kind][1]}"
+            for kind, names in problems.items()))
     return Method(name, name, kind="images", images_per_layout=k, notes=[f"images given, folder {folder.name}"]), files
 
 
 def add_images(run: RunDirectory, name: str, folder: str | Path) -> Method:
-    """Take a folder of PNG files named like the layouts into the run as method `name` (kind "images").
+    """Add a folder of PNG files named like the layouts to the run as method `name` (kind "images").
 
-    The files are copied byte for byte; left alone when they are there already, replaced when they have changed. Raises
-    InputError as check_images does.
+    Files are copied byte for byte, unless the run has the same ones already. Raises InputError as check_images does.
     """
     method, files = check_images(run, name, folder)
-    if not _there_already(run, method, files):
+    if not _has_same_images(run, method, files):
         _copy(run, method, files)
     return method
 
@@ -158,55 +160,45 @@ def add_images(run: RunDirectory, name: str, folder: str | Path) -> Method:
 def _check_name(run: RunDirectory, name: str) -> None:
     if not NAME_PATTERN.fullmatch(name) or name in (PHOTOS, FLOOR):
         raise InputError(f"--images {name}=...: a method's name is letters, digits and _ . + - (not {PHOTOS}, {FLOOR})")
-    taken = next((m for m in run.methods() if m.name == name), None)
-    titled = next((m for m in [*run.methods(), *run.merged_methods()] if m.title == name and m.name != name), None)
-    if titled:
+    methods = run.methods()
+    if titled := next((m for m in [*methods, *run.merged_methods()] if m.title == name and m.name != name), None):
         raise InputError(f"--images {name}=...: '{name}' is what tables call the method '{titled.name}'; choose "
                          "another name")
-    trained = (run.method_folder(name) / "checkpoint.pt").exists() or (taken and taken.kind != "images")
-    if trained:
+    trained = any(method.name == name and method.kind != "images" for method in methods)
+    if trained or (run.method_folder(name) / "checkpoint.pt").exists():
         raise InputError(f"--images {name}=...: '{name}' is a method trained by this run; choose another name")
 
 
 def _match(folder: Path, layouts: list[str]) -> tuple[int, dict[str, list[Path]]]:
-    """Images per layout, and the files of each layout. The number is the one whose names are most nearly all names that
-    there are: with layouts a and a_1, the files a_1 and a_1_1 are one image of each or the first two of a.
+    """Number of images per layout, and the files of each layout. It is the number whose expected names fit all names
+    in the folder best: with layouts a and a_1, the files a_1 and a_1_1 are one image of each or the first two of a.
     """
-    present = _by_name(folder)
+    present = {same_name(file.stem): file for file in list_folder(folder, "*.png")}
     endings = {int(stem.rpartition("_")[2]) for stem in present if stem.rpartition("_")[2].isdecimal()}
     counts = [1, *sorted(k for k in endings if 2 <= k <= len(present))]
     k = min(counts, key=lambda k: len(set(present) ^ {stem for name in layouts for stem in _stems(name, k)}))
     return k, {name: [present.get(stem, folder / f"{stem}.png") for stem in _stems(name, k)] for name in layouts}
 
 
-def _by_name(folder: Path) -> dict[str, Path]:
-    """PNG files by name without ending, in one Unicode form."""
-    return {same_name(file.stem): file for file in list_folder(folder, "*.png")}
-
-
 def _stems(layout: str, k: int) -> list[str]:
     return [layout] if k == 1 else [f"{layout}_{u}" for u in range(1, k + 1)]
 
 
-def _problems(folder: Path, layouts: list[str], size: tuple[int, int], k: int) -> list[tuple[str, str, list[str]]]:
-    expected = {f"{stem}.png" for name in layouts for stem in _stems(name, k)}
-    present = [file for file in list_folder(folder) if file.is_file()]
-    names = {same_name(file.name) for file in present}
-    found: dict[str, list[str]] = {"missing": sorted(expected - names), "unknown": [], "format": [], "size": [],
-                                   "mode": [], "turned": [], "broken": []}
-    for file in present:
-        kind = _kind_of(file, expected, size)
-        if kind:
+def _problems(folder: Path, expected: set[str], size: tuple[int, int]) -> dict[str, list[str]]:
+    """Kind of problem -> names of the files that have it, for kinds that occur."""
+    entries = list_folder(folder)
+    files = [entry for entry in entries if entry.is_file()]
+    found: dict[str, list[str]] = {kind: [] for kind in PROBLEMS}
+    found["missing"] = sorted(expected - {same_name(file.name) for file in files})
+    for file in files:
+        if kind := _problem(file, expected, size):
             found[kind].append(file.name)
     if found["missing"]:
-        found["folders"] = [f"{file.name}/" for file in list_folder(folder) if file.is_dir()]
-    what = {"missing": "layouts without an image", "unknown": "names that are no layout's", "format": "not PNG",
-            "size": f"not {_size(size)} (height x width)", "mode": "not 8-bit RGB", "broken": "broken or truncated",
-            "turned": "to be turned by their EXIF orientation", "folders": "folders, which are not looked into"}
-    return [(kind, what[kind], names) for kind, names in found.items() if names]
+        found["folders"] = [f"{entry.name}/" for entry in entries if entry.is_dir()]
+    return {kind: names for kind, names in found.items() if names}
 
 
-def _kind_of(file: Path, expected: set[str], size: tuple[int, int]) -> str | None:
+def _problem(file: Path, expected: set[str], size: tuple[int, int]) -> str | None:
     if file.suffix.lower() in OTHER_FORMATS:
         return "format"
     if same_name(file.name) not in expected:
@@ -218,14 +210,14 @@ def _kind_of(file: Path, expected: set[str], size: tuple[int, int]) -> str | Non
             if image.mode != "RGB" or png_bit_depth(file) != 8:  # Pillow opens 16-bit RGB as if it had 8
                 return "mode"
             image.load()
-            if image.getexif().get(ORIENTATION, 1) != 1:  # some programs turn it, others do not
+            if image.getexif().get(ORIENTATION, 1) != 1:  # some programs rotate it, others do not
                 return "turned"
         return None if read_image(file).shape[:2] == tuple(size) else "size"
     except (OSError, SyntaxError, ValueError, InputError, Image.DecompressionBombError):
         return "broken"
 
 
-def _there_already(run: RunDirectory, method: Method, files: dict[str, list[Path]]) -> bool:
+def _has_same_images(run: RunDirectory, method: Method, files: dict[str, list[Path]]) -> bool:
     if method not in run.methods():
         return False
     try:

@@ -87,7 +87,7 @@ def test_every_unfit_file_is_listed_with_what_to_do(tiny_run, folder):
                  "not PNG: 2 (00004.jpg, 00005.png)", "not 32x64 (height x width): 1 (00001.png)",
                  "not 8-bit RGB: 2 (00002.png, 00008.png)", "broken or truncated: 1 (00003.png)",
                  "EXIF orientation: 2 (00006.png, 00007.png) -> save them upright",
-                 "folders, which are not looked into: 1 (more/) -> give the folder that", "-> save PNG",
+                 "folders, whose files are not read: 1 (more/) -> give the folder that", "-> save PNG",
                  "-> resize in the system that made them"):
         assert part in message
     assert "\n" not in message
@@ -127,7 +127,7 @@ def test_images_with_names_in_another_unicode_form(tiny_run, tmp_path):
 def test_a_lost_layout_is_named_rather_than_its_images(tiny_run):
     method = next(m for m in tiny_run.methods() if m.name == "crn")
     (tiny_run.dataset / "layouts" / "00004.png").unlink()
-    with pytest.raises(InputError, match=r"dataset/layouts: 1 \(00004.png\) gone; any stage"):
+    with pytest.raises(InputError, match=r"dataset/layouts: 1 \(00004.png\) missing; any stage"):
         check_complete(tiny_run, method)
 
 
