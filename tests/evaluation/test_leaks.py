@@ -17,10 +17,8 @@ from evaluation import leaks
 from evaluation.cache.images import pixel_hash
 from evaluation.leaks import (
     THUMBNAIL,
-    check_judges,
     check_photographs,
     check_shared_weights,
-    hashes_in,
     held_tensors,
     likeness,
     thumbnail,
@@ -37,31 +35,13 @@ LABELS = LabelSpace(["road", "building", "car", "void"], [[0, 0, 0]] * 4)
 
 
 def test_a_network_of_a_loss_may_not_judge(tiny_run, tiny_judge):
-    tiny_run.write_method(Method("crn", "CRN", loss_networks={"perceptual": "AB" * 32}))
-    with pytest.raises(InputError, match="the judge is the network 'perceptual' of a loss of method 'crn'"):
-        score_run(tiny_run, Context(tiny_judge, bootstrap=200), ["segmentation"])
+    """By its hash at any depth of the provenance."""
+    for digest, place in (("AB" * 32, {}), ("cd" * 32, {"deep": [{"sha256": "CD" * 32}, "short", 5]})):
+        tiny_judge.provenance |= place
+        tiny_run.write_method(Method("crn", "CRN", loss_networks={"perceptual": digest}))
+        with pytest.raises(InputError, match="the judge is the network 'perceptual' of a loss of method 'crn'"):
+            score_run(tiny_run, Context(tiny_judge, bootstrap=200), ["segmentation"])
     assert tiny_run.scores("segmentation") == []
-
-
-def test_hashes_are_found_at_any_depth():
-    digest = "0123456789abcdef" * 4
-    assert hashes_in({"a": [{"b": digest.upper()}, "short", 5]}) == {digest}
-    check_judges([Method("m", "M", loss_networks={"x": "1" * 64})], {"j": {"sha256": digest}})
-    with pytest.raises(InputError, match="'x' of a loss of method 'm'"):
-        check_judges([Method("m", "M", loss_networks={"x": digest})], {"j": {"deep": {"sha256": digest}}})
-
-
-def test_shared_weights_are_found_whatever_the_layer_is_called():
-    a, b = torch.nn.Sequential(torch.nn.Conv2d(3, 32, 3)), torch.nn.ModuleDict({"other": torch.nn.Conv2d(3, 32, 3)})
-
-    def check():
-        method = Method("m", "M", loss_tensors={"vgg": sorted(tensor_hashes(b))})
-        check_shared_weights([method], "the judge", held_tensors(a))
-
-    check()
-    b["other"].load_state_dict(a[0].state_dict())
-    with pytest.raises(InputError, match="the judge shares weight tensors with 'vgg', .* of method 'm'"):
-        check()
 
 
 @pytest.mark.parametrize("metric, who", [("distances", "the extractor 'judge'"), ("segmentation", "the judge")])
@@ -188,19 +168,18 @@ def one_value(photo):
     return changed
 
 
-CHANGES = {"one value": one_value, "mirrored": lambda p: p[:, :, ::-1], "darker": lambda p: (p * 0.8).astype(np.uint8),
-           "noise": lambda p: (p + np.random.default_rng(0).normal(0, 8, p.shape)).clip(0, 255).astype(np.uint8),
-           "mirrored and one value": lambda p: one_value(p[:, :, ::-1])}
+CHANGES = {"darker": lambda p: (p * 0.8).astype(np.uint8), "mirrored and one value": lambda p: one_value(p[:, :, ::-1]),
+           "noise": lambda p: (p + np.random.default_rng(0).normal(0, 8, p.shape)).clip(0, 255).astype(np.uint8)}
 
 
-@pytest.mark.parametrize("change", CHANGES)
-def test_a_training_photograph_is_known_again(change):
+def test_a_training_photograph_is_known_again():
     photos = np.stack([thumbnail(scene(i)) for i in range(40)])
-    others = photos.copy()
-    assert likeness(photos[:20], others[20:]).max() < 0.9
-    others[33] = thumbnail(CHANGES[change](scene(7)))
-    found = likeness(photos[:20], others[20:])
-    assert found.argmax() == 7 and found[7] > 0.98 and np.delete(found, 7).max() < 0.9
+    assert likeness(photos[:20], photos[20:]).max() < 0.9
+    for change in CHANGES.values():
+        found = likeness(photos[:20], np.append(photos[20:], [thumbnail(change(scene(7)))], axis=0))
+        assert found.argmax() == 7 and found[7] > 0.98 and np.delete(found, 7).max() < 0.9
+    grey = np.full((2, 16, 32), 9, np.uint8)
+    assert likeness(grey, grey).tolist() == [0, 0]
 
 
 def test_near_duplicates_are_refused_and_the_threshold_stands_in_the_protocol(tiny_run, tiny_judge):
@@ -215,7 +194,3 @@ def test_near_duplicates_are_refused_and_the_threshold_stands_in_the_protocol(ti
     context.options.alike = 1.0
     score_run(tiny_run, context, ["similarity"])
     assert "allowed: 1.0" in tiny_run.scores("similarity")[0].provenance["leaks"]["photographs"]
-
-
-def test_one_grey_is_like_nothing():
-    assert likeness(np.full((2, 16, 32), 9, np.uint8), np.full((3, 16, 32), 9, np.uint8)).tolist() == [0, 0]

@@ -79,31 +79,26 @@ def files(target):
 @pytest.mark.parametrize("path", ["whole", "moved", "plain"])
 def test_a_file_gets_its_name_when_it_is_right_and_is_fetched_once(server, capsys, path):
     target = server.offer(path)
+    assert main([]) == 0
+    listed = capsys.readouterr().out
+    assert all(f"{name}: " in listed for name in NETWORKS) and str(target.parent) in listed
+    assert "net: not found" in listed and DIGEST in listed
     assert main(["get", "net"]) == 0 and target.read_bytes() == CONTENT and files(target) == [target.name]
     before = len(server.asked)
-    assert main(["get", "net"]) == 0 and len(server.asked) == before
-    assert "found" in capsys.readouterr().out
+    assert main(["get", "net"]) == 0 and main([]) == 0 and len(server.asked) == before
+    assert "net: found" in capsys.readouterr().out
 
 
-def test_a_broken_transfer_goes_on_where_it_ended(server, capsys):
+@pytest.mark.parametrize("then", ["cut", "plain"])
+def test_a_broken_transfer_goes_on_where_it_ended(server, capsys, then):
+    """From a server without ranges (/plain) everything comes again."""
     target = server.offer("cut")
     assert "broke off after 0.5 of 1.0 MB; the same command goes on" in fails(capsys, "net")
     assert not target.exists()
+    server.offer(then)
     assert main(["get", "net"]) == 0 and target.read_bytes() == CONTENT
     assert server.asked[-1][1] == f"bytes={len(CONTENT) // 2}-"
-
-
-def test_a_server_without_ranges_sends_everything_again(server, capsys):
-    target = server.offer("cut")
-    fails(capsys, "net")
-    server.offer("plain")
-    assert main(["get", "net"]) == 0 and target.read_bytes() == CONTENT
-
-
-def test_a_transfer_that_was_whole_is_only_checked(server):
-    target = server.offer("whole")
-    target.parent.mkdir(parents=True)
-    target.with_name(f".{target.name}.part").write_bytes(CONTENT)
+    target.rename(target.with_name(f".{target.name}.part"))  # whole, but not checked yet
     assert main(["get", "net"]) == 0 and target.read_bytes() == CONTENT
 
 
@@ -122,14 +117,9 @@ def test_a_hash_that_is_not_known_must_be_given(server, capsys):
 
 def test_a_full_disk_is_one_line(server, capsys, monkeypatch):
     target = server.offer("whole")
-    monkeypatch.setattr(weights.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
-    assert "0.0 MB are free" in fails(capsys, "net")
-    monkeypatch.undo()
-    assert not target.exists()
-
-
-def test_a_disk_that_becomes_full_keeps_what_was_fetched(server, capsys, monkeypatch):
-    target = server.offer("whole")
+    with monkeypatch.context() as patch:
+        patch.setattr(weights.shutil, "disk_usage", lambda path: SimpleNamespace(free=1000))
+        assert "0.0 MB are free" in fails(capsys, "net")
 
     class Full(io.BytesIO):
         def write(self, block):
@@ -165,13 +155,3 @@ def test_a_model_is_a_folder_that_settings_find_by_its_name(server, monkeypatch)
     assert main(["get", "net"]) == 0
     assert sorted(file.name for file in model_folder("net", "judge.path").iterdir()) == [
         "config.json", "model.safetensors"]
-
-
-def test_the_table_says_what_is_found(server, capsys):
-    target = server.offer("whole")
-    assert main([]) == 0
-    listed = capsys.readouterr().out
-    assert all(f"{name}: " in listed for name in NETWORKS) and "net: not found" in listed and DIGEST in listed
-    main(["get", "net"])
-    main([])
-    assert "net: found" in capsys.readouterr().out and str(target.parent) in listed

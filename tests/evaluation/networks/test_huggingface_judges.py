@@ -60,12 +60,8 @@ def test_mask2former_is_the_librarys_own_post_processing(mask2former):
     found = judge_of(folder).predict(images).long()
     assert (found == expected).float().mean() > 0.999
     assert "no object" in judge_of(folder).provenance["classes of the masks"]
-
-
-def test_batches_give_the_same_labels(mask2former):
-    images = pixels(3, 64, 96)
-    together, apart = (judge_of(mask2former[0], at_once=batch).predict(images) for batch in (None, 1))
-    assert (together == apart).float().mean() > 0.999 and together.shape == (3, 64, 96)
+    apart = judge_of(folder, at_once=1).predict(images).long()
+    assert (apart == expected).float().mean() > 0.999
 
 
 def test_a_size_that_would_be_padded_is_refused(mask2former):
