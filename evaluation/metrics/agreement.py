@@ -18,7 +18,16 @@ from evaluation import published
 from evaluation.metrics.base import ComparisonMetric, Measured
 from evaluation.metrics.work import Work
 from evaluation.run_directory import PER_IMAGE
-from evaluation.statistics.intervals import LEVEL, UNDEFINED, Statistic, holm, percentile_interval, resample
+from evaluation.statistics.intervals import (
+    LEVEL,
+    UNDEFINED,
+    Statistic,
+    holm,
+    percentile_interval,
+    ratio,
+    ratio_of_sums,
+    resample,
+)
 from evaluation.statistics.preferences import (
     STUDY,
     HumanOrder,
@@ -40,8 +49,7 @@ def kendall_tau(scores: np.ndarray, order: np.ndarray) -> np.ndarray:
     """
     i, j = np.triu_indices(order.shape[-1], 1)
     a, b = np.sign(scores[..., i] - scores[..., j]), np.sign(order[..., i] - order[..., j])
-    norm = np.sqrt((a != 0).sum(-1) * (b != 0).sum(-1))
-    return np.divide((a * b).sum(-1), norm, out=np.full(norm.shape, np.nan), where=norm > 0)
+    return ratio((a * b).sum(-1), np.sqrt((a != 0).sum(-1) * (b != 0).sum(-1)))
 
 
 def random_range(methods: int) -> tuple[float, float]:
@@ -89,7 +97,12 @@ def agreement(statistics: Mapping[str, Statistic], higher_is_better: bool, human
     scores = [resample(statistics[method], counts, block) for method in methods]
     replicates = sign * np.stack([score.replicates for score in scores], axis=-1)
     orders = np.stack([resampled[method] for method in methods], axis=-1) if resampled else order
-    interval, note = _interval(kendall_tau(replicates, orders))
+    taus = kendall_tau(replicates, orders)
+    interval, note = percentile_interval(taus), ""
+    if interval is None:
+        note = UNDEFINED
+    elif interval[0] == interval[1]:  # it would look like certainty
+        note, interval = UNCHANGED.format("never" if (taus == interval[0]).all() else "hardly ever"), None
     fewest = min((score.dependence for score in scores), key=lambda found: found.pieces)
     if fewest.found:
         interval, note = (interval if fewest.interval_possible else None), fewest.note
@@ -102,16 +115,6 @@ def agreement(statistics: Mapping[str, Statistic], higher_is_better: bool, human
     p = float(stats.kendalltau(values, order).pvalue)
     return Agreement(float(kendall_tau(values, order)), interval, note, p if math.isfinite(p) else None,
                      random_range(len(methods)), pairs(products < 0), pairs(products == 0))
-
-
-def _interval(taus: np.ndarray) -> tuple[tuple[float, float] | None, str]:
-    """An interval without width would look like certainty: a note in its place."""
-    interval = percentile_interval(taus)
-    if interval is None:
-        return None, UNDEFINED
-    if interval[0] == interval[1]:
-        return None, UNCHANGED.format("never" if (taus == interval[0]).all() else "hardly ever")
-    return interval, ""
 
 
 def pairwise_agreement(preferences: Sequence[Preference], per_image: Mapping[str, np.ndarray], layouts: Sequence[str],
@@ -128,11 +131,7 @@ def pairwise_agreement(preferences: Sequence[Preference], per_image: Mapping[str
             gap = per_image[p.preferred][i] - per_image[p.other][i]
             if np.isfinite(gap):
                 sums[i] += p.count * (0.5 + 0.5 * np.sign(gap if higher_is_better else -gap)), p.count
-    return Statistic(sums, _share) if sums[:, 1].any() else None
-
-
-def _share(means: np.ndarray) -> np.ndarray:
-    return np.divide(means[..., 0], means[..., 1], out=np.full(means.shape[:-1], np.nan), where=means[..., 1] > 0)
+    return Statistic(sums, ratio_of_sums) if sums[:, 1].any() else None
 
 
 class AgreementMetric(ComparisonMetric):
@@ -150,8 +149,7 @@ class AgreementMetric(ComparisonMetric):
         return [*super().inputs(work, row), order.realism, digest]
 
     def _orders(self, work: Work) -> dict[str, tuple[HumanOrder, str]]:
-        """Each with a hash of what it was made from."""
-        return work.once(self.name, lambda: {order.name: (order, digest) for order, digest in _orders(work)})
+        return work.once(self.name, lambda: human_orders(work))
 
     def measure(self, work: Work, row: str) -> Measured:
         order, _ = self._orders(work)[row]
@@ -160,30 +158,32 @@ class AgreementMetric(ComparisonMetric):
         for quantity in dict.fromkeys(quantity for statistics in table.values() for quantity in statistics):
             kind = self.kind(work, quantity)
             better, kind = kind.higher_is_better, replace(kind, unit="", higher_is_better=True)
-            of_methods = {method: s[quantity] for method, s in table.items() if quantity in s}
             if better is None:
                 continue
+            of_methods = {method: s[quantity] for method, s in table.items() if quantity in s}
             if one := agreement(of_methods, better, order.realism, work.counts, resampled, work.block):
                 found[quantity.name] = one
                 values.append(kind.value(quantity, one.tau, one.interval, one.note))
-            if share := _per_image(work, order.preferences, better, of_methods):
-                resampled_share = work.resample(share)
-                values.append(kind.value(replace(quantity, variant=PER_IMAGE), share.value(), resampled_share.interval,
-                                         resampled_share.note))
+            each = {method: s.each for method, s in of_methods.items() if s.each is not None}
+            if share := pairwise_agreement(order.preferences, each, work.measurements.layouts, better):
+                spread = work.resample(share)
+                values.append(kind.value(replace(quantity, variant=PER_IMAGE), share.value(), spread.interval,
+                                         spread.note))
         return Measured(values, _provenance(order, work), details=_details(order, found), subject=order.title)
 
 
-def _orders(work: Work) -> list[tuple[HumanOrder, str]]:
+def human_orders(work: Work) -> dict[str, tuple[HumanOrder, str]]:
+    """By name, each with the hash of the file that it was made from (empty for published ones)."""
     paper = published.preferences()
-    found = [(HumanOrder(dataset, f"{paper.source}, Table 1, {dataset}", paper.realism(dataset),
-                         title=f"The paper’s order on {TITLES.get(dataset, dataset)}"), "")
-             for dataset in paper.table_1]
+    found = {dataset: (HumanOrder(dataset, f"{paper.source}, Table 1, {dataset}", paper.realism(dataset),
+                                  title=f"The paper’s order on {TITLES.get(dataset, dataset)}"), "")
+             for dataset in paper.table_1}
     for name, file in preference_files(work.run, work.context.options.preferences).items():
         order = order_of(name, "the run's own human study, Bradley-Terry strengths (log odds)", read_preferences(file),
                          work.measurements.layouts, work.methods)
         study = name.removeprefix(STUDY).lstrip("-")
         order = replace(order, title="This run’s own study" + (f", {study}" if study else ""))
-        found.append((order, sha256(file)))
+        found[name] = order, sha256(file)
     return found
 
 
@@ -195,15 +195,6 @@ def _details(order: HumanOrder, found: dict[str, Agreement]) -> dict[str, Any]:
             "tied pairs": {name: one.tied for name, one in found.items()},
             "tau of random orders, 95 %": {name: one.random for name, one in found.items()},
             "p": p, "p (Holm)": dict.fromkeys(p) | dict(zip(tested, adjusted, strict=True))}
-
-
-def _per_image(work: Work, preferences: Sequence[Preference], higher_is_better: bool,
-               table: Mapping[str, Statistic]) -> Statistic | None:
-    """Agreement image by image, for scores that each image has by itself."""
-    each = {method: s.each for method, s in table.items() if s.each is not None}
-    if not preferences or not each:
-        return None
-    return pairwise_agreement(preferences, each, work.measurements.layouts, higher_is_better)
 
 
 def _provenance(order: HumanOrder, work: Work) -> dict[str, Any]:

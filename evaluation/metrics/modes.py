@@ -25,7 +25,7 @@ from evaluation.cache.measurements import ImageBatch
 from evaluation.metrics.base import Measured, Metric, ScoreKind
 from evaluation.metrics.work import Work
 from evaluation.run_directory import PHOTOS, Quantity, RunDirectory
-from evaluation.statistics.intervals import Statistic
+from evaluation.statistics.intervals import Statistic, ratio_of_sums
 
 REDRAWN_LAYOUTS = 40  # layouts drawn again by the renderer for the photographs' row
 CHUNK = 64
@@ -77,11 +77,6 @@ class ModesConsumer:
         return fingerprint("distances to paints", self.dataset, MIN_CAR_PIXELS, SHADES, list(CAR_COLOURS.items()))
 
     @cached_property
-    def _ignored(self) -> list[int]:
-        labels = self.run.labels()
-        return [labels.void, *(i for i, name in enumerate(labels.names) if name == "car")]
-
-    @cached_property
     def _known(self) -> tuple[list[dict], np.ndarray]:
         """The light of every photograph, and its mean colours per class."""
         names, means = self.run.layouts(), []
@@ -93,18 +88,17 @@ class ModesConsumer:
         return [self.modes[name] for name in names], np.concatenate(means)
 
     def _means(self, images: np.ndarray, layouts: np.ndarray) -> np.ndarray:
-        means = class_means(images, layouts, len(self.run.labels()))
-        means[:, self._ignored] = np.nan
+        """Per class, without cars and void, whose colours are not those of the light."""
+        labels = self.run.labels()
+        means = class_means(images, layouts, len(labels))
+        means[:, [labels.void, *(i for i, name in enumerate(labels.names) if name == "car")]] = np.nan
         return means
-
-    @cached_property
-    def _most_cars(self) -> int:
-        return max((len(modes["cars"]) for modes in self.modes.values()), default=0)
 
     def __call__(self, batch: ImageBatch) -> dict[str, np.ndarray]:
         known, known_means = self._known
         b, k = batch.images.shape[:2]
-        distances = np.full((b, k, self._most_cars, len(CAR_COLOURS)), np.nan, np.float32)
+        most_cars = max((len(modes["cars"]) for modes in self.modes.values()), default=0)
+        distances = np.full((b, k, most_cars, len(CAR_COLOURS)), np.nan, np.float32)
         times = np.empty((b, k), np.int16)
         instances = [read_image(self.run.dataset / "instances" / f"{name}.png", "L") for name in batch.names]
         for u in range(k):
@@ -126,11 +120,6 @@ def distinct(values: np.ndarray) -> np.ndarray:
     return 1 + (np.diff(ordered, axis=1) != 0).sum(axis=1)
 
 
-def _mean_of_cars(means: np.ndarray) -> np.ndarray:
-    """Formula of (sum of shares, number of cars) per layout: a layout's cars count one by one."""
-    return np.divide(means[..., 0], means[..., 1], out=np.full(means.shape[:-1], np.nan), where=means[..., 1] > 0)
-
-
 def tolerance(distances: np.ndarray) -> float:
     """How far from its nearest paint a car may be, from the photographs' own distances [N, 1, cars, 8]."""
     nearest = distances.min(axis=-1)
@@ -147,7 +136,7 @@ def statistics(distances: np.ndarray, times: np.ndarray, tolerated: float, drawn
 
     def of_cars(shares: np.ndarray) -> Statistic:
         sums = np.stack([np.where(there, shares, 0).sum(axis=-1), there.sum(axis=-1)], axis=-1)
-        return Statistic(sums.astype(np.float64), _mean_of_cars)
+        return Statistic(sums.astype(np.float64), ratio_of_sums)  # cars count one by one
 
     return {COLOURS: of_cars(covered), PAINTED: of_cars(painted),
             TIMES: Statistic.mean(distinct(times) / drawn)}

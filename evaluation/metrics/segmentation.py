@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
 
 from data.errors import InputError
 from data.files import fingerprint
@@ -20,7 +19,7 @@ from evaluation.metrics.base import Measured, Metric, ScoreKind, as_json, scored
 from evaluation.metrics.work import Work
 from evaluation.networks.judges import LabelJudge
 from evaluation.run_directory import Quantity
-from evaluation.statistics.intervals import Statistic, resampled
+from evaluation.statistics.intervals import Statistic, ratio, resampled
 
 
 def confusion_matrices(prediction: np.ndarray, truth: np.ndarray, classes: int) -> np.ndarray:
@@ -53,26 +52,21 @@ def _parts(sums: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.nda
     return tuple(np.split(sums, 4, axis=-1))
 
 
-def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
-    """top / bottom, NaN where bottom is 0."""
-    return np.divide(top, bottom, out=np.full(np.broadcast(top, bottom).shape, np.nan), where=bottom > 0)
-
-
 def _mean_of_defined(values: np.ndarray) -> np.ndarray:
     defined = np.isfinite(values)
-    return _ratio(np.where(defined, values, 0).sum(-1), defined.sum(-1).astype(np.float64))
+    return ratio(np.where(defined, values, 0).sum(-1), defined.sum(-1).astype(np.float64))
 
 
 def iou(sums: np.ndarray) -> np.ndarray:
     """IoU per class, void ignored: [..., 4 (C-1)] -> [..., C-1]; NaN for a class in neither truth nor prediction."""
     tp, predicted, labelled, _ = _parts(sums)
-    return _ratio(tp, predicted + labelled - tp)
+    return ratio(tp, predicted + labelled - tp)
 
 
 def class_accuracy(sums: np.ndarray) -> np.ndarray:
     """Share of a class's labelled pixels found: [..., 4 (C-1)] -> [..., C-1]; NaN for a class without pixels."""
     tp, _, labelled, _ = _parts(sums)
-    return _ratio(tp, labelled)
+    return ratio(tp, labelled)
 
 
 def mean_iou(sums: np.ndarray) -> np.ndarray:
@@ -82,18 +76,18 @@ def mean_iou(sums: np.ndarray) -> np.ndarray:
 def mean_iou_void_counted(sums: np.ndarray) -> np.ndarray:
     """The judge's answer on a void pixel is a false positive of the class that it gives."""
     tp, predicted, labelled, on_void = _parts(sums)
-    return _mean_of_defined(_ratio(tp, predicted + on_void + labelled - tp))
+    return _mean_of_defined(ratio(tp, predicted + on_void + labelled - tp))
 
 
 def pixel_accuracy(sums: np.ndarray) -> np.ndarray:
     tp, _, labelled, _ = _parts(sums)
-    return _ratio(tp.sum(-1), labelled.sum(-1))
+    return ratio(tp.sum(-1), labelled.sum(-1))
 
 
 def pixel_accuracy_void_counted(sums: np.ndarray) -> np.ndarray:
     """Void pixels count in the denominator and are never right."""
     tp, _, labelled, on_void = _parts(sums)
-    return _ratio(tp.sum(-1), labelled.sum(-1) + on_void.sum(-1))
+    return ratio(tp.sum(-1), labelled.sum(-1) + on_void.sum(-1))
 
 
 def mean_class_accuracy(sums: np.ndarray) -> np.ndarray:
@@ -103,7 +97,7 @@ def mean_class_accuracy(sums: np.ndarray) -> np.ndarray:
 def frequency_weighted_iou(sums: np.ndarray) -> np.ndarray:
     """IoU weighted by the labelled pixels of each class."""
     labelled = _parts(sums)[2]
-    return _ratio((labelled * np.nan_to_num(iou(sums))).sum(-1), labelled.sum(-1))
+    return ratio((labelled * np.nan_to_num(iou(sums))).sum(-1), labelled.sum(-1))
 
 
 FORMULAS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
@@ -148,13 +142,9 @@ class JudgeConsumer:
         return getattr(self.judge, "alone", False)
 
     def __call__(self, batch: ImageBatch) -> dict[str, np.ndarray]:
-        prediction = self._predict(batch).cpu().numpy()
-        return {"confusion": confusion_matrices(prediction, batch.layouts, self.classes)}
-
-    def _predict(self, batch: ImageBatch) -> torch.Tensor:
-        if hasattr(self.judge, "predict_with_features"):
-            return judge_pass(batch, self.judge)[0]
-        return self.judge.predict(batch.images[:, 0])
+        one_pass = hasattr(self.judge, "predict_with_features")
+        prediction = judge_pass(batch, self.judge)[0] if one_pass else self.judge.predict(batch.images[:, 0])
+        return {"confusion": confusion_matrices(prediction.cpu().numpy(), batch.layouts, self.classes)}
 
 
 class SegmentationMetric(Metric):
@@ -189,18 +179,14 @@ def _details(work: Work, confusion: np.ndarray) -> dict[str, Any]:
     """Per-class tables and the confusion matrix (rows: layout, void last; columns: what the judge found)."""
     names = work.run.labels().names[:-1]
     total = sums(confusion)
-    of_classes = iou(total.sum(0))
+    of_classes, replicates, n = iou(total.sum(0)), iou(work.counts @ total), len(total)
+    influence = n * of_classes - (n - 1) * iou(total.sum(0) - total)
+    intervals = [resampled(of_classes[i], [replicates[:, i]], influence[:, i], work.block).interval
+                 for i in range(len(names))]
     return {"IoU per class": dict(zip(names, as_json(of_classes), strict=True)),
-            "IoU per class, interval": dict(zip(names, _class_intervals(work, total), strict=True)),
+            "IoU per class, interval": dict(zip(names, intervals, strict=True)),
             "accuracy per class": dict(zip(names, as_json(class_accuracy(total.sum(0))), strict=True)),
             "confusion": confusion.sum(0).tolist()}
-
-
-def _class_intervals(work: Work, total: np.ndarray) -> list[tuple[float, float] | None]:
-    """Of the IoU of each class, from the sums of each image."""
-    values, replicates, n = iou(total.sum(0)), iou(work.counts @ total), len(total)
-    influence = n * values - (n - 1) * iou(total.sum(0) - total)
-    return [resampled(values[i], [replicates[:, i]], influence[:, i], work.block).interval for i in range(len(values))]
 
 
 METRIC = SegmentationMetric()

@@ -24,11 +24,14 @@ class TrainedJudge(nn.Module):
     def __init__(self, network: ResidualUNet, labels: LabelSpace, size: tuple[int, int], origin: dict[str, Any]):
         super().__init__()
         self.network, self.quick, self.void = network, folded(network), labels.void
+        made = f"that ships with {origin['scenes']}" if "scenes" in origin else \
+            "trained by this run on the real train split"
+        stated = {key: origin[key] for key in ("images seen", "command", "scenes", "training") if key in origin}
         self.provenance = {
-            "name": f"ResidualUNet {_made(origin)}",
+            "name": f"ResidualUNet {made}",
             "sha256": weights_sha256(network.state_dict()),
             "input size": list(size), "resize": "none: images are judged at evaluation size", "dtype": "float32",
-            "labels": "the dataset's classes", **_stated(origin)}
+            "labels": "the dataset's classes", **stated}
 
     def _pictures(self, images: Tensor) -> Tensor:
         device = next(self.network.parameters()).device
@@ -51,15 +54,6 @@ class TrainedJudge(nn.Module):
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
         return torch.cat([self.quick.features(self._pictures(batch)).float() for batch in images.split(BATCH)])
-
-
-def _made(origin: dict[str, Any]) -> str:
-    own = "trained by this run on the real train split"
-    return f"that ships with {origin['scenes']}" if "scenes" in origin else own
-
-
-def _stated(origin: dict[str, Any]) -> dict[str, Any]:
-    return {key: origin[key] for key in ("images seen", "command", "scenes", "training") if key in origin}
 
 
 def load_judge(network: nn.Module, labels: LabelSpace, size: tuple[int, int], origin: dict[str, Any],

@@ -24,6 +24,16 @@ def first(means: np.ndarray) -> np.ndarray:
     return means[..., 0]
 
 
+def ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
+    """top / bottom, NaN where bottom is 0."""
+    return np.divide(top, bottom, out=np.full(np.broadcast(top, bottom).shape, np.nan), where=bottom > 0)
+
+
+def ratio_of_sums(sums: np.ndarray) -> np.ndarray:
+    """The formula of a mean over things of which a layout has several: (their sum, their number), [..., 2] -> [...]."""
+    return ratio(sums[..., 0], sums[..., 1])
+
+
 @dataclass(frozen=True)
 class Statistic:
     """A number that is a function of per-image means.

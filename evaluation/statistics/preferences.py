@@ -52,18 +52,18 @@ class HumanOrder:
 
 
 def preference_files(run: RunDirectory, given: str | None) -> dict[str, Path]:
-    """Name of the order -> file: the file given, else what each of the run's own studies says. Simulated participants
-    are no people: their analyses stay out. Raises InputError when such a one is given."""
-    if given and _simulated(Path(given)):
-        raise InputError(f"{given}: simulated participants chose, no person judged; score.preferences are people's")
+    """Name of the order -> file: the file given, or those of the run's own studies, without simulated participants.
+    Raises InputError when the given file is of simulated ones."""
     if given:
+        if _simulated(Path(given)):
+            raise InputError(f"{given}: simulated participants chose, no person judged; score.preferences are people's")
         return {STUDY: Path(given)}
     files = list_folder(run.study, "*/analysis/preferences.json")
     return {f"{STUDY}-{file.parents[1].name}": file for file in files if not _simulated(file)}
 
 
 def _simulated(preferences: Path) -> bool:
-    """What the analysis that the file is part of says of its responses."""
+    """Whether the analysis that the file is part of is of simulated participants."""
     file = preferences.parent / "analysis.json"
     return file.exists() and read_json(file).get("identity", {}).get("simulated", False)
 
@@ -73,16 +73,15 @@ def read_preferences(file: Path) -> list[Preference]:
     entries = read_json(file)
     if not isinstance(entries, list) or not entries:
         raise InputError(f"{file}: a list of preferences is expected, [{{layout, preferred, other}}, ...]")
-    return [_preference(file, i, entry) for i, entry in enumerate(entries)]
-
-
-def _preference(file: Path, i: int, entry: object) -> Preference:
-    try:
-        return Preference(str(entry["layout"]), str(entry["preferred"]), str(entry["other"]),
-                          float(entry.get("count", 1)))
-    except (TypeError, KeyError, ValueError, AttributeError):
-        raise InputError(f"{file}: entry {i} needs layout, preferred and other, and a number as count if any, got "
-                         f"{entry}") from None
+    found = []
+    for i, entry in enumerate(entries):
+        try:
+            found.append(Preference(str(entry["layout"]), str(entry["preferred"]), str(entry["other"]),
+                                    float(entry.get("count", 1))))
+        except (TypeError, KeyError, ValueError, AttributeError):
+            raise InputError(f"{file}: entry {i} needs layout, preferred and other, and a number as count if any, got "
+                             f"{entry}") from None
+    return found
 
 
 def order_of(name: str, source: str, preferences: Sequence[Preference], layouts: Sequence[str],
