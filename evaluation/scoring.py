@@ -142,11 +142,11 @@ def _delete_outdated(work: Work, folder: Path, scored: bool) -> Iterator[Path]:
             continue
         if scored and provenance.get("inputs") in work.current:
             yield file
-        elif "merged from" not in provenance and (scored or not _same_images(work, provenance.get("images"))):
+        elif "merged from" not in provenance and (scored or not _same_images(work, provenance.get("images", {}))):
             file.unlink()
 
 
-def _same_images(work: Work, made_of: dict[str, str] | None) -> bool:
+def _same_images(work: Work, made_of: dict[str, str]) -> bool:
     rows = work.measurements.rows()
     return bool(made_of) and all(row in rows and work.measurements.content(row) == digest
                                  for row, digest in made_of.items())

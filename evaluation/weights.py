@@ -16,7 +16,7 @@ import shutil
 import sys
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -110,24 +110,18 @@ def found(name: str) -> bool:
 
 
 def table() -> str:
-    return "\n".join(line for name, network in NETWORKS.items() for line in _lines(name, network))
-
-
-def _lines(name: str, network: PublicNetwork) -> Iterator[str]:
-    yield f"{name}: {'found' if found(name) else 'not found'}"
-    yield f"  for      {network.use}"
-    yield f"  licence  {network.licence}; {network.megabytes:,.1f} MB"
-    yield f"  in       {place(name, network.files[0]).parent}"
-    for file in network.files:
-        yield f"  address  {file.url}"
-        if not file.is_text:
-            yield f"  SHA-256  {_printed(file)}"
-
-
-def _printed(file: WeightsFile) -> str:
-    if file.sha256 is None:
-        return "unknown, so it is fetched only with --sha256"
-    return file.sha256 if len(file.sha256) == 64 else f"{file.sha256}... (the digits in the file's name)"
+    lines = []
+    for name, network in NETWORKS.items():
+        lines += [f"{name}: {'found' if found(name) else 'not found'}", f"  for      {network.use}",
+                  f"  licence  {network.licence}; {network.megabytes:,.1f} MB",
+                  f"  in       {place(name, network.files[0]).parent}"]
+        for file in network.files:
+            lines.append(f"  address  {file.url}")
+            if not file.is_text:
+                digits = file.sha256 or "unknown, so it is fetched only with --sha256"
+                shortened = "... (the digits in the file's name)" if len(digits) < 10 else ""
+                lines.append(f"  SHA-256  {digits}{shortened}")
+    return "\n".join(lines)
 
 
 def get(names: Sequence[str], digest: str | None = None) -> None:

@@ -94,8 +94,13 @@ class DistancesMetric(Metric):
 
     def statistics(self, work: Work, method: str) -> dict[Quantity, Statistic]:
         """Scores on all extractors; of the photographs, which would be compared with themselves, only IS."""
-        return {quantity: statistic for consumer in work.extractors
-                for quantity, statistic in _of_extractor(work, method, consumer).items()}
+        found = {}
+        for consumer in work.extractors:
+            found |= {} if method == PHOTOS else _compare(work, method, consumer)
+            if LOGITS in work.measurements.get(method, consumer):
+                logits = features(work, method, consumer, LOGITS)
+                found[consumer.extractor.quantity("IS")] = Statistic.mean(inception_score(logits).per_image)
+        return found
 
     def measure(self, work: Work, row: str) -> Measured | None:
         if row == FLOOR:
@@ -107,23 +112,31 @@ class DistancesMetric(Metric):
         return found
 
     def _floor(self, work: Work) -> Measured:
-        lacking = _why_not_train(work)
+        lacking, half = _why_not_train(work), work.n // 2
         values = [value for consumer in work.extractors for value in self._halves(work, consumer)]
         if not lacking:
-            values += self._single(work, _train_against_val(work), TRAIN_AGAINST_VAL)
+            values += self._of_others(work, _train_photographs(work), TRAIN_AGAINST_VAL)
         redrawn, how = _same_layouts(work)
         if redrawn:
-            values += self._single(work, redrawn, SAME_LAYOUTS)
-        return Measured(values, self._floor_provenance(work, lacking) | {"same layouts": how})
+            values += self._of_others(work, redrawn, SAME_LAYOUTS)
+        return Measured(values, {
+            "N": half, "kernel": self.provenance(work)["kernel"] | {"subset size": _subset(work, half)},
+            "floor": f"two random halves of the photographs, mean of {FLOOR_SPLITS} splits; the Fréchet distance's "
+                     f"bias at N = {half} is about twice that at N = {work.n}",
+            "interval": f"95 % range over {FLOOR_SPLITS} splits",
+            "train against val": lacking or f"{work.n} training photographs against the {work.n} validation "
+                                            f"photographs, kernel subsets of {_subset(work, work.n)}",
+            "same layouts": how})
 
-    def _single(self, work: Work, photographs: OtherPhotographs, variant: str) -> list[Value]:
+    def _of_others(self, work: Work, photographs: OtherPhotographs, variant: str) -> list[Value]:
         """Scores of one other set of photographs on each extractor."""
         values = []
         measured = work.measurements.of_others(photographs, work.extractors)
         for consumer, arrays in zip(work.extractors, measured, strict=True):
             x = arrays[FEATURES][:, 0].astype(np.float64)
             y, extractor = features(work, PHOTOS, consumer), consumer.extractor
-            found = {extractor.quantity(name, variant): value for name, value in _plain(work, extractor, x, y).items()}
+            found = {extractor.quantity(name, variant): value
+                     for name, value in _of_sets(work, extractor, x, y).items()}
             if variant == SAME_LAYOUTS:
                 found[extractor.quantity("KD", f"{OWN_LEFT_OUT}, {variant}")] = own_left_out(x, y).value
             values += [self.value(quantity, value, None, "one pair of sets") for quantity, value in found.items()]
@@ -133,27 +146,10 @@ class DistancesMetric(Metric):
         real, half = features(work, PHOTOS, consumer), work.n // 2
         rng = np.random.default_rng(work.context.seed)
         orders = [rng.permutation(work.n) for _ in range(FLOOR_SPLITS)]
-        found = [_plain(work, consumer.extractor, real[o[:half]], real[o[half : 2 * half]]) for o in orders]
+        found = [_of_sets(work, consumer.extractor, real[o[:half]], real[o[half : 2 * half]]) for o in orders]
         series = {name: np.array([numbers[name] for numbers in found]) for name in found[0]}
         return [self.value(consumer.extractor.quantity(name), numbers.mean(), percentile_interval(numbers))
                 for name, numbers in series.items()]
-
-    def _floor_provenance(self, work: Work, lacking: str) -> dict[str, Any]:
-        half = work.n // 2
-        return {"N": half, "kernel": self.provenance(work)["kernel"] | {"subset size": _subset(work, half)},
-                "floor": f"two random halves of the photographs, mean of {FLOOR_SPLITS} splits; the Fréchet distance's "
-                         f"bias at N = {half} is about twice that at N = {work.n}",
-                "interval": f"95 % range over {FLOOR_SPLITS} splits",
-                "train against val": lacking or f"{work.n} training photographs against the {work.n} validation "
-                                                f"photographs, kernel subsets of {_subset(work, work.n)}"}
-
-
-def _of_extractor(work: Work, method: str, consumer: FeatureConsumer) -> dict[Quantity, Statistic]:
-    found = {} if method == PHOTOS else _compare(work, method, consumer)
-    if LOGITS in work.measurements.get(method, consumer):
-        logits = features(work, method, consumer, LOGITS)
-        found[consumer.extractor.quantity("IS")] = Statistic.mean(inception_score(logits).per_image)
-    return found
 
 
 def _compare(work: Work, method: str, consumer: FeatureConsumer) -> dict[Quantity, Statistic]:
@@ -204,7 +200,7 @@ def _subset(work: Work, n: int) -> int:
     return min(work.context.options.kernel_subset_size or subset_size(n), n)
 
 
-def _plain(work: Work, extractor: Extractor, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
+def _of_sets(work: Work, extractor: Extractor, x: np.ndarray, y: np.ndarray) -> dict[str, float]:
     """Score -> value of two sets of features."""
     options = work.context.options
     most = max(options.neighbours, options.density_neighbours)
@@ -217,7 +213,7 @@ def _plain(work: Work, extractor: Extractor, x: np.ndarray, y: np.ndarray) -> di
     return found
 
 
-def _train_against_val(work: Work) -> OtherPhotographs:
+def _train_photographs(work: Work) -> OtherPhotographs:
     """The floor at the methods' own N: as many training photographs as there are layouts, drawn at random."""
     trained = _trained(work)
     chosen = np.sort(np.random.default_rng(work.context.seed).choice(len(trained), work.n, replace=False))

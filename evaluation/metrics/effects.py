@@ -63,30 +63,20 @@ def grid_of(work: Work) -> tuple[dict[Cell, str], list[str]]:
     for method in work.measurements.methods.values():
         if method.generator and method.objective and method.images_per_layout == 1:
             grid.setdefault((method.generator, method.objective), method.name)
-    grid = _crossed(grid)
-    kept = _largest_part(grid)
-    return kept, [method for cell, method in grid.items() if cell not in kept]
+    if not (cells := _crossed(list(grid))):
+        return {}, []
+    connected = np.array([[a[0] == b[0] or a[1] == b[1] for b in cells] for a in cells])
+    part = connected_components(connected)[1]  # effects exist within one part only
+    largest = part == np.bincount(part).argmax()
+    return ({cell: grid[cell] for cell, kept in zip(cells, largest, strict=True) if kept},
+            [grid[cell] for cell, kept in zip(cells, largest, strict=True) if not kept])
 
 
-def _crossed(grid: dict[Cell, str]) -> dict[Cell, str]:
+def _crossed(cells: list[Cell]) -> list[Cell]:
     """Without generators and objectives that occur once: a lone cell cannot separate them."""
-    while True:
-        rows, columns = [cell[0] for cell in grid], [cell[1] for cell in grid]
-        kept = {cell: m for cell, m in grid.items() if rows.count(cell[0]) > 1 and columns.count(cell[1]) > 1}
-        if len(kept) == len(grid):
-            return kept
-        grid = kept
-
-
-def _largest_part(grid: dict[Cell, str]) -> dict[Cell, str]:
-    """The most cells that generators and objectives tie together, the first such part: effects exist within one part
-    only."""
-    if not grid:
-        return grid
-    cells = list(grid)
-    tied = np.array([[a[0] == b[0] or a[1] == b[1] for b in cells] for a in cells])
-    part = connected_components(tied)[1]
-    return {cell: grid[cell] for cell, own in zip(cells, part, strict=True) if own == np.bincount(part).argmax()}
+    rows, columns = zip(*cells, strict=True) if cells else ((), ())
+    kept = [cell for cell in cells if rows.count(cell[0]) > 1 and columns.count(cell[1]) > 1]
+    return kept if len(kept) == len(cells) else _crossed(kept)
 
 
 def effects_of(statistics: Mapping[Cell, Statistic], quantity: Quantity, kind: ScoreKind, counts: np.ndarray,
@@ -129,6 +119,9 @@ class EffectsMetric(ComparisonMetric):
 
     def _table(self, work: Work) -> dict[str, dict[Cell, tuple[Quantity, Statistic]]]:
         """File name -> the score of every cell."""
+        return work.once((self.name, "table"), lambda: self._make_table(work))
+
+    def _make_table(self, work: Work) -> dict[str, dict[Cell, tuple[Quantity, Statistic]]]:
         table = {cell: self.all_statistics(work, method) for cell, method in self._grid(work)[0].items()}
         quantities = [quantity for quantity in next(iter(table.values()))
                       if all(quantity in s and np.isfinite(s[quantity].value()) for s in table.values())]
@@ -140,7 +133,7 @@ class EffectsMetric(ComparisonMetric):
         return all(len({cell[i] for cell in grid}) > 1 for i in (0, 1))
 
     def rows(self, work: Work) -> list[str]:
-        return list(work.once((self.name, "table"), lambda: self._table(work)))
+        return list(self._table(work))
 
     def inputs(self, work: Work, row: str) -> list[Any]:
         grid, apart = self._grid(work)
@@ -156,7 +149,7 @@ class EffectsMetric(ComparisonMetric):
         return found
 
     def measure(self, work: Work, row: str) -> Measured:
-        cells = work.once((self.name, "table"), lambda: self._table(work))[row]
+        cells = self._table(work)[row]
         quantity = next(iter(cells.values()))[0]
         kind = self.kind(work, quantity)
         values, details = effects_of({cell: statistic for cell, (_, statistic) in cells.items()}, quantity, kind,

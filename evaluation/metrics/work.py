@@ -128,14 +128,13 @@ class Work:
 
     def provenance(self) -> dict[str, Any]:
         """What holds for all scores of the run."""
-        scenes = self.run.scenes()
         known = {"N": self.n, "image size": list(self.measurements.size), "dtype of the metric": "float64",
                  "interval": f"95 %, percentile bootstrap, {self.resampling}",
                  "independent layouts": self.dependence,
                  "dataset": self.measurements.dataset_hash(), "leaks": self.leaks,
                  "scored on": device_name(self.context.device), "versions": versions()}
-        known |= {"scenes": scenes} if scenes else {}
-        return known | ({"published protocol": self.named} if self.named else {})
+        occasional = {"scenes": self.run.scenes(), "published protocol": self.named}
+        return known | {key: value for key, value in occasional.items() if value}
 
 
 def _inputs_of(file: Path) -> str:

@@ -64,9 +64,10 @@ def test_photographs_scored_on_two_machines_need_agree_only_nearly(table):
         merge.merge_tables([table, other])
 
 
-def test_tables_of_two_machines(tiny_run, table, tmp_path):
+def test_tables_of_two_machines(scored_run, tmp_path):
     """On the command line; a row that both have stands once."""
-    merge.main(["export", str(tiny_run.path), "--out", str(tmp_path / "a.json")])
+    merge.main(["export", str(scored_run.path), "--out", str(tmp_path / "a.json")])
+    table = merge.read_table(tmp_path / "a.json")
     write_json(tmp_path / "b.json", elsewhere(table))
     merge.main(["merge", str(tmp_path / "a.json"), str(tmp_path / "b.json"), "--out", str(tmp_path / "c.json")])
     merged = merge.read_table(tmp_path / "c.json")
