@@ -85,6 +85,12 @@ def scored_run(tiny_run) -> RunDirectory:
     return tiny_run
 
 
+@pytest.fixture
+def no_figures(monkeypatch):
+    """Reports without figures, for tests of everything else: drawing takes ten times as long."""
+    monkeypatch.setattr("reports.report.draw_figures", lambda *about: {})
+
+
 @pytest.fixture(scope="session")
 def read_only_run(tmp_path_factory) -> RunDirectory:
     """A scored run made once, for tests that change nothing in it."""

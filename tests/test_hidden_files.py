@@ -10,8 +10,8 @@ from evaluation.cache.images import check_complete, size_of, sizes_in
 from evaluation.merge import export_table
 from evaluation.run_directory import RunDirectory
 from human_study.__main__ import main as human_study
-from reports import report
 from reports.app.parts.sources import Source
+from reports.report import write_report
 
 
 def bring_from_a_mac(folder: Path) -> None:
@@ -35,20 +35,19 @@ def what_is_read(run: RunDirectory) -> dict:
             "app": source.scores, "state": source.state()[:3]}
 
 
-def test_a_run_that_came_by_way_of_a_mac_is_read_the_same(scored_run, monkeypatch):
-    monkeypatch.setattr(report, "draw_figures", lambda *_: {})  # they list no folders, and take seconds
+def test_a_run_that_came_by_way_of_a_mac_is_read_the_same(scored_run, no_figures):
     study = ["hits", "--run", str(scored_run.path), "--protocol", "crn2017-unlimited"]
     human_study(study)
     folder = scored_run.study / "crn2017-unlimited"
     before, specification = what_is_read(scored_run), read_json(folder / "secret" / "spec.json")
     pictures = list_folder(folder / "public" / "images")
-    page = report.write_report(scored_run).read_text(encoding="utf-8")
+    page = write_report(scored_run).read_text(encoding="utf-8")
     bring_from_a_mac(scored_run.path)
     assert what_is_read(scored_run) == before
     human_study(study)
     assert read_json(folder / "secret" / "spec.json") == specification
     assert list_folder(folder / "public" / "images") == pictures  # kept, not written anew under other names
-    assert report.write_report(scored_run).read_text(encoding="utf-8") == page
+    assert write_report(scored_run).read_text(encoding="utf-8") == page
 
 
 def test_hidden_files_are_no_photographs(tmp_path):

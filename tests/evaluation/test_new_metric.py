@@ -53,7 +53,7 @@ def test_it_is_scored_with_intervals_and_compared(run):
     assert difference.value == pytest.approx(scores["pix2pix"].value("brightness").value - value.value)
 
 
-def test_it_is_in_the_report_and_in_the_app(run, app):  # noqa: F811
+def test_it_is_in_the_report_and_in_the_app(run, app, no_figures):  # noqa: F811
     write_report(run)
     page = (run.report / "index.html").read_text()
     assert "Brightness of the images" in page and "Mean brightness" in page

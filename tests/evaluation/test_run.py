@@ -42,7 +42,7 @@ def smoke(tmp_path_factory) -> RunDirectory:
 
 
 @pytest.fixture
-def job():
+def job(no_figures):
     """The main job in this process and one thread, which spares new processes their imports."""
     handler = signal.getsignal(signal.SIGTERM)
 

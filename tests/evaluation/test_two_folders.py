@@ -31,7 +31,7 @@ def call(folders, out, *more):
                  f"sharp={folders}/sharp", f"blurred={folders}/blurred", "--out", str(out), "--device", "cpu", *more])
 
 
-def test_two_folders_give_tables_a_study_and_a_report(folders, tmp_path, capsys):
+def test_two_folders_give_tables_a_study_and_a_report(folders, tmp_path, capsys, no_figures):
     assert call(folders, tmp_path / "run") == 0
     said, run = capsys.readouterr().out, RunDirectory.open(tmp_path / "run")
     assert "segmentation: left out, there is no judge" in said and "distances: left out, there is no extractor" in said

@@ -24,7 +24,7 @@ def older(request, tmp_path) -> RunDirectory:
     return RunDirectory.open(tmp_path / "run")
 
 
-def test_an_older_run_is_scored_and_reported_as_it_is(older, capsys):
+def test_an_older_run_is_scored_and_reported_as_it_is(older, capsys, no_figures):
     before = contents(older.path)
     preset = HERE / f"{older.config()['preset']}.yaml"
     for stages in ("report", "train,synthesize,score,study,report"):

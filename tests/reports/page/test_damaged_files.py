@@ -52,7 +52,7 @@ def test_a_score_that_is_no_number_is_left_out_and_named(scored_run, value, prob
     assert places["CRN"]["mIoU"] is None and places["pix2pix"]["mIoU"] is not None
 
 
-def test_a_method_whose_record_cannot_be_read_is_named_and_the_others_are_shown(scored_run):
+def test_a_method_whose_record_cannot_be_read_is_named_and_the_others_are_shown(scored_run, no_figures):
     file = scored_run.method_folder("pix2pix") / "method.json"
     write_json(file, read_json(file) | {"colour": "red"})
     text = write_report(scored_run).read_text(encoding="utf-8")

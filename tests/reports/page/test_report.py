@@ -82,12 +82,6 @@ def remove_logs(run: RunDirectory) -> None:
         file.unlink()
 
 
-@pytest.fixture
-def no_figures(monkeypatch):
-    """For tests of what is said: drawing takes ten times as long as all else."""
-    monkeypatch.setattr("reports.report.draw_figures", lambda *about: {})
-
-
 @pytest.fixture(scope="module")
 def report(read_only_run) -> Page:
     return page_of(write_report(read_only_run))
