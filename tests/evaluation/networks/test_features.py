@@ -1,7 +1,6 @@
-"""Feature extractors, resize filters, and judges from outside."""
+"""Feature extractors and resize filters."""
 
 import json
-import warnings
 from itertools import combinations
 
 import numpy as np
@@ -9,7 +8,6 @@ import pytest
 import torch
 import torch_fidelity
 from PIL import Image
-from ruamel.yaml import YAML
 from safetensors.torch import save_file
 from torch import nn
 from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorInceptionV3
@@ -23,7 +21,6 @@ from evaluation.metrics import diversity, similarity
 from evaluation.metrics.work import Context, Work
 from evaluation.networks.extractors import EXTRACTORS, ExtractorKind, build_extractors
 from evaluation.networks.features import FEATURES, LOGITS, Extractor
-from evaluation.networks.huggingface_judges import map_names
 from evaluation.networks.judges import build_judge
 from evaluation.networks.resize import FILTERS, resize
 from evaluation.networks.transformers_models import preprocessing
@@ -260,42 +257,33 @@ def test_files_that_do_not_fit(vgg_file, tmp_path):
             build(kind, path=str(path), layer=layer)
 
 
-@pytest.fixture
-def squeezenet(weights_folder):
-    file = weights_folder / "squeezenet1_1_imagenet_caffe_features.safetensors"
-    return ExtractorConfig(kind="squeezenet", path=str(file))
-
-
-def test_squeezenet_sees_what_is_in_photographs(squeezenet, camvid_folder):
+def test_squeezenet_sees_what_is_in_photographs(weights_folder, camvid_folder):
     """Real weights: two crops of one photograph are nearer than crops of two, and noise is far from both."""
-    extractor = build("squeezenet", path=squeezenet.path)
+    extractor = build("squeezenet", path=str(weights_folder / "squeezenet1_1_imagenet_caffe_features.safetensors"))
     files = sorted((camvid_folder / "val").iterdir())
-    chosen = [files[0], files[len(files) // 2], files[-1]]
-    photos = [np.asarray(Image.open(file).convert("RGB").resize((256, 192))).transpose(2, 0, 1) for file in chosen]
+    photos = [np.asarray(Image.open(file).convert("RGB").resize((256, 192))).transpose(2, 0, 1)
+              for file in (files[0], files[len(files) // 2], files[-1])]
     crops = torch.from_numpy(np.stack([photo[:, y : y + 128, x : x + 160] for photo in photos
                                        for y, x in ((32, 40), (36, 46))]))
     features = extractor(crops)[FEATURES]
-    assert features.shape == (6, 512)
     distances = torch.cdist(features, features)
-    same = distances[[0, 2, 4], [1, 3, 5]]
-    other = distances[:2, 2:].min()
     noise = extractor(torch.randint(0, 256, (1, 3, 128, 160), dtype=torch.uint8))[FEATURES]
-    assert same.max() < other < torch.cdist(noise, features).min()
+    assert features.shape == (6, 512)
+    assert distances[[0, 2, 4], [1, 3, 5]].max() < distances[:2, 2:].min() < torch.cdist(noise, features).min()
 
 
-def test_scores_on_squeezenet_have_their_own_name_and_the_engine_agrees(squeezenet, tiny_run, engine_name):
-    options = ScoreConfig(extractors=[squeezenet])
-    score_run(tiny_run, Context(bootstrap=200, options=options), ["distances"])
+def test_scores_of_a_run_are_the_engines_on_its_files(vgg_file, tiny_run, engine_name):
+    config = ExtractorConfig(kind="vgg19", path=str(vgg_file[0]), layer="0", resize="pil-bicubic", size=[16, 16])
+    score_run(tiny_run, Context(bootstrap=200, options=ScoreConfig(extractors=[config])), ["distances"])
     score = next(s for s in tiny_run.scores("distances") if s.method == "pix2pix")
-    assert score.provenance["extractors"]["SqueezeNet"]["resize"] == "none"
-    extractor = build("squeezenet", path=squeezenet.path)
+    assert score.provenance["extractors"]["VGG19"]["resize"] == "pil-bicubic"
     theirs = torch_fidelity.calculate_metrics(
         input1=str(tiny_run.method_folder("pix2pix") / "images"), input2=str(tiny_run.dataset / "photos"),
-        feature_extractor=engine_name(extractor), fid=True, kid=True, kid_subset_size=6, cuda=False, cache=False,
-        verbose=False, save_cpu_ram=True)
-    # 12 images span 11 of 512 dimensions: the engine's eigenvalues of a singular product are good to about 1e-4
-    assert score.value("FD-SqueezeNet").value == pytest.approx(theirs["frechet_inception_distance"], rel=1e-3)
-    assert score.value("KD-SqueezeNet").value == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-3)
+        feature_extractor=engine_name(build_extractors([config], None, "cpu")[0]), fid=True, kid=True,
+        kid_subset_size=6, cuda=False, cache=False, verbose=False, save_cpu_ram=True)
+    # 12 images span 11 of 64 dimensions: the engine's eigenvalues of a singular product are good to about 1e-4
+    assert score.value("FD-VGG19").value == pytest.approx(theirs["frechet_inception_distance"], rel=1e-3)
+    assert score.value("KD-VGG19").value == pytest.approx(theirs["kernel_inception_distance_mean"], rel=1e-3)
 
 
 def test_inception_scores_of_a_run(tiny_run, monkeypatch):
@@ -310,113 +298,6 @@ def test_inception_scores_of_a_run(tiny_run, monkeypatch):
     assert {v.name for v in scores["crn"].values} == names | {"KD-random, own photograph left out"}
     assert [v.name for v in scores["photos"].values] == ["IS-random"]
     assert scores["photos"].values[0].value == pytest.approx(1, abs=0.01)  # random logits say nothing
-
-
-# judges from outside
-
-
-class PickColour(nn.Module):
-    """Five logits: how red, green, blue the pixel is, and two that are never largest."""
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        low = torch.full_like(x[:, :2], -100.0)
-        return torch.cat([low[:, :1], x, low[:, 1:]], dim=1)[:, :, ::2, ::2]
-
-
-@pytest.fixture
-def exported(tmp_path):
-    file = tmp_path / "judge.pt"
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", FutureWarning)  # torch.jit is deprecated; files made with it are still in use
-        torch.jit.trace(PickColour(), torch.zeros(1, 3, 8, 8)).save(str(file))
-    description = {"mean": [0, 0, 0], "std": [1, 1, 1], "scale": 255,
-                   "labels": {1: "road", 2: "car", 3: "traffic light", 4: "road"}}
-    YAML().dump(description, tmp_path / "judge.yaml")
-    return JudgeConfig(source="torchscript", path=str(file)), description
-
-
-def test_exported_judge(exported, tmp_path):
-    judge = build_judge(exported[0], LABELS)
-    images = 255 * torch.eye(3, dtype=torch.uint8)[:, :, None, None].expand(3, 3, 8, 12)  # red, green, blue
-    prediction = judge.predict(images)
-    assert prediction.dtype == torch.uint8 and prediction.shape == (3, 8, 12)
-    assert [p.unique().tolist() for p in prediction] == [[0], [2], [1]]
-    assert judge.provenance["sha256"] == sha256(tmp_path / "judge.pt")
-    assert judge.provenance["label mapping"] == {"1": 0, "2": 2, "3": 1, "4": 0}
-
-
-def test_export_archive_judge(exported, tmp_path):
-    config = exported[0].model_copy(update={"path": str(tmp_path / "judge.pt2")})
-    images = torch.zeros(3, 3, 8, 12, dtype=torch.uint8)
-    images[:, 1] = 9
-    for batch in (torch.export.Dim("batch"), None):
-        program = torch.export.export(PickColour(), (torch.zeros(2, 3, 8, 12),), dynamic_shapes=({0: batch},))
-        torch.export.save(program, tmp_path / "judge.pt2")
-        judge = build_judge(config, LABELS)
-        if batch:
-            assert judge.predict(images).unique().tolist() == [2]
-    with pytest.raises(InputError, match=r"cannot take images of shape \[3, 3, 8, 12\].*export with a dynamic batch"):
-        judge.predict(images)
-
-
-@pytest.mark.parametrize("change, message", [
-    ({"means": [0]}, "did you mean 'mean'"),
-    ({"mean": [0, 0]}, "key 'mean': List should have at least 3 items"),
-    ({"std": [1, 0, 1]}, "key 'std.1': Input should be greater than 0, got 0"),
-    ({"scale": "abc"}, "key 'scale': Input should be a valid number, got 'abc'"),
-    ({"scale": 0}, "key 'scale': Input should be greater than 0"),
-    ({"size": [0.5, 8]}, "key 'size.0': Input should be a valid integer"),
-    ({"resize": "bicubic"}, "key 'resize': Input should be 'tf1-bilinear'"),
-    ({"labels": None}, "key 'labels': Input should be a valid dictionary"),
-    ({"labels": {1: "road", 2: "cat"}}, "unknown class 'cat'"),
-    ({"labels": {"a": "road"}}, "key 'labels.a"),
-    ({"labels": {1: "road", 2: "car"}}, "no class of the network for traffic light"),
-])
-def test_bad_descriptions_of_judges(exported, tmp_path, change, message):
-    YAML().dump(exported[1] | change, tmp_path / "judge.yaml")
-    with pytest.raises(InputError, match=message):
-        build_judge(exported[0], LABELS)
-
-
-def test_judges_that_are_not_there(exported, tmp_path):
-    with pytest.raises(InputError, match="needs judge.path"):
-        build_judge(JudgeConfig(source="torchscript"), LABELS)
-    (tmp_path / "judge.pt").write_bytes(b"nothing")
-    with pytest.raises(InputError, match="neither TorchScript nor"):
-        build_judge(exported[0], LABELS)
-    (tmp_path / "judge.yaml").unlink()
-    with pytest.raises(InputError, match="no such file .the YAML"):
-        build_judge(exported[0], LABELS)
-
-
-def test_names_are_matched_by_meaningful_characters():
-    names = {0: "Road", 1: "Traffic-Light", 2: "auto", 3: "sky"}
-    assert map_names(names, LABELS, {"auto": "car"}, "m") == {0: 0, 1: 1, 2: 2}
-    with pytest.raises(InputError, match="no class for car"):
-        map_names(names, LABELS, {}, "m")
-    with pytest.raises(InputError, match="did you mean 'car'"):
-        map_names(names, LABELS, {"auto": "cart"}, "m")
-
-
-def test_huggingface_judge(tmp_path):
-    transformers = pytest.importorskip("transformers")
-    config = transformers.SegformerConfig(
-        hidden_sizes=[8, 8, 8, 8], depths=[1, 1, 1, 1], num_attention_heads=[1, 1, 1, 1], decoder_hidden_size=8,
-        sr_ratios=[1, 1, 1, 1], id2label={0: "sky", 1: "car", 2: "traffic_light", 3: "road"},
-        label2id={"sky": 0, "car": 1, "traffic_light": 2, "road": 3})
-    torch.manual_seed(0)
-    model = transformers.SegformerForSemanticSegmentation(config).eval()
-    model.save_pretrained(tmp_path)
-    write_json(tmp_path / "preprocessor_config.json", IMAGENET | {"do_resize": False, "do_reduce_labels": True})
-    judge = build_judge(JudgeConfig(source="huggingface", path=str(tmp_path)), LABELS)
-    images = torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8)
-    x = images / 255 - torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
-    logits = model(pixel_values=x / torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)).logits
-    full = nn.functional.interpolate(logits[:, 1:], (64, 96), mode="bilinear", align_corners=False).argmax(1)
-    assert torch.equal(judge.predict(images).long(), torch.tensor([2, 1, 0])[full])
-    assert judge.provenance["sha256"] == sha256(tmp_path / "model.safetensors")
-    config = JudgeConfig(source="huggingface", path=str(tmp_path), size=[32, 64])
-    assert build_judge(config, LABELS).provenance["input size"] == [32, 64]
 
 
 def test_transformers_extractor(tmp_path):

@@ -1,24 +1,57 @@
-"""Universal segmentation models as judges, tiny and with random weights; classes by ids."""
+"""Segmentation models of Hugging Face as judges, tiny and with random weights; classes by names and by ids."""
 
 import json
 
 import pytest
 import torch
+from torch import nn
 
 from data.errors import InputError
-from data.files import write_json
+from data.files import sha256, write_json
 from data.labels import LabelSpace
-from evaluation.networks.huggingface_judges import NEVER_ANNOTATED, TASK, _task, map_ids
+from evaluation.networks.huggingface_judges import NEVER_ANNOTATED, TASK, _task, map_ids, map_names
 from evaluation.networks.judges import build_judge
 from presets.schema import JudgeConfig
 
 transformers = pytest.importorskip("transformers")
 
 LABELS = LabelSpace(["road", "building", "car", "void"], [[0, 0, 0]] * 4)
+TRAFFIC = LabelSpace(["road", "traffic light", "car", "void"], [[0, 0, 0]] * 4)
 NAMES = {0: "sky", 1: "car", 2: "building", 3: "road"}
 COMMON = {"num_attention_heads": 2, "num_queries": 5, "encoder_layers": 1, "encoder_feedforward_dim": 32,
           "dim_feedforward": 32, "id2label": NAMES, "label2id": {name: i for i, name in NAMES.items()}}
 PROCESSOR = {"do_resize": False, "do_normalize": False, "do_pad": True, "size_divisor": 32}
+
+
+def test_names_are_matched_by_meaningful_characters():
+    names = {0: "Road", 1: "Traffic-Light", 2: "auto", 3: "sky"}
+    assert map_names(names, TRAFFIC, {"auto": "car"}, "m") == {0: 0, 1: 1, 2: 2}
+    with pytest.raises(InputError, match="no class for car"):
+        map_names(names, TRAFFIC, {}, "m")
+    with pytest.raises(InputError, match="did you mean 'car'"):
+        map_names(names, TRAFFIC, {"auto": "cart"}, "m")
+
+
+def test_huggingface_judge(tmp_path):
+    config = transformers.SegformerConfig(
+        hidden_sizes=[8, 8, 8, 8], depths=[1, 1, 1, 1], num_attention_heads=[1, 1, 1, 1], decoder_hidden_size=8,
+        sr_ratios=[1, 1, 1, 1], id2label={0: "sky", 1: "car", 2: "traffic_light", 3: "road"},
+        label2id={"sky": 0, "car": 1, "traffic_light": 2, "road": 3})
+    torch.manual_seed(0)
+    model = transformers.SegformerForSemanticSegmentation(config).eval()
+    model.save_pretrained(tmp_path)
+    write_json(tmp_path / "preprocessor_config.json", {
+        "image_mean": [0.485, 0.456, 0.406], "image_std": [0.229, 0.224, 0.225], "do_resize": False,
+        "do_reduce_labels": True})
+    judge = build_judge(JudgeConfig(source="huggingface", path=str(tmp_path)), TRAFFIC)
+    images = torch.randint(0, 256, (2, 3, 64, 96), dtype=torch.uint8)
+    x = images / 255 - torch.tensor([0.485, 0.456, 0.406]).view(1, 3, 1, 1)
+    logits = model(pixel_values=x / torch.tensor([0.229, 0.224, 0.225]).view(1, 3, 1, 1)).logits
+    full = nn.functional.interpolate(logits[:, 1:], (64, 96), mode="bilinear", align_corners=False).argmax(1)
+    assert torch.equal(judge.predict(images).long(), torch.tensor([2, 1, 0])[full])
+    assert judge.provenance["sha256"] == sha256(tmp_path / "model.safetensors")
+    config = JudgeConfig(source="huggingface", path=str(tmp_path), size=[32, 64])
+    assert build_judge(config, TRAFFIC).provenance["input size"] == [32, 64]
 
 
 def backbone():
