@@ -16,12 +16,13 @@ from evaluation.cache.measurements import ImageBatch
 from evaluation.metrics.work import Work
 from evaluation.networks.features import Extractor
 from evaluation.run_directory import Quantity
+from evaluation.weights import NETWORKS
 from models.perceptual import weights_sha256
 
 TO_PHOTO, PAIRWISE = "to_photo", "pairwise"
 Maps = Sequence[torch.Tensor]
-LPIPS_TRUNKS = {"squeeze": "squeezenet1_1-b8a52dc0.pth", "alex": "alexnet-owt-7be5be79.pth",
-                "vgg": "vgg16-397923af.pth"}
+LPIPS_TRUNKS = {net: NETWORKS[name].files[0].name
+                for net, name in (("squeeze", "squeezenet"), ("alex", "alexnet"), ("vgg", "vgg16"))}
 
 
 def unit_maps(maps: Maps) -> list[torch.Tensor]:

@@ -17,16 +17,15 @@ from data.errors import InputError
 from data.files import sha256
 from evaluation.networks.features import FEATURES, LOGITS, Extractor, checked_hash, weights_file
 from evaluation.networks.resize import normalized
+from evaluation.weights import NETWORKS
+from models.perceptual import CONVENTIONS
 from presets.schema import ExtractorConfig
 
-INCEPTION_FILE = "weights-inception-2015-12-05-6726825d.pth"  # the name ends with the first digits of its SHA-256
-VGG16_FILE = "vgg16-397923af.pth"
+INCEPTION_FILE, VGG16_FILE = (NETWORKS[name].files[0].name for name in ("inception", "vgg16"))  # end with a hash
 ENGINE_RESIZE = "tf1-bilinear"  # of torch-fidelity's extractors
 # of RGB in 0..255, by the convention in which weights were trained
-CONVENTIONS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
-    "caffe": partial(normalized, mean=(123.68, 116.779, 103.939), std=(1, 1, 1), scale=1),
-    "torchvision": partial(normalized, mean=(0.485, 0.456, 0.406), std=(0.229, 0.224, 0.225)),
-}
+NORMALIZED: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
+    name: partial(normalized, mean=c.mean, std=c.std, scale=255 / c.scale) for name, c in CONVENTIONS.items()}
 
 
 def inception_file(config: ExtractorConfig) -> Path:
@@ -52,7 +51,7 @@ def build_vgg16(config: ExtractorConfig, judge: Any, device: str) -> Extractor:
     from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16
     file, digest, official = _official(vgg16_file(config), config, VGG16_FILE)
     engine = FeatureExtractorVGG16("vgg16", ["fc2_relu"], feature_extractor_weights_path=str(file)).to(device)
-    network = _EngineNetwork(engine, engine.model, CONVENTIONS["torchvision"], (FEATURES,))
+    network = _EngineNetwork(engine, engine.model, NORMALIZED["torchvision"], (FEATURES,))
     return _engine_extractor(config, network, "VGG16", digest, official, (224, 224), device)
 
 
@@ -161,7 +160,7 @@ def _safetensors_extractor(config: ExtractorConfig, label: str, layers: nn.Seque
     digest = checked_hash(file, sha256(file), config.sha256)
     network, last = load_features(file, layers, config.layer)
     network.to(device, memory_format=torch.channels_last)
-    prepare = CONVENTIONS[config.convention]
+    prepare = NORMALIZED[config.convention]
 
     def features(images: torch.Tensor) -> dict[str, torch.Tensor]:
         return {FEATURES: network(prepare(images)).mean(dim=(2, 3))}
