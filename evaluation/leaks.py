@@ -1,5 +1,7 @@
 """Leak checks: no network of a loss may judge, and no training photograph may be in the scored set."""
 
+import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -22,12 +24,7 @@ CHUNK = 256  # photographs whose correlations are held at once, 2 KB for each tr
 
 def hashes_in(provenance: object) -> set[str]:
     """Every SHA-256 (64 hexadecimal digits) anywhere in a provenance."""
-    if isinstance(provenance, Mapping):
-        return set().union(*(hashes_in(value) for value in provenance.values()))
-    if isinstance(provenance, (list, tuple)):
-        return set().union(*(hashes_in(value) for value in provenance))
-    text = provenance if isinstance(provenance, str) else ""
-    return {text.lower()} if len(text) == 64 and all(c in "0123456789abcdefABCDEF" for c in text) else set()
+    return {found.lower() for found in re.findall(r"\b[0-9a-fA-F]{64}\b", json.dumps(provenance))}
 
 
 def check_judges(methods: Iterable[Method], judges: Mapping[str, object]) -> None:

@@ -7,10 +7,10 @@ bytes of the method's images and of the dataset, the weights, the resize, the de
 import threading
 import zlib
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Protocol
 from zipfile import BadZipFile
@@ -97,6 +97,19 @@ def _read_arrays(file: Path) -> dict[str, np.ndarray]:
         raise InputError(f"{file}: {error}") from None
 
 
+def _run_ahead(pool: ThreadPoolExecutor, calls: Iterable[tuple[str, Callable[[], Any]]],
+               ahead: int) -> Iterator[tuple[str, Any]]:
+    """Results of named calls in their order; so many of the next ones run while a result is used."""
+    waiting: deque = deque()
+    for name, call in calls:
+        waiting.append((name, pool.submit(call)))
+        if len(waiting) > ahead:
+            name, job = waiting.popleft()
+            yield name, job.result()
+    for name, job in waiting:
+        yield name, job.result()
+
+
 class Measurements:
     """Results of consumers for the methods of a run; measured on first use, and once per content."""
 
@@ -127,25 +140,23 @@ class Measurements:
         self.collect([photographs.name], consumers)
         return [self._loaded[photographs.name, consumer.key] for consumer in consumers]
 
+    @cached_property
     def dataset_hash(self) -> str:
-        if "" not in self._hashes:
-            folders = [self.run.dataset / part for part in ("layouts", "photos", "instances")]
-            files = [file for folder in folders for file in list_folder(folder, "*.png")]
-            files += [file for file in (self.run.dataset / "labels.json", self.run.dataset / "modes.json")
-                      if file.exists()]
-            self._hashes[""] = content_hash(files)
-        return self._hashes[""]
+        folders = [self.run.dataset / part for part in ("layouts", "photos", "instances")]
+        files = [file for folder in folders for file in list_folder(folder, "*.png")]
+        files += [self.run.dataset / name for name in ("labels.json", "modes.json")]
+        return content_hash(file for file in files if file.exists())
 
     def content(self, method: str) -> str:
         """Hash of a method's images together with the dataset's."""
         if method in self._others:
-            return fingerprint(self.dataset_hash(), self._others[method].key)
+            return fingerprint(self.dataset_hash, self._others[method].key)
         if method not in self._hashes:
             if method != PHOTOS:
                 check_complete(self.run, self.methods[method])
             files = [file for name in self.layouts
                      for file in [self.run.image_file(method, name), *self._files(method, name)]]
-            self._hashes[method] = fingerprint(self.dataset_hash(), content_hash(dict.fromkeys(files)))
+            self._hashes[method] = fingerprint(self.dataset_hash, content_hash(dict.fromkeys(files)))
         return self._hashes[method]
 
     def _files(self, method: str, layout: str) -> list:
@@ -183,14 +194,9 @@ class Measurements:
             return [consumer(batch) for consumer in wanted[method]]
 
         try:
-            waiting: deque = deque()
-            for method, batch in self.batches(list(wanted)):
-                waiting.append((method, pool.submit(measure, method, batch)))
-                if len(waiting) > at_once:
-                    method, measured = waiting.popleft()
-                    yield method, measured.result()
-            for method, measured in waiting:
-                yield method, measured.result()
+            batches = self.batches(list(wanted))
+            yield from _run_ahead(pool, ((method, partial(measure, method, batch)) for method, batch in batches),
+                                  at_once)
         finally:
             pool.shutdown(cancel_futures=True)
             torch.set_num_threads(threads)  # new threads take over what was set last anywhere
@@ -225,16 +231,9 @@ class Measurements:
         for all methods. The next batch is decoded while the last one is being used."""
         length = max(1, self.batch_pixels // (self.size[0] * self.size[1]))
         chunks = [self.layouts[i : i + length] for i in range(0, len(self.layouts), length)]
-        wanted = ((method, chunk) for chunk in map(self._chunk, chunks) for method in methods)
         with ThreadPoolExecutor(min(4, available_cores())) as pool:
-            waiting: deque = deque()
-            for method, chunk in wanted:
-                waiting.append((method, pool.submit(self._read, method, chunk)))
-                if len(waiting) > 2:
-                    method, batch = waiting.popleft()
-                    yield method, batch.result()
-            for method, batch in waiting:
-                yield method, batch.result()
+            yield from _run_ahead(pool, ((method, partial(self._read, method, chunk))
+                                         for chunk in map(self._chunk, chunks) for method in methods), ahead=2)
 
     def _chunk(self, names: Sequence[str]) -> ImageBatch:
         """The photographs as a batch of their own."""

@@ -143,7 +143,7 @@ def statistics(distances: np.ndarray, times: np.ndarray, tolerated: float, drawn
 
 
 def _consumer(work: Work) -> ModesConsumer:
-    return work.once("modes consumer", lambda: ModesConsumer(work.run, work.measurements.dataset_hash()))
+    return work.once("modes consumer", lambda: ModesConsumer(work.run, work.measurements.dataset_hash))
 
 
 def known_modes(work: Work) -> bool:

@@ -44,7 +44,7 @@ class TrustMetric(Metric):
                 "LPIPS": {c.quantity.name: c.provenance for c in _networks(work)}}
 
     def inputs(self, work: Work, row: str) -> list[Any]:
-        return [self.provenance(work), work.measurements.dataset_hash()]
+        return [self.provenance(work), work.measurements.dataset_hash]
 
     def measure(self, work: Work, row: str) -> Measured:
         others = {c.quantity.name: lambda a, b, c=c: {"maps": c.compare(c.pictures(a), c.pictures(b))}

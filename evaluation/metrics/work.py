@@ -131,7 +131,7 @@ class Work:
         known = {"N": self.n, "image size": list(self.measurements.size), "dtype of the metric": "float64",
                  "interval": f"95 %, percentile bootstrap, {self.resampling}",
                  "independent layouts": self.dependence,
-                 "dataset": self.measurements.dataset_hash(), "leaks": self.leaks,
+                 "dataset": self.measurements.dataset_hash, "leaks": self.leaks,
                  "scored on": device_name(self.context.device), "versions": versions()}
         occasional = {"scenes": self.run.scenes(), "published protocol": self.named}
         return known | {key: value for key, value in occasional.items() if value}

@@ -175,7 +175,7 @@ def street_run(tmp_path_factory):
 
 def test_colours_of_photographs_are_read_as_they_were_drawn(street_run, monkeypatch):
     work = Work(street_run, Context())
-    consumer = ModesConsumer(street_run, work.measurements.dataset_hash())
+    consumer = ModesConsumer(street_run, work.measurements.dataset_hash)
     colours = work.measurements.get(PHOTOS, consumer)["distances"][:, 0].argmin(axis=-1)
     right = [list(CAR_COLOURS)[colours[i, car]] == known["colour"]
              for i, name in enumerate(street_run.layouts())
