@@ -13,7 +13,7 @@ from torch import nn
 from data.errors import InputError
 from data.files import read_image, read_json
 from evaluation.cache.images import pixel_hash
-from evaluation.networks.held_weights import module_tensors
+from evaluation.networks.weight_tensors import module_tensors
 from evaluation.run_directory import Method, RunDirectory
 from models.perceptual import tensor_hashes
 
@@ -41,11 +41,11 @@ def check_judges(methods: Iterable[Method], judges: Mapping[str, object]) -> Non
                                      "it; leave out the method, or choose another judge")
 
 
-def held_tensors(network: Any) -> Iterable[torch.Tensor] | None:
-    """Weight tensors of whatever looks at images: what it says itself (`held()`), or those of a module. None for an
-    object that shows none, which a hash in its provenance alone can find out."""
-    if hasattr(network, "held"):
-        return network.held()
+def weight_tensors(network: Any) -> Iterable[torch.Tensor] | None:
+    """Weight tensors of a network that looks at images: those that its method `weight_tensors` gives, or those of a
+    module. None for another object, which only a hash in its provenance can identify."""
+    if hasattr(network, "weight_tensors"):
+        return network.weight_tensors()
     return module_tensors(network) if isinstance(network, nn.Module) else None
 
 
@@ -122,7 +122,7 @@ def check_photographs(run: RunDirectory, alike: float = ALIKE) -> dict[str, Any]
     found = likeness(np.stack(own), thumbnails)
     _refuse(run, [name for name, like in zip(names, found, strict=True) if like > alike],
             f"look like training photographs (correlation of thumbnails above {alike}, mirrored or not)",
-            "; where they are right as they are, raise score.alike, which stands in every provenance")
+            "; where they are right as they are, raise score.alike, which every provenance states")
     return {"photographs": f"no training photograph by its pixels; grey {THUMBNAIL[0]}x{THUMBNAIL[1]} thumbnails, also "
                            f"mirrored, correlate by {found.max():.3f} at most (allowed: {alike})"}
 
@@ -130,7 +130,7 @@ def check_photographs(run: RunDirectory, alike: float = ALIKE) -> dict[str, Any]
 def _refuse(run: RunDirectory, names: Sequence[str], what: str, otherwise: str = "") -> None:
     if names:
         raise InputError(f"{run.dataset / 'photos'}: {len(names)} scored photographs {what} (first: {names[0]}); "
-                         f"scores on them say nothing. Split the data again without overlap{otherwise}")
+                         f"scores on them are worthless. Split the data again without overlap{otherwise}")
 
 
 def _pixels(photo: np.ndarray) -> set[str]:

@@ -74,7 +74,7 @@ def _size(size: Sequence[int]) -> str:
 
 
 def _of_extractors(work: Work, wanted: PublishedProtocol) -> list[str]:
-    """The score's name stands for the official weights and the filter; a label of the user's own hides both."""
+    """The score's name implies the official weights and the filter; a label of the user's own hides both."""
     names = [consumer.extractor.quantity("FD").name for consumer in work.extractors]
     here = wanted.columns["FID"] in names
     return [] if here else [f"no extractor is the official Inception behind {wanted.fid_resize}"]
@@ -99,7 +99,7 @@ def _of_judge(work: Work, wanted: PublishedProtocol) -> list[str]:
 
 
 def write_named_protocol(work: Work) -> None:
-    """scores/protocol.json, and `work.named` for the protocols of all scores; no file where none is asked for."""
+    """scores/protocol.json, and `work.named` for the protocols of all scores; no file where none is requested."""
     name, file = work.context.options.protocol, work.run.path / "scores" / "protocol.json"
     work.named = {}
     if name is None:

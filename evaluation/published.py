@@ -1,7 +1,7 @@
 """Numbers and protocols of publications, read from published.yaml, where each has its source.
 
-Scores were measured by other people, on retrained models, with other judges. They stand beside a run's own numbers so
-that a reader can see the order of magnitude and the order of methods; none of them is a target to be matched exactly.
+Scores were measured by other people, on retrained models, with other judges. Beside a run's own numbers they show a
+reader the order of magnitude and the order of methods; none of them is a target to be matched exactly.
 """
 
 from collections.abc import Mapping, Sequence

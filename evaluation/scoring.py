@@ -165,13 +165,13 @@ def check_leaks(work: Work) -> None:
     methods = list(work.measurements.methods.values())
     leaks.check_judges(methods, {name: provenance for name, (provenance, _) in judges.items()})
     for name, (_, network) in judges.items():
-        if (tensors := leaks.held_tensors(network)) is not None:
+        if (tensors := leaks.weight_tensors(network)) is not None:
             leaks.check_shared_weights(methods, name, tensors)
     work.leaks = leaks.check_photographs(work.run, work.context.options.alike)
 
 
 def scored_inputs(run: RunDirectory, context: Context) -> str:
-    """One fingerprint of everything that the scores of a run are made from, for a stage that asks whether to start."""
+    """One fingerprint of everything that the scores of a run are made from; a stage starts where it has changed."""
     names = requested(context.options)
     work = Work(run, context, {name: METRICS[name] for name in names})
     known = [run.method_folder(method) / "cost.json" for method in work.methods] + [run.train_file]

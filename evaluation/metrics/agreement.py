@@ -39,7 +39,7 @@ from evaluation.statistics.preferences import (
 
 LEAST_METHODS = 3  # two methods have an order right or wrong by the toss of a coin
 TITLES = {"cityscapes": "Cityscapes", "nyu": "NYU"}  # of the tables
-UNCHANGED = "the order {} changed when layouts were resampled, which does not tell how other methods would fare"
+UNCHANGED = "the order {} changed when layouts were resampled; how other methods would fare is unknown"
 
 
 def kendall_tau(scores: np.ndarray, order: np.ndarray) -> np.ndarray:
@@ -70,7 +70,7 @@ def random_range(methods: int) -> tuple[float, float]:
 class Agreement:
     """tau in -1..1 with interval, or the note why there is none; p: exact two-sided under independence; random: 95 %
     range of tau under random orders without ties; discordant: pairs of methods put otherwise; tied: pairs that the
-    score or the human order does not tell apart, which tau-b leaves out of its norm."""
+    score or the human order does not distinguish, which tau-b leaves out of its norm."""
 
     tau: float
     interval: tuple[float, float] | None
@@ -198,14 +198,14 @@ def _details(order: HumanOrder, found: dict[str, Agreement]) -> dict[str, Any]:
 
 
 def _provenance(order: HumanOrder, work: Work) -> dict[str, Any]:
-    held = "is held fixed" if order.wins is None else "is made again of the choices on the layouts drawn; the people " \
-                                                      "are the same"
+    fixed = "is the same in all of them" if order.wins is None else \
+        "is made again of the choices on the layouts drawn; the people are the same"
     provenance = {"human order": order.source, "methods": [m for m in order.realism if m in work.methods],
                   "statistic": "Kendall's tau-b",
                   "ties": "neither right nor wrong, they leave the norm; the range of random orders is that without "
                           "ties",
                   "test": "exact, against independent orders; Holm over the scores of this human order",
-                  "interval": f"95 %, {work.resampling}; the human order {held}"}
+                  "interval": f"95 %, {work.resampling}; the human order {fixed}"}
     return provenance | ({"left out": list(order.notes)} if order.notes else {})
 
 

@@ -28,7 +28,7 @@ from evaluation.statistics.intervals import Statistic
 @dataclass(frozen=True)
 class ScoreKind:
     """An entry of a metric's table of scores. title: for readers. higher_is_better: None where there is no order.
-    axis: the question that the score answers (a key of run_directory.AXES). leading: 1 for the score that speaks for
+    axis: the question that the score answers (a key of run_directory.AXES). leading: 1 for the score that represents
     its axis, 2 for the one that does where the first is missing, and so on."""
 
     title: str

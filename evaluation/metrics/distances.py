@@ -1,6 +1,6 @@
 """The metric "distances": every method's images against the photographs, on every configured feature extractor.
 
-The row FLOOR holds the scores of two sets of real photographs: differences below it tell no methods apart. A method's
+The row FLOOR holds the scores of two sets of real photographs: smaller differences distinguish no methods. A method's
 images are of the photographs' own layouts; where the renderer can draw those again, the floor has such a set too.
 """
 

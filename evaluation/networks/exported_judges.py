@@ -14,9 +14,9 @@ from data.configuration import Section, first_problem
 from data.errors import InputError, nearest
 from data.files import read_yaml, sha256
 from data.labels import LabelSpace
-from evaluation.networks.held_weights import program_tensors, script_tensors
 from evaluation.networks.mapped_judge import MappedJudge
 from evaluation.networks.resize import FILTERS
+from evaluation.networks.weight_tensors import program_tensors, script_tensors
 from presets.schema import JudgeConfig
 
 Above0 = Annotated[float, Field(gt=0)]
@@ -41,9 +41,9 @@ def exported_judge(config: JudgeConfig, labels: LabelSpace, device: str = "cpu")
     InputError for a missing file, a description that is not valid, and classes that do not fit."""
     file, about = Path(config.path or ""), read_description(config)
     mapping = _mapping(about.labels, labels, _description_file(config))
-    network, held = _load_exported(file, device)
+    network, weight_tensors = _load_exported(file, device)
     return MappedJudge(network, mapping, about.network or file.name, sha256(file), about.mean, about.std, about.scale,
-                       tuple(about.size) if about.size else None, about.resize, device, held=held,
+                       tuple(about.size) if about.size else None, about.resize, device, weight_tensors=weight_tensors,
                        batch=config.at_once)
 
 
@@ -78,12 +78,12 @@ def _load_exported(file: Path, device: str) -> tuple[Callable[[torch.Tensor], to
         if file.suffix == ".pt2":
             program = torch.export.load(file)
             network: nn.Module = program.module().to(device)
-            held = partial(program_tensors, program)
+            weight_tensors = partial(program_tensors, program)
         else:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", FutureWarning)  # deprecated, but the files people have are TorchScript
                 network = torch.jit.load(file, map_location=device).eval()
-            held = partial(script_tensors, network)
+            weight_tensors = partial(script_tensors, network)
     except Exception as error:  # the loaders raise many kinds
         reason = " ".join(str(error).split())[:120]
         raise InputError(f"{file}: neither TorchScript nor a torch.export archive ({reason})") from None
@@ -98,4 +98,4 @@ def _load_exported(file: Path, device: str) -> tuple[Callable[[torch.Tensor], to
             raise InputError(f"{file}: cannot take images of shape {list(x.shape)} ({reason}); export with a dynamic "
                              "batch dimension, and height and width that are dynamic or `size`") from None
         return answer["out"] if isinstance(answer, dict) else answer
-    return logits, held
+    return logits, weight_tensors

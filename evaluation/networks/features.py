@@ -34,7 +34,7 @@ class Extractor:
     """network: float32 [N, 3, h, w] in 0..255 -> {"features": [N, D]} and, for the Inception score, "logits".
 
     maps: float32 [N, 3, h, w] -> feature maps [N, C, h', w'] of several layers, where an extractor has them.
-    label: stands in the names of scores, e.g. FD-SqueezeNet. resize, size: the filter and the input size of
+    label: part of the names of scores, e.g. FD-SqueezeNet. resize, size: the filter and the input size of
     the network. provenance: weights' SHA-256, layer, whatever else makes the features; label, resize, size are added.
     """
 

@@ -13,7 +13,6 @@ from torch import nn
 from data.errors import InputError, nearest
 from data.files import read_yaml
 from data.labels import LabelSpace
-from evaluation.networks.held_weights import module_tensors, safetensors_tensors
 from evaluation.networks.mapped_judge import MappedJudge
 from evaluation.networks.transformers_models import (
     load_pretrained,
@@ -22,6 +21,7 @@ from evaluation.networks.transformers_models import (
     preprocessing,
     require_transformers,
 )
+from evaluation.networks.weight_tensors import module_tensors, safetensors_tensors
 from presets.schema import JudgeConfig
 
 UNIVERSAL = ("UniversalSegmentation", "MaskFormerForInstanceSegmentation")  # ends of the architectures' names
@@ -55,7 +55,7 @@ def huggingface_judge(config: JudgeConfig, labels: LabelSpace, device: str = "cp
     network = _universal(model, folder) if universal else (lambda x: model(pixel_values=x).logits)
     judge = MappedJudge(network, mapping, model.config.model_type, model_hash(folder), mean, std, 255.0, size,
                         device=device, batch=config.at_once,
-                        held=lambda: [*module_tensors(model), *safetensors_tensors(folder)])
+                        weight_tensors=lambda: [*module_tensors(model), *safetensors_tensors(folder)])
     if universal:
         judge.provenance["classes of the masks"] = MASKS
     if config.match == "ids":

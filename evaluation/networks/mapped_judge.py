@@ -17,7 +17,7 @@ class MappedJudge:
 
     network: float32 [N, 3, h, w] -> logits [N, M, h', w']. mapping: class of the network -> class index of the run.
     mean, std: of RGB divided by `scale`. size: (height, width) the network sees; None: as the images are.
-    held: gives the weight tensors of the network and of its file, for the check of leaks. batch: images that pass the
+    weight_tensors: gives those of the network and of its file, for the check of leaks. batch: images that pass the
     network at once; None: all of them.
     """
 
@@ -26,8 +26,9 @@ class MappedJudge:
     def __init__(self, network: Callable[[torch.Tensor], torch.Tensor], mapping: Mapping[int, int], name: str,
                  digest: str, mean: Sequence[float], std: Sequence[float], scale: float = 255.0,
                  size: tuple[int, int] | None = None, filter_name: str = "antialias-bilinear", device: str = "cpu",
-                 *, held: Callable[[], Iterable[torch.Tensor]], batch: int | None = None):
-        self.network, self.device, self.size, self.held, self.batch = network, device, size, held, batch
+                 *, weight_tensors: Callable[[], Iterable[torch.Tensor]], batch: int | None = None):
+        self.network, self.device, self.size, self.batch = network, device, size, batch
+        self.weight_tensors = weight_tensors
         self.mean, self.std, self.scale = mean, std, scale
         self.resize = filter_name if size else "none"
         self.columns = torch.tensor(sorted(mapping), device=device)

@@ -16,7 +16,7 @@ from evaluation.statistics.dependence import LEAST_FOR_TEST, Dependence, depende
 
 LEVEL = 0.95
 UNDEFINED = "not defined in most resamples"  # why a number has no interval
-UNCHANGED = "the same in every resample, which does not tell how other layouts would score"
+UNCHANGED = "the same in every resample; how other layouts would score is unknown"
 
 
 def first(means: np.ndarray) -> np.ndarray:

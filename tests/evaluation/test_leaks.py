@@ -19,9 +19,9 @@ from evaluation.leaks import (
     THUMBNAIL,
     check_photographs,
     check_shared_weights,
-    held_tensors,
     likeness,
     thumbnail,
+    weight_tensors,
 )
 from evaluation.metrics.work import Context
 from evaluation.networks.judges import build_judge
@@ -147,7 +147,7 @@ def test_a_loss_network_in_the_file_of_a_huggingface_judge_is_found(tmp_path):
     for tensor in (hidden, used):
         with pytest.raises(InputError, match="shares weight tensors"):
             check_shared_weights([Method("m", "M", loss_tensors={"vgg": sorted(tensor_hashes([tensor]))})], "j",
-                                 held_tensors(judge))
+                                 weight_tensors(judge))
 
 
 def test_tensors_of_one_number_and_small_ones_tell_nothing():

@@ -18,7 +18,7 @@ def module_tensors(module: nn.Module) -> Iterator[torch.Tensor]:
 def script_tensors(module: torch.jit.ScriptModule) -> Iterator[torch.Tensor]:
     """Parameters, buffers and the constants of the graph, where freezing puts the weights."""
     yield from module.state_dict().values()
-    graph = module.inlined_graph  # its nodes live as long as it is held
+    graph = module.inlined_graph  # its nodes live as long as it does
     for node in graph.findAllNodes("prim::Constant"):
         if "value" in node.attributeNames() and node.kindOf("value") == "t":
             yield node.t("value")
