@@ -1,6 +1,7 @@
 """Imports point one way, between the rooms of the house and within them; habits that all rooms keep."""
 
 import ast
+import functools
 import subprocess
 from pathlib import Path
 
@@ -45,9 +46,14 @@ INNER = {
 }
 
 
+@functools.cache
+def nodes(file: Path) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+
+
 def imports(file: Path) -> list[str]:
     found = []
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in nodes(file):
         if isinstance(node, ast.Import):
             found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -94,7 +100,7 @@ TEXT = {"read_text", "write_text"}
 def calls(file: Path) -> list[tuple[str, ast.Call]]:
     """Calls of methods and of `open`, as (name, call)."""
     found = []
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+    for node in nodes(file):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             if not (isinstance(node.func.value, ast.Name) and node.func.value.id == OF_AST):
                 found.append((node.func.attr, node))
@@ -132,16 +138,16 @@ def test_a_call_without_encoding_is_found():
     source = "open(f); open(f, 'w'); f.read_text(); run(f, text=True); f.write_text(t); os.fdopen(h, 'w')"
     fine = "open(f, 'rb'); open(f, encoding='utf-8'); f.read_text(encoding='utf-8'); Image.open(f); os.open(f, 1)"
     for text, expected in ((source, True), (fine, False)):
-        nodes = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
-        names = [getattr(node.func, "attr", getattr(node.func, "id", "")) for node in nodes]
-        assert [without_encoding(*each) for each in zip(names, nodes, strict=True)] == [expected] * len(nodes)
+        found = [node for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Call)]
+        names = [getattr(node.func, "attr", getattr(node.func, "id", "")) for node in found]
+        assert [without_encoding(*each) for each in zip(names, found, strict=True)] == [expected] * len(found)
 
 
 def test_every_class_name_occurs_once():
     places: dict[str, list[str]] = {}
     for room in (*OUTER, "tools", "benchmarks"):
         for file in files(room):
-            for node in ast.walk(ast.parse((ROOT / file).read_text(encoding="utf-8"))):
+            for node in nodes(ROOT / file):
                 if isinstance(node, ast.ClassDef):
                     places.setdefault(node.name, []).append(f"{file}:{node.lineno}")
     assert {name: found for name, found in places.items() if len(found) > 1} == {}

@@ -24,13 +24,21 @@ COMMANDS = [  # the package that Python imports before any code of ours runs, th
 ]
 
 
-@pytest.fixture(scope="module", params=["wheel", "editable"])
-def python(request, tmp_path_factory) -> Path:
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    return installed(tmp_path_factory.mktemp("wheel"))
+
+
+@pytest.fixture(scope="module")
+def editable(tmp_path_factory) -> Path:
+    return installed(tmp_path_factory.mktemp("editable"), "--editable")
+
+
+def installed(folder: Path, *options: str) -> Path:
     """The interpreter of an environment with the suite installed, which finds its dependencies in this one's."""
     if {"pip", "setuptools"} - {name.lower() for name in packages_distributions()} or \
             int(version("setuptools").split(".")[0]) < 77:
         pytest.skip("needs pip, and setuptools 77 or newer (the test extra)")
-    folder = tmp_path_factory.mktemp(request.param)
     source = folder / "source"
     listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True,
                             encoding="utf-8", check=True).stdout.splitlines()
@@ -43,7 +51,7 @@ def python(request, tmp_path_factory) -> Path:
     outer = Path(sysconfig.get_path("purelib", vars={"base": str(folder / "venv")})) / "outer.pth"
     outer.write_text("\n".join(path for path in sys.path if "site-packages" in path) + "\n", encoding="utf-8")
     install = [sys.executable, "-m", "pip", "--python", str(found), "install", "--quiet", "--no-deps", "--no-index",
-               "--no-build-isolation", *(["--editable"] if request.param == "editable" else []), str(source)]
+               "--no-build-isolation", *options, str(source)]
     done = subprocess.run(install, capture_output=True, text=True, encoding="utf-8", env=environment())
     assert done.returncode == 0, done.stderr
     return found
@@ -61,23 +69,33 @@ def run(python: Path, arguments: list[str], folder: Path) -> str:
 
 
 @pytest.mark.parametrize(("package", "command", "word"), COMMANDS)
-def test_folders_named_like_the_suite_s_packages_do_not_shadow_them(python, tmp_path, package, command, word):
+def test_folders_named_like_the_suite_s_packages_do_not_shadow_them(wheel, tmp_path, package, command, word):
+    write_shadows(tmp_path, package)
+    assert word in run(wheel, command, tmp_path)
+
+
+def test_such_folders_do_not_shadow_an_editable_install(editable, tmp_path):
+    package, command, word = COMMANDS[1]
+    write_shadows(tmp_path, package)
+    assert word in run(editable, command, tmp_path)
+
+
+def write_shadows(folder: Path, package: str) -> None:
     for name in PACKAGES:
-        (tmp_path / name).mkdir()
+        (folder / name).mkdir()
         if name == "models":
-            (tmp_path / name / "model.pt").write_bytes(b"weights")
+            (folder / name / "model.pt").write_bytes(b"weights")
         elif name not in (package, "presets"):  # a package of one's own that bears the command's name is its owner's
-            (tmp_path / name / "__init__.py").write_text("raise ImportError('not ours')", encoding="utf-8")
-    assert word in run(python, command, tmp_path)
+            (folder / name / "__init__.py").write_text("raise ImportError('not ours')", encoding="utf-8")
 
 
-def test_everything_that_is_read_is_installed(python, tmp_path):
+def test_everything_that_is_read_is_installed(wheel, tmp_path):
     code = ("import data, evaluation, presets.schema, pathlib\n"
             "for name in presets.schema.preset_names(): presets.schema.load_preset(name)\n"
             "for room in ('data', 'evaluation', 'presets', 'human_study', 'reports', 'writing'):\n"
             "    folder = pathlib.Path(__import__(room).__file__).parent\n"
             "    for file in folder.rglob('*'): print(file.relative_to(folder.parent).as_posix())")
-    there = set(run(python, ["-c", code], tmp_path).split("\n"))
+    there = set(run(wheel, ["-c", code], tmp_path).split("\n"))
     expected = [name for room in ("data", "evaluation", "presets", "human_study", "reports", "writing")
                 for name in subprocess.run(["git", "ls-files", room], cwd=ROOT, capture_output=True, text=True,
                                            encoding="utf-8", check=True).stdout.splitlines() if (ROOT / name).exists()]

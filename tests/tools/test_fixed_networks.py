@@ -67,13 +67,6 @@ def test_the_three_networks_fit_into_ten_megabytes_and_share_no_scenes():
     assert len(set(seeds)) == len(seeds) and min(seeds) > 1000
 
 
-def test_rendering_does_not_depend_on_the_number_of_processes():
-    request = Request("train", (32, 64), 20, 5, 2)  # more than travel together to one process
-    one, two = render(request, 1), render(request, 2)
-    assert np.array_equal(one.photos, two.photos) and np.array_equal(one.layouts, two.layouts)
-    assert not np.array_equal(one.photos[0, 0], one.photos[0, 1])
-
-
 def test_degraded_pictures_differ_where_they_say_and_only_there():
     torch.manual_seed(0)
     draws = torch.rand(24, 5, 3, 32, 64) * 2 - 1
