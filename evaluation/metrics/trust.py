@@ -41,24 +41,23 @@ class TrustMetric(Metric):
     def provenance(self, work: Work) -> dict[str, Any]:
         return {"scenes": work.run.scenes(), "layouts": min(LAYOUTS, work.n),
                 "extractors": {c.extractor.label: c.extractor.provenance for c in work.extractors},
-                "LPIPS": {c.quantity.name: c.provenance for c in _networks(work)}}
+                "LPIPS": {c.quantity.name: c.provenance for c in _lpips(work)}}
 
     def inputs(self, work: Work, row: str) -> list[Any]:
         return [self.provenance(work), work.measurements.dataset_hash]
 
     def measure(self, work: Work, row: str) -> Measured:
-        others = {c.quantity.name: lambda a, b, c=c: {"maps": c.compare(c.pictures(a), c.pictures(b))}
-                  for c in _networks(work)}
-        table = trust_table(Triples(self._street(work), LAYOUTS), None, [c.extractor for c in work.extractors], others)
+        lpips, extractors = _lpips(work), [c.extractor for c in work.extractors]
+        table = trust_table(Triples(self._street(work), LAYOUTS), None, extractors, lpips)
         rows = {Quantity("pixels", images=1): table["pixels"]["L1"]}
-        for extractor in (consumer.extractor for consumer in work.extractors):
+        for extractor in extractors:
             found = table[extractor.label]
             terms = {"features": Quantity("distance", features=extractor.label, images=1),
                      "map distance": Quantity("map distance", features=extractor.label, images=1),
                      "FD": extractor.quantity("FD")}
             rows |= {quantity: found[term] for term, quantity in terms.items() if term in found}
         rows |= {Quantity("LPIPS", features=c.quantity.features, images=1): table[c.quantity.name]["maps"]
-                 for c in _networks(work)}
+                 for c in lpips}
         layouts = OF_LAYOUTS.format(min(LAYOUTS, work.n))
         values = [self.value(quantity, found["draw nearer"], None, layouts if quantity.images else OF_SETS)
                   for quantity, found in rows.items()]
@@ -66,7 +65,7 @@ class TrustMetric(Metric):
                                                          for quantity, found in rows.items()}})
 
 
-def _networks(work: Work) -> list[PerceptualConsumer]:
+def _lpips(work: Work) -> list[PerceptualConsumer]:
     return [consumer for consumer in perceptual_consumers(work) if consumer.module is not None]
 
 

@@ -24,7 +24,7 @@ from data.errors import InputError, one_line_errors
 from data.files import write_json
 from data.pairs import PairDataset
 from evaluation.metrics.distance_formulas import frechet_distance
-from evaluation.metrics.perceptual_distance import build_lpips, map_distance, unit_maps
+from evaluation.metrics.perceptual_distance import PerceptualConsumer, build_lpips, map_distance, unit_maps
 from evaluation.networks.extractors import build_extractors, check_weights
 from evaluation.networks.features import FEATURES, Extractor
 from evaluation.networks.judge import load_judge
@@ -93,13 +93,15 @@ def _compare(terms: Terms, triples: Triples) -> Rows:
 
 
 def trust_table(triples: Triples, perceptual: nn.Module | None = None, extractors: Sequence[Extractor] = (),
-                others: dict[str, Terms] | None = None) -> dict[str, Rows]:
-    """The whole table: {distance: {term: {"draw nearer", "mean / draw"}}}. others: more distances of uint8 images."""
+                lpips: Sequence[PerceptualConsumer] = ()) -> dict[str, Rows]:
+    """The whole table: {distance: {term: {"draw nearer", "mean / draw"}}}."""
     table = {"pixels": _compare(_pixels, triples)}
     if perceptual is not None:
         table[f"content loss on {perceptual.title}"] = of_perceptual(perceptual, triples)
     table |= {extractor.label: of_extractor(extractor, triples) for extractor in extractors}
-    return table | {name: _compare(terms, triples) for name, terms in (others or {}).items()}
+    for c in lpips:
+        table[c.quantity.name] = _compare(lambda a, b, c=c: {"maps": c.compare(c.pictures(a), c.pictures(b))}, triples)
+    return table
 
 
 def _pixels(a: Tensor, b: Tensor) -> dict[str, Tensor]:
@@ -107,36 +109,24 @@ def _pixels(a: Tensor, b: Tensor) -> dict[str, Tensor]:
     return {"L1": difference.abs().flatten(1).mean(1), "L2": difference.flatten(1).norm(dim=1)}
 
 
-def _extractors(preset: Preset, suite: Suite) -> list[Extractor]:
-    """Those of the preset; the judge's only where it is there already."""
+def table_of(preset: Preset, layouts: int) -> dict[str, Any]:
+    """The table of a preset's scenes and networks, with its provenance; without networks that a run would train."""
+    suite = Suite(preset, Path())
+    triples = Triples(open_dataset(preset.data, "val", preset.data.seed, cache_bytes=0), layouts)
+    perceptual = None if suite.trains("perceptual") else suite.perceptual.to(suite.device)
     for config in preset.score.extractors:
         check_weights(config)
     judge = None
     if (card := suite.card("judge")) is not None:
         judge = load_judge(suite.judge, suite.val.labels, suite.size, card, suite.device)
     configs = [config for config in preset.score.extractors if config.kind != "judge" or judge is not None]
-    return build_extractors(configs, judge, suite.device)
-
-
-def table_of(preset: Preset, layouts: int) -> dict[str, Any]:
-    """The table of a preset's scenes and networks, with its provenance; without networks that a run would train."""
-    suite = Suite(preset, Path())
-    triples = Triples(open_dataset(preset.data, "val", preset.data.seed, cache_bytes=0), layouts)
-    perceptual = None if suite.trains("perceptual") else suite.perceptual.to(suite.device)
-    extractors = _extractors(preset, suite)
-    others = {}
-    if preset.score.lpips:
-        lpips = build_lpips(Path(preset.score.lpips), suite.device)
-        others[lpips.quantity.name] = lambda a, b: {"maps": lpips.compare(_centred(a, suite), _centred(b, suite))}
+    extractors = build_extractors(configs, judge, suite.device)
+    lpips = [build_lpips(Path(preset.score.lpips), suite.device)] if preset.score.lpips else []
     provenance = {"layouts": len(triples.photos), "draws in a mean": OTHERS, "size": list(suite.size),
-                "scenes": getattr(suite.val, "version", preset.data.dataset), "data seed": preset.data.seed,
-                "perceptual": None if perceptual is None else perceptual.provenance(),
-                "extractors": [extractor.provenance for extractor in extractors]}
-    return {"provenance": provenance, "distances": trust_table(triples, perceptual, extractors, others)}
-
-
-def _centred(images: Tensor, suite: Suite) -> list[Tensor]:
-    return [images.to(suite.device).float() / 127.5 - 1]
+                  "scenes": getattr(suite.val, "version", preset.data.dataset), "data seed": preset.data.seed,
+                  "perceptual": None if perceptual is None else perceptual.provenance(),
+                  "extractors": [extractor.provenance for extractor in extractors]}
+    return {"provenance": provenance, "distances": trust_table(triples, perceptual, extractors, lpips)}
 
 
 def text(table: dict[str, Rows]) -> str:
