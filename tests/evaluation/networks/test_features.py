@@ -56,12 +56,11 @@ def test_pil_bicubic_is_pillows_on_float_channels_without_its_overshoot():
 
 
 def test_unknown_filter_and_missing_size():
-    with pytest.raises(InputError, match="did you mean 'pil-bicubic'"):
-        resize(IMAGES, "pil-bicubik", (3, 3))
-    with pytest.raises(InputError, match="needs a size"):
-        resize(IMAGES, "pil-bicubic", None)
-    with pytest.raises(InputError, match="unknown resize filter"):
-        Extractor("x", lambda x: {}, {}, resize="bicubic")
+    for call, message in ((lambda: resize(IMAGES, "pil-bicubik", (3, 3)), "did you mean 'pil-bicubic'"),
+                          (lambda: resize(IMAGES, "pil-bicubic", None), "needs a size"),
+                          (lambda: Extractor("x", lambda x: {}, {}, resize="bicubic"), "unknown resize filter")):
+        with pytest.raises(InputError, match=message):
+            call()
 
 
 def test_key_changes_with_weights_resize_and_size():
