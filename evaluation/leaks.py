@@ -11,7 +11,7 @@ from PIL import Image
 from torch import nn
 
 from data.errors import InputError
-from data.files import read_image, read_json
+from data.files import read_image
 from evaluation.cache.images import pixel_hash
 from evaluation.networks.weight_tensors import module_tensors
 from evaluation.run_directory import Method, RunDirectory
@@ -83,32 +83,15 @@ def _standard(thumbnails: np.ndarray) -> np.ndarray:
     return np.divide(flat, length, out=np.zeros_like(flat), where=length > 0)
 
 
-def training_photographs(run: RunDirectory) -> tuple[set[str] | None, np.ndarray | None]:
-    """Hashes of the training photographs' pixels and their thumbnails, uint8 [M, 16, 32], as far as the run has them.
-    Raises InputError for damaged files."""
-    trained = thumbnails = None
-    if run.train_file.exists():
-        try:
-            trained = set(read_json(run.train_file)["photo_sha256"])
-        except (KeyError, TypeError):
-            raise InputError(f"{run.train_file}: not the hashes of training photographs") from None
-    if run.train_thumbnails.exists():
-        try:
-            thumbnails = np.load(run.train_thumbnails)
-        except (OSError, ValueError, EOFError):
-            raise InputError(f"{run.train_thumbnails}: damaged") from None
-    return trained, thumbnails
-
-
 def check_photographs(run: RunDirectory, alike: float = ALIKE) -> dict[str, Any]:
     """The provenance of the check. Raises InputError when a photograph of the scored set was trained on: by its pixels
     (dataset/train.json), or changed a little or mirrored (thumbnails that correlate by more than `alike`).
 
     Photographs are read one after another; of each only its thumbnail is kept, 512 bytes.
     """
-    trained, thumbnails = training_photographs(run)
-    if trained is None:
+    if (hashes := run.training_photographs()) is None:
         return {"photographs": "no training photographs are known"}
+    trained = set(hashes)
     names, own, known = run.layouts() if trained else [], [], []
     for name in names:
         photo = read_image(run.photo_file(name)).transpose(2, 0, 1)
@@ -116,9 +99,13 @@ def check_photographs(run: RunDirectory, alike: float = ALIKE) -> dict[str, Any]
         if _pixels(photo) & trained:
             known.append(name)
     _refuse(run, known, "were trained on")
-    if thumbnails is None or not trained:
+    if not run.train_thumbnails.exists() or not trained:
         return {"photographs": "no training photograph by its pixels; near duplicates were not looked for: no "
                                "thumbnails of the training photographs"}
+    try:
+        thumbnails = np.load(run.train_thumbnails)
+    except (OSError, ValueError, EOFError):
+        raise InputError(f"{run.train_thumbnails}: damaged") from None
     found = likeness(np.stack(own), thumbnails)
     _refuse(run, [name for name, like in zip(names, found, strict=True) if like > alike],
             f"look like training photographs (correlation of thumbnails above {alike}, mirrored or not)",

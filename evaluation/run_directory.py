@@ -341,6 +341,14 @@ class RunDirectory:
         """Image u = 1..k of a method that makes several."""
         return self.method_folder(method) / "variants" / f"{layout}_{u}.png"
 
+    def training_photographs(self) -> list[str] | None:
+        """SHA-256 of the pixels of each; None where they are not known. Raises InputError for a damaged file."""
+        if not self.train_file.exists():
+            return None
+        if not isinstance(hashes := read_mapping(self.train_file).get("photo_sha256"), list):
+            raise InputError(f"{self.train_file}: not the hashes of training photographs")
+        return hashes
+
     def modes(self) -> dict[str, dict]:
         """Known appearance by layout; empty where the dataset has none. Raises InputError for a damaged file."""
         file = self.dataset / "modes.json"

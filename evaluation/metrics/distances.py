@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from data.errors import InputError
-from data.files import fingerprint, read_json
+from data.files import fingerprint
 from evaluation.cache.consumers import FeatureConsumer
 from evaluation.cache.measurements import OtherPhotographs
 from evaluation.metrics import manifolds
@@ -89,8 +89,8 @@ class DistancesMetric(Metric):
     def inputs(self, work: Work, row: str) -> list[Any]:
         if row != FLOOR:
             return super().inputs(work, row)
-        return [self.provenance(work), work.measurements.content(PHOTOS), _trained(work), _why_not_train(work),
-                work.run.scenes()]
+        return [self.provenance(work), work.measurements.content(PHOTOS), work.run.training_photographs() or [],
+                _why_not_train(work), work.run.scenes()]
 
     def statistics(self, work: Work, method: str) -> dict[Quantity, Statistic]:
         """Scores on all extractors; of the photographs, which would be compared with themselves, only IS."""
@@ -182,14 +182,9 @@ def _over_subsets(work: Work, method: str) -> dict[str, dict[str, float]]:
     return found
 
 
-def _trained(work: Work) -> list[str]:
-    """Hashes of the training photographs, as far as they are known."""
-    return read_json(work.run.train_file)["photo_sha256"] if work.run.train_file.exists() else []
-
-
 def _why_not_train(work: Work) -> str:
     """The reason why training photographs cannot be compared with those of validation; empty where they can."""
-    trained = len(_trained(work))
+    trained = len(work.run.training_photographs() or [])
     if work.context.train_photos is None or not trained:
         return "none: training photographs are not available"
     return f"none: {trained} training photographs are fewer than {work.n} of validation" if trained < work.n else ""
@@ -215,7 +210,7 @@ def _of_sets(work: Work, extractor: Extractor, x: np.ndarray, y: np.ndarray) -> 
 
 def _train_photographs(work: Work) -> OtherPhotographs:
     """The floor at the methods' own N: as many training photographs as there are layouts, drawn at random."""
-    trained = _trained(work)
+    trained = work.run.training_photographs()
     chosen = np.sort(np.random.default_rng(work.context.seed).choice(len(trained), work.n, replace=False))
     return OtherPhotographs("training-photographs", fingerprint([trained[i] for i in chosen]),
                             lambda places: work.context.train_photos(chosen[places]))
