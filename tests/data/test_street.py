@@ -179,17 +179,16 @@ def test_truth_says_paints_and_walls(sample):
     assert truth(3, 4, SIZE).wall.dtype == np.uint8
 
 
-def test_the_harder_variant_has_all_times_and_no_parts():
-    hard, parts = StreetHard("val", SIZE, 60), Street("val", SIZE, 60)
-    pairs = [hard[i] for i in range(60)]
-    assert {p.modes["time_of_day"] for p in pairs} == set(TIMES_OF_DAY)
-    assert {parts[i].modes["time_of_day"] for i in range(60)} == set(Street.times) == {"day", "overcast"}
-    assert hard.labels is STREET_WHOLES and hard.version == parts.version
+def test_the_harder_variant_has_all_times_and_no_parts(sample, hard):
+    dataset = StreetHard("val", SIZE, 240)
+    assert {p.modes["time_of_day"] for p in hard} == set(TIMES_OF_DAY)
+    assert {p.modes["time_of_day"] for p in sample} == set(Street.times) == {"day", "overcast"}
+    assert dataset.labels is STREET_WHOLES and dataset.version == Street.version
     for index in range(10):
-        fine, coarse = parts[index].layout, pairs[index].layout
+        fine, coarse = sample[index].layout, hard[index].layout
         for part, whole in (("window", "building"), ("car window", "car"), ("lane marking", "road"), ("sky", "sky")):
             assert (coarse[fine == STREET.names.index(part)] == STREET_WHOLES.names.index(whole)).all()
-        assert (hard.redraw(index, 0).layout == coarse).all()
+        assert (dataset.redraw(index, 0).layout == coarse).all()
 
 
 def test_scenes_differ(sample):
