@@ -22,7 +22,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from data.errors import InputError
-from data.image_content import ID_MODES, channels, lossy_as, named
+from data.image_content import CHANNELS, ID_MODES, lossy_as, named
 
 LONGEST_NAME = 200  # bytes, of file names to which something is added
 SYSTEM_FILES = ("Thumbs.db", "desktop.ini", "__MACOSX", "@eaDir")  # of Windows, a Mac's archives, a Synology server
@@ -270,7 +270,8 @@ def _refuse_unfit(image: Image.Image, path: Path) -> None:
         raise InputError(f"{path}: its content is {lossy}, whose lossy compression changes class ids; save label maps "
                          "as PNG, from their source")
     if image.mode not in ID_MODES:
-        raise InputError(f"{path}: a label map has one channel of class ids, this file has {channels(image.mode)}")
+        channels = CHANNELS.get(image.mode, f"mode {image.mode}")
+        raise InputError(f"{path}: a label map has one channel of class ids, this file has {channels}")
     if (pictures := getattr(image, "n_frames", 1)) > 1:
         raise InputError(f"{path}: a label map is one picture, this file holds {pictures}")
 

@@ -43,7 +43,3 @@ def lossy_as(image: Image.Image) -> str | None:
         lossy = compression in LOSSY_TIFF
         return f"TIFF with {compression.removeprefix('tiff_').upper()} compression" if lossy else None
     return None if image.format in KEEPS_IDS else str(image.format)
-
-
-def channels(mode: str) -> str:
-    return CHANNELS.get(mode, f"mode {mode}")
