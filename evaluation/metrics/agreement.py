@@ -26,7 +26,7 @@ from evaluation.statistics.intervals import (
     percentile_interval,
     ratio,
     ratio_of_sums,
-    resample,
+    resample_together,
 )
 from evaluation.statistics.preferences import (
     STUDY,
@@ -94,16 +94,14 @@ def agreement(statistics: Mapping[str, Statistic], higher_is_better: bool, human
     order = np.array([human[method] for method in methods])
     if not np.isfinite(values).all() or len(set(values)) == 1:
         return None
-    scores = [resample(statistics[method], counts, block) for method in methods]
-    replicates = sign * np.stack([score.replicates for score in scores], axis=-1)
+    replicates, fewest = resample_together([statistics[method] for method in methods], counts, block)
     orders = np.stack([resampled[method] for method in methods], axis=-1) if resampled else order
-    taus = kendall_tau(replicates, orders)
+    taus = kendall_tau(sign * replicates, orders)
     interval, note = percentile_interval(taus), ""
     if interval is None:
         note = UNDEFINED
     elif interval[0] == interval[1]:  # it would look like certainty
         note, interval = UNCHANGED.format("never" if (taus == interval[0]).all() else "hardly ever"), None
-    fewest = min((score.dependence for score in scores), key=lambda found: found.pieces)
     if fewest.found:
         interval, note = (interval if fewest.interval_possible else None), fewest.note
     i, j = np.triu_indices(len(methods), 1)

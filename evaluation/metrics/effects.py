@@ -16,7 +16,7 @@ from data.errors import InputError
 from evaluation.metrics.base import ComparisonMetric, Measured, ScoreKind
 from evaluation.metrics.work import Work
 from evaluation.run_directory import Quantity, Value
-from evaluation.statistics.intervals import UNDEFINED, Statistic, percentile_interval, resample
+from evaluation.statistics.intervals import UNDEFINED, Statistic, percentile_interval, resample_together
 
 Cell = tuple[str, str]  # generator, objective
 
@@ -87,9 +87,7 @@ def effects_of(statistics: Mapping[Cell, Statistic], quantity: Quantity, kind: S
     rows, columns = (list(dict.fromkeys(cell[i] for cell in cells)) for i in (0, 1))
     point = np.array([statistics[cell].value() for cell in cells])
     found = additive_effects(point, cells, rows, columns)
-    scores = [resample(statistics[cell], counts, block) for cell in cells]
-    fewest = min((score.dependence for score in scores), key=lambda one: one.pieces)
-    replicates = np.stack([score.replicates for score in scores], axis=-1)
+    replicates, fewest = resample_together([statistics[cell] for cell in cells], counts, block)
     resampled = additive_effects(replicates, cells, rows, columns)
 
     def value(effect: str, number: np.ndarray, spread: np.ndarray) -> Value:

@@ -198,6 +198,15 @@ def resample(statistic: Statistic, counts: np.ndarray, block: int = 1) -> Resamp
     return resampled(statistic.value(), statistic.forms(counts), statistic.influence(), block, statistic.bounds)
 
 
+def resample_together(statistics: Sequence[Statistic], counts: np.ndarray,
+                      block: int = 1) -> tuple[np.ndarray, Dependence]:
+    """Replicates [R, M] of M numbers in the same resamples, and the dependence of the one for which the layouts are
+    worth the fewest."""
+    found = [resample(statistic, counts, block) for statistic in statistics]
+    return (np.stack([one.replicates for one in found], axis=-1),
+            min((one.dependence for one in found), key=lambda dependence: dependence.pieces))
+
+
 @dataclass(frozen=True)
 class Difference:
     """value(a) - value(b) on the same layouts, with a percentile interval and a two-sided bootstrap p-value; either is
