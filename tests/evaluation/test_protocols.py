@@ -78,7 +78,7 @@ def test_settings_of_a_protocol_and_ones_own_before_them():
         named_protocol("spade", "street")
 
 
-def test_a_run_says_what_differs_and_prints_no_name(tiny_run, tiny_judge, monkeypatch):
+def test_a_run_lists_what_differs_and_prints_no_name(tiny_run, tiny_judge, monkeypatch):
     cityscapes = named_protocol("spade", "cityscapes")
     monkeypatch.setattr(published, "tables", lambda: [replace(cityscapes, dataset="street")])
     options = ScoreConfig(metrics=["similarity"], protocol="spade")

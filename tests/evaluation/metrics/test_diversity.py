@@ -217,8 +217,11 @@ def test_floor_of_the_same_layouts_drawn_again(street_run, tiny_judge):
     assert deviation["mean"] == pytest.approx(scores["many"].value("KD-judge").value)
 
 
-def test_photographs_of_another_renderer_are_not_drawn_again_and_the_row_says_why(street_run, tmp_path):
-    run = RunDirectory(shutil.copytree(street_run.path, tmp_path / "run"))
+def test_scenes_that_cannot_be_drawn_again(street_run, tiny_run, tmp_path):
+    """The row of the photographs gives the reason; without known modes there are no rows."""
+    score_run(tiny_run, Context(bootstrap=200), ["modes"])
+    assert tiny_run.scores("modes") == []
+    run = RunDirectory(shutil.copytree(street_run.path, tmp_path / "another"))
     config = read_json(run.path / "run.json")
     config["config"]["data"]["seed"] = 6
     write_json(run.path / "run.json", config)
@@ -227,11 +230,6 @@ def test_photographs_of_another_renderer_are_not_drawn_again_and_the_row_says_wh
     row = next(score for score in run.scores("modes") if score.method == PHOTOS)
     assert row.provenance["drawn again"].startswith("no: the renderer of this version does not give")
     assert {value.name for value in row.values} == {f"{name}, 4 independent draws" for name in (COLOURS, TIMES)}
-
-
-def test_datasets_without_modes_have_no_coverage(tiny_run):
-    score_run(tiny_run, Context(bootstrap=200), ["modes"])
-    assert tiny_run.scores("modes") == []
 
 
 def test_diversity_and_similarity(street_run, tiny_judge):

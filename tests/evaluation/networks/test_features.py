@@ -102,7 +102,7 @@ def test_configurations_that_make_no_sense_are_refused(options, message, tiny_ju
     ({"judge": {"kind": "huggingface"}}, "key 'judge.kind' is now called 'judge.source'"),
     ({"score": {"judge": {"kind": "huggingface"}}}, "key 'score.judge' is now called 'judge'"),
 ])
-def test_what_cannot_be_scored_is_said_before_anything_is_trained(options, message, capsys, tmp_path):
+def test_what_cannot_be_scored_is_refused_before_anything_is_trained(options, message, capsys, tmp_path):
     for word, package in (("transformers", "transformers"), ("huggingface", "transformers"), ("lpips", "lpips")):
         if word in str(options):
             pytest.importorskip(package)
@@ -363,7 +363,7 @@ def test_preprocessing_is_read_and_never_guessed(tmp_path):
         preprocessing(tmp_path)
 
 
-def test_transformers_missing_is_said_clearly(monkeypatch, tmp_path):
+def test_a_missing_package_is_named(monkeypatch, tmp_path):
     monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(InputError, match="needs the package transformers: pip install"):
         build_judge(JudgeConfig(source="huggingface", path=str(tmp_path)), LABELS)

@@ -24,7 +24,7 @@ def network():
     return network.eval().requires_grad_(False)
 
 
-def test_a_folded_judge_says_what_its_network_says(network):
+def test_a_folded_judge_gives_what_its_network_gives(network):
     images = torch.randint(0, 256, (5, 3, 20, 36), dtype=torch.uint8)
     judge = load_judge(network, LABELS, (20, 36), {"images seen": 1})
     logits, features = network.with_features(images.float() / 127.5 - 1)
@@ -44,7 +44,7 @@ def test_only_the_first_of_several_images_is_labelled(network):
 
 
 class Means:
-    """A consumer that says where it ran."""
+    """A consumer that records the number of threads it ran with."""
 
     name, key = "means", "means"
 

@@ -1,4 +1,4 @@
-"""Frames of a film: what they are worth, and what is said of it."""
+"""Frames of a film: how many independent layouts they are worth, and what follows."""
 
 import numpy as np
 import pytest
@@ -64,7 +64,7 @@ def test_no_p_value_below_thirty_pieces_and_no_interval_below_five():
     assert many.p is not None and many.note == ""
 
 
-def test_a_run_says_why(tiny_run, tiny_judge, monkeypatch):
+def test_a_run_gives_the_reason(tiny_run, tiny_judge, monkeypatch):
     """Every frame of this film is worth a twentieth of a layout."""
     monkeypatch.setattr("evaluation.statistics.dependence.correlation_time", lambda values: 2.0)
     context = Context(tiny_judge, bootstrap=200, options=ScoreConfig(block=2))
