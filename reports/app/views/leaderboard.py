@@ -100,14 +100,14 @@ def _budgets(source: Source, table: ScoreTable) -> None:
         x = alt.X("images seen:Q", scale=scale, axis=alt.Axis(values=budgets, format=",d"))
         own, methods = frame["method"] == PHOTOS, list(source.titles.values())
         legend = alt.Legend(orient="bottom", columns=1, labelLimit=260, title=None)
-        y = alt.Y("value:Q", title=chosen, scale=alt.Scale(zero=False))
+        y, mean = (alt.Y(of, title=chosen, scale=alt.Scale(zero=False)) for of in ("value:Q", "mean(value):Q"))
         base = alt.Chart(frame[~own]).encode(x, color=alt.Color(
             "method:N", scale=alt.Scale(domain=methods), legend=legend))
-        lines = base.mark_line().encode(alt.Y("mean(value):Q", title=chosen, scale=alt.Scale(zero=False)))
+        lines = base.mark_line().encode(mean)
         points = base.mark_point(filled=True, size=50).encode(
             y, shape=alt.Shape("method:N", scale=alt.Scale(domain=methods), legend=legend),
             tooltip=["method", "images seen", alt.Tooltip("value:Q", format=".4g")])
-        photographs = alt.Chart(frame[own]).mark_line(strokeDash=[4, 3], color="#8a8a8a").encode(x, y)
+        photographs = alt.Chart(frame[own]).mark_line(strokeDash=[4, 3], color="#8a8a8a").encode(x, mean)
         chart = (photographs + lines + points).properties(height=420)
         st.altair_chart(chart, alt=f"{chosen} over images seen, every method")
 
